@@ -1,0 +1,70 @@
+"""The array operations whose names differ between NumPy and TensorFlow.
+
+Draws are written once and run in both: in NumPy for a block of samples that a
+worker is about to write, in a TensorFlow graph for live training. Everything
+here is exact (integers, comparisons, look-ups, one correctly rounded cast), so
+that both give the same bits.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+
+    class _TensorFlowOnFirstUse:
+        """Stands for `tensorflow`, whose import takes seconds, until something is computed.
+
+        Whoever only parses a recipe or reports a mistake in one never waits for it.
+        """
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(importlib.import_module("tensorflow"), name)
+
+    tf = _TensorFlowOnFirstUse()
+
+Array = Any  # np.ndarray or tf.Tensor
+
+
+def is_numpy(x: Array) -> bool:
+    return isinstance(x, (np.ndarray, np.generic))
+
+
+def cast(x: Array, dtype: type[np.generic]) -> Array:
+    return np.asarray(x).astype(dtype) if is_numpy(x) else tf.cast(x, dtype)
+
+
+def shift_right(x: Array, bits: int) -> Array:
+    """Integer shift; arithmetic (rounding down) for signed integers."""
+    if is_numpy(x):
+        return x >> x.dtype.type(bits)
+    return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
+
+
+def shift_left(x: Array, bits: int) -> Array:
+    if is_numpy(x):
+        return x << x.dtype.type(bits)
+    return tf.bitwise.left_shift(x, tf.constant(bits, x.dtype))
+
+
+def take(table: np.ndarray, index: Array) -> Array:
+    return table[index] if is_numpy(index) else tf.gather(tf.constant(table), index)
+
+
+def where(condition: Array, x: Array, y: Array) -> Array:
+    return np.where(condition, x, y) if is_numpy(condition) else tf.where(condition, x, y)
+
+
+def stack(columns: list[Array]) -> Array:
+    """Joins [...] arrays into one [..., n]."""
+    return np.stack(columns, -1) if is_numpy(columns[0]) else tf.stack(columns, -1)
+
+
+def ones(like: Array, dtype: type[np.generic]) -> Array:
+    """An array of ones, shaped like `like`."""
+    return np.ones(np.shape(like), dtype) if is_numpy(like) else tf.ones_like(like, dtype)

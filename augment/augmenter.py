@@ -1,0 +1,200 @@
+"""A recipe with a seed: draws for blocks of samples, applied to one image or in tf.data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from augment import codec
+from augment.arrays import Array, cast, tf
+from augment.draws import Uniforms
+from augment.errors import RequestError
+from augment.keys import Words, fold_in, name_words, source_key, source_words
+from augment.ops import Draw
+from augment.ops.affine import Affine, AffineOp
+from augment.recipe import Recipe, Step
+
+NOT_AUGMENTED = -1
+"""The copy number of a sample that is only brought to size."""
+
+BLOCK = 128
+"""Samples for which live training draws at once."""
+
+
+class Augmenter:
+    """Draws and applies a recipe.
+
+    The pixels of a sample depend on nothing but the source's bytes, the recipe,
+    the seed, the source id and the copy number.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        if not (isinstance(seed, int) and 0 <= seed < 2**64):
+            raise RequestError(f"seed is {seed!r}; it must be a whole number from 0 to 2**64 - 1")
+        self.recipe = recipe
+        self.seed = seed
+        steps = recipe.steps
+        first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
+        self._head, self._tail = steps[:first], steps[first:]
+
+    def draw(self, source: Words, copy: Array) -> Draw:
+        """Draws all parameters for a block of samples.
+
+        Args:
+            source: the source ids' 64 bits as uint32 arrays [...] (high, low).
+            copy: int32 [...], each from 0.
+
+        Returns arrays [...] under `<op id>.<parameter>`, with `<op id>.applied` for ops
+        whose p is below 1. Names whose parameter begins with an underscore are
+        working values for `apply`.
+        """
+        high = cast(copy, np.uint32)
+        key = fold_in(source_key(self.seed, source), (high ^ high, high))
+        draw: Draw = {}
+        for step in self.recipe.steps:
+            affine: Affine | None = None
+            for op in step.ops:
+                uniforms = Uniforms(fold_in(key, name_words(op.id)))
+                drawn = op.draw(uniforms, step.size)
+                draw |= {f"{op.id}.{name}": values for name, values in drawn.items()}
+                if op.p < 1:
+                    draw[f"{op.id}.applied"] = uniforms.fires(op.p)
+                if isinstance(op, AffineOp):
+                    inverse = op.inverse(drawn, op.known(step.size))
+                    if op.p < 1:
+                        inverse = inverse.where(draw[f"{op.id}.applied"])
+                    affine = inverse if affine is None else affine.after(inverse)
+            if affine is not None:
+                draw[f"{step.ops[0].id}._transform"] = affine.projective(step.ops[0].known(step.size))
+        return draw
+
+    def recorded(self, draw: Draw) -> Draw:
+        """The parameters that the samples table records."""
+        return {name: values for name, values in draw.items() if "._" not in name}
+
+    def head(self, image: tf.Tensor) -> tf.Tensor:
+        """What all copies of a source share: the ops before the first that draws.
+
+        Takes uint8 [H, W, 3].
+        """
+        return _apply(self._head, image, {})
+
+    def tail(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        """The rest of the ops, for one copy: uint8 [H, W, 3] with scalar draws."""
+        return _apply(self._tail, image, draw)
+
+    def plain(self, image: tf.Tensor) -> tf.Tensor:
+        """An image that is not augmented, brought to the recipe's size: uint8 [H, W, 3]."""
+        for op in self.recipe.ops:
+            image = op.plain(image)
+        return image
+
+    def draw_copies(self, source: Array, copy: int) -> Draw:
+        """`draw` for one copy of sources [n, 2]; empty for NOT_AUGMENTED."""
+        if copy == NOT_AUGMENTED:
+            return {}
+        return self.draw((source[:, 0], source[:, 1]), cast(source[:, 0] * 0, np.int32) + copy)
+
+    def sample(self, image: tf.Tensor, draw: Draw, *, augmented: bool) -> tf.Tensor:
+        """A sample as a reader of the shards sees it: uint8 [H, W, 3], from scalar draws."""
+        sample = self.tail(self.head(image), draw) if augmented else self.plain(image)
+        return codec.round_trip(sample, self.recipe.storage)
+
+
+def _apply(steps: tuple[Step, ...], image: tf.Tensor, draw: Draw) -> tf.Tensor:
+    for step in steps:
+        op = step.ops[0]
+        prefix = f"{op.id}."
+        mine = {name.removeprefix(prefix): v for name, v in draw.items() if name.startswith(prefix)}
+        changed = op.apply(image, mine)
+        if "applied" in mine and not isinstance(op, AffineOp):  # a skipped affine op is the identity
+            changed = tf.where(mine["applied"][..., None, None, None], changed, image)
+        image = changed
+    return image
+
+
+def augment_image(
+    image: bytes | np.ndarray | tf.Tensor,
+    recipe: Recipe,
+    *,
+    seed: int,
+    source: str,
+    copy: int,
+) -> np.ndarray:
+    """Copy `copy` of one source: uint8 [H, W, 3], equal to the record in a shard.
+
+    Args:
+        image: an image file's bytes, or its decoded pixels, uint8 [H, W, 3].
+        recipe: see `load_recipe`.
+        seed: in [0, 2**64).
+        source: the source id, its path relative to the input root, `/`-separated.
+        copy: from 0; -1 for the image brought to size but not augmented.
+
+    Raises RequestError for other copies or seeds, and DecodeError for bytes that are
+    no usable image.
+    """
+    augmenter = Augmenter(recipe, seed)
+    block = augmenter.draw_copies(source_words([source]), check_copy(copy))
+    draw = {name: values[0] for name, values in block.items()}
+    with tf.device("CPU"):
+        if isinstance(image, bytes):
+            rejection = codec.examine(image)
+            if rejection:
+                raise codec.DecodeError(rejection)
+            image = codec.decode(tf.constant(image))
+        pixels = tf.ensure_shape(tf.convert_to_tensor(image, tf.uint8), [None, None, 3])
+        return augmenter.sample(pixels, draw, augmented=copy != NOT_AUGMENTED).numpy()
+
+
+def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int) -> tf.data.Dataset:
+    """Copy `copy` of every element, in order: live training's epoch number `copy`.
+
+    Args:
+        dataset: of dictionaries with `image`, an image file's bytes or uint8
+            [H, W, 3], and `source`, its source id; other entries pass through.
+        recipe, seed, copy: as for `augment_image`.
+
+    Returns the same dictionaries with `image` as uint8 [H, W, 3].
+    """
+    spec = dataset.element_spec
+    if not (isinstance(spec, dict) and {"image", "source"} <= spec.keys()):
+        raise RequestError("the dataset's elements must be dictionaries with 'image' and 'source'")
+    augmenter = Augmenter(recipe, seed)
+    check_copy(copy)
+
+    flat = tf.nest.flatten(spec)
+
+    @tf.autograph.experimental.do_not_convert
+    def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        # A variant holds an image of any size without a copy of it, so that they fit into a block.
+        return element["source"], tf.raw_ops.OptionalFromValue(components=tf.nest.flatten(element))
+
+    @tf.autograph.experimental.do_not_convert
+    def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[Draw, tf.Tensor]:
+        words = tf.numpy_function(source_words, [source], tf.uint32, stateful=False)
+        words = tf.ensure_shape(words, [None, 2])
+        return augmenter.draw_copies(words, copy), element
+
+    @tf.autograph.experimental.do_not_convert
+    def augmented(draw: Draw, element: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.raw_ops.OptionalGetValue(
+            optional=element,
+            output_types=[s.dtype for s in flat],
+            output_shapes=[s.shape for s in flat],
+        )
+        sample = tf.nest.pack_sequence_as(spec, values)
+        image = sample["image"]
+        pixels = codec.decode(image) if image.dtype == tf.string else image
+        return {**sample, "image": augmenter.sample(pixels, draw, augmented=copy != NOT_AUGMENTED)}
+
+    blocks = dataset.map(packed).batch(BLOCK).map(with_draws)
+    return (
+        blocks.unbatch()
+        .map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def check_copy(copy: int) -> int:
+    if not (isinstance(copy, (int, np.integer)) and NOT_AUGMENTED <= copy < 2**31):
+        raise RequestError(f"copy is {copy!r}; it must be a whole number from 0, or -1 for no augmentation")
+    return int(copy)

@@ -1,0 +1,85 @@
+"""From random words to parameters, by integers and look-ups alone.
+
+No float is computed from a drawn value: `a + u * (b - a)` differs between
+NumPy, TensorFlow and XLA in its last bit. A real parameter takes the upper 16
+bits of its word as the index into a table of 65,536 values, which is computed
+once in float64 NumPy and rounded. Entry i stands for the middle of the i-th of
+65,536 equal parts of [0, 1), so a table's mean is exact and its ends are never
+quite reached.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from augment.arrays import Array, cast, ones, shift_right, take
+from augment.keys import Words, threefry2x32
+
+TABLE_SIZE = 1 << 16
+_FIRES = 0xFFFFFFFF  # the counter kept for an op's `p`
+
+
+@functools.cache
+def quantiles() -> np.ndarray:
+    """float64 [65536]: the middles of the equal parts of [0, 1)."""
+    return (np.arange(TABLE_SIZE) + 0.5) / TABLE_SIZE
+
+
+@functools.lru_cache(maxsize=256)
+def table(function: Callable[..., np.ndarray], dtype: type[np.generic], *settings: float) -> np.ndarray:
+    """The values of `function(quantiles, *settings)`, computed in float64, then rounded to `dtype`."""
+    values = function(quantiles(), *settings)
+    if np.issubdtype(dtype, np.integer):
+        values = np.rint(values)
+    values = values.astype(dtype)
+    values.flags.writeable = False
+    return values
+
+
+def uniform_between(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return low + u * (high - low)
+
+
+class Uniforms:
+    """The random words of one op for a block of samples.
+
+    `key` holds uint32 arrays [...], one key a sample; everything drawn has that
+    shape. Counter j is the op's parameter j, so a parameter keeps its value when
+    another is added after it.
+    """
+
+    def __init__(self, key: Words) -> None:
+        self._key = key
+
+    def word(self, counter: int) -> Array:
+        """uint32 [...]: 32 uniform bits."""
+        return threefry2x32(self._key, (np.uint32(0), np.uint32(counter)))[0]
+
+    def index(self, counter: int) -> Array:
+        """int32 [...] uniform in [0, 65536): the position in a table."""
+        return cast(shift_right(self.word(counter), 16), np.int32)
+
+    def real(self, counter: int, low: float, high: float) -> Array:
+        """float32 [...] uniform in [low, high]."""
+        return take(table(uniform_between, np.float32, low, high), self.index(counter))
+
+    def integer(self, counter: int, count: int) -> Array:
+        """int32 [...] uniform in [0, count), off by at most count / 2**32."""
+        return cast(shift_right(cast(self.word(counter), np.int64) * count, 32), np.int32)
+
+    def coin(self, counter: int, p: float) -> Array:
+        """bool [...], true if and only if u < p for u = word / 2**32: never at 0, always at 1."""
+        return cast(self.word(counter), np.int64) < math.ceil(p * 2**32)
+
+    def fires(self, p: float) -> Array:
+        """bool [...]: whether the op is applied at all."""
+        return self.coin(_FIRES, p)
+
+
+def always(like: Array) -> Array:
+    """bool [...], true everywhere."""
+    return ones(like, np.bool_)

@@ -1,0 +1,23 @@
+"""The one exception for mistakes in what was asked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RequestError(ValueError):
+    """A request that cannot be met as it stands.
+
+    Its message names the input, what is wrong with it and what would be right;
+    the command line prints it without a traceback and exits with status 2.
+    """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Words close to `word` as the end of a sentence, or all of them if none is close."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there is {', '.join(known)}"

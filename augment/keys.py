@@ -1,0 +1,92 @@
+"""Counter-based random numbers: who a sample is decides what is drawn for it.
+
+The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw,
+"Parallel random numbers: as easy as 1, 2, 3", SC'11), the one that JAX uses by
+default. Why this one:
+
+- It is a pure function of a key and a counter. Nothing is carried from one
+  draw to the next, so order, batch size, worker and runner cannot matter.
+- It is additions, rotations and exclusive-ors of 32-bit words: the same bits
+  in NumPy, in a TensorFlow graph, under XLA and on a GPU, for ever.
+  TensorFlow's own `stateless_*` generators promise nothing across versions.
+- It passes BigCrush, and its authors published known answers to test against.
+
+A key is a pair of uint32 words. Folding data into a key encrypts the data with
+it, as `jax.random.fold_in` does; the key of an op is folded from seed, source,
+copy and op id, in that order, and the op's parameter j is the first word of the
+encryption of the counter (0, j).
+
+Names become 64 bits by SHA-256, cut to its first 8 bytes, big-endian: any
+language can recompute them.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+from augment.arrays import Array, shift_left, shift_right
+
+Words = tuple[Array, Array]
+"""64 bits as two uint32 arrays (high, low) that broadcast against each other."""
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = np.uint32(0x1BD11BDA)
+
+
+def threefry2x32(key: Words, counter: Words) -> Words:
+    """Encrypts a counter: Threefry-2x32, 20 rounds, on NumPy or TensorFlow uint32 arrays."""
+    with np.errstate(over="ignore"):  # uint32 scalars wrap on purpose
+        schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
+        x0, x1 = schedule[0] + counter[0], schedule[1] + counter[1]
+        for block in range(5):
+            for rotation in _ROTATIONS[block % 2]:
+                x0 = x0 + x1
+                x1 = (shift_left(x1, rotation) | shift_right(x1, 32 - rotation)) ^ x0
+            x0 = x0 + schedule[(block + 1) % 3]
+            x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
+        return x0, x1
+
+
+def fold_in(key: Words, data: Words) -> Words:
+    """The key of `data` under `key`; folding is not commutative."""
+    return threefry2x32(key, data)
+
+
+def words(value: int) -> tuple[np.uint32, np.uint32]:
+    """A Python integer in [0, 2**64) as (high, low)."""
+    return np.uint32(value >> 32), np.uint32(value & 0xFFFFFFFF)
+
+
+@functools.cache
+def seed_key(seed: int) -> Words:
+    """The root of all draws, for a seed in [0, 2**64)."""
+    zero = np.uint32(0)
+    return fold_in((zero, zero), words(seed))
+
+
+def name_bits(name: str) -> int:
+    """A name (a source id, an op id) as 64 bits: the first 8 bytes of its SHA-256."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+
+@functools.cache
+def name_words(name: str) -> tuple[np.uint32, np.uint32]:
+    return words(name_bits(name))
+
+
+def source_words(sources: Iterable[str | bytes]) -> np.ndarray:
+    """Source ids as a uint32 array [n, 2] of (high, low) words of their 64 bits."""
+    digests = b"".join(
+        hashlib.sha256(source.encode() if isinstance(source, str) else source).digest()[:8]
+        for source in sources
+    )
+    return np.frombuffer(digests, ">u4").astype(np.uint32).reshape(-1, 2)
+
+
+def source_key(seed: int, source: Words) -> Words:
+    """The key of a source, from which the keys of its copies are folded."""
+    return fold_in(seed_key(seed), source)

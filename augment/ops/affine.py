@@ -1,0 +1,279 @@
+"""Affine ops, and how a run of them becomes one resampling.
+
+A transform is kept as the map from output to input positions, relative to the
+image's centre, in fixed point: integers compose to the same bits in NumPy, in a
+graph and under XLA, which products of floats do not. Neighbouring affine ops
+whose fill and interpolation agree compose into one map, and the image is
+resampled once. That is not the same as resampling after every op, which blurs
+each time.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from augment.arrays import Array, cast, ones, shift_right, stack, take, tf, where
+from augment.draws import Uniforms, table, uniform_between
+from augment.ops.base import Draw, Interval, Op, Size, as_float, as_uint8, interval
+
+LINEAR_BITS = 24
+PIXEL_BITS = 16
+_ONE = 1 << LINEAR_BITS
+LARGEST_REACH = 64.0
+"""How much a run of ops may magnify distances: keeps the fixed point within 63 bits."""
+
+
+class Affine(NamedTuple):
+    """The map (x, y) -> (a x + b y + c, d x + e y + f) in int64 arrays [...].
+
+    a, b, d, e have 24 fractional bits; c and f are pixels with 16.
+    """
+
+    a: Array
+    b: Array
+    c: Array
+    d: Array
+    e: Array
+    f: Array
+
+    def after(self, inner: Affine) -> Affine:
+        """The map that applies `inner` first, then this one."""
+        return Affine(
+            _rounded(self.a * inner.a + self.b * inner.d),
+            _rounded(self.a * inner.b + self.b * inner.e),
+            _rounded(self.a * inner.c + self.b * inner.f) + self.c,
+            _rounded(self.d * inner.a + self.e * inner.d),
+            _rounded(self.d * inner.b + self.e * inner.e),
+            _rounded(self.d * inner.c + self.e * inner.f) + self.f,
+        )
+
+    def where(self, condition: Array) -> Affine:
+        """This map where `condition` holds, the identity elsewhere."""
+        return Affine(*(where(condition, x, i) for x, i in zip(self, identity(condition), strict=True)))
+
+    def projective(self, size: Size) -> Array:
+        """float32 [..., 8]: the map about the corner, as ImageProjectiveTransformV3 takes it."""
+        height, width = size
+        to_linear = 1 << (LINEAR_BITS - PIXEL_BITS)
+        half = 1 << (LINEAR_BITS - 1)
+        x = self.c * to_linear + (width - 1) * half
+        y = self.f * to_linear + (height - 1) * half
+        x = x - shift_right(self.a * (width - 1) + self.b * (height - 1), 1)
+        y = y - shift_right(self.d * (width - 1) + self.e * (height - 1), 1)
+        zero = self.a * 0
+        rows = (self.a, self.b, x, self.d, self.e, y, zero, zero)
+        return stack([cast(v, np.float32) * np.float32(1 / _ONE) for v in rows])
+
+
+def identity(like: Array) -> Affine:
+    one = ones(like, np.int64) * _ONE
+    zero = one * 0
+    return Affine(one, zero, zero, zero, one, zero)
+
+
+def _rounded(product: Array) -> Array:
+    return shift_right(product + (_ONE >> 1), LINEAR_BITS)
+
+
+def fixed(values: np.ndarray) -> np.ndarray:
+    """Linear coefficients in fixed point, to be rounded to integers."""
+    return values * _ONE
+
+
+def _fixed_between(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return fixed(uniform_between(u, low, high))
+
+
+def _fixed_inverse(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return fixed(1 / uniform_between(u, low, high))
+
+
+def _degrees(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return 360 * uniform_between(u, low, high)
+
+
+def _fixed_cos(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return fixed(np.cos(2 * np.pi * uniform_between(u, low, high)))
+
+
+def _fixed_sin(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return fixed(np.sin(2 * np.pi * uniform_between(u, low, high)))
+
+
+def resample(
+    image: tf.Tensor, transform: tf.Tensor, interpolation: str, fill_mode: str, fill_value: float
+) -> tf.Tensor:
+    """Resamples uint8 [..., H, W, 3] by projective maps [..., 8] from output to input.
+
+    The kernel is given float32: on uint8 it truncates instead of rounding.
+    """
+    shape = tf.shape(image)
+    pixels = tf.reshape(as_float(image), tf.concat([[-1], shape[-3:]], 0))
+    resampled = tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels,
+        transforms=tf.reshape(transform, [-1, 8]),
+        output_shape=shape[-3:-1],
+        fill_value=float(fill_value),
+        interpolation=interpolation.upper(),
+        fill_mode=fill_mode.upper(),
+    )
+    return tf.ensure_shape(tf.reshape(as_uint8(resampled), shape), image.shape)
+
+
+class AffineOp(Op):
+    """An op that moves content by an affine map about the image's centre, in a fixed frame."""
+
+    abstract: ClassVar[bool] = True
+
+    fill_mode: Literal["reflect", "constant", "wrap", "nearest"] = "reflect"
+    """what lies outside the image, as in Keras: its mirror image, one value, its repetition, its edge"""
+    fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
+    """the level outside the image under fill_mode constant"""
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    """how levels between pixels are found"""
+
+    def inverse(self, draw: Draw, size: Size) -> Affine:
+        """The map from output to input positions."""
+        raise NotImplementedError(f"{type(self).__name__} does not define inverse()")
+
+    def reach(self) -> float:
+        """The most by which the inverse map can magnify a distance along an axis."""
+        return 1.0
+
+    def output_size(self, size: Size | None) -> Size:
+        return self.known(size)
+
+    def resampling(self) -> tuple[str, str, float]:
+        return self.interpolation, self.fill_mode, self.fill_value
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return resample(image, draw["_transform"], *self.resampling())
+
+
+class Rotation(AffineOp):
+    """Rotates the content about the centre; positive angles are counter-clockwise."""
+
+    factor: Annotated[Interval, interval(0.0, -1.0, 1.0)]
+    """the angle as a fraction of a full turn, as in Keras's RandomRotation"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        index = u.index(0)
+        return {
+            "degrees": take(table(_degrees, np.float32, *self.factor), index),
+            "_cos": take(table(_fixed_cos, np.int64, *self.factor), index),
+            "_sin": take(table(_fixed_sin, np.int64, *self.factor), index),
+        }
+
+    def inverse(self, draw: Draw, size: Size) -> Affine:
+        cos, sin = draw["_cos"], draw["_sin"]
+        return Affine(cos, -sin, cos * 0, sin, cos, cos * 0)
+
+    def reach(self) -> float:
+        return 2**0.5
+
+
+class Translation(AffineOp):
+    """Moves the content; positive is down and to the right, as in Keras's RandomTranslation."""
+
+    height: Annotated[Interval, interval(0.0, -1.0, 1.0)] = (0.0, 0.0)
+    """the vertical shift as a fraction of the image's height"""
+    width: Annotated[Interval, interval(0.0, -1.0, 1.0)] = (0.0, 0.0)
+    """the horizontal shift as a fraction of the image's width"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return {
+            "height": u.real(0, *self.height),
+            "width": u.real(1, *self.width),
+            "_height": take(table(_fixed_between, np.int64, *self.height), u.index(0)),
+            "_width": take(table(_fixed_between, np.int64, *self.width), u.index(1)),
+        }
+
+    def inverse(self, draw: Draw, size: Size) -> Affine:
+        to_pixels = LINEAR_BITS - PIXEL_BITS
+        down = shift_right(draw["_height"] * size[0], to_pixels)
+        right = shift_right(draw["_width"] * size[1], to_pixels)
+        return identity(down)._replace(c=-right, f=-down)
+
+
+class Zoom(AffineOp):
+    """Scales the content about the centre, both axes alike."""
+
+    scale: Annotated[Interval, interval(1.0, 0.1, 10.0)]
+    """the factor by which the content grows; below 1 it shrinks"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return _draw_scale(u, *self.scale)
+
+    def inverse(self, draw: Draw, size: Size) -> Affine:
+        return identity(draw["_inverse"])._replace(a=draw["_inverse"], e=draw["_inverse"])
+
+    def reach(self) -> float:
+        return 1 / self.scale[0]
+
+
+class Width(AffineOp):
+    """Scales the content about the centre horizontally, in a frame that stays."""
+
+    scale: Annotated[Interval, interval(1.0, 0.1, 10.0)]
+    """the factor by which the content grows in width"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return _draw_scale(u, *self.scale)
+
+    def inverse(self, draw: Draw, size: Size) -> Affine:
+        return identity(draw["_inverse"])._replace(a=draw["_inverse"])
+
+    def reach(self) -> float:
+        return max(1.0, 1 / self.scale[0])
+
+
+class Height(AffineOp):
+    """Scales the content about the centre vertically, in a frame that stays."""
+
+    scale: Annotated[Interval, interval(1.0, 0.1, 10.0)]
+    """the factor by which the content grows in height"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return _draw_scale(u, *self.scale)
+
+    def inverse(self, draw: Draw, size: Size) -> Affine:
+        return identity(draw["_inverse"])._replace(e=draw["_inverse"])
+
+    def reach(self) -> float:
+        return max(1.0, 1 / self.scale[0])
+
+
+def _draw_scale(u: Uniforms, low: float, high: float) -> Draw:
+    return {
+        "scale": u.real(0, low, high),
+        "_inverse": take(table(_fixed_inverse, np.int64, low, high), u.index(0)),
+    }
+
+
+class Shear(AffineOp):
+    """Slants the content about the centre: first rows against each other, then columns."""
+
+    x: Annotated[Interval, interval(0.0, -2.0, 2.0)] = (0.0, 0.0)
+    """by how many pixels a row moves to the right for each row that it lies below the centre"""
+    y: Annotated[Interval, interval(0.0, -2.0, 2.0)] = (0.0, 0.0)
+    """by how many pixels a column moves down for each column that it lies right of the centre"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return {
+            "x": u.real(0, *self.x),
+            "y": u.real(1, *self.y),
+            "_x": take(table(_fixed_between, np.int64, *self.x), u.index(0)),
+            "_y": take(table(_fixed_between, np.int64, *self.y), u.index(1)),
+        }
+
+    def inverse(self, draw: Draw, size: Size) -> Affine:
+        x, y = draw["_x"], draw["_y"]
+        rows = identity(x)._replace(b=-x)
+        columns = identity(y)._replace(d=-y)
+        return rows.after(columns)
+
+    def reach(self) -> float:
+        return (1 + max(map(abs, self.x))) * (1 + max(map(abs, self.y)))

@@ -1,0 +1,451 @@
+"""Ops that move pixels without affine maps: flips, quarter turns, crops, sizes, perspective.
+
+Flips, quarter turns and crops are exact index operations.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from augment.arrays import Array, cast, shift_right, stack, take, tf
+from augment.draws import Uniforms, table, uniform_between
+from augment.ops.affine import resample
+from augment.ops.base import (
+    Draw,
+    Interval,
+    Op,
+    Probability,
+    Side,
+    Size,
+    as_uint8,
+    choices,
+    interval,
+    per_image,
+)
+
+ROWS, COLUMNS = -3, -2
+
+
+class Flip(Op):
+    """Mirrors the image. Each axis tosses its own coin."""
+
+    horizontal: Probability = 0.0
+    """the probability of exchanging left and right"""
+    vertical: Probability = 0.0
+    """the probability of exchanging top and bottom"""
+
+    @model_validator(mode="after")
+    def _flips(self) -> Flip:
+        if not self.horizontal and not self.vertical:
+            raise ValueError("it never flips; give horizontal or vertical a probability above 0")
+        return self
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return {
+            "horizontal": u.coin(0, self.horizontal),
+            "vertical": u.coin(1, self.vertical),
+        }
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        if self.horizontal:
+            image = _reverse_where(draw["horizontal"], image, COLUMNS)
+        if self.vertical:
+            image = _reverse_where(draw["vertical"], image, ROWS)
+        return image
+
+
+class Rot90(Op):
+    """Turns the image counter-clockwise by a multiple of 90 degrees, as tf.image.rot90."""
+
+    quarter_turns: Annotated[tuple[int, ...], choices(0, 1, 2, 3)] = (0, 1, 2, 3)
+    """how many quarter turns; one of several is drawn uniformly"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        turns = np.array(self.quarter_turns, np.int32)
+        return {"quarter_turns": take(turns, u.integer(0, len(turns)))}
+
+    def output_size(self, size: Size | None) -> Size | None:
+        odd = {turns % 2 for turns in self.quarter_turns}
+        if odd == {0}:
+            return size
+        height, width = self.known(size)
+        if height != width and (len(odd) == 2 or self.p < 1):
+            raise ValueError(
+                f"rot90 would give images of {height}x{width} and of {width}x{height}; make them "
+                "square first, or let quarter_turns be [0, 2]"
+            )
+        return width, height
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        turns = draw["quarter_turns"]
+        odd = {turns % 2 for turns in self.quarter_turns}
+        if 1 in odd:
+            rank = image.shape.rank
+            turned = tf.transpose(image, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
+            image = turned if odd == {1} else tf.where(per_image(turns % 2 == 1), turned, image)
+        image = _reverse_where((turns == 1) | (turns == 2), image, ROWS)
+        return _reverse_where((turns == 2) | (turns == 3), image, COLUMNS)
+
+
+class Perspective(Op):
+    """Looks at the image from an angle.
+
+    Four points, each drawn near one corner, become the corners of the output:
+    the quadrilateral between them is stretched to the frame, so that nothing
+    from outside the image shows.
+    """
+
+    strength: Annotated[float, Field(gt=0, lt=1)]
+    """how far a point may lie from its corner, as a fraction of half the side"""
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    """how levels between pixels are found"""
+
+    CORNERS: ClassVar[tuple[str, ...]] = ("top_left", "top_right", "bottom_right", "bottom_left")
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        height, width = self.known(size)
+        draw: Draw = {}
+        corners = []
+        for i, corner in enumerate(self.CORNERS):
+            inward = []
+            for j, axis in enumerate("xy"):
+                index = u.index(2 * i + j)
+                draw[f"{corner}_{axis}"] = take(
+                    table(uniform_between, np.float32, 0.0, self.strength / 2), index
+                )
+                inward.append(take(table(_inward, np.int64, self.strength / 2), index))
+            corners.append(inward)
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+        quadrilateral = [
+            (x0, y0),
+            (_FULL - x1, y1),
+            (_FULL - x2, _FULL - y2),
+            (x3, _FULL - y3),
+        ]
+        draw["_transform"] = _square_to(quadrilateral, height, width)
+        return draw
+
+    def output_size(self, size: Size | None) -> Size:
+        height, width = self.known(size)
+        if min(height, width) < 2:
+            raise ValueError(f"perspective cannot take images of {height}x{width}: a side is 1")
+        return height, width
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return resample(image, draw["_transform"], self.interpolation, "nearest", 0.0)
+
+
+_FULL = 1 << 14  # a whole side in fixed point
+
+
+def _inward(u: np.ndarray, most: float) -> np.ndarray:
+    return u * most * _FULL
+
+
+def _square_to(corners: list[tuple[Array, Array]], height: int, width: int) -> Array:
+    """float32 [..., 8]: maps the frame's pixels to those of a quadrilateral within it.
+
+    Heckbert, "Fundamentals of texture mapping and image warping" (1989), section
+    2.2.3, multiplied by the determinant: all is integer but one division at the end.
+    """
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+    dx1, dx2, px = x1 - x2, x3 - x2, x0 - x1 + x2 - x3
+    dy1, dy2, py = y1 - y2, y3 - y2, y0 - y1 + y2 - y3
+    det = dx1 * dy2 - dx2 * dy1
+    g = px * dy2 - dx2 * py
+    h = dx1 * py - px * dy1
+    w, t = width - 1, height - 1
+    full = det * _FULL
+    rows = [
+        ((x1 - x0) * det + g * x1, full),
+        (((x3 - x0) * det + h * x3) * w, full * t),
+        (x0 * w, det * 0 + _FULL),
+        (((y1 - y0) * det + g * y1) * t, full * w),
+        ((y3 - y0) * det + h * y3, full),
+        (y0 * t, det * 0 + _FULL),
+        (g, det * w),
+        (h, det * t),
+    ]
+    return stack([cast(cast(n, np.float64) / cast(d, np.float64), np.float32) for n, d in rows])
+
+
+class Resize(Op):
+    """Resizes, as tf.image.resize with the same method."""
+
+    keeps_size: ClassVar[bool] = False
+
+    height: Side
+    width: Side
+    method: Literal[
+        "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"
+    ] = "bilinear"
+    """the resampling kernel"""
+    antialias: bool = False
+    """whether the kernel widens when shrinking, so that fine patterns blur instead of breaking up"""
+    aspect: Literal["stretch", "pad", "crop"] = "stretch"
+    """what happens to other proportions: stretched; kept, with black bars; kept, with the longer side cropped"""
+
+    def output_size(self, size: Size | None) -> Size:
+        return self.height, self.width
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return self.plain(image)
+
+    def plain(self, image: tf.Tensor) -> tf.Tensor:
+        height, width = tf.unstack(tf.cast(tf.shape(image)[ROWS:-1], tf.int64))
+        target = tf.constant([self.height, self.width])
+        if self.aspect == "crop":
+            kept_height = tf.minimum(height, tf.maximum(width * self.height // self.width, 1))
+            kept_width = tf.minimum(width, tf.maximum(height * self.width // self.height, 1))
+            image = crop(
+                image, (height - kept_height) // 2, (width - kept_width) // 2, kept_height, kept_width
+            )
+        elif self.aspect == "pad":
+            fit_height = tf.minimum(height * self.width // width, self.height)
+            fit_width = tf.minimum(width * self.height // height, self.width)
+            target = tf.cast(tf.maximum(tf.stack([fit_height, fit_width]), 1), tf.int32)
+        resized = resize(image, target, self.method, self.antialias)
+        if self.aspect == "pad":
+            resized = crop_or_pad(resized, self.height, self.width)
+        return _with_size(resized, self.height, self.width)
+
+
+def resize(image: tf.Tensor, size: tf.Tensor, method: str, antialias: bool) -> tf.Tensor:
+    """tf.image.resize of uint8 [..., H, W, 3] to uint8, rounded instead of truncated."""
+    shape = tf.shape(image)
+    images = tf.reshape(image, tf.concat([[-1], shape[ROWS:]], 0))
+    resized = tf.image.resize(images, size, method=method, antialias=antialias)
+    if resized.dtype != tf.uint8:
+        resized = as_uint8(resized)
+    return tf.reshape(resized, tf.concat([shape[:ROWS], tf.shape(resized)[ROWS:]], 0))
+
+
+class CropOrPad(Op):
+    """Crops or pads with black about the centre, as tf.image.resize_with_crop_or_pad."""
+
+    keeps_size: ClassVar[bool] = False
+
+    height: Side
+    width: Side
+
+    def output_size(self, size: Size | None) -> Size:
+        return self.height, self.width
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return self.plain(image)
+
+    def plain(self, image: tf.Tensor) -> tf.Tensor:
+        return crop_or_pad(image, self.height, self.width)
+
+
+def crop_or_pad(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    had = tf.shape(image)
+    kept_height, kept_width = tf.minimum(had[ROWS], height), tf.minimum(had[COLUMNS], width)
+    top, left = (had[ROWS] - kept_height) // 2, (had[COLUMNS] - kept_width) // 2
+    image = crop(image, top, left, kept_height, kept_width)
+    above, before = (height - kept_height) // 2, (width - kept_width) // 2
+    below, behind = height - kept_height - above, width - kept_width - before
+    none = [[0, 0]] * (image.shape.rank - 3)
+    padded = tf.pad(image, [*none, [above, below], [before, behind], [0, 0]])
+    return _with_size(padded, height, width)
+
+
+class RandomCrop(Op):
+    """Crops at a uniformly drawn place."""
+
+    keeps_size: ClassVar[bool] = False
+
+    height: Side
+    width: Side
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        height, width = self.known(size)
+        return {
+            "top": u.integer(0, height - self.height + 1),
+            "left": u.integer(1, width - self.width + 1),
+        }
+
+    def output_size(self, size: Size | None) -> Size:
+        height, width = self.known(size)
+        if self.height > height or self.width > width:
+            raise ValueError(
+                f"random_crop of {self.height}x{self.width} does not fit into images of {height}x{width}"
+            )
+        return self.height, self.width
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return crop_at(image, draw["top"], draw["left"], self.height, self.width)
+
+    def plain(self, image: tf.Tensor) -> tf.Tensor:
+        return crop_or_pad(image, self.height, self.width)
+
+
+class PadAndCrop(Op):
+    """Pads all around, then crops back to the size at a uniformly drawn place.
+
+    The usual augmentation of CIFAR-10 since He et al., "Deep residual learning
+    for image recognition" (2015), section 4.2.
+    """
+
+    padding: Annotated[int, Field(ge=1, le=1024)]
+    """pixels added on each side"""
+    mode: Literal["constant", "reflect", "symmetric"] = "constant"
+    """what is added: black, or the mirror image without or with the edge pixels, as in tf.pad"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return {
+            "top": u.integer(0, 2 * self.padding + 1),
+            "left": u.integer(1, 2 * self.padding + 1),
+        }
+
+    def output_size(self, size: Size | None) -> Size:
+        height, width = self.known(size)
+        if self.mode != "constant" and self.padding >= min(height, width):
+            raise ValueError(f"padding is {self.padding}; images of {height}x{width} are too small for it")
+        return height, width
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        height, width = image.shape[ROWS:-1]
+        none = [[0, 0]] * (image.shape.rank - 3)
+        around = [self.padding, self.padding]
+        padded = tf.pad(image, [*none, around, around, [0, 0]], mode=self.mode.upper())
+        return crop_at(padded, draw["top"], draw["left"], height, width)
+
+
+class CentralCrop(Op):
+    """Keeps the central part, as tf.image.central_crop."""
+
+    keeps_size: ClassVar[bool] = False
+
+    fraction: Annotated[float, Field(gt=0, le=1)]
+    """the part of each side that is kept"""
+
+    def output_size(self, size: Size | None) -> Size:
+        height, width = (side - 2 * self._start(side) for side in self.known(size))
+        return height, width
+
+    def _start(self, side: int) -> int:
+        return int((side - side * self.fraction) / 2)
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return self.plain(image)
+
+    def plain(self, image: tf.Tensor) -> tf.Tensor:
+        size = image.shape[ROWS:-1]
+        height, width = self.output_size((size[0], size[1]))
+        return _with_size(
+            crop(image, self._start(size[0]), self._start(size[1]), height, width), height, width
+        )
+
+
+class RandomResizedCrop(Op):
+    """Resizes a crop of drawn area and proportions.
+
+    Szegedy et al., "Going deeper with convolutions" (2014), section 6. Where
+    torchvision draws up to ten times until the crop fits, this draws once and
+    cuts the sides to the image's, so that a sample has one fixed set of parameters.
+    """
+
+    keeps_size: ClassVar[bool] = False
+
+    height: Side
+    width: Side
+    area: Annotated[Interval, interval(None, 0.0, 1.0, open_low=True)] = (0.08, 1.0)
+    """the crop's part of the image's area"""
+    ratio: Annotated[Interval, interval(None, 0.1, 10.0)] = (3 / 4, 4 / 3)
+    """the crop's width divided by its height, drawn uniformly on a logarithmic scale"""
+    method: Literal["bilinear", "nearest", "bicubic", "area"] = "bilinear"
+    antialias: bool = False
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        area, ratio, top, left = (u.index(i) for i in range(4))
+        return {
+            "area": take(table(uniform_between, np.float32, *self.area), area),
+            "ratio": take(table(_log_uniform, np.float32, *self.ratio), ratio),
+            "top": take(table(uniform_between, np.float32, 0.0, 1.0), top),
+            "left": take(table(uniform_between, np.float32, 0.0, 1.0), left),
+            "_side": take(table(_fixed_root, np.int64, *self.area), area),
+            "_wider": take(table(_fixed_wider, np.int64, *self.ratio), ratio),
+            "_higher": take(table(_fixed_higher, np.int64, *self.ratio), ratio),
+            "_top": top,
+            "_left": left,
+        }
+
+    def output_size(self, size: Size | None) -> Size:
+        return self.height, self.width
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        if image.shape.rank > 3:
+            return tf.map_fn(
+                lambda one: self.apply(one[0], one[1]), (image, draw), fn_output_signature=tf.uint8
+            )
+        had = tf.cast(tf.shape(image), tf.int64)
+        root = tf.sqrt(tf.cast(had[0] * had[1], tf.float64)) * 256.0
+        side = tf.cast(tf.round(root), tf.int64) * draw["_side"]
+        height = tf.clip_by_value(shift_right(side * draw["_higher"], 40), 1, had[0])
+        width = tf.clip_by_value(shift_right(side * draw["_wider"], 40), 1, had[1])
+        top = shift_right(tf.cast(draw["_top"], tf.int64) * (had[0] - height + 1), 16)
+        left = shift_right(tf.cast(draw["_left"], tf.int64) * (had[1] - width + 1), 16)
+        cropped = crop(image, top, left, height, width)
+        return _with_size(
+            resize(cropped, tf.constant([self.height, self.width]), self.method, self.antialias),
+            self.height,
+            self.width,
+        )
+
+    def plain(self, image: tf.Tensor) -> tf.Tensor:
+        return Resize(
+            height=self.height,
+            width=self.width,
+            method=self.method,
+            antialias=self.antialias,
+            aspect="crop",
+        ).plain(image)
+
+
+def _log_uniform(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.exp(uniform_between(u, np.log(low), np.log(high)))
+
+
+def _fixed_root(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.sqrt(uniform_between(u, low, high)) * (1 << 16)
+
+
+def _fixed_wider(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.sqrt(_log_uniform(u, low, high)) * (1 << 16)
+
+
+def _fixed_higher(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return (1 << 16) / np.sqrt(_log_uniform(u, low, high))
+
+
+def crop(image: tf.Tensor, top: Array, left: Array, height: Array, width: Array) -> tf.Tensor:
+    """One box for all images [..., H, W, 3]."""
+    box = [tf.cast(v, tf.int32) for v in (top, left, height, width)]
+    leading = image.shape.rank - 3
+    begin = [0] * leading + [box[0], box[1], 0]
+    return tf.slice(image, begin, [-1] * leading + [box[2], box[3], 3])
+
+
+def crop_at(image: tf.Tensor, top: Array, left: Array, height: int, width: int) -> tf.Tensor:
+    """A box for each image: [..., H, W, 3] at [...] to [..., height, width, 3]."""
+    if image.shape.rank == 3:
+        return _with_size(crop(image, top, left, height, width), height, width)
+    leading = image.shape.rank - 3
+    rows = tf.convert_to_tensor(top)[..., tf.newaxis] + tf.range(height)
+    columns = tf.convert_to_tensor(left)[..., tf.newaxis] + tf.range(width)
+    image = tf.gather(image, rows, axis=ROWS, batch_dims=leading)
+    columns = tf.repeat(columns[..., tf.newaxis, :], height, axis=-2)
+    return tf.gather(image, columns, axis=COLUMNS, batch_dims=leading + 1)
+
+
+def _reverse_where(condition: Array, image: tf.Tensor, axis: int) -> tf.Tensor:
+    return tf.where(per_image(condition), tf.reverse(image, [image.shape.rank + axis]), image)
+
+
+def _with_size(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """States a size that is known but that shape inference cannot see."""
+    return tf.ensure_shape(image, [*image.shape[:ROWS], height, width, 3])

@@ -1,0 +1,298 @@
+"""Recipes: the named, ordered list of ops with their settings, and the storage.
+
+A recipe is written in YAML:
+
+    description: a mirror and contrast, for photos of cars and trucks
+    storage: {format: png}
+    ops:
+      - resize: {height: 128, width: 128, method: nearest}
+      - flip: {horizontal: 0.5}
+      - contrast: {factor: 0.5}
+
+Reading is strict: a misspelt key or op is an error that names its nearest
+neighbours, a wrong value one that names its range.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from augment.errors import RequestError, did_you_mean
+from augment.ops import Op, Size, op_types
+from augment.ops.affine import LARGEST_REACH, AffineOp
+from augment.ops.base import Checked
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Storage(BaseModel):
+    """How a shard holds pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    format: Literal["png", "jpeg", "raw"] = "png"
+    """png and raw keep every level; jpeg does not, and live training then sees its round trip"""
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    """of jpeg"""
+    chroma: Literal["4:2:0", "4:4:4"] = "4:2:0"
+    """of jpeg: whether color is kept at half the resolution or at the full one"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What is applied at once: one op, or a run of affine ops that are one resampling."""
+
+    ops: tuple[Op, ...]
+    size: Size | None
+    """the size of the images that it is given, None where they differ"""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it does the same to every copy: it draws nothing and always applies."""
+        return not any(op.p < 1 or type(op).draw is not Op.draw for op in self.ops)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A checked recipe.
+
+    Raises RequestError if the ops do not fit each other, or if the size of the
+    images is not known beforehand.
+    """
+
+    name: str
+    ops: tuple[Op, ...]
+    storage: Storage = Storage()
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        repeated = [op.id for i, op in enumerate(self.ops) if op.id in {o.id for o in self.ops[:i]}]
+        if repeated:
+            raise RequestError(
+                f"recipe {self.name}: two ops have the id {repeated[0]!r}; give the second one "
+                f"an id of its own, such as 'id: {repeated[0]}_2'"
+            )
+        if self.image_size is None:
+            raise RequestError(
+                f"recipe {self.name}: the size of its images is not known beforehand; add a resize, "
+                "crop_or_pad or random_resized_crop"
+            )
+
+    @functools.cached_property
+    def _steps_and_size(self) -> tuple[tuple[Step, ...], Size | None]:
+        steps: list[Step] = []
+        size: Size | None = None
+        for position, op in enumerate(self.ops, start=1):
+            if steps and _composes(steps[-1].ops, op):
+                steps[-1] = dataclasses.replace(steps[-1], ops=(*steps[-1].ops, op))
+            else:
+                steps.append(Step(ops=(op,), size=size))
+            try:
+                size = op.output_size(size)
+            except ValueError as error:
+                raise RequestError(f"recipe {self.name}: op {position} ({op.name}): {error}") from None
+        return tuple(steps), size
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The ops as they are applied, neighbouring affine ones composed."""
+        return self._steps_and_size[0]
+
+    @property
+    def image_size(self) -> Size:
+        """Height and width of every image that the recipe yields."""
+        return self._steps_and_size[1]  # type: ignore[return-value]  # checked when constructed
+
+    def canonical(self) -> dict[str, Any]:
+        """All that decides pixels and bytes, as JSON; equal for recipes that mean the same."""
+        storage = self.storage.model_dump()
+        return {
+            "ops": [{op.name: op.model_dump(mode="json")} for op in self.ops],
+            "storage": storage if storage["format"] == "jpeg" else {"format": storage["format"]},
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical form, in hexadecimal."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _composes(run: tuple[Op, ...], op: Op) -> bool:
+    if not (isinstance(op, AffineOp) and all(isinstance(o, AffineOp) for o in run)):
+        return False
+    if run[0].resampling() != op.resampling():  # type: ignore[attr-defined]
+        return False
+    reach = op.reach()
+    for earlier in run:
+        reach *= earlier.reach()  # type: ignore[attr-defined]
+    return reach <= LARGEST_REACH
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Reads a preset by its name, or a recipe file by its path.
+
+    Raises RequestError if there is none, or if what it says is wrong.
+    """
+    text = str(name_or_path)
+    if "/" in text or "\\" in text or text.endswith((".yaml", ".yml")):
+        path = Path(text)
+        try:
+            source = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise RequestError(f"recipe {text}: cannot be read ({reason})") from None
+        return parse_recipe(source, name=re.sub(r"\W", "_", path.stem).lower(), where=text)
+    presets = preset_names()
+    if text not in presets:
+        raise RequestError(
+            f"there is no preset {text!r}; {did_you_mean(text, presets)} "
+            "(a recipe of your own is given as a path that ends in .yaml)"
+        )
+    return parse_recipe(preset_text(text), name=text, where=text)
+
+
+def preset_names() -> list[str]:
+    files = resources.files("augment").joinpath("recipes").iterdir()
+    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+
+
+def preset_text(name: str) -> str:
+    """The YAML of a preset."""
+    return resources.files("augment").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def parse_recipe(text: str, *, name: str, where: str | None = None) -> Recipe:
+    """Parses YAML. `where` names the text in errors. Raises RequestError."""
+    where = where or name
+    try:
+        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise RequestError(f"recipe {where}{place}: not YAML: {problem}") from None
+    if not isinstance(document, dict):
+        raise RequestError(f"recipe {where}: it must be a mapping with the key 'ops'")
+    return recipe_from_document(document, name=name, where=where)
+
+
+def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> Recipe:
+    """Builds a recipe from parsed YAML or from its canonical form. Raises RequestError."""
+    keys = ("name", "description", "storage", "ops")
+    for key in document:
+        if key not in keys:
+            raise RequestError(f"recipe {where}: there is no key {key!r}; {did_you_mean(str(key), keys)}")
+    name = document.get("name", name)
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
+        raise RequestError(
+            f"recipe {where}: its name is {name!r}; a name is made of lower-case letters, digits and _, "
+            "and begins with a letter"
+        )
+    entries = document.get("ops")
+    if not (isinstance(entries, list) and entries):
+        raise RequestError(f"recipe {where}: 'ops' must be a list of one op or more")
+    try:
+        storage = Storage.model_validate(document.get("storage") or {})
+    except ValidationError as error:
+        raise RequestError(f"recipe {where}: storage: {explain(error, Storage)}") from None
+    ops = []
+    for position, entry in enumerate(entries, start=1):
+        try:
+            ops.append(_parse_op(entry))
+        except ValueError as error:
+            raise RequestError(f"recipe {where}: op {position}: {error}") from None
+    return Recipe(
+        name=name,
+        ops=tuple(ops),
+        storage=storage,
+        description=" ".join(str(document.get("description", "")).split()),
+    )
+
+
+def _parse_op(entry: Any) -> Op:
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not (isinstance(entry, dict) and len(entry) == 1):
+        raise ValueError(f"{entry!r} is not one op with its settings, such as 'contrast: {{factor: 0.5}}'")
+    [(name, settings)] = entry.items()
+    known = op_types()
+    if name not in known:
+        raise ValueError(f"there is no op {name!r}; {did_you_mean(str(name), known)}")
+    if not isinstance(settings, dict | None):
+        raise ValueError(f"{name}: its settings are {settings!r}; they must be pairs of name and value")
+    try:
+        return known[name].model_validate({"id": name, **(settings or {})})
+    except ValidationError as error:
+        raise ValueError(f"{name}: {explain(error, known[name])}") from None
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """pydantic's findings as sentences that name the field, its value and what would be right."""
+    return "; ".join(_explain_one(finding, model) for finding in error.errors())
+
+
+def _explain_one(finding: Any, model: type[BaseModel]) -> str:
+    field = ".".join(map(str, finding["loc"]))
+    kind, value = finding["type"], finding["input"]
+    if kind == "extra_forbidden":
+        return f"there is no setting {field!r}; {did_you_mean(field, model.model_fields)}"
+    if kind == "missing":
+        return f"{field} is missing; it is {_requirement(model, field)}"
+    if kind == "value_error":
+        prefix = f"{field} is {value!r}; " if field else ""
+        return f"{prefix}{finding['ctx']['error']}"
+    return f"{field} is {value!r}; it must be {_requirement(model, field)}"
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def _requirement(model: type[BaseModel], field: str) -> str:
+    """What a field takes, in words."""
+    info = model.model_fields[field.split(".")[0]]
+    allowed = getattr(info.annotation, "__args__", ())
+    if getattr(info.annotation, "__origin__", None) is Literal:
+        return "one of " + ", ".join(map(str, allowed))
+    for mark in info.metadata:
+        if isinstance(mark, Checked):
+            return mark.requirement
+    words = [_KINDS.get(info.annotation, "a value")]  # type: ignore[arg-type]
+    for mark in info.metadata:
+        for name, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below")):
+            bound = getattr(mark, name, None)
+            if bound is not None:
+                words.append(f"{word} {bound:g}")
+        pattern = getattr(mark, "pattern", None)
+        if pattern:
+            words.append(f"that matches {pattern}")
+    return f"{' '.join(words)}" + (f" ({info.description})" if info.description else "")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Iterable) and not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
