@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from augment import codec
@@ -155,13 +157,40 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
 
     Returns the same dictionaries with `image` as uint8 [H, W, 3].
     """
+
+    def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
+        image = element["image"]
+        return codec.decode(image) if image.dtype == tf.string else image
+
+    return _live(dataset, recipe, seed, copy, "image", pixels)
+
+
+def augment_files(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int) -> tf.data.Dataset:
+    """`augment_dataset` for dictionaries with `path`, an image file's, instead of its contents.
+
+    Files that cannot be read or decoded are left out. The rest keep their order.
+    """
+
+    def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
+        return codec.decode(tf.io.read_file(element.pop("path")))
+
+    return _live(dataset, recipe, seed, copy, "path", pixels).ignore_errors()
+
+
+def _live(
+    dataset: tf.data.Dataset,
+    recipe: Recipe,
+    seed: int,
+    copy: int,
+    needed: str,
+    pixels: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+) -> tf.data.Dataset:
     spec = dataset.element_spec
-    if not (isinstance(spec, dict) and {"image", "source"} <= spec.keys()):
-        raise RequestError("the dataset's elements must be dictionaries with 'image' and 'source'")
+    if not (isinstance(spec, dict) and {needed, "source"} <= spec.keys()):
+        raise RequestError(f"the dataset's elements must be dictionaries with {needed!r} and 'source'")
+    flat = tf.nest.flatten(spec)
     augmenter = Augmenter(recipe, seed)
     check_copy(copy)
-
-    flat = tf.nest.flatten(spec)
 
     @tf.autograph.experimental.do_not_convert
     def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -175,16 +204,15 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
         return augmenter.draw_copies(words, copy), element
 
     @tf.autograph.experimental.do_not_convert
-    def augmented(draw: Draw, element: tf.Tensor) -> dict[str, tf.Tensor]:
+    def augmented(draw: Draw, packed_element: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.raw_ops.OptionalGetValue(
-            optional=element,
+            optional=packed_element,
             output_types=[s.dtype for s in flat],
             output_shapes=[s.shape for s in flat],
         )
-        sample = tf.nest.pack_sequence_as(spec, values)
-        image = sample["image"]
-        pixels = codec.decode(image) if image.dtype == tf.string else image
-        return {**sample, "image": augmenter.sample(pixels, draw, augmented=copy != NOT_AUGMENTED)}
+        element = tf.nest.pack_sequence_as(spec, values)
+        image = augmenter.sample(pixels(element), draw, augmented=copy != NOT_AUGMENTED)
+        return {**element, "image": image}
 
     blocks = dataset.map(packed).batch(BLOCK).map(with_draws)
     return (

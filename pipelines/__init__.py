@@ -1,0 +1,1 @@
+"""Programs over datasets: materialize shards, read them, run the same live."""

@@ -1,0 +1,134 @@
+"""The command line: parses, imports late, calls.
+
+Nothing here may import TensorFlow, Beam, NumPy or pydantic before a command needs
+them: they take seconds, and help must not.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from augment.errors import RequestError
+
+app = typer.Typer(
+    name="augshard",
+    help="Materialize image augmentation: shards that hold, bit for bit, what live training sees.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", metavar="NAME|FILE", help="A preset, or a path to a recipe in YAML.")
+]
+InputOption = Annotated[
+    str, typer.Option("--input", metavar="DIR", help="DIR/<class>/... or DIR/<split>/<class>/...")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="The augmentation's seed, from 0.")]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="A Python module that defines ops. May be repeated."),
+]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def materialize(
+    context: typer.Context,
+    input: InputOption,  # noqa: A002 (the option's name)
+    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
+    recipe: RecipeOption,
+    seed: SeedOption = 0,
+    copies: Annotated[int, typer.Option("--copies", help="Augmented variants of each image.")] = 1,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The dataset's name in TFDS; else the recipe's.")
+    ] = None,
+    augment_splits: Annotated[
+        str | None, typer.Option("--augment-splits", help="Splits that get copies, with commas; else train.")
+    ] = None,
+    split_fractions: Annotated[
+        str | None,
+        typer.Option("--split-fractions", help="Splits by hash, such as train=0.8,validation=0.1,test=0.1."),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--layout", help="What the top folders are: classes, splits, or auto.")
+    ] = "auto",
+    shards: Annotated[int | None, typer.Option("--shards", help="Shards of each split and copy.")] = None,
+    shard_size: Annotated[str, typer.Option("--shard-size", help="About how large a shard is.")] = "128MiB",
+    max_rejects: Annotated[
+        float, typer.Option("--max-rejects", help="The largest part of images that may be unusable.")
+    ] = 0.01,
+    plugin: PluginOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start over in a directory of ours.")
+    ] = False,
+    runner: Annotated[
+        str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")
+    ] = "embedded",
+) -> None:
+    """Write augmented copies of a directory of images as TFRecord shards.
+
+    Run it again to resume what was interrupted, or with more --copies to add some.
+    Any option of Beam's may follow.
+    """
+    from pipelines.materialize.command import materialize_command
+
+    materialize_command(
+        root=input,
+        output=output,
+        recipe=recipe,
+        seed=seed,
+        copies=copies,
+        name=name,
+        augment_splits=augment_splits,
+        split_fractions=split_fractions,
+        layout=layout,
+        shards=shards,
+        shard_size=shard_size,
+        max_rejects=max_rejects,
+        plugins=plugin or [],
+        overwrite=overwrite,
+        runner=runner,
+        beam_arguments=context.args,
+        our_options=[option for parameter in context.command.params for option in parameter.opts],
+    )
+
+
+@app.command()
+def recipes(
+    preset: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Print the YAML of this one.")
+    ] = None,
+) -> None:
+    """List the preset recipes, or print one."""
+    from augment.recipe import load_recipe, preset_names, preset_text
+
+    if preset is not None:
+        load_recipe(preset)
+        typer.echo(preset_text(preset), nl=False)
+        return
+    names = preset_names()
+    width = max(map(len, names))
+    for name in names:
+        loaded = load_recipe(name)
+        height, across = loaded.image_size
+        typer.echo(f"{name:{width}}  {height:3}x{across:<3}  {', '.join(op.id for op in loaded.ops)}")
+
+
+def main() -> None:
+    """The entry point. Exit status: 0 done, 1 the work failed, 2 the request is wrong."""
+    try:
+        app()
+    except RequestError as error:
+        sys.stderr.write(f"augshard: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("augshard: stopped; run the same command again to go on\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

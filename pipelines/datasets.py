@@ -1,0 +1,124 @@
+"""The two ways to feed a trainer: live from images, or from shards. Same samples, order and pixels.
+
+    live = datasets.from_images(DIR, recipe, seed=0, split="train", copy=3)
+    shards = datasets.from_shards(OUT, split="train", copies=[3])
+
+Both yield dictionaries of `image` uint8 [H, W, 3], `label` int64, `source` string
+and `copy` int64.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from augment.augmenter import NOT_AUGMENTED, augment_files
+from augment.errors import RequestError, did_you_mean
+from augment.recipe import Recipe
+from pipelines.format.layout import shard_file
+from pipelines.format.manifest import read_manifest
+from pipelines.format.records import parse
+from pipelines.plan import places, split_of
+from pipelines.sources import Folder, Layout, Source, check_root, list_folder, source_path, top_folders
+
+
+def from_images(
+    directory: str,
+    recipe: Recipe,
+    *,
+    seed: int,
+    split: str = "train",
+    copy: int = 0,
+    split_fractions: dict[str, str] | None = None,
+    layout: Layout = "auto",
+) -> tf.data.Dataset:
+    """Live augmentation of a split: what `augshard materialize` writes as its copy `copy`.
+
+    Args:
+        directory: as for `--input`.
+        recipe: see `augment.load_recipe`.
+        seed: of the augmentation.
+        split: as the folders or the fractions name it; `train` if there are none.
+        copy: from 0, the epoch's number; -1 for images that are not augmented.
+        split_fractions: exact decimals by split, as for `--split-fractions`.
+        layout: as for `--layout`.
+
+    Images that cannot be used are left out, the same that a materialized dataset
+    rejects. Raises RequestError if there is no such split.
+    """
+    root = check_root(directory)
+    sources, classes = _listed(root, layout, split_fractions)
+    mine = [source for source in sources if source.split == split]
+    if not mine:
+        splits = sorted({source.split for source in sources})
+        raise RequestError(f"input {root}: there is no split {split!r}; {did_you_mean(split, splits)}")
+    ids = [source.id for source in mine]
+    order = sorted(zip(places(seed, ids).tolist(), ids, range(len(ids)), strict=True))
+    ordered = [mine[position] for _, _, position in order]
+    number = {label: i for i, label in enumerate(classes)}
+    files = tf.data.Dataset.from_tensor_slices(
+        {
+            "path": [os.fsencode(source_path(root, source.id)) for source in ordered],
+            "label": np.array([number[source.label] for source in ordered], np.int64),
+            "source": [source.id for source in ordered],
+            "copy": np.full(len(ordered), copy, np.int64),
+        }
+    )
+    return augment_files(files, recipe, seed=seed, copy=copy)
+
+
+def _listed(root: str, layout: Layout, fractions: dict[str, str] | None) -> tuple[list[Source], list[str]]:
+    """All sources, and the names of all classes in the order of their labels."""
+    folders = [found for found in top_folders(root, layout) if isinstance(found, Folder)]
+    sources = [
+        found._replace(split=split_of(found.id, fractions)) if fractions else found
+        for folder in folders
+        for found in list_folder(root, folder)
+        if isinstance(found, Source)
+    ]
+    return sources, sorted({folder.label for folder in folders})
+
+
+def from_shards(
+    directory: str, *, split: str = "train", copies: Sequence[int] | None = None
+) -> tf.data.Dataset:
+    """The records of a split, copy after copy, each in the order of live training.
+
+    Args:
+        directory: a finished dataset.
+        split: as the manifest names it, without the copy.
+        copies: which, in which order; all of them by default.
+
+    Raises RequestError if the directory is no finished dataset, or lacks the split or a copy.
+    """
+    manifest = read_manifest(directory)
+    if split not in manifest.splits:
+        raise RequestError(
+            f"{directory}: there is no split {split!r}; {did_you_mean(split, manifest.splits)}"
+        )
+    counts = manifest.splits[split]
+    there = list(range(manifest.request.copies)) if counts.augmented else [NOT_AUGMENTED]
+    wanted = there if copies is None else list(copies)
+    for copy in wanted:
+        if copy not in there:
+            raise RequestError(
+                f"{directory}: split {split!r} has no copy {copy}; it has {there[0]} to {there[-1]}"
+            )
+    paths = [
+        os.path.join(directory, shard_file(manifest.request.name, split, copy, shard, counts.groups))
+        for copy in wanted
+        for shard in range(counts.groups)
+    ]
+    storage, size = manifest.request.parsed_recipe().storage, manifest.image_size
+
+    @tf.autograph.experimental.do_not_convert
+    def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
+        return parse(record, storage, size)
+
+    records = tf.data.TFRecordDataset(paths, buffer_size=1 << 20)
+    return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+        tf.data.AUTOTUNE
+    )

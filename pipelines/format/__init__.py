@@ -1,0 +1,1 @@
+"""What is on disk: records and their shards, the samples table, the manifest, and what TFDS reads."""

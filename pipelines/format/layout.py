@@ -1,0 +1,36 @@
+"""The names of files in a dataset directory."""
+
+from __future__ import annotations
+
+from augment.augmenter import NOT_AUGMENTED
+
+MANIFEST = "manifest.json"
+RUN = "run.json"
+REJECTS = "rejects.jsonl"
+SAMPLES = "samples"
+DATASET_INFO = "dataset_info.json"
+FEATURES = "features.json"
+LABELS = "label.labels.txt"
+
+WORK = ".unfinished"
+"""Holds what a run in progress needs; absent from a finished dataset."""
+PLAN = f"{WORK}/plan.json"
+OUTCOME = f"{WORK}/outcome.json"
+LOCK = "lock"
+PROGRESS = f"{WORK}/progress"
+SCRATCH = f"{WORK}/scratch"
+
+
+def tfds_split(split: str, copy: int) -> str:
+    """What TFDS knows a split's copy as: `train_c0`, or `test` for one that is not augmented."""
+    return split if copy == NOT_AUGMENTED else f"{split}_c{copy}"
+
+
+def shard_file(name: str, split: str, copy: int, shard: int, shards: int) -> str:
+    """The path of a shard in the dataset directory."""
+    return f"{name}-{tfds_split(split, copy)}.tfrecord-{shard:05d}-of-{shards:05d}"
+
+
+def samples_file(split: str, copy: int, shard: int, shards: int) -> str:
+    """The path of a shard's part of the samples table, which is its receipt."""
+    return f"{SAMPLES}/{tfds_split(split, copy)}-{shard:05d}-of-{shards:05d}.parquet"

@@ -1,0 +1,109 @@
+"""The manifest: the description of a finished dataset, written last.
+
+A directory with a manifest is complete; without one it is no dataset.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import zlib
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from augment.errors import RequestError
+from pipelines.format.layout import MANIFEST
+from pipelines.format.request import SCHEMA_VERSION, Request
+
+
+class SplitCounts(BaseModel):
+    """One split in numbers."""
+
+    sources: int
+    """images listed"""
+    written: int
+    """images of which there are records, in every copy"""
+    groups: int
+    """shards a copy"""
+    augmented: bool
+
+
+class File(BaseModel):
+    """One file of the dataset."""
+
+    bytes: int
+    sha256: str
+    records: int | None = None
+    """of a shard"""
+
+
+class Manifest(BaseModel):
+    """What a finished dataset is, and what made it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int
+    fingerprint: str
+    request: Request
+    image_size: tuple[int, int]
+    """height and width"""
+    classes: tuple[str, ...]
+    """by label"""
+    splits: dict[str, SplitCounts]
+    records: int
+    rejects: int
+    ignored: dict[str, int]
+    """files that are no images by their name, by extension"""
+    listing_digest: str
+    parity_class: dict[str, str]
+    files: dict[str, File]
+    """every file but this one and run.json, by path"""
+
+
+def parity_class() -> dict[str, str]:
+    """What must match for pixels and bytes to match."""
+    versions = {
+        name: importlib.metadata.version(name) for name in ("tensorflow", "numpy", "pillow", "pyarrow")
+    }
+    return {
+        **versions,
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        "machine": platform.machine(),
+        "device": "cpu",
+        "xla": "no",
+    }
+
+
+def read_manifest(directory: str) -> Manifest:
+    """The manifest of a finished dataset. Raises RequestError if there is none that can be read."""
+    path = os.path.join(directory, MANIFEST)
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except FileNotFoundError:
+        raise RequestError(
+            f"{directory}: it holds no {MANIFEST}, so it is no finished dataset; "
+            "finish it with the same augshard materialize"
+        ) from None
+    except NotADirectoryError:
+        raise RequestError(f"{directory}: it is not a directory") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path}: it cannot be read ({error})") from None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RequestError(
+            f"{path}: its schema_version is {version!r}; this augshard reads version {SCHEMA_VERSION}"
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RequestError(f"{path}: it is damaged at {where!r}") from None
+
+
+def json_text(document: Any) -> str:
+    """JSON as it stands in our files: sorted, indented, ending in a line break."""
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

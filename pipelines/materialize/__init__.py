@@ -1,0 +1,1 @@
+"""The Beam job that writes a dataset."""

@@ -1,0 +1,119 @@
+"""`augshard materialize`: checks what was typed, launches, and says what came of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import cast, get_args
+
+from augment.errors import RequestError, did_you_mean
+from augment.recipe import NAME, load_recipe
+from pipelines.format.request import Request, load_plugins
+from pipelines.materialize.launch import JobFailed, Report, launch
+from pipelines.plan import MOST_GROUPS, parse_bytes, parse_fractions
+from pipelines.sources import Layout, check_root
+
+
+def materialize_command(
+    *,
+    root: str,
+    output: str,
+    recipe: str,
+    seed: int,
+    copies: int,
+    name: str | None,
+    augment_splits: str | None,
+    split_fractions: str | None,
+    layout: str,
+    shards: int | None,
+    shard_size: str,
+    max_rejects: float,
+    plugins: Sequence[str],
+    overwrite: bool,
+    runner: str,
+    beam_arguments: Sequence[str],
+    our_options: Sequence[str],
+) -> None:
+    """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
+    _check_range("--copies", copies, 1, 10_000)
+    _check_range("--seed", seed, 0, 2**64 - 1)
+    _check_range("--shards", shards, 1, MOST_GROUPS)
+    _check_range("--max-rejects", max_rejects, 0, 1)
+    if layout not in get_args(Layout):
+        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    check_root(root)
+    digests = load_plugins(list(plugins))
+    loaded = load_recipe(recipe)
+    name = name if name is not None else loaded.name
+    if not NAME.fullmatch(name):
+        raise RequestError(
+            f"--name is {name!r}; TFDS reads names of lower-case letters, digits and _ "
+            "that begin with a letter"
+        )
+    request = Request(
+        name=name,
+        recipe_name=loaded.name,
+        recipe=loaded.canonical(),
+        seed=seed,
+        copies=copies,
+        augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
+        split_fractions=parse_fractions(split_fractions) if split_fractions else None,
+        layout=cast(Layout, layout),
+        shards=shards,
+        shard_bytes=parse_bytes(shard_size),
+        plugins=digests,
+    )
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of what this job does not use
+    if runner != "embedded" or beam_arguments:
+        from pipelines.materialize import runners
+
+        runners.check_options(beam_arguments, our_options)
+        runners.check_runner(runner)
+    try:
+        report = launch(
+            request,
+            root=root,
+            output=output,
+            max_rejects=max_rejects,
+            overwrite=overwrite,
+            runner=runner,
+            beam_arguments=beam_arguments,
+        )
+    except JobFailed as failure:
+        sys.stderr.write(f"augshard: {failure}\n")
+        sys.exit(1)
+    for warning in report.warnings:
+        sys.stderr.write(f"augshard: warning: {warning}\n")
+    sys.stdout.write(_table(report, output))
+
+
+def _check_range(option: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise RequestError(f"{option} is {value}; it must be from {low} to {high}")
+
+
+def _table(report: Report, output: str) -> str:
+    manifest = report.manifest
+    size = sum(file.bytes for file in manifest.files.values())
+    images = ", ".join(f"{counts.written:,} {split}" for split, counts in manifest.splits.items())
+    rows = {
+        "images": images,
+        "copies": f"{manifest.request.copies} of {', '.join(_augmented(report)) or 'none'}",
+        "records": f"{manifest.records:,}" + (f" ({report.new_records:,} new)" if report.new_records else ""),
+        "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),
+        "size": f"{size / 1e6:,.1f} MB in {len(manifest.files):,} files",
+    }
+    if report.new_records:
+        rate = report.new_records / report.seconds
+        rows["time"] = f"{report.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
+    else:
+        rows["time"] = "nothing was left to do"
+    rows["dataset"] = output
+    rows["next"] = f"tfds.builder_from_directory({output!r}).as_dataset()"
+    width = max(map(len, rows))
+    return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
+
+
+def _augmented(report: Report) -> list[str]:
+    return [split for split, counts in report.manifest.splits.items() if counts.augmented]

@@ -1,0 +1,231 @@
+"""From a request on the command line to a finished dataset: check, run, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from augment.errors import RequestError
+from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, WORK
+from pipelines.format.manifest import Manifest, parity_class, read_manifest
+from pipelines.format.request import Request
+from pipelines.materialize.finish import Outcome, Run
+from pipelines.materialize.plan_file import saved_plan
+from pipelines.plan import top_errors
+from pipelines.sources import Folder, check_root, top_folders
+
+
+class JobFailed(Exception):
+    """The work failed; what is finished is kept for a resume."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a run did, for the table at its end."""
+
+    manifest: Manifest
+    new_records: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+def launch(
+    request: Request,
+    *,
+    root: str,
+    output: str,
+    max_rejects: float,
+    overwrite: bool,
+    runner: str,
+    beam_arguments: Sequence[str],
+) -> Report:
+    """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
+
+    Raises RequestError if what is asked is wrong, JobFailed if the work failed.
+    """
+    root, output = check_root(root), os.path.abspath(output)
+    _check_output(root, output)
+    _check_input(root, request)
+    with _only_run(output):
+        if overwrite:
+            _remove_all_but_lock(output)
+        made_by, expected_digest, finished = _earlier(output)
+        if made_by:
+            _check_same(request, made_by, output, finished)
+        if finished and request.copies == finished.request.copies:
+            return Report(finished, 0, 0.0)
+        began = time.time()
+        for leftover in (OUTCOME, PROGRESS, SCRATCH):
+            _remove(output, leftover)
+        about = _about(root, output, runner, beam_arguments)
+        run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=began)
+        outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments)
+        if outcome.errors:
+            raise RequestError(f"input {root}: " + "; ".join(outcome.errors))
+        if outcome.failure:
+            raise JobFailed(outcome.failure)
+        manifest = read_manifest(output)
+        earlier = finished.records if finished else 0
+        return Report(manifest, manifest.records - earlier, time.time() - began, outcome.warnings)
+
+
+def _check_output(root: str, output: str) -> None:
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise RequestError(f"output {output}: it is a file; give a directory")
+    inside = os.path.commonpath([os.path.realpath(root), os.path.realpath(output)])
+    if inside == os.path.realpath(root):
+        raise RequestError(
+            f"output {output}: it lies inside the input, whose files it would then be; "
+            "give a directory elsewhere"
+        )
+    if inside == os.path.realpath(output):
+        raise RequestError(f"output {output}: the input lies inside it; give a directory of its own")
+    there = set(os.listdir(output)) if os.path.isdir(output) else set()
+    if there and not there & {MANIFEST, WORK}:
+        raise RequestError(
+            f"output {output}: it holds files that are no augshard dataset; give an empty or new directory"
+        )
+    parent = output
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RequestError(f"output {output}: {parent} cannot be written to (permission denied)")
+
+
+def _check_input(root: str, request: Request) -> None:
+    """What can be known from the top folders alone, before anything slow is imported."""
+    folders = (found for found in top_folders(root, request.layout) if isinstance(found, Folder))
+    errors = top_errors(request, folders)
+    if errors:
+        raise RequestError(f"input {root}: " + "; ".join(errors))
+
+
+def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
+    """What an earlier run left: its request, its listing's digest, and its manifest if it finished."""
+    if os.path.exists(os.path.join(output, MANIFEST)):
+        manifest = read_manifest(output)
+        return manifest.request, manifest.listing_digest, manifest
+    plan = saved_plan(output)
+    return (plan.request, plan.listing_digest, None) if plan else (None, None, None)
+
+
+def _check_same(request: Request, made_by: Request, output: str, finished: Manifest | None) -> None:
+    """Raises RequestError unless the request continues what made the output."""
+    differences = request.differences(made_by)
+    here = parity_class()
+    if finished:
+        differences += [
+            f"{what} was {there}, now {here.get(what)}"
+            for what, there in finished.parity_class.items()
+            if here.get(what) != there
+        ]
+    if differences:
+        raise RequestError(
+            f"output {output}: it was made by another request: {'; '.join(differences)}. "
+            "Write to another directory, or start over with --overwrite"
+        )
+    if request.copies < made_by.copies:
+        raise RequestError(
+            f"output {output}: it holds {made_by.copies} copies, more than --copies {request.copies}; "
+            "choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
+        )
+
+
+def _remove_all_but_lock(output: str) -> None:
+    """Empties an output; the manifest goes first, so that what is left is never taken for a dataset."""
+    _remove(output, MANIFEST)
+    for name in os.listdir(output):
+        if name != WORK:
+            _remove(output, name)
+    for name in os.listdir(os.path.join(output, WORK)):
+        if name != LOCK:
+            _remove(output, os.path.join(WORK, name))
+
+
+def _remove(output: str, name: str) -> None:
+    path = os.path.join(output, name)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+@contextmanager
+def _only_run(output: str) -> Iterator[None]:
+    """Holds the output for one run; the system lets go of it however the process ends.
+
+    What was never begun, or is finished, is left without traces of the work.
+    """
+    new = not os.path.isdir(output)
+    os.makedirs(os.path.join(output, WORK), exist_ok=True)
+    with open(os.path.join(output, WORK, LOCK), "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RequestError(f"output {output}: another run is writing to it; wait for its end") from None
+        try:
+            yield
+        finally:
+            begun = os.path.exists(os.path.join(output, PLAN))
+            if not begun or os.path.exists(os.path.join(output, MANIFEST)):
+                _remove(output, WORK)
+            if new and not begun:
+                os.rmdir(output)
+
+
+def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -> dict[str, object]:
+    packages = ("augshard", "tensorflow", "apache-beam", "numpy", "pillow", "pyarrow")
+    return {
+        "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "runner": runner,
+        "beam_options": list(beam_arguments),
+        "input": root,
+        "output": output,
+    }
+
+
+def _run_pipeline(
+    request: Request, run: Run, expected_digest: str | None, runner: str, beam_arguments: Sequence[str]
+) -> Outcome:
+    import apache_beam as beam
+
+    from pipelines.materialize import runners
+    from pipelines.materialize.pipeline import materialize
+    from pipelines.materialize.progress import ProgressBar
+
+    engine, options = runners.create(runner, beam_arguments)
+    pipeline = beam.Pipeline(runner=engine, options=options)
+    materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
+    try:
+        with ProgressBar(run.output):
+            pipeline.run().wait_until_finish()
+    except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
+        raise _failure(error, run.output) from None
+    with open(os.path.join(run.output, OUTCOME), encoding="utf-8") as file:
+        said = json.load(file)
+    return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))
+
+
+def _failure(error: Exception, output: str) -> BaseException:
+    """What a runner's exception means. Ctrl-C comes as a RuntimeError that quotes it."""
+    text = str(error).strip()
+    if "KeyboardInterrupt" in text:
+        return KeyboardInterrupt()
+    log = os.path.join(output, WORK, "error.txt")
+    with open(log, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return JobFailed(f"{lines[-1] if lines else type(error).__name__} (the whole error: {log})")

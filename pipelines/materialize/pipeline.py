@@ -1,0 +1,186 @@
+"""The Beam pipeline, as the README's figure draws it.
+
+    list -> assign to group -> group (ids only) -----> write groups -> receipts -> manifest
+       \\-> count, classes, digest -> plan (groups, errors) --side--^
+
+No list of images passes through the launcher, and no image bytes through a shuffle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from pipelines.format.request import Request
+from pipelines.materialize.finish import Run, finish
+from pipelines.materialize.plan_file import plan_and_save
+from pipelines.materialize.progress import Progress
+from pipelines.plan import Plan, group_of, places, split_of
+from pipelines.quiet import import_tensorflow
+from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, top_folders
+
+GroupKey = tuple[str, int]
+"""A split and the number of a group in it."""
+Member = tuple[int, str, str]
+"""A source's place, id and label."""
+
+NOBODY: Member = (0, "", "")
+"""Stands in every group, so that each shard exists even if it has no records."""
+
+
+def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, expected_digest: str | None) -> None:
+    """Adds the whole job to a pipeline.
+
+    Args:
+        request: what to write.
+        run: where from, where to, and what must hold before the manifest is written.
+        expected_digest: that of the listing, where the output was begun before.
+    """
+    top = (
+        pipeline
+        | "Root" >> beam.Create([run.input])
+        | "List top" >> beam.ParDo(ListTop(request)).with_outputs("rest", main="folders")
+    )
+    listed = (
+        top.folders
+        | "Share folders" >> beam.Reshuffle()
+        | "List folders" >> beam.ParDo(ListFolder(request, run.input)).with_outputs("rest", main="sources")
+    )
+    rest = (top.rest, listed.rest) | "Join the rest" >> beam.Flatten()
+    plan = beam.pvalue.AsSingleton(
+        (listed.sources, rest)
+        | "Join all found" >> beam.Flatten()
+        | "Count" >> beam.CombineGlobally(CountFound())
+        | "Plan" >> beam.Map(plan_and_save, request, run.output, expected_digest)
+    )
+    members = listed.sources | "Assign to group" >> beam.ParDo(AssignToGroup(), plan)
+    everyone = pipeline | "Once" >> beam.Create([0]) | "Every group" >> beam.ParDo(EveryGroup(), plan)
+    receipts = (
+        (members, everyone)
+        | "Join groups" >> beam.Flatten()
+        | "Group" >> beam.GroupByKey()
+        | "Write groups" >> beam.ParDo(WriteGroup(run), plan)
+        | "Gather receipts" >> beam.combiners.ToList()
+    )
+    rejects = beam.pvalue.AsList(rest | "Listing rejects" >> beam.ParDo(OnlyRejects()))
+    _ = receipts | "Manifest" >> beam.Map(finish, plan, rejects, run)
+
+
+class ListTop(beam.DoFn):
+    """A root to its class folders; what lies beside them goes to `rest`."""
+
+    def __init__(self, request: Request) -> None:
+        self.layout = request.layout
+
+    def process(self, root: str) -> Iterator[Any]:
+        for found in top_folders(root, self.layout):
+            if isinstance(found, Folder):
+                yield found
+            else:
+                yield beam.pvalue.TaggedOutput("rest", found)
+
+
+class ListFolder(beam.DoFn):
+    """A class folder to its sources; the folder itself, rejects and ignored files go to `rest`."""
+
+    def __init__(self, request: Request, root: str) -> None:
+        self.fractions, self.root = request.split_fractions, root
+
+    def process(self, folder: Folder) -> Iterator[Any]:
+        for split in self.fractions or [folder.split]:
+            yield beam.pvalue.TaggedOutput("rest", folder._replace(split=split))
+        for found in list_folder(self.root, folder):
+            if not isinstance(found, Source):
+                yield beam.pvalue.TaggedOutput("rest", found)
+            elif self.fractions:
+                yield found._replace(split=split_of(found.id, self.fractions))
+            else:
+                yield found
+
+
+class CountFound(beam.CombineFn):
+    """Everything that was found to one Listing."""
+
+    def create_accumulator(self) -> Listing:
+        return Listing()
+
+    def add_input(self, listing: Listing, found: Found | Folder) -> Listing:
+        return listing.add(found)
+
+    def merge_accumulators(self, listings: Iterable[Listing]) -> Listing:
+        total = Listing()
+        for listing in listings:
+            total = total.merge(listing)
+        return total
+
+    def extract_output(self, listing: Listing) -> Listing:
+        return listing
+
+
+@beam.typehints.with_output_types(tuple[GroupKey, Member])
+class AssignToGroup(beam.DoFn):
+    """A source to its group, by its place in the order."""
+
+    BLOCK = 1024
+
+    def start_bundle(self) -> None:
+        self._block: list[Source] = []
+        self._plan: Plan | None = None
+
+    def process(self, source: Source, plan: Plan) -> Iterator[tuple[GroupKey, Member]]:
+        self._plan = plan
+        self._block.append(source)
+        if len(self._block) == self.BLOCK:
+            yield from self._assigned()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for pair in self._assigned():
+            yield beam.transforms.window.GlobalWindows.windowed_value(pair)
+
+    def _assigned(self) -> Iterator[tuple[GroupKey, Member]]:
+        plan, block, self._block = self._plan, self._block, []
+        if plan is None or plan.errors:
+            return
+        order = places(plan.request.seed, [source.id for source in block])
+        for source, place in zip(block, order.tolist(), strict=True):
+            group = group_of(place, plan.splits[source.split].groups)
+            yield (source.split, group), (place - 2**63, source.id, source.label)  # within int64
+
+
+@beam.typehints.with_output_types(tuple[GroupKey, Member])
+class EveryGroup(beam.DoFn):
+    """The keys of all groups."""
+
+    def process(self, _: Any, plan: Plan) -> Iterator[tuple[GroupKey, Member]]:
+        for split, planned in plan.splits.items():
+            for group in range(planned.groups):
+                yield (split, group), NOBODY
+
+
+class WriteGroup(beam.DoFn):
+    """A group to the receipts of its shards."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._writer: Any = None
+
+    def process(self, group: tuple[GroupKey, Iterable[Member]], plan: Plan) -> Iterator[Any]:
+        import_tensorflow()
+        from pipelines.materialize.shard import Group, GroupWriter
+
+        (split, number), members = group
+        if self._writer is None:
+            self._writer = GroupWriter(plan, self.run.input, self.run.output)
+        sources = [(source, label) for _, source, label in sorted(members) if source]
+        with Progress(self.run.output, f"{split}-{number}") as progress:
+            yield from self._writer.write(Group(split, number, sources), progress)
+
+
+class OnlyRejects(beam.DoFn):
+    """Drops what was found that is no reject."""
+
+    def process(self, found: Any) -> Iterator[Reject]:
+        if isinstance(found, Reject):
+            yield found

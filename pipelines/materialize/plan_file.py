@@ -1,0 +1,31 @@
+"""Keeping the plan beside the unfinished dataset, for a resume and for the progress bar."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import ValidationError
+
+from pipelines.format.layout import PLAN
+from pipelines.format.manifest import json_text
+from pipelines.format.request import Request
+from pipelines.materialize.files import write_file
+from pipelines.plan import Plan, make_plan
+from pipelines.sources import Listing
+
+
+def plan_and_save(listing: Listing, request: Request, output: str, expected_digest: str | None) -> Plan:
+    """Makes the plan and, if it has no errors, saves it."""
+    plan = make_plan(request, listing, expected_digest)
+    if not plan.errors:
+        write_file(output, PLAN, json_text(plan.model_dump(mode="json")))
+    return plan
+
+
+def saved_plan(output: str) -> Plan | None:
+    """The plan of an unfinished dataset, None if there is none."""
+    try:
+        with open(os.path.join(output, PLAN), encoding="utf-8") as file:
+            return Plan.model_validate_json(file.read())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None

@@ -1,0 +1,81 @@
+"""How far a run on this machine is: each worker notes its samples in a file, the launcher adds up.
+
+Files serve all embedded modes alike, in one process or in several.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+from pipelines.format.layout import PROGRESS
+from pipelines.materialize.plan_file import saved_plan
+
+_EVERY = 0.25  # seconds
+
+
+class Progress:
+    """Counts the samples that are done of one group. Called with how many more there are."""
+
+    def __init__(self, output: str, group: str) -> None:
+        self._path = os.path.join(output, PROGRESS, group)
+        self._done, self._noted = 0, 0.0
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+
+    def __call__(self, samples: int) -> None:
+        self._done += samples
+        if time.monotonic() - self._noted > _EVERY:
+            self._note()
+
+    def _note(self) -> None:
+        self._noted = time.monotonic()
+        with open(self._path, "w", encoding="ascii") as file:
+            file.write(str(self._done))
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._note()
+
+
+class ProgressBar:
+    """A bar on the terminal while the context lasts; nothing where there is no terminal."""
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> ProgressBar:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        with tqdm(desc="listing", unit=" images", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
+            while not self._stop.wait(_EVERY):
+                if bar.total is None and (plan := saved_plan(self._output)):
+                    bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
+                    bar.set_description("writing")
+                    bar.unpause()
+                bar.update(self._samples() - bar.n)
+            bar.update(self._samples() - bar.n)
+
+    def _samples(self) -> int:
+        total = 0
+        try:
+            with os.scandir(os.path.join(self._output, PROGRESS)) as files:
+                for file in files:
+                    with open(file.path, encoding="ascii") as noted:
+                        total += int(noted.read() or 0)
+        except FileNotFoundError:
+            pass
+        return total

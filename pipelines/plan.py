@@ -1,0 +1,241 @@
+"""Which source is in which group, in what order.
+
+A pure function of the seed, the source ids and the number of groups. A source's
+place is the 64-bit hash h of seed and id; group i of N holds the i-th part of the
+range of h, and within a group sources stand by (h, id). So a copy's shards, one
+after the other, are the split sorted by h whatever N is, and live training has
+the same order without knowing N.
+"""
+
+from __future__ import annotations
+
+import decimal
+import math
+import re
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from augment.augmenter import NOT_AUGMENTED
+from augment.errors import RequestError, did_you_mean
+from augment.keys import name_bits, source_key, source_words
+from augment.ops import Size
+from augment.recipe import Storage
+from pipelines.format.request import Request
+from pipelines.sources import Folder, Listing, class_errors, split_errors
+
+IMAGES_A_GROUP = 256
+FEWEST_GROUPS = 8
+MOST_GROUPS = 99_999  # TFDS numbers shards with five digits
+
+
+def places(seed: int, sources: Sequence[str]) -> np.ndarray:
+    """uint64 [n]: the place of each source in its split's order."""
+    words = source_words(sources)
+    high, low = source_key(seed, (words[:, 0], words[:, 1]))
+    return (high.astype(np.uint64) << np.uint64(32)) | low
+
+
+def group_of(place: int, groups: int) -> int:
+    """In which of `groups` equal parts of [0, 2**64) a place lies."""
+    return (int(place) * groups) >> 64
+
+
+def group_count(images: int, image_bytes: int, shard_bytes: int) -> int:
+    """How many groups keep shards near `shard_bytes`.
+
+    At least one for every 256 images up to eight, so that small sets run in
+    parallel too.
+    """
+    by_size = math.ceil(images * image_bytes / shard_bytes)
+    by_count = min(FEWEST_GROUPS, images // IMAGES_A_GROUP)
+    return min(max(by_size, by_count, 1), MOST_GROUPS)
+
+
+_BYTES_A_PIXEL = {"png": 2.0, "raw": 3.0}
+
+
+def estimated_bytes(size: Size, storage: Storage) -> int:
+    """What a record takes, by a fixed rule of thumb for photos."""
+    height, width = size
+    per_pixel = _BYTES_A_PIXEL.get(storage.format)
+    if per_pixel is None:
+        per_pixel = 0.2 + 0.3 * (storage.quality / 100) ** 4 * (2 if storage.chroma == "4:4:4" else 1)
+    return round(height * width * per_pixel) + 100
+
+
+def parse_fractions(text: str) -> dict[str, str]:
+    """`train=0.8,validation=0.2` as exact decimals by split.
+
+    Raises RequestError if they are not parts of one whole.
+    """
+    fractions: dict[str, str] = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        try:
+            share = decimal.Decimal(value.strip())
+        except decimal.InvalidOperation:
+            share = decimal.Decimal("nan")
+        name = name.strip()
+        if not equals or not name or not share.is_finite() or not 0 < share <= 1:
+            raise RequestError(
+                f"--split-fractions: {part.strip()!r} is not a split with its part of the images, "
+                "such as train=0.8"
+            )
+        if name in fractions:
+            raise RequestError(f"--split-fractions names {name!r} twice")
+        fractions[name] = format(share.normalize(), "f")
+    total = sum(map(Fraction, fractions.values()))
+    if total != 1:
+        raise RequestError(f"--split-fractions {text!r} add up to {float(total):g}; they must add up to 1")
+    return fractions
+
+
+def split_of(source: str, fractions: dict[str, str]) -> str:
+    """The split of a source by the hash of its id alone: it stays when other images come or go."""
+    place, bound = name_bits(source), Fraction(0)
+    for split, share in fractions.items():
+        bound += Fraction(share)
+        if place < bound * 2**64:
+            return split
+    raise AssertionError("the fractions add up to 1")
+
+
+class SplitPlan(BaseModel):
+    """One split: its sources, in how many groups, and whether they get copies."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sources: int
+    groups: int
+    augmented: bool
+
+
+class Plan(BaseModel):
+    """What is written where; with errors, nothing is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: Request
+    fingerprint: str = ""
+    classes: tuple[str, ...] = ()
+    splits: dict[str, SplitPlan] = {}
+    listing_digest: str = ""
+    listing_rejects: int = 0
+    ignored: dict[str, int] = {}
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def copies(self, split: str) -> tuple[int, ...]:
+        """The copies that are written of a split's sources."""
+        return tuple(range(self.request.copies)) if self.splits[split].augmented else (NOT_AUGMENTED,)
+
+    @property
+    def sources(self) -> int:
+        return sum(split.sources for split in self.splits.values())
+
+
+def top_errors(request: Request, folders: Iterable[Folder]) -> list[str]:
+    """What the class folders alone show to be wrong."""
+    folders = list(folders)
+    splits = sorted({folder.split for folder in folders})
+    if not folders:
+        return ["it has no class folders; it must be DIR/<class>/... or DIR/<split>/<class>/..."]
+    if request.split_fractions:
+        if any("/" in folder.id for folder in folders):
+            return [f"--split-fractions: it has split folders already ({', '.join(splits)})"]
+        splits = list(request.split_fractions)
+    errors = [*class_errors(folder.label for folder in folders), *split_errors(splits)]
+    missing = [split for split in request.augment_splits or () if split not in splits]
+    if missing:
+        errors.append(
+            f"--augment-splits: there is no split {missing[0]!r}; {did_you_mean(missing[0], splits)}"
+        )
+    elif not _augmented(request, splits):
+        errors.append(
+            f"there is no split named train; name those to augment, such as --augment-splits {splits[0]}"
+        )
+    return errors
+
+
+def _augmented(request: Request, splits: Iterable[str]) -> set[str]:
+    return set(splits) & set(request.augment_splits or ("train", "training"))
+
+
+def make_plan(request: Request, listing: Listing, expected_digest: str | None) -> Plan:
+    """The plan for a request and what was listed; its `errors` say why there can be none.
+
+    `expected_digest` is that of the listing which a resumed or extended dataset was
+    made from.
+    """
+    images: dict[str, int] = {}
+    for (split, _), count in sorted(listing.counts.items()):
+        images[split] = images.get(split, 0) + count
+    errors = _content_errors(request, listing)
+    if not errors and expected_digest not in (None, listing.hexdigest()):
+        errors.append(
+            "it is not what this output was made from: files came, went or changed their size since; "
+            "restore them, write to another directory, or start over with --overwrite"
+        )
+    if errors:
+        return Plan(request=request, errors=tuple(errors))
+    recipe = request.parsed_recipe()
+    record = estimated_bytes(recipe.image_size, recipe.storage)
+    splits = {
+        split: SplitPlan(
+            sources=count,
+            groups=request.shards or group_count(count, record, request.shard_bytes),
+            augmented=split in _augmented(request, images),
+        )
+        for split, count in images.items()
+        if count
+    }
+    return Plan(
+        request=request,
+        fingerprint=request.fingerprint({split: planned.groups for split, planned in splits.items()}),
+        classes=tuple(sorted({label for _, label in listing.counts})),
+        splits=splits,
+        listing_digest=listing.hexdigest(),
+        listing_rejects=listing.rejects,
+        ignored=listing.ignored,
+        warnings=tuple(_warnings(listing)),
+    )
+
+
+def _content_errors(request: Request, listing: Listing) -> list[str]:
+    if not any(listing.counts.values()):
+        return ["there are no images in it"]
+    filled = {key for key, count in listing.counts.items() if count}
+    if request.split_fractions:
+        empty = {label for _, label in listing.counts} - {label for _, label in filled}
+    else:
+        empty = {
+            f"{split}/{label}" if len({split for split, _ in listing.counts}) > 1 else label
+            for split, label in listing.counts.keys() - filled
+        }
+    return [f"class folder {folder!r} has no images; fill it or remove it" for folder in sorted(empty)]
+
+
+def _warnings(listing: Listing) -> list[str]:
+    classes = {label for _, label in listing.counts}
+    if len(classes) == 1:
+        return [f"there is only one class, {next(iter(classes))!r}: a classifier learns nothing from it"]
+    return [
+        f"split {split!r} has no images of class {label!r}"
+        for split in sorted({split for split, _ in listing.counts})
+        for label in sorted(classes)
+        if not listing.counts.get((split, label))
+    ]
+
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def parse_bytes(text: str) -> int:
+    """`128MiB` as a number of bytes. Raises RequestError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if not match or match[2].lower() not in _UNITS or float(match[1]) * _UNITS[match[2].lower()] < 1:
+        raise RequestError(f"--shard-size is {text!r}; it must be a size such as 128MiB or 1GB")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
