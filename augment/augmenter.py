@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -11,8 +12,9 @@ from augment.arrays import Array, cast, tf
 from augment.draws import Uniforms
 from augment.errors import RequestError
 from augment.keys import Words, fold_in, name_words, source_key, source_words
-from augment.ops import Draw
+from augment.ops import Draw, Op
 from augment.ops.affine import Affine, AffineOp
+from augment.ops.base import changed_where
 from augment.recipe import Recipe, Step
 
 NOT_AUGMENTED = -1
@@ -30,10 +32,10 @@ class Augmenter:
     """
 
     def __init__(self, recipe: Recipe, seed: int) -> None:
-        if not (isinstance(seed, int) and 0 <= seed < 2**64):
+        if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**64):
             raise RequestError(f"seed is {seed!r}; it must be a whole number from 0 to 2**64 - 1")
         self.recipe = recipe
-        self.seed = seed
+        self.seed = int(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
         self._head, self._tail = steps[:first], steps[first:]
@@ -107,11 +109,15 @@ def _apply(steps: tuple[Step, ...], image: tf.Tensor, draw: Draw) -> tf.Tensor:
         op = step.ops[0]
         prefix = f"{op.id}."
         mine = {name.removeprefix(prefix): v for name, v in draw.items() if name.startswith(prefix)}
-        changed = op.apply(image, mine)
         if "applied" in mine and not isinstance(op, AffineOp):  # a skipped affine op is the identity
-            changed = tf.where(mine["applied"][..., None, None, None], changed, image)
-        image = changed
+            image = changed_where(mine["applied"], functools.partial(_applied, op, mine), image)
+        else:
+            image = op.apply(image, mine)
     return image
+
+
+def _applied(op: Op, draw: Draw, image: tf.Tensor) -> tf.Tensor:
+    return op.apply(image, draw)
 
 
 def augment_image(
@@ -131,8 +137,8 @@ def augment_image(
         source: the source id, its path relative to the input root, `/`-separated.
         copy: from 0; -1 for the image brought to size but not augmented.
 
-    Raises RequestError for other copies or seeds, and DecodeError for bytes that are
-    no usable image.
+    Raises RequestError for other copies, seeds or pixels, and DecodeError for bytes that
+    are no usable image.
     """
     augmenter = Augmenter(recipe, seed)
     block = augmenter.draw_copies(source_words([source]), check_copy(copy))
@@ -142,9 +148,20 @@ def augment_image(
             rejection = codec.examine(image)
             if rejection:
                 raise codec.DecodeError(rejection)
-            image = codec.decode(tf.constant(image))
-        pixels = tf.ensure_shape(tf.convert_to_tensor(image, tf.uint8), [None, None, 3])
+        pixels = _pixels(tf.convert_to_tensor(image))
         return augmenter.sample(pixels, draw, augmented=copy != NOT_AUGMENTED).numpy()
+
+
+def _pixels(image: tf.Tensor) -> tf.Tensor:
+    """What a caller gives for an image, as uint8 [H, W, 3]. Raises RequestError for anything else."""
+    if image.dtype == tf.string and image.shape.rank in (0, None):
+        return codec.decode(image)
+    if image.dtype != tf.uint8 or not image.shape.is_compatible_with([None, None, 3]):
+        shape = "" if image.shape.rank is None else f" {image.shape.as_list()}"
+        raise RequestError(
+            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or uint8 [H, W, 3]"
+        )
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int) -> tf.data.Dataset:
@@ -159,8 +176,7 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
     """
 
     def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
-        image = element["image"]
-        return codec.decode(image) if image.dtype == tf.string else image
+        return _pixels(element["image"])
 
     return _live(dataset, recipe, seed, copy, "image", pixels)
 
@@ -188,14 +204,17 @@ def _live(
     spec = dataset.element_spec
     if not (isinstance(spec, dict) and {needed, "source"} <= spec.keys()):
         raise RequestError(f"the dataset's elements must be dictionaries with {needed!r} and 'source'")
-    flat = tf.nest.flatten(spec)
+    if spec["source"].dtype != tf.string:
+        raise RequestError(f"the dataset's 'source' is {spec['source'].dtype.name}; it must be string")
+    flat = tf.nest.flatten(spec, expand_composites=True)
     augmenter = Augmenter(recipe, seed)
     check_copy(copy)
 
     @tf.autograph.experimental.do_not_convert
     def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         # A variant holds an image of any size without a copy of it, so that they fit into a block.
-        return element["source"], tf.raw_ops.OptionalFromValue(components=tf.nest.flatten(element))
+        components = tf.nest.flatten(element, expand_composites=True)
+        return element["source"], tf.raw_ops.OptionalFromValue(components=components)
 
     @tf.autograph.experimental.do_not_convert
     def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[Draw, tf.Tensor]:
@@ -210,7 +229,7 @@ def _live(
             output_types=[s.dtype for s in flat],
             output_shapes=[s.shape for s in flat],
         )
-        element = tf.nest.pack_sequence_as(spec, values)
+        element = tf.nest.pack_sequence_as(spec, values, expand_composites=True)
         image = augmenter.sample(pixels(element), draw, augmented=copy != NOT_AUGMENTED)
         return {**element, "image": image}
 

@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -73,7 +73,7 @@ class Recipe:
 
     name: str
     ops: tuple[Op, ...]
-    storage: Storage = Storage()
+    storage: Storage = dataclasses.field(default_factory=Storage)
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -169,7 +169,7 @@ def preset_names() -> list[str]:
 
 def preset_text(name: str) -> str:
     """The YAML of a preset."""
-    return resources.files("augment").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+    return (resources.files("augment") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def parse_recipe(text: str, *, name: str, where: str | None = None) -> Recipe:
@@ -182,6 +182,8 @@ def parse_recipe(text: str, *, name: str, where: str | None = None) -> Recipe:
         place = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise RequestError(f"recipe {where}{place}: not YAML: {problem}") from None
+    except ValueError as error:  # such as a date in a thirteenth month
+        raise RequestError(f"recipe {where}: not YAML: {error}") from None
     if not isinstance(document, dict):
         raise RequestError(f"recipe {where}: it must be a mapping with the key 'ops'")
     return recipe_from_document(document, name=name, where=where)
@@ -203,7 +205,7 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
     if not (isinstance(entries, list) and entries):
         raise RequestError(f"recipe {where}: 'ops' must be a list of one op or more")
     try:
-        storage = Storage.model_validate(document.get("storage") or {})
+        storage = Storage.model_validate(document.get("storage", {}))
     except ValidationError as error:
         raise RequestError(f"recipe {where}: storage: {explain(error, Storage)}") from None
     ops = []
@@ -229,10 +231,10 @@ def _parse_op(entry: Any) -> Op:
     known = op_types()
     if name not in known:
         raise ValueError(f"there is no op {name!r}; {did_you_mean(str(name), known)}")
-    if not isinstance(settings, dict | None):
-        raise ValueError(f"{name}: its settings are {settings!r}; they must be pairs of name and value")
+    if isinstance(settings, dict | None):
+        settings = {"id": name, **(settings or {})}
     try:
-        return known[name].model_validate({"id": name, **(settings or {})})
+        return known[name].model_validate(settings)
     except ValidationError as error:
         raise ValueError(f"{name}: {explain(error, known[name])}") from None
 
@@ -245,13 +247,14 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 def _explain_one(finding: Any, model: type[BaseModel]) -> str:
     field = ".".join(map(str, finding["loc"]))
     kind, value = finding["type"], finding["input"]
-    if kind == "extra_forbidden":
+    if kind == "model_type":
+        return f"its settings are {value!r}; they must be pairs of name and value"
+    if kind in ("extra_forbidden", "invalid_key"):
         return f"there is no setting {field!r}; {did_you_mean(field, model.model_fields)}"
     if kind == "missing":
         return f"{field} is missing; it is {_requirement(model, field)}"
     if kind == "value_error":
-        prefix = f"{field} is {value!r}; " if field else ""
-        return f"{prefix}{finding['ctx']['error']}"
+        return (f"{field} is {value!r}; " if field else "") + str(finding["ctx"]["error"])
     return f"{field} is {value!r}; it must be {_requirement(model, field)}"
 
 
@@ -261,9 +264,8 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 def _requirement(model: type[BaseModel], field: str) -> str:
     """What a field takes, in words."""
     info = model.model_fields[field.split(".")[0]]
-    allowed = getattr(info.annotation, "__args__", ())
-    if getattr(info.annotation, "__origin__", None) is Literal:
-        return "one of " + ", ".join(map(str, allowed))
+    if get_origin(info.annotation) is Literal:
+        return "one of " + ", ".join(map(str, get_args(info.annotation)))
     for mark in info.metadata:
         if isinstance(mark, Checked):
             return mark.requirement
@@ -276,7 +278,7 @@ def _requirement(model: type[BaseModel], field: str) -> str:
         pattern = getattr(mark, "pattern", None)
         if pattern:
             words.append(f"that matches {pattern}")
-    return f"{' '.join(words)}" + (f" ({info.description})" if info.description else "")
+    return " ".join(words) + (f" ({info.description})" if info.description else "")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -286,13 +288,12 @@ class _StrictLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            problem = None
             if isinstance(key, Iterable) and not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a word", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
+                problem = "a key must be a word"
+            elif key in seen:
+                problem = f"the key {key!r} stands twice"
+            if problem:
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)

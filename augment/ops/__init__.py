@@ -1,6 +1,6 @@
 """The ops, by family. Importing this package registers all of them."""
 
-from augment.ops import affine, color, geometry
+from augment.ops import affine, color, geometry, sizes
 from augment.ops.base import Draw, Op, Size, op_types
 
-__all__ = ["Draw", "Op", "Size", "affine", "color", "geometry", "op_types"]
+__all__ = ["Draw", "Op", "Size", "affine", "color", "geometry", "op_types", "sizes"]

@@ -3,6 +3,10 @@
 They compute in float32 (or integers), clip, and round half to even. tf.image is
 the reference; its own functions are not called because they take one parameter
 for a whole batch, and because some sum in an order that depends on the shape.
+
+Graphs may reorder a chain of float additions, and divide by a constant by
+multiplying with its reciprocal. Nothing here gives them occasion to, so that
+eager execution, a graph and tf.data agree to the last bit.
 """
 
 from __future__ import annotations
@@ -50,8 +54,8 @@ class Contrast(Op):
         rows = tf.reduce_sum(tf.cast(image, tf.int32), axis=-2, keepdims=True)
         total = tf.reduce_sum(tf.cast(rows, tf.int64), axis=-3, keepdims=True)
         shape = tf.cast(tf.shape(image), tf.int64)
-        count = tf.cast(shape[-3] * shape[-2], tf.float64)
-        mean = tf.cast(tf.cast(total, tf.float64) / count, tf.float32)
+        each = 1.0 / tf.cast(shape[-3] * shape[-2], tf.float64)
+        mean = tf.cast(tf.cast(total, tf.float64) * each, tf.float32)
         return as_uint8((as_float(image) - mean) * per_image(draw["factor"]) + mean)
 
 
@@ -69,11 +73,16 @@ class Saturation(Op):
         return {"factor": u.real(0, *self.factor)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        pixels = as_float(image)
-        value = tf.reduce_max(pixels, axis=-1, keepdims=True)
-        chroma = value - tf.reduce_min(pixels, axis=-1, keepdims=True)
-        factor = tf.minimum(per_image(draw["factor"]), tf.math.divide_no_nan(value, chroma))
-        return as_uint8(value - (value - pixels) * factor)
+        planes, value, chroma = _planes(image)
+        factor = tf.minimum(per_image(draw["factor"])[..., 0], tf.math.divide_no_nan(value, chroma))
+        return tf.stack([as_uint8(value - (value - plane) * factor) for plane in planes], axis=-1)
+
+
+def _planes(image: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+    """The channels of uint8 [..., 3] as float32 [...], their value in HSV, and their chroma."""
+    red, green, blue = tf.unstack(as_float(image), axis=-1)
+    value = tf.maximum(tf.maximum(red, green), blue)
+    return [red, green, blue], value, value - tf.minimum(tf.minimum(red, green), blue)
 
 
 class Hue(Op):
@@ -89,23 +98,18 @@ class Hue(Op):
         }
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        pixels = as_float(image)
-        red, green, blue = pixels[..., 0:1], pixels[..., 1:2], pixels[..., 2:3]
-        value = tf.reduce_max(pixels, axis=-1, keepdims=True)
-        chroma = value - tf.reduce_min(pixels, axis=-1, keepdims=True)
-        hue = tf.where(
-            value == red,
-            tf.math.divide_no_nan(green - blue, chroma),
-            tf.where(
-                value == green,
-                2.0 + tf.math.divide_no_nan(blue - red, chroma),
-                4.0 + tf.math.divide_no_nan(red - green, chroma),
-            ),
-        )
-        # Channel n of HSV to RGB is v - c max(0, min(k, 4 - k, 1)), k = (n + hue) mod 6.
-        offsets = tf.constant([5.0, 3.0, 1.0])
-        k = tf.math.floormod(hue + per_image(draw["_sixths"]) + offsets, 6.0)
-        return as_uint8(value - chroma * tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0))
+        (red, green, blue), value, chroma = _planes(image)
+        is_red, is_green = value == red, value == green
+        beyond = tf.where(is_red, green - blue, tf.where(is_green, blue - red, red - green))
+        beyond = tf.math.divide_no_nan(beyond, chroma)
+        hue = tf.where(is_red, beyond, tf.where(is_green, 2.0 + beyond, 4.0 + beyond))
+        hue += per_image(draw["_sixths"])[..., 0]
+        hue -= 6.0 * tf.floor(hue * (1 / 6))
+        # Each channel is full within one sixth of its own hue, and gone two sixths away.
+        weights = (tf.abs(hue - 3.0) - 1.0, 2.0 - tf.abs(hue - 2.0), 2.0 - tf.abs(hue - 4.0))
+        least = value - chroma
+        planes = [as_uint8(least + chroma * tf.clip_by_value(w, 0.0, 1.0)) for w in weights]
+        return tf.stack(planes, axis=-1)
 
 
 def _sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -134,10 +138,10 @@ class Grayscale(Op):
     """Removes color and keeps three channels, with the weights of tf.image.rgb_to_grayscale."""
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        # ITU-R BT.601 in ten-thousandths: integers, so that no product order matters.
-        weighted = tf.cast(image, tf.int32) * tf.constant([2989, 5870, 1140])
-        gray = tf.reduce_sum(weighted, axis=-1, keepdims=True)
-        return tf.repeat(as_uint8(as_float(gray) / 10000.0), 3, axis=-1)
+        # ITU-R BT.601 in ten-thousandths: integers below 2**24, whose sums are exact in any order.
+        (red, green, blue), _, _ = _planes(image)
+        gray = as_uint8((2989.0 * red + 5870.0 * green + 1140.0 * blue) * 1e-4)
+        return tf.stack([gray, gray, gray], axis=-1)
 
 
 class Invert(Op):

@@ -1,6 +1,6 @@
-"""Ops that move pixels without affine maps: flips, quarter turns, crops, sizes, perspective.
+"""Ops that move pixels within a frame: flips, quarter turns, perspective.
 
-Flips, quarter turns and crops are exact index operations.
+Flips and quarter turns are exact index operations.
 """
 
 from __future__ import annotations
@@ -10,23 +10,10 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from augment.arrays import Array, cast, shift_right, stack, take, tf
+from augment.arrays import Array, cast, stack, take, tf
 from augment.draws import Uniforms, table, uniform_between
 from augment.ops.affine import resample
-from augment.ops.base import (
-    Draw,
-    Interval,
-    Op,
-    Probability,
-    Side,
-    Size,
-    as_uint8,
-    choices,
-    interval,
-    per_image,
-)
-
-ROWS, COLUMNS = -3, -2
+from augment.ops.base import COLUMNS, ROWS, Draw, Op, Probability, Size, changed_where, choices
 
 
 class Flip(Op):
@@ -51,9 +38,9 @@ class Flip(Op):
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         if self.horizontal:
-            image = _reverse_where(draw["horizontal"], image, COLUMNS)
+            image = changed_where(draw["horizontal"], _reversed_columns, image)
         if self.vertical:
-            image = _reverse_where(draw["vertical"], image, ROWS)
+            image = changed_where(draw["vertical"], _reversed_rows, image)
         return image
 
 
@@ -82,12 +69,33 @@ class Rot90(Op):
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         turns = draw["quarter_turns"]
         odd = {turns % 2 for turns in self.quarter_turns}
-        if 1 in odd:
-            rank = image.shape.rank
-            turned = tf.transpose(image, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
-            image = turned if odd == {1} else tf.where(per_image(turns % 2 == 1), turned, image)
-        image = _reverse_where((turns == 1) | (turns == 2), image, ROWS)
-        return _reverse_where((turns == 2) | (turns == 3), image, COLUMNS)
+        if odd == {1}:
+            image = _transposed(image)
+        elif 1 in odd:
+            image = changed_where(turns % 2 == 1, _transposed, image)
+        image = changed_where((turns == 1) | (turns == 2), _reversed_rows, image)
+        return changed_where((turns == 2) | (turns == 3), _reversed_columns, image)
+
+    def plain(self, image: tf.Tensor) -> tf.Tensor:
+        height, width = image.shape[ROWS:-1]
+        first = self.quarter_turns[0]
+        if first % 2 == 0 or height == width:
+            return image
+        turns = tf.fill(tf.shape(image)[:ROWS], first)  # the recipe promises the turned sides
+        return self.apply(image, {"quarter_turns": turns})
+
+
+def _reversed_rows(image: tf.Tensor) -> tf.Tensor:
+    return tf.reverse(image, [image.shape.rank + ROWS])
+
+
+def _reversed_columns(image: tf.Tensor) -> tf.Tensor:
+    return tf.reverse(image, [image.shape.rank + COLUMNS])
+
+
+def _transposed(image: tf.Tensor) -> tf.Tensor:
+    rank = image.shape.rank
+    return tf.transpose(image, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
 
 
 class Perspective(Op):
@@ -98,8 +106,9 @@ class Perspective(Op):
     from outside the image shows.
     """
 
-    strength: Annotated[float, Field(gt=0, lt=1)]
-    """how far a point may lie from its corner, as a fraction of half the side"""
+    strength: Annotated[float, Field(gt=0, le=0.6)]
+    """how far a point may lie from its corner, as a fraction of half the side; from two thirds on,
+    the points might enclose no convex shape"""
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
     """how levels between pixels are found"""
 
@@ -170,282 +179,3 @@ def _square_to(corners: list[tuple[Array, Array]], height: int, width: int) -> A
         (h, det * t),
     ]
     return stack([cast(cast(n, np.float64) / cast(d, np.float64), np.float32) for n, d in rows])
-
-
-class Resize(Op):
-    """Resizes, as tf.image.resize with the same method."""
-
-    keeps_size: ClassVar[bool] = False
-
-    height: Side
-    width: Side
-    method: Literal[
-        "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"
-    ] = "bilinear"
-    """the resampling kernel"""
-    antialias: bool = False
-    """whether the kernel widens when shrinking, so that fine patterns blur instead of breaking up"""
-    aspect: Literal["stretch", "pad", "crop"] = "stretch"
-    """what happens to other proportions: stretched; kept, with black bars; kept, with the longer side cropped"""
-
-    def output_size(self, size: Size | None) -> Size:
-        return self.height, self.width
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return self.plain(image)
-
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        height, width = tf.unstack(tf.cast(tf.shape(image)[ROWS:-1], tf.int64))
-        target = tf.constant([self.height, self.width])
-        if self.aspect == "crop":
-            kept_height = tf.minimum(height, tf.maximum(width * self.height // self.width, 1))
-            kept_width = tf.minimum(width, tf.maximum(height * self.width // self.height, 1))
-            image = crop(
-                image, (height - kept_height) // 2, (width - kept_width) // 2, kept_height, kept_width
-            )
-        elif self.aspect == "pad":
-            fit_height = tf.minimum(height * self.width // width, self.height)
-            fit_width = tf.minimum(width * self.height // height, self.width)
-            target = tf.cast(tf.maximum(tf.stack([fit_height, fit_width]), 1), tf.int32)
-        resized = resize(image, target, self.method, self.antialias)
-        if self.aspect == "pad":
-            resized = crop_or_pad(resized, self.height, self.width)
-        return _with_size(resized, self.height, self.width)
-
-
-def resize(image: tf.Tensor, size: tf.Tensor, method: str, antialias: bool) -> tf.Tensor:
-    """tf.image.resize of uint8 [..., H, W, 3] to uint8, rounded instead of truncated."""
-    shape = tf.shape(image)
-    images = tf.reshape(image, tf.concat([[-1], shape[ROWS:]], 0))
-    resized = tf.image.resize(images, size, method=method, antialias=antialias)
-    if resized.dtype != tf.uint8:
-        resized = as_uint8(resized)
-    return tf.reshape(resized, tf.concat([shape[:ROWS], tf.shape(resized)[ROWS:]], 0))
-
-
-class CropOrPad(Op):
-    """Crops or pads with black about the centre, as tf.image.resize_with_crop_or_pad."""
-
-    keeps_size: ClassVar[bool] = False
-
-    height: Side
-    width: Side
-
-    def output_size(self, size: Size | None) -> Size:
-        return self.height, self.width
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return self.plain(image)
-
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        return crop_or_pad(image, self.height, self.width)
-
-
-def crop_or_pad(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    had = tf.shape(image)
-    kept_height, kept_width = tf.minimum(had[ROWS], height), tf.minimum(had[COLUMNS], width)
-    top, left = (had[ROWS] - kept_height) // 2, (had[COLUMNS] - kept_width) // 2
-    image = crop(image, top, left, kept_height, kept_width)
-    above, before = (height - kept_height) // 2, (width - kept_width) // 2
-    below, behind = height - kept_height - above, width - kept_width - before
-    none = [[0, 0]] * (image.shape.rank - 3)
-    padded = tf.pad(image, [*none, [above, below], [before, behind], [0, 0]])
-    return _with_size(padded, height, width)
-
-
-class RandomCrop(Op):
-    """Crops at a uniformly drawn place."""
-
-    keeps_size: ClassVar[bool] = False
-
-    height: Side
-    width: Side
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        height, width = self.known(size)
-        return {
-            "top": u.integer(0, height - self.height + 1),
-            "left": u.integer(1, width - self.width + 1),
-        }
-
-    def output_size(self, size: Size | None) -> Size:
-        height, width = self.known(size)
-        if self.height > height or self.width > width:
-            raise ValueError(
-                f"random_crop of {self.height}x{self.width} does not fit into images of {height}x{width}"
-            )
-        return self.height, self.width
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return crop_at(image, draw["top"], draw["left"], self.height, self.width)
-
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        return crop_or_pad(image, self.height, self.width)
-
-
-class PadAndCrop(Op):
-    """Pads all around, then crops back to the size at a uniformly drawn place.
-
-    The usual augmentation of CIFAR-10 since He et al., "Deep residual learning
-    for image recognition" (2015), section 4.2.
-    """
-
-    padding: Annotated[int, Field(ge=1, le=1024)]
-    """pixels added on each side"""
-    mode: Literal["constant", "reflect", "symmetric"] = "constant"
-    """what is added: black, or the mirror image without or with the edge pixels, as in tf.pad"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "top": u.integer(0, 2 * self.padding + 1),
-            "left": u.integer(1, 2 * self.padding + 1),
-        }
-
-    def output_size(self, size: Size | None) -> Size:
-        height, width = self.known(size)
-        if self.mode != "constant" and self.padding >= min(height, width):
-            raise ValueError(f"padding is {self.padding}; images of {height}x{width} are too small for it")
-        return height, width
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        height, width = image.shape[ROWS:-1]
-        none = [[0, 0]] * (image.shape.rank - 3)
-        around = [self.padding, self.padding]
-        padded = tf.pad(image, [*none, around, around, [0, 0]], mode=self.mode.upper())
-        return crop_at(padded, draw["top"], draw["left"], height, width)
-
-
-class CentralCrop(Op):
-    """Keeps the central part, as tf.image.central_crop."""
-
-    keeps_size: ClassVar[bool] = False
-
-    fraction: Annotated[float, Field(gt=0, le=1)]
-    """the part of each side that is kept"""
-
-    def output_size(self, size: Size | None) -> Size:
-        height, width = (side - 2 * self._start(side) for side in self.known(size))
-        return height, width
-
-    def _start(self, side: int) -> int:
-        return int((side - side * self.fraction) / 2)
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return self.plain(image)
-
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        size = image.shape[ROWS:-1]
-        height, width = self.output_size((size[0], size[1]))
-        return _with_size(
-            crop(image, self._start(size[0]), self._start(size[1]), height, width), height, width
-        )
-
-
-class RandomResizedCrop(Op):
-    """Resizes a crop of drawn area and proportions.
-
-    Szegedy et al., "Going deeper with convolutions" (2014), section 6. Where
-    torchvision draws up to ten times until the crop fits, this draws once and
-    cuts the sides to the image's, so that a sample has one fixed set of parameters.
-    """
-
-    keeps_size: ClassVar[bool] = False
-
-    height: Side
-    width: Side
-    area: Annotated[Interval, interval(None, 0.0, 1.0, open_low=True)] = (0.08, 1.0)
-    """the crop's part of the image's area"""
-    ratio: Annotated[Interval, interval(None, 0.1, 10.0)] = (3 / 4, 4 / 3)
-    """the crop's width divided by its height, drawn uniformly on a logarithmic scale"""
-    method: Literal["bilinear", "nearest", "bicubic", "area"] = "bilinear"
-    antialias: bool = False
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        area, ratio, top, left = (u.index(i) for i in range(4))
-        return {
-            "area": take(table(uniform_between, np.float32, *self.area), area),
-            "ratio": take(table(_log_uniform, np.float32, *self.ratio), ratio),
-            "top": take(table(uniform_between, np.float32, 0.0, 1.0), top),
-            "left": take(table(uniform_between, np.float32, 0.0, 1.0), left),
-            "_side": take(table(_fixed_root, np.int64, *self.area), area),
-            "_wider": take(table(_fixed_wider, np.int64, *self.ratio), ratio),
-            "_higher": take(table(_fixed_higher, np.int64, *self.ratio), ratio),
-            "_top": top,
-            "_left": left,
-        }
-
-    def output_size(self, size: Size | None) -> Size:
-        return self.height, self.width
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        if image.shape.rank > 3:
-            return tf.map_fn(
-                lambda one: self.apply(one[0], one[1]), (image, draw), fn_output_signature=tf.uint8
-            )
-        had = tf.cast(tf.shape(image), tf.int64)
-        root = tf.sqrt(tf.cast(had[0] * had[1], tf.float64)) * 256.0
-        side = tf.cast(tf.round(root), tf.int64) * draw["_side"]
-        height = tf.clip_by_value(shift_right(side * draw["_higher"], 40), 1, had[0])
-        width = tf.clip_by_value(shift_right(side * draw["_wider"], 40), 1, had[1])
-        top = shift_right(tf.cast(draw["_top"], tf.int64) * (had[0] - height + 1), 16)
-        left = shift_right(tf.cast(draw["_left"], tf.int64) * (had[1] - width + 1), 16)
-        cropped = crop(image, top, left, height, width)
-        return _with_size(
-            resize(cropped, tf.constant([self.height, self.width]), self.method, self.antialias),
-            self.height,
-            self.width,
-        )
-
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        return Resize(
-            height=self.height,
-            width=self.width,
-            method=self.method,
-            antialias=self.antialias,
-            aspect="crop",
-        ).plain(image)
-
-
-def _log_uniform(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    return np.exp(uniform_between(u, np.log(low), np.log(high)))
-
-
-def _fixed_root(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    return np.sqrt(uniform_between(u, low, high)) * (1 << 16)
-
-
-def _fixed_wider(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    return np.sqrt(_log_uniform(u, low, high)) * (1 << 16)
-
-
-def _fixed_higher(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    return (1 << 16) / np.sqrt(_log_uniform(u, low, high))
-
-
-def crop(image: tf.Tensor, top: Array, left: Array, height: Array, width: Array) -> tf.Tensor:
-    """One box for all images [..., H, W, 3]."""
-    box = [tf.cast(v, tf.int32) for v in (top, left, height, width)]
-    leading = image.shape.rank - 3
-    begin = [0] * leading + [box[0], box[1], 0]
-    return tf.slice(image, begin, [-1] * leading + [box[2], box[3], 3])
-
-
-def crop_at(image: tf.Tensor, top: Array, left: Array, height: int, width: int) -> tf.Tensor:
-    """A box for each image: [..., H, W, 3] at [...] to [..., height, width, 3]."""
-    if image.shape.rank == 3:
-        return _with_size(crop(image, top, left, height, width), height, width)
-    leading = image.shape.rank - 3
-    rows = tf.convert_to_tensor(top)[..., tf.newaxis] + tf.range(height)
-    columns = tf.convert_to_tensor(left)[..., tf.newaxis] + tf.range(width)
-    image = tf.gather(image, rows, axis=ROWS, batch_dims=leading)
-    columns = tf.repeat(columns[..., tf.newaxis, :], height, axis=-2)
-    return tf.gather(image, columns, axis=COLUMNS, batch_dims=leading + 1)
-
-
-def _reverse_where(condition: Array, image: tf.Tensor, axis: int) -> tf.Tensor:
-    return tf.where(per_image(condition), tf.reverse(image, [image.shape.rank + axis]), image)
-
-
-def _with_size(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """States a size that is known but that shape inference cannot see."""
-    return tf.ensure_shape(image, [*image.shape[:ROWS], height, width, 3])
