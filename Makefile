@@ -1,0 +1,94 @@
+# Everything a contributor or a first visitor runs. Needs Python 3.10 to 3.13, make and a package index.
+PYTHON ?= python3
+VENV   ?= .venv
+EXTRAS ?=
+ARGS   ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint bench constraints clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo "  PYTHON=python3.12 picks the interpreter, VENV=DIR the virtual environment, ARGS='...' adds arguments."
+
+install: $(VENV)/.installed $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv with augshard in it; EXTRAS='aws gcp' adds extras
+	@echo "==> augshard is installed: $(BIN)/augshard"
+
+demo: $(VENV)/.installed  ## the whole tour on a small dataset that it draws itself
+	$(BIN)/augshard demo $(ARGS)
+
+test: $(VENV)/.installed-test  ## all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.installed-test  ## the slow tests alone
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/.installed-test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test  ## how many images a second materializing gives
+	$(BIN)/python -m benchmarks.materialize $(ARGS)
+
+# The lock's sections are chosen here and installed with `-r`: pip checks hashes only for requirements that
+# are pinned where they are listed, and refuses a directory beside them, so neither `-c` nor `-e .[test]` would do.
+# $(call pins,SECTIONS) prints those sections of constraints.txt.
+pins = awk -v 'wanted= $(1) ' '/^\#\# / {keep = index(wanted, " " $$2 " ")} keep' constraints.txt
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c '' 2>/dev/null || { \
+	  echo "augshard needs Python 3.10 to 3.13, and '$(PYTHON)' does not run: install it, or name one with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || { \
+	  echo "augshard needs Python 3.10 to 3.13, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): name another with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@rm -f $(VENV)/.installed*
+	@test -x $(BIN)/pip || { echo "==> making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "==> installing TensorFlow, Apache Beam and the rest at the versions in constraints.txt (a few minutes)"
+	@$(call pins,base) > $(VENV)/pins.txt
+	@$(PIP) install -r $(VENV)/pins.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(PIP) check
+	@touch $@
+
+# One rule for each extra: test, aws, gcp.
+$(VENV)/.installed-%: $(VENV)/.installed
+	@echo "==> installing what augshard[$*] adds"
+	@$(call pins,base $*) > $(VENV)/pins.txt
+	@$(PIP) install -r $(VENV)/pins.txt
+	@touch $@
+
+# Pins that still fit are kept; `make constraints ARGS=--upgrade` renews them all.
+# The full set is solved once; each section is then that solution cut down to what the extra needs. Google's
+# libraries want a newer protobuf than TensorFlow's allow on Python 3.10, so gcp is locked from 3.11 on.
+LOCK    := build/lock
+COMPILE := $(LOCK)/venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+           --no-header --annotation-style line
+GCP     := printf '%s\n' "apache-beam[gcp]; python_version >= '3.11'"
+TRIM    := sed -e '/^\# The following packages were excluded/,$$d' \
+           -e 's|, -c $(LOCK)/all.txt||' -e 's|-c $(LOCK)/all.txt, ||' -e 's|, -r -||' -e 's|-r -, ||'
+
+constraints:  ## solve the dependencies anew and write constraints.txt
+	@rm -rf $(LOCK) && mkdir -p $(LOCK) && cp constraints.txt $(LOCK)/all.txt
+	@echo "==> installing uv in $(LOCK)/venv"
+	@$(PYTHON) -m venv $(LOCK)/venv
+	@$(LOCK)/venv/bin/pip --disable-pip-version-check --quiet install 'uv>=0.9'
+	@echo "==> solving for Python 3.10 to 3.13"
+	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra aws pyproject.toml - -o $(LOCK)/all.txt
+	@$(COMPILE) -c $(LOCK)/all.txt pyproject.toml > $(LOCK)/base
+	@sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' $(LOCK)/base | sort -u > $(LOCK)/in-base
+	@for extra in test aws; do \
+	  $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) --extra $$extra pyproject.toml > $(LOCK)/$$extra || exit 1; done
+	@$(GCP) | $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) pyproject.toml - > $(LOCK)/gcp
+	@{ echo "# Written by 'make constraints'. Each section below 'base' holds what that extra adds to it."; \
+	   for section in base test aws gcp; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
+	@mv $(LOCK)/constraints.txt constraints.txt
+	@echo "==> wrote constraints.txt"
+
+clean:  ## remove what these targets made
+	@test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)
+	rm -rf build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
