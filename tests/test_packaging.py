@@ -1,0 +1,132 @@
+"""What an installation rests on: declared imports, a complete lock, one version, a quick start."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+OURS = {"augment", "benchmarks", "pipelines", "tests"}
+NAMESPACES = {"google.protobuf": "protobuf"}  # which distribution it is, the first word does not tell
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required(*extras: str) -> set[str]:
+    """Names of the distributions that pyproject.toml asks for, with those of its extras."""
+    wanted = PROJECT["dependencies"] + [r for e in extras for r in PROJECT["optional-dependencies"][e]]
+    return {normal(re.match(r"[\w.-]+", requirement).group()) for requirement in wanted}
+
+
+def locked() -> dict[str, dict[str, list[str]]]:
+    """{section: {pin: its hashes}} of constraints.txt; any line that is neither fails."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    pins: dict[str, list[str]] = {}
+    for line in LOCK.splitlines():
+        if line.startswith("## "):
+            pins = sections.setdefault(line[3:], {})
+        elif line.startswith("    --hash=sha256:"):
+            pins[next(reversed(pins))].append(line.strip(" \\").removeprefix("--hash=sha256:"))
+        elif line and not line.lstrip().startswith("#"):
+            assert re.match(r"[a-z0-9][a-z0-9-]*==\S+( ; .+)? \\$", line), line
+            pins[line.removesuffix(" \\")] = []
+    return sections
+
+
+def names(pins: Iterable[str]) -> set[str]:
+    return {pin.partition("==")[0] for pin in pins}
+
+
+def imported(*places: str) -> dict[str, str]:
+    """{module: a file that imports it} for what is neither ours nor Python's own."""
+    found: dict[str, str] = {}
+    for path in (path for place in places for path in (ROOT / place).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules: list[str] = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [f"{node.module}.{alias.name}" for alias in node.names]
+            for module in modules:
+                head = module.partition(".")[0]
+                beside = path.with_name(f"{head}.py").exists()
+                if head not in sys.stdlib_module_names | OURS and not beside:
+                    found[module] = str(path.relative_to(ROOT))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("places", "extras"),
+    [(("augment", "pipelines"), ()), (("tests", "benchmarks", "docs"), ("test",))],
+    ids=["packages", "tests and benchmarks"],
+)
+def test_every_import_is_of_a_declared_dependency(places, extras):
+    distributions = packages_distributions()
+    undeclared = {}
+    for module, path in imported(*places).items():
+        owners = [owner for space, owner in NAMESPACES.items() if f"{module}.".startswith(f"{space}.")]
+        owners = owners or distributions.get(module.partition(".")[0], [module])
+        if not required(*extras) & set(map(normal, owners)):
+            undeclared[module] = path
+    assert undeclared == {}
+
+
+def test_the_lock_names_no_place_to_download_from():
+    assert "://" not in LOCK
+    assert "index" not in re.sub(r"^[a-z0-9-]+==.*|# via .*", "", LOCK, flags=re.MULTILINE)
+    assert not [line for line in LOCK.splitlines() if line.startswith("-")]
+
+
+def test_every_pin_in_the_lock_has_hashes():
+    sections = locked()
+    assert list(sections) == ["base", "test", "aws", "gcp"]
+    for pins in sections.values():
+        for pin, hashes in pins.items():
+            assert hashes, f"{pin} has no hash"
+            assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in hashes), pin
+
+
+def test_every_dependency_is_locked_in_its_section():
+    sections = locked()
+    base = names(sections["base"])
+    assert required() <= base
+    for extra in ("test", "aws", "gcp"):
+        assert required(extra) <= base | names(sections[extra]), f"run `make constraints` ({extra})"
+
+
+def test_sections_of_the_lock_agree_on_versions():
+    pins: dict[str, set[str]] = {}
+    for section in locked().values():
+        for pin in section:
+            requirement, _, marker = pin.partition(" ; ")
+            pins.setdefault(f"{requirement.partition('==')[0]} ; {marker}", set()).add(requirement)
+    assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
+
+
+def test_the_newest_entry_of_the_changelog_is_the_version():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)[0] == PROJECT["version"]
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    heavy = {"apache_beam", "matplotlib", "numpy", "pyarrow", "pydantic", "tensorflow"}
+    command = f"import sys, pipelines.cli; print(*sorted({heavy!r} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.split() == []
