@@ -54,10 +54,13 @@ class Uniforms:
 
     def __init__(self, key: Words) -> None:
         self._key = key
+        self._words: dict[int, Array] = {}
 
     def word(self, counter: int) -> Array:
         """uint32 [...]: 32 uniform bits."""
-        return threefry2x32(self._key, (np.uint32(0), np.uint32(counter)))[0]
+        if counter not in self._words:
+            self._words[counter] = threefry2x32(self._key, (np.uint32(0), np.uint32(counter)))[0]
+        return self._words[counter]
 
     def index(self, counter: int) -> Array:
         """int32 [...] uniform in [0, 65536): the position in a table."""

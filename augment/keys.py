@@ -28,7 +28,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from augment.arrays import Array, shift_left, shift_right
+from augment.arrays import Array, is_numpy, shift_left, shift_right, tf
 
 Words = tuple[Array, Array]
 """64 bits as two uint32 arrays (high, low) that broadcast against each other."""
@@ -39,9 +39,28 @@ _PARITY = np.uint32(0x1BD11BDA)
 
 def threefry2x32(key: Words, counter: Words) -> Words:
     """Encrypts a counter: Threefry-2x32, 20 rounds, on NumPy or TensorFlow uint32 arrays."""
+    if all(map(is_numpy, (*key, *counter))):
+        return _encrypt(*key, *counter)
+    given = [tf.convert_to_tensor(word) for word in (*key, *counter)]
+    encrypted = _traced()(*given)
+    shape = functools.reduce(tf.broadcast_static_shape, (word.shape for word in given))
+    for word in encrypted:
+        word.set_shape(shape)
+    return encrypted
+
+
+@functools.cache
+def _traced() -> tf.types.experimental.GenericFunction:
+    """`_encrypt` as one node of a graph: a recipe draws dozens of times, and building hundreds
+    of nodes for each would take live training seconds a dataset."""
+    any_shape = tf.TensorSpec(None, tf.uint32)
+    return tf.function(_encrypt, input_signature=[any_shape] * 4, autograph=False)
+
+
+def _encrypt(key0: Array, key1: Array, counter0: Array, counter1: Array) -> Words:
     with np.errstate(over="ignore"):  # uint32 scalars wrap on purpose
-        schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
-        x0, x1 = schedule[0] + counter[0], schedule[1] + counter[1]
+        schedule = (key0, key1, key0 ^ key1 ^ _PARITY)
+        x0, x1 = schedule[0] + counter0, schedule[1] + counter1
         for block in range(5):
             for rotation in _ROTATIONS[block % 2]:
                 x0 = x0 + x1

@@ -1,0 +1,80 @@
+"""One recipe entry for every op, and how a single op is put to an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from augment.augmenter import augment_image
+from augment.recipe import Recipe, parse_recipe
+
+EVERY_OP = (
+    "brightness: {delta: 0.5}",
+    "contrast: {factor: 0.9}",
+    "saturation: {factor: [0, 3]}",
+    "hue: {delta: [-0.5, 0.5]}",
+    "gamma: {gamma: [0.3, 3]}",
+    "grayscale",
+    "invert",
+    "flip: {horizontal: 0.5, vertical: 0.5}",
+    "rot90: {quarter_turns: [0, 2]}",
+    "rotation: {factor: 0.5}",
+    "translation: {height: 0.3, width: 0.3, fill_mode: wrap}",
+    "zoom: {scale: 0.5, fill_mode: constant, fill_value: 77}",
+    "width: {scale: 0.5, fill_mode: nearest}",
+    "height: {scale: 0.5, interpolation: nearest}",
+    "shear: {x: 0.3, y: 0.2}",
+    "perspective: {strength: 0.5}",
+    "resize: {height: 17, width: 23, method: bicubic, antialias: true}",
+    "crop_or_pad: {height: 17, width: 50}",
+    "random_crop: {height: 17, width: 23}",
+    "pad_and_crop: {padding: 5, mode: reflect}",
+    "central_crop: {fraction: 0.5}",
+    "random_resized_crop: {height: 17, width: 23}",
+)
+
+
+def recipe_of(*entries: str, height: int, width: int) -> Recipe:
+    """The entries for images that have this size already."""
+    lines = [f"crop_or_pad: {{id: given, height: {height}, width: {width}}}", *entries]
+    return parse_recipe("ops:\n" + "".join(f"  - {line}\n" for line in lines), name="test")
+
+
+@pytest.fixture(scope="session")
+def make_recipe() -> Callable[..., Recipe]:
+    return recipe_of
+
+
+@pytest.fixture(scope="session")
+def every_op() -> tuple[str, ...]:
+    return EVERY_OP
+
+
+@pytest.fixture(params=EVERY_OP, ids=lambda entry: entry.split(":")[0])
+def any_op(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def apply_op() -> Callable[..., np.ndarray]:
+    """Applies one entry, or several, to an image that has the recipe's size already."""
+
+    def apply(image: np.ndarray, *entries: str, seed: int = 0, copy: int = 0) -> np.ndarray:
+        height, width, _ = image.shape
+        recipe = recipe_of(*entries, height=height, width=width)
+        return augment_image(image, recipe, seed=seed, source="a.png", copy=copy)
+
+    return apply
+
+
+@pytest.fixture(scope="session")
+def furthest() -> Callable[[np.ndarray, np.ndarray], int]:
+    """The largest difference between two images, in levels."""
+
+    def measure(a: np.ndarray, b: np.ndarray) -> int:
+        assert a.shape == b.shape
+        return int(np.abs(np.asarray(a, np.int32) - np.asarray(b, np.int32)).max(initial=0))
+
+    return measure
