@@ -36,6 +36,11 @@ EVERY_OP = (
 )
 
 
+def sets_size(entry: str) -> bool:
+    """Whether the op decides the size of its output, and therefore takes no p."""
+    return entry.startswith(("resize", "crop_or_pad", "random_", "central_crop"))
+
+
 def recipe_of(*entries: str, height: int, width: int) -> Recipe:
     """The entries for images that have this size already."""
     lines = [f"crop_or_pad: {{id: given, height: {height}, width: {width}}}", *entries]
@@ -55,6 +60,14 @@ def every_op() -> tuple[str, ...]:
 @pytest.fixture(params=EVERY_OP, ids=lambda entry: entry.split(":")[0])
 def any_op(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+@pytest.fixture(params=[e for e in EVERY_OP if not sets_size(e)], ids=lambda entry: entry.split(":")[0])
+def any_op_with_p(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """An entry, and the same with p: 0.5."""
+    name, _, rest = request.param.partition(":")
+    inside = rest.strip(" {}")
+    return request.param, f"{name}: {{{inside + ', ' if inside else ''}p: 0.5}}"
 
 
 @pytest.fixture(scope="session")
