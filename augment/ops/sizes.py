@@ -228,8 +228,9 @@ class RandomResizedCrop(Op):
         had = tf.cast(tf.shape(image), tf.int64)
         root = tf.sqrt(tf.cast(had[0] * had[1], tf.float64)) * 256.0
         side = tf.cast(tf.round(root), tf.int64) * draw["_side"]
-        height = tf.clip_by_value(shift_right(side * draw["_higher"], 40), 1, had[0])
-        width = tf.clip_by_value(shift_right(side * draw["_wider"], 40), 1, had[1])
+        half = 1 << 39  # rounded to nearest: a crop of the whole image is to lose no row
+        height = tf.clip_by_value(shift_right(side * draw["_higher"] + half, 40), 1, had[0])
+        width = tf.clip_by_value(shift_right(side * draw["_wider"] + half, 40), 1, had[1])
         top = shift_right(tf.cast(draw["_top"], tf.int64) * (had[0] - height + 1), 16)
         left = shift_right(tf.cast(draw["_left"], tf.int64) * (had[1] - width + 1), 16)
         cropped = crop(image, top, left, height, width)
