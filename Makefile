@@ -87,6 +87,7 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	@{ echo "# Written by 'make constraints'. Each section below 'base' holds what that extra adds to it."; \
 	   for section in base test aws gcp; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
 	@mv $(LOCK)/constraints.txt constraints.txt
+	@rm -rf $(LOCK)
 	@echo "==> wrote constraints.txt"
 
 clean:  ## remove what these targets made
