@@ -18,7 +18,8 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 LOCK = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PYTHONS = sys.stdlib_module_names | {"tomllib"}  # which 3.10 does not know
 OURS = {"augment", "benchmarks", "pipelines", "tests"}
@@ -128,6 +129,15 @@ def test_sections_of_the_lock_agree_on_versions():
             requirement, _, marker = pin.partition(" ; ")
             pins.setdefault(f"{requirement.partition('==')[0]} ; {marker}", set()).add(requirement)
     assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
+
+
+def test_every_data_file_of_the_packages_is_installed():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]
+    installed = {
+        path for package, globs in patterns.items() for g in globs for path in (ROOT / package).glob(g)
+    }
+    present = {path for package in ("augment", "pipelines") for path in (ROOT / package).rglob("*.*")}
+    assert {path for path in present if path.is_file() and path.suffix not in {".py", ".pyc"}} == installed
 
 
 def test_the_newest_entry_of_the_changelog_is_the_version():
