@@ -27,7 +27,11 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 def with_tensorflow(paths: Sequence[str]) -> None:
     def recode(path: tf.Tensor) -> list[tf.Tensor]:
         image = tf.cast(tutorial.resized(tf.io.read_file(path)), tf.uint8)
-        return [tutorial.encoded(image) for _ in range(tutorial.COPIES)]
+        # A resolution of its own for each, or the graph would encode once and answer four times.
+        return [
+            tf.io.encode_jpeg(image, format="rgb", quality=tutorial.QUALITY, x_density=300 + copy)
+            for copy in range(tutorial.COPIES)
+        ]
 
     dataset = tf.data.Dataset.from_tensor_slices(paths)
     for _ in dataset.map(recode, num_parallel_calls=CORES, deterministic=False).prefetch(CORES):
