@@ -1,9 +1,9 @@
 """The array operations whose names differ between NumPy and TensorFlow.
 
 Draws are written once and run in both: in NumPy for a block of samples that a
-worker is about to write, in a TensorFlow graph for live training. Everything
-here is exact (integers, comparisons, look-ups, one correctly rounded cast), so
-that both give the same bits.
+worker or tf.data is about to make, in a TensorFlow graph for a layer within a
+model. Everything here is exact (integers, comparisons, look-ups, one correctly
+rounded cast), so that both give the same bits.
 """
 
 from __future__ import annotations

@@ -216,11 +216,21 @@ def _live(
         components = tf.nest.flatten(element, expand_composites=True)
         return element["source"], tf.raw_ops.OptionalFromValue(components=components)
 
+    def drawn(source: np.ndarray) -> list[np.ndarray]:
+        return list(augmenter.draw_copies(source_words(source), copy).values())
+
     @tf.autograph.experimental.do_not_convert
     def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[Draw, tf.Tensor]:
-        words = tf.numpy_function(source_words, [source], tf.uint32, stateful=False)
-        words = tf.ensure_shape(words, [None, 2])
-        return augmenter.draw_copies(words, copy), element
+        # Ids are hashed outside of the graph, so draws may as well be made there: the graph
+        # of dozens of them would take most of a second to start, every epoch anew.
+        none = augmenter.draw_copies(source_words([]), copy)
+        dtypes = [values.dtype for values in none.values()]
+        draws = tf.numpy_function(drawn, [source], dtypes, stateful=False) if none else []
+        shaped = [
+            tf.ensure_shape(values, [None, *like.shape[1:]])
+            for values, like in zip(draws, none.values(), strict=True)
+        ]
+        return dict(zip(none, shaped, strict=True)), element
 
     @tf.autograph.experimental.do_not_convert
     def augmented(draw: Draw, packed_element: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,0 +1,362 @@
+"""One image, tf.data and blocks of draws: the promises about which pixels a sample has."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tensorflow.python.framework import op_def_registry
+
+import augment
+from augment.augmenter import NOT_AUGMENTED, Augmenter, augment_dataset, augment_files, augment_image
+from augment.codec import DecodeError
+from augment.errors import RequestError
+from augment.keys import source_words
+from augment.recipe import load_recipe, parse_recipe, preset_names
+
+OPS = (
+    "flip: {horizontal: 0.5}",
+    "rotation: {factor: 0.2}",
+    "zoom: {scale: 0.2, p: 0.5}",
+    "contrast: {factor: 0.5}",
+    "hue: {delta: [-0.1, 0.1], p: 0.3}",
+    "pad_and_crop: {padding: 3}",
+    "grayscale: {p: 0.2}",
+)
+
+
+def png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def originals(photo_of) -> list[np.ndarray]:
+    """Five photos of different sizes."""
+    return [photo_of(30 + 7 * i, 50 - 5 * i, seed=i) for i in range(5)]
+
+
+@pytest.fixture(scope="module")
+def sources() -> list[str]:
+    return [f"train/roses/{i}.png" for i in range(5)]
+
+
+@pytest.fixture(scope="module")
+def files(originals, sources) -> tf.data.Dataset:
+    images = [png(image) for image in originals]
+    return tf.data.Dataset.from_tensor_slices({"image": images, "source": sources, "label": range(5)})
+
+
+# ---------------------------------------------------------------- independence of draws
+
+
+def draws_of(recipe, ids=("a", "b", "c"), seed=0, copy=0):
+    return Augmenter(recipe, seed).draw_copies(source_words(ids), copy)
+
+
+@given(st.permutations(OPS), st.integers(0, len(OPS)))
+@settings(max_examples=25, deadline=None)
+def test_c5_adding_removing_or_reordering_ops_leaves_the_draws_of_others_alone(make_recipe, order, kept):
+    everything = draws_of(make_recipe(*OPS, height=20, width=33))
+    some = Augmenter(make_recipe(*order[:kept], height=20, width=33), 0)
+    for name, values in some.recorded(some.draw_copies(source_words("abc"), 0)).items():
+        np.testing.assert_array_equal(values, everything[name], err_msg=name)
+
+
+def test_c5_the_second_op_of_a_name_draws_by_its_own_id(make_recipe):
+    twice = make_recipe(*OPS[:2], "rotation: {factor: 0.2, id: again}", height=20, width=33)
+    draws = draws_of(twice)
+    np.testing.assert_array_equal(
+        draws["rotation.degrees"], draws_of(make_recipe(*OPS, height=20, width=33))["rotation.degrees"]
+    )
+    assert (draws["rotation.degrees"] != draws["again.degrees"]).all()
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=12), st.integers(0, 2**31 - 1), st.data())
+@settings(max_examples=25, deadline=None)
+def test_c1_a_sample_draws_the_same_in_any_company(make_recipe, ids, copy, data):
+    recipe = make_recipe(*OPS, height=20, width=33)
+    chosen = data.draw(st.lists(st.sampled_from(range(len(ids))), min_size=1))
+    block, company = draws_of(recipe, ids, copy=copy), draws_of(recipe, [ids[i] for i in chosen], copy=copy)
+    for name, values in block.items():
+        np.testing.assert_array_equal(values[chosen], company[name], err_msg=name)
+
+
+def test_c5_settings_of_one_op_leave_the_draws_of_others_alone(make_recipe):
+    one = draws_of(make_recipe("contrast: {factor: 0.5}", "flip: {horizontal: 0.5}", height=8, width=8))
+    other = draws_of(
+        make_recipe("contrast: {factor: 0.1, p: 0.5}", "flip: {horizontal: 0.5}", height=8, width=8)
+    )
+    np.testing.assert_array_equal(one["flip.horizontal"], other["flip.horizontal"])
+
+
+def test_c2_parameters_are_drawn_even_where_the_op_is_not_applied(make_recipe):
+    always = draws_of(make_recipe("contrast: {factor: 0.5}", height=8, width=8), "abcdefgh")
+    seldom = draws_of(make_recipe("contrast: {factor: 0.5, p: 0.1}", height=8, width=8), "abcdefgh")
+    assert not seldom["contrast.applied"].all()
+    np.testing.assert_array_equal(always["contrast.factor"], seldom["contrast.factor"])
+
+
+def test_the_record_holds_parameters_but_no_working_values(make_recipe):
+    augmenter = Augmenter(make_recipe(*OPS, height=20, width=33), 0)
+    recorded = augmenter.recorded(augmenter.draw_copies(source_words("a"), 0))
+    assert list(recorded) == [
+        "flip.horizontal",
+        "flip.vertical",
+        "rotation.degrees",
+        "zoom.scale",
+        "zoom.applied",
+        "contrast.factor",
+        "hue.delta",
+        "hue.applied",
+        "pad_and_crop.top",
+        "pad_and_crop.left",
+        "grayscale.applied",
+    ]
+
+
+# ---------------------------------------------------------------- one image and tf.data
+
+
+def as_images(dataset: tf.data.Dataset) -> list[np.ndarray]:
+    return [element["image"].numpy() for element in dataset]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_c1_one_image_and_a_dataset_give_equal_pixels(name, files, originals, sources):
+    recipe = load_recipe(name)
+    from_files = as_images(augment_dataset(files, recipe, seed=4, copy=2))
+    for image, source, got in zip(originals, sources, from_files, strict=True):
+        assert got.shape == (*recipe.image_size, 3)
+        assert got.dtype == np.uint8
+        for given_as in (image, png(image), tf.constant(image)):
+            alone = augment_image(given_as, recipe, seed=4, source=source, copy=2)
+            np.testing.assert_array_equal(got, alone)
+
+
+@pytest.mark.parametrize("storage", ["{format: png}", "{format: raw}", "{format: jpeg, quality: 80}"])
+def test_c3_live_pixels_are_those_that_the_storage_keeps(files, originals, sources, storage):
+    recipe = parse_recipe(
+        f"storage: {storage}\nops: [{{resize: {{height: 20, width: 30}}}}, {{contrast: {{factor: 0.5}}}}]",
+        name="r",
+    )
+    exact = parse_recipe("ops: [{resize: {height: 20, width: 30}}, {contrast: {factor: 0.5}}]", name="r")
+    got = as_images(augment_dataset(files, recipe, seed=0, copy=0))
+    for image, source, live in zip(originals, sources, got, strict=True):
+        expected = augment_image(image, exact, seed=0, source=source, copy=0)
+        if recipe.storage.format == "jpeg":
+            assert (live != expected).any()
+            stored = tf.io.encode_jpeg(expected, quality=80, chroma_downsampling=True)
+            expected = tf.io.decode_image(stored).numpy()
+        np.testing.assert_array_equal(live, expected)
+
+
+def test_c1_pixels_do_not_depend_on_order_or_company(files, sources):
+    recipe = load_recipe("five_looks")
+    straight = dict(zip(sources, as_images(augment_dataset(files, recipe, seed=0, copy=0)), strict=True))
+    reordered = files.shuffle(5, seed=1).repeat(40)  # more than one block
+    count = 0
+    for element in augment_dataset(reordered, recipe, seed=0, copy=0):
+        np.testing.assert_array_equal(element["image"], straight[element["source"].numpy().decode()])
+        count += 1
+    assert count == 200
+
+
+def test_c1_seed_copy_and_source_each_make_another_sample(photo):
+    recipe = load_recipe("flowers_layers")
+    base = augment_image(photo, recipe, seed=0, source="a", copy=0)
+    for other in ({"seed": 1}, {"source": "b"}, {"copy": 1}):
+        changed = augment_image(photo, recipe, **{"seed": 0, "source": "a", "copy": 0, **other})
+        assert (changed != base).any()
+
+
+def test_the_largest_seed_and_copy_are_taken(photo):
+    recipe = load_recipe("cifar10")
+    largest = {"seed": 2**64 - 1, "copy": 2**31 - 1}
+    alone = augment_image(photo, recipe, source="a", **largest)
+    dataset = tf.data.Dataset.from_tensors({"image": photo, "source": "a"})
+    [live] = as_images(augment_dataset(dataset, recipe, **largest))
+    np.testing.assert_array_equal(live, alone)
+
+
+def test_order_and_other_entries_pass_through(photo_of):
+    count = 300
+    photos = np.stack([photo_of(9, 8, seed=i) for i in range(3)])[np.arange(count) % 3]
+    dataset = tf.data.Dataset.from_tensor_slices(
+        {
+            "image": photos,
+            "source": [str(i) for i in range(count)],
+            "label": np.arange(count),
+            "nested": {"weight": np.linspace(0, 1, count), "name": [f"n{i}" for i in range(count)]},
+            "ragged": tf.RaggedTensor.from_row_lengths(tf.range(count * 2), [1, 3] * (count // 2)),
+        }
+    )
+    recipe = parse_recipe("ops: [{resize: {height: 4, width: 4}}, {flip: {horizontal: 0.5}}]", name="r")
+    out = augment_dataset(dataset, recipe, seed=0, copy=0)
+    assert out.element_spec["image"] == tf.TensorSpec([4, 4, 3], tf.uint8)
+    assert out.element_spec["nested"] == dataset.element_spec["nested"]
+    elements = list(out)
+    assert [int(e["label"]) for e in elements] == list(range(count))
+    assert [e["nested"]["name"].numpy() for e in elements] == [b"n%d" % i for i in range(count)]
+    assert [e["ragged"].shape[0] for e in elements] == [1, 3] * (count // 2)
+
+
+def test_epochs_can_be_joined_to_one_dataset(files):
+    recipe = load_recipe("cifar10_layers")
+    epochs = [augment_dataset(files, recipe, seed=0, copy=copy) for copy in range(2)]
+    one_after_the_other = as_images(epochs[0].concatenate(epochs[1]))
+    np.testing.assert_array_equal(one_after_the_other, as_images(epochs[0]) + as_images(epochs[1]))
+
+
+# ---------------------------------------------------------------- not augmented
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_copy_minus_one_is_brought_to_size_and_nothing_else(name, files, originals, sources):
+    recipe = load_recipe(name)
+    got = as_images(augment_dataset(files, recipe, seed=0, copy=NOT_AUGMENTED))
+    for image, source, live in zip(originals, sources, got, strict=True):
+        assert live.shape == (*recipe.image_size, 3)
+        for seed in (0, 1):
+            alone = augment_image(image, recipe, seed=seed, source=source, copy=-1)
+            np.testing.assert_array_equal(live, alone)
+
+
+def test_not_augmented_pixels_are_the_resized_ones(photo):
+    got = augment_image(photo, load_recipe("flowers_layers"), seed=0, source="a", copy=-1)
+    expected = np.rint(tf.image.resize(photo, [180, 180]).numpy())
+    np.testing.assert_array_equal(got, expected)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_files_that_cannot_be_read_or_decoded_are_left_out_and_the_rest_keeps_its_order(
+    tmp_path, originals, sources
+):
+    recipe = load_recipe("cifar10")
+    paths = []
+    for i, image in enumerate(originals):
+        paths.append(str(tmp_path / f"{i}.png"))
+        (tmp_path / f"{i}.png").write_bytes(png(image) if i != 1 else png(image)[:100])
+    (tmp_path / "3.png").unlink()
+    dataset = tf.data.Dataset.from_tensor_slices({"path": paths, "source": sources})
+    elements = list(augment_files(dataset, recipe, seed=0, copy=0))
+    assert [e["source"].numpy().decode() for e in elements] == [sources[i] for i in (0, 2, 4)]
+    for element, i in zip(elements, (0, 2, 4), strict=True):
+        expected = augment_image(originals[i], recipe, seed=0, source=sources[i], copy=0)
+        np.testing.assert_array_equal(element["image"], expected)
+
+
+# ---------------------------------------------------------------- statelessness
+
+
+def stateful_ops(dataset: tf.data.Dataset) -> Iterator[str]:
+    """The stateful ops within the functions that a dataset maps."""
+    graph = tf.compat.v1.GraphDef.FromString(dataset._as_serialized_graph().numpy())
+    assert graph.library.function
+    for function in graph.library.function:
+        for node in function.node_def:
+            definition = op_def_registry.get(node.op)
+            if definition is not None and definition.is_stateful:
+                yield f"{function.signature.name}: {node.op} {node.name}"
+
+
+@pytest.mark.parametrize("copy", [0, NOT_AUGMENTED])
+@pytest.mark.parametrize("storage", ["png", "jpeg"])
+def test_no_op_in_a_mapped_graph_is_stateful(every_op, files, storage, copy):
+    """One would make every ordered map serial, even in a branch that is never taken."""
+    entries = [entry for entry in every_op if not entry.startswith("random_crop")]
+    lines = [
+        "crop_or_pad: {id: given, height: 40, width: 56}",
+        *entries,
+        "hue: {delta: [0, 0.1], p: 0.5, id: h}",
+    ]
+    text = f"storage: {{format: {storage}}}\nops:\n" + "".join(f"  - {line}\n" for line in lines)
+    recipe = parse_recipe(text, name="everything")
+    assert list(stateful_ops(augment_dataset(files, recipe, seed=0, copy=copy))) == []
+    paths = files.map(lambda element: {"path": element["image"], "source": element["source"]})
+    assert list(stateful_ops(augment_files(paths, recipe, seed=0, copy=copy))) == []
+
+
+def test_the_search_for_stateful_ops_finds_one():
+    dataset = tf.data.Dataset.range(3).map(lambda i: tf.random.uniform([]) + tf.cast(i, tf.float32))
+    assert any("RandomUniform" in found for found in stateful_ops(dataset))
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 0.5, "0", None])
+def test_a_seed_is_a_whole_number_of_64_bits(photo, seed):
+    with pytest.raises(RequestError) as error:
+        augment_image(photo, load_recipe("cifar10"), seed=seed, source="a", copy=0)
+    assert str(error.value) == f"seed is {seed!r}; it must be a whole number from 0 to 2**64 - 1"
+
+
+@pytest.mark.parametrize("copy", [-2, 2**31, 0.5, "0", None])
+def test_a_copy_is_a_whole_number(photo, files, copy):
+    sentence = f"copy is {copy!r}; it must be a whole number from 0, or -1 for no augmentation"
+    with pytest.raises(RequestError) as error:
+        augment_image(photo, load_recipe("cifar10"), seed=0, source="a", copy=copy)
+    assert str(error.value) == sentence
+    with pytest.raises(RequestError) as error:
+        augment_dataset(files, load_recipe("cifar10"), seed=0, copy=copy)
+    assert str(error.value) == sentence
+
+
+def test_numbers_of_numpy_are_taken(photo):
+    recipe = load_recipe("cifar10")
+    expected = augment_image(photo, recipe, seed=3, source="a", copy=2)
+    got = augment_image(photo, recipe, seed=np.int64(3), source="a", copy=np.int32(2))
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        (np.zeros([4, 4, 3], np.float32), "float32 [4, 4, 3]"),
+        (np.zeros([4, 4, 3], np.int64), "int64 [4, 4, 3]"),
+        (np.zeros([4, 4], np.uint8), "uint8 [4, 4]"),
+        (np.zeros([4, 4, 4], np.uint8), "uint8 [4, 4, 4]"),
+        (np.zeros([2, 4, 4, 3], np.uint8), "uint8 [2, 4, 4, 3]"),
+        ([b"a", b"b"], "string [2]"),
+    ],
+)
+def test_pixels_of_another_type_or_shape_are_refused(image, found):
+    sentence = f"the image is {found}; it must be a file's bytes or uint8 [H, W, 3]"
+    recipe = load_recipe("cifar10")
+    with pytest.raises(RequestError) as error:
+        augment_image(image, recipe, seed=0, source="a", copy=0)
+    assert str(error.value) == sentence
+    dataset = tf.data.Dataset.from_tensors({"image": image, "source": "a"})
+    with pytest.raises(RequestError) as error:
+        augment_dataset(dataset, recipe, seed=0, copy=0)
+    assert str(error.value) == sentence
+
+
+def test_bytes_that_are_no_image_are_refused_with_their_reason():
+    with pytest.raises(DecodeError) as error:
+        augment_image(b"neither fish nor fowl", load_recipe("cifar10"), seed=0, source="a", copy=0)
+    assert error.value.rejection.reason == "not_an_image"
+
+
+@pytest.mark.parametrize("elements", [{"image": [b"a"]}, {"source": ["a"]}, ([b"a"], ["a"]), [b"a"]])
+def test_a_dataset_must_have_an_image_and_a_source(elements):
+    with pytest.raises(RequestError) as error:
+        augment_dataset(tf.data.Dataset.from_tensor_slices(elements), load_recipe("cifar10"), seed=0, copy=0)
+    assert str(error.value) == "the dataset's elements must be dictionaries with 'image' and 'source'"
+
+
+def test_a_source_must_be_a_text(photo):
+    dataset = tf.data.Dataset.from_tensors({"image": photo, "source": 3})
+    with pytest.raises(RequestError) as error:
+        augment.augment_dataset(dataset, load_recipe("cifar10"), seed=0, copy=0)
+    assert str(error.value) == "the dataset's 'source' is int32; it must be string"
