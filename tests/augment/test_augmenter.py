@@ -12,7 +12,7 @@ from PIL import Image
 from tensorflow.python.framework import op_def_registry
 
 import augment
-from augment.augmenter import NOT_AUGMENTED, Augmenter, augment_dataset, augment_files, augment_image
+from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files, augment_image
 from augment.codec import DecodeError
 from augment.errors import RequestError
 from augment.recipe import load_recipe, parse_recipe, preset_names
