@@ -98,6 +98,47 @@ def materialize(
 
 
 @app.command()
+def preview(
+    input: InputOption,  # noqa: A002 (the option's name)
+    recipe: RecipeOption,
+    output: Annotated[str, typer.Option("--output", metavar="FILE.png", help="The sheet to write.")],
+    seed: SeedOption = 0,
+    copies: Annotated[int, typer.Option("--copies", min=1, max=50, help="Copies of each image.")] = 5,
+    images: Annotated[int, typer.Option("--images", min=1, max=50, help="Images, one a row.")] = 4,
+    each_op: Annotated[bool, typer.Option("--each-op", help="Show each op alone, on one image.")] = False,
+    plugin: PluginOption = None,
+) -> None:
+    """Draw a contact sheet of what a recipe does to some of the images."""
+    from augment.augmenter import Augmenter
+    from augment.recipe import load_recipe
+    from pipelines.format.request import load_plugins
+    from pipelines.quiet import import_tensorflow
+    from pipelines.sources import check_root
+
+    check_root(input)
+    load_plugins(plugin or [])
+    loaded = load_recipe(recipe)
+    Augmenter(loaded, seed)  # which checks the seed
+    import_tensorflow()
+    from pipelines.preview import preview as draw
+
+    width, height = draw(
+        input, loaded, output=output, seed=seed, copies=copies, images=images, each_op=each_op
+    )
+    typer.echo(f"sheet  {output} ({width}x{height})")
+
+
+@app.command()
+def demo(
+    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where all of it goes.")] = "demo",
+) -> None:
+    """Draw a small dataset of cars and trucks and run all of the above on it."""
+    from pipelines.demo import demo as run
+
+    run(output)
+
+
+@app.command()
 def recipes(
     preset: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Print the YAML of this one.")

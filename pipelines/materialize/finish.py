@@ -135,7 +135,8 @@ def _failure(finished: list[Finished], plan: Plan, rejects: set[Reject], run: Ru
         return (
             f"{len(rejects)} of {listed} images were rejected ({counted}), more than --max-rejects "
             f"{run.max_rejects:g} allows; {os.path.join(run.output, REJECTS)} names them. "
-            "Raise --max-rejects to go on with what is finished, or mend the images and start over with --overwrite"
+            "Raise --max-rejects to go on with what is finished, or mend the images and start over "
+            "with --overwrite"
         )
     return ""
 

@@ -1,0 +1,128 @@
+"""`augshard demo`: draws a small dataset of cars and trucks and runs the whole tour on it."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+
+import typer
+from PIL import Image, ImageDraw, ImageFilter
+
+from augment.errors import RequestError
+from augment.recipe import load_recipe
+from pipelines.quiet import import_tensorflow
+
+RECIPE, COPIES, SEED = "car_or_truck_convnet", 3, 0
+COUNTS = {"train": 60, "validation": 15}
+"""Images a class."""
+MARK = ".augshard-demo"
+"""Lies in a directory that the demo made, and may make anew."""
+
+
+def demo(directory: str) -> None:
+    """Fills `directory`. Raises RequestError if it holds something else."""
+    if os.path.exists(directory):
+        if not os.path.exists(os.path.join(directory, MARK)) and (
+            not os.path.isdir(directory) or os.listdir(directory)
+        ):
+            raise RequestError(f"{directory}: it is not a demo's; give a new directory by --output")
+        shutil.rmtree(directory)
+    images, sheet, dataset = (os.path.join(directory, name) for name in ("images", "sheet.png", "dataset"))
+    _say(f"drawing {2 * sum(COUNTS.values())} pictures of cars and trucks in {images}")
+    draw_dataset(images)
+    with open(os.path.join(directory, MARK), "w", encoding="ascii"):
+        pass
+    recipe = load_recipe(RECIPE)
+    import_tensorflow()
+    from pipelines.materialize.command import materialize_command
+    from pipelines.preview import preview
+
+    _say(f"augshard preview --input {images} --recipe {RECIPE} --output {sheet}")
+    preview(images, recipe, output=sheet, seed=SEED, copies=4, images=4, each_op=False)
+    _say(f"augshard materialize --input {images} --recipe {RECIPE} --copies {COPIES} --output {dataset}")
+    materialize_command(root=images, output=dataset, recipe=RECIPE, seed=SEED, copies=COPIES)
+    _say("the same samples live, compared with the shards pixel by pixel")
+    equal, total = _compare(images, dataset)
+    typer.echo(f"equal    {equal} of {total} samples\nlook at  {sheet}")
+    if equal != total:
+        sys.exit(1)
+
+
+def _say(step: str) -> None:
+    typer.echo(f"\n==> {step}")
+
+
+def _compare(images: str, dataset: str) -> tuple[int, int]:
+    """How many samples of the shards live training gives equally, and how many there are."""
+    from pipelines import datasets
+
+    recipe = load_recipe(RECIPE)
+    equal = total = 0
+    for copy in range(COPIES):
+        live = datasets.from_images(images, recipe, seed=SEED, split="train", copy=copy)
+        shards = datasets.from_shards(dataset, split="train", copies=[copy])
+        for a, b in zip(live.as_numpy_iterator(), shards.as_numpy_iterator(), strict=True):
+            total += 1
+            equal += a["source"] == b["source"] and bool((a["image"] == b["image"]).all())
+    return equal, total
+
+
+def draw_dataset(directory: str) -> None:
+    """Writes DIR/<split>/{car,truck}/*.jpg, the same bytes every time."""
+    for split, count in COUNTS.items():
+        for label in ("car", "truck"):
+            folder = os.path.join(directory, split, label)
+            os.makedirs(folder)
+            for number in range(count):
+                picture = draw_vehicle(label, random.Random(f"{split} {label} {number}"))  # noqa: S311
+                picture.save(os.path.join(folder, f"{label}_{number:03}.jpg"), quality=90)
+
+
+def draw_vehicle(label: str, chance: random.Random) -> Image.Image:
+    """A car or a truck on a road, 192x144, drawn at twice the size and then reduced."""
+    width, height = 384, 288
+    sky = tuple(chance.randint(130, 235) for _ in range(3))
+    image = Image.new("RGB", (width, height), sky)
+    ink = ImageDraw.Draw(image)
+    for _ in range(chance.randint(2, 6)):  # hills and houses
+        x, w, h = chance.randint(-60, width), chance.randint(40, 160), chance.randint(20, 90)
+        shade = tuple(chance.randint(70, 190) for _ in range(3))
+        shape = ink.rectangle if chance.random() < 0.5 else ink.ellipse
+        shape((x, 200 - h, x + w, 200 + h), fill=shade)
+    road = chance.randint(190, 205)
+    gray = chance.randint(60, 110)
+    ink.rectangle((0, road, width, height), fill=(gray, gray, gray + 5))
+    for x in range(chance.randint(-60, 0), width, 90):
+        ink.rectangle((x, road + 62, x + 45, road + 68), fill=(220, 220, 200))
+
+    scale = chance.uniform(0.8, 1.15)
+    length, body = int((190 if label == "car" else 240) * scale), int(46 * scale)
+    left = chance.randint(10, max(11, width - length - 10))
+    floor = road + chance.randint(18, 34)
+    paint = tuple(chance.randint(20, 245) for _ in range(3))
+    glass = (190, 215, 230)
+    if label == "car":
+        cabin = [(0.18, 0), (0.32, -0.85), (0.68, -0.85), (0.86, 0)]
+        points = [(left + fx * length, floor - body + fy * body) for fx, fy in cabin]
+        ink.polygon(points, fill=paint)
+        window = [(0.26, -0.05), (0.36, -0.72), (0.64, -0.72), (0.76, -0.05)]
+        ink.polygon([(left + fx * length, floor - body + fy * body) for fx, fy in window], fill=glass)
+        ink.rounded_rectangle((left, floor - body, left + length, floor), 14, fill=paint)
+    else:
+        cargo = tuple(chance.randint(150, 250) for _ in range(3))
+        ink.rectangle((left, floor - int(2.6 * body), left + int(0.68 * length), floor), fill=cargo)
+        cab = left + int(0.71 * length)
+        ink.rounded_rectangle((cab, floor - int(1.9 * body), left + length, floor), 10, fill=paint)
+        ink.rectangle((cab + 14, floor - int(1.7 * body), left + length - 8, floor - body), fill=glass)
+    radius = int((20 if label == "car" else 24) * scale)
+    for center in (0.2, 0.8) if label == "car" else (0.14, 0.32, 0.84):
+        x = left + int(center * length)
+        ink.ellipse((x - radius, floor - radius, x + radius, floor + radius), fill=(25, 25, 25))
+        ink.ellipse(
+            (x - radius // 2, floor - radius // 2, x + radius // 2, floor + radius // 2), fill=(170, 170, 170)
+        )
+    if chance.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image.reduce(2).filter(ImageFilter.GaussianBlur(chance.uniform(0, 0.6)))
