@@ -89,7 +89,8 @@ def parse_fractions(text: str) -> dict[str, str]:
         fractions[name] = format(share.normalize(), "f")
     total = sum(map(Fraction, fractions.values()))
     if total != 1:
-        raise RequestError(f"--split-fractions {text!r} add up to {float(total):g}; they must add up to 1")
+        shown = format(sum(map(decimal.Decimal, fractions.values())), "f")
+        raise RequestError(f"--split-fractions {text!r} add up to {shown}; they must add up to 1")
     return fractions
 
 
@@ -235,7 +236,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 
 def parse_bytes(text: str) -> int:
     """`128MiB` as a number of bytes. Raises RequestError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z]*)\s*", text)
     if not match or match[2].lower() not in _UNITS or float(match[1]) * _UNITS[match[2].lower()] < 1:
         raise RequestError(f"--shard-size is {text!r}; it must be a size such as 128MiB or 1GB")
     return int(float(match[1]) * _UNITS[match[2].lower()])

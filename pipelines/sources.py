@@ -11,6 +11,7 @@ the class folders, `list_folder` walks one of them as a stream.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import os
 import re
@@ -132,15 +133,17 @@ def source_path(root: str, source: str) -> str:
 
 def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored]:
     """The class folders of `root`, and what else lies beside them."""
-    folders, rest = _folders(root, "")
+    above = (_identity(root),)
+    folders, rest = _folders(root, "", above)
     yield from rest
     named_as_splits = bool(folders) and all(folder in SPLIT_NAMES for folder in folders)
     if layout == "classes" or (layout == "auto" and not named_as_splits):
         yield from (Folder(id=label, split=ONLY_SPLIT, label=label) for label in folders)
         return
     for split in folders:
+        path = os.path.join(root, split)
         try:
-            labels, rest = _folders(os.path.join(root, split), split + "/")
+            labels, rest = _folders(path, split + "/", (*above, _identity(path)))
         except OSError as error:
             yield _unreadable_folder(split, error)
             continue
@@ -148,7 +151,9 @@ def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored
         yield from (Folder(id=f"{split}/{label}", split=split, label=label) for label in labels)
 
 
-def _folders(path: str, prefix: str) -> tuple[list[str], list[Reject | Ignored]]:
+def _folders(
+    path: str, prefix: str, above: tuple[tuple[int, int], ...]
+) -> tuple[list[str], list[Reject | Ignored]]:
     """The names of the folders in `path`, sorted, and what becomes of everything else there."""
     names: list[str] = []
     rest: list[Reject | Ignored] = []
@@ -162,10 +167,12 @@ def _folders(path: str, prefix: str) -> tuple[list[str], list[Reject | Ignored]]
                 rest.append(Reject(found.id, "no_class", "it lies in no class folder"))
             elif found is not None:
                 rest.append(found)
-            elif _is_text(entry.name):
-                names.append(entry.name)
-            else:
+            elif not _is_text(entry.name):
                 rest.append(_bad_name(prefix + entry.name))
+            elif _identity(entry.path) in above:
+                rest.append(_circular(prefix + entry.name))
+            else:
+                names.append(entry.name)
     return sorted(names), rest
 
 
@@ -205,7 +212,7 @@ def _classify(entry: os.DirEntry[str], name: str) -> Source | Reject | Ignored |
     except FileNotFoundError:
         return Reject(_printable(name), "broken_link", "it points to nothing")
     except OSError as error:
-        if entry.is_symlink():
+        if error.errno == errno.ELOOP:
             return _circular(name)
         return Reject(_printable(name), "unreadable", os.strerror(error.errno or 0).lower())
     if stat.S_ISDIR(status.st_mode):

@@ -78,7 +78,7 @@ def load_plugins(modules: dict[str, str] | list[str]) -> dict[str, str]:
     for module in modules:
         try:
             source = inspect.getsource(importlib.import_module(module))
-        except (ImportError, OSError, TypeError, SyntaxError) as error:
+        except Exception as error:  # noqa: BLE001 (importing runs whatever a user wrote)
             raise RequestError(
                 f"--plugin {module}: it cannot be imported ({error}); give the name of a Python module, "
                 "with its folder in PYTHONPATH"
