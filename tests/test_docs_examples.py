@@ -1,0 +1,50 @@
+"""The examples in docs/ do what the text beside them says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from augment.augmenter import Augmenter, augment_image
+from augment.keys import source_words
+from augment.ops import base
+from augment.recipe import Recipe, load_recipe
+from pipelines.format.request import load_plugins
+from pipelines.format.samples import schema
+
+EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recipe]:
+    """The example's recipe; its op is known only as long as the test runs."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(base, "_registry", dict(base._registry))
+    load_plugins(["flowers_invert"])
+    yield load_recipe(EXAMPLES / "flowers_invert.yaml")
+    del sys.modules["flowers_invert"]
+
+
+def test_the_recipe_is_the_preset_flowers_layers_and_one_more(recipe: Recipe) -> None:
+    assert recipe.ops[:-1] == load_recipe("flowers_layers").ops
+    assert recipe.ops[-1].name == "invert_colors"
+
+
+def test_an_image_is_inverted_if_and_only_if_the_samples_table_says_so(
+    recipe: Recipe, photo_of: Callable[..., np.ndarray]
+) -> None:
+    augmenter, preset = Augmenter(recipe, seed=0), load_recipe("flowers_layers")
+    assert schema(augmenter).names[-1] == "invert_colors.applied"
+    photo = photo_of(48, 64)
+    applied = []
+    for source in (f"roses/{i}.jpg" for i in range(8)):
+        draw = augmenter.recorded(augmenter.draw_copies(source_words([source]), 0))
+        applied.append(bool(draw["invert_colors.applied"][0]))
+        image = augment_image(photo, recipe, seed=0, source=source, copy=0)
+        without = augment_image(photo, preset, seed=0, source=source, copy=0)
+        np.testing.assert_array_equal(image, 255 - without if applied[-1] else without)
+    assert set(applied) == {False, True}
