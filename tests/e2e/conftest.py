@@ -1,0 +1,188 @@
+"""Small image trees, whole runs of the command, and directories to compare."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RECIPE = """
+storage: {{format: {storage}}}
+ops:
+  - resize: {{height: 20, width: 24}}
+  - flip: {{horizontal: 0.5}}
+  - rotation: {{factor: 0.1, p: 0.7}}
+  - brightness: {{delta: 0.3}}
+  - saturation: {{factor: [0.5, 1.5]}}
+"""
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def run_command() -> Callable[..., Ended]:
+    """Runs `augshard ...` in this process, which spares the start of TensorFlow."""
+    from pipelines.cli import main
+
+    def run(*arguments: object) -> Ended:
+        out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+        sys.argv = ["augshard", *map(str, arguments)]
+        status = 0
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                main()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        finally:
+            sys.argv = argv
+        return Ended(status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_command() -> Callable[..., subprocess.Popen]:
+    """Starts `augshard ...` in a process group of its own, with changes to its environment."""
+
+    def start(*arguments: object, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [*before, sys.executable, "-m", "pipelines.cli", *map(str, arguments)],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def save_photos(photo_of) -> Callable[[Path, int], None]:
+    """Saves pictures of several sizes, by turns as PNG and JPEG, into a new class folder."""
+
+    def save(folder: Path, count: int, seed: int = 0) -> None:
+        folder.mkdir(parents=True)
+        for number in range(count):
+            picture = photo_of(24 + number % 5, 30 + number % 7, seed=seed + number)
+            extension = "jpg" if number % 2 else "png"
+            Image.fromarray(picture).save(folder / f"{number:03}.{extension}")
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory, save_photos) -> Path:
+    """DIR/train and DIR/test with two classes each: 20 and 6 images."""
+    root = tmp_path_factory.mktemp("images")
+    for number, (folder, count) in enumerate(
+        {"train/cat": 11, "train/dog": 9, "test/cat": 3, "test/dog": 3}.items()
+    ):
+        save_photos(root / folder, count, seed=100 * number)
+    return root
+
+
+@pytest.fixture(scope="session")
+def many_images(tmp_path_factory, save_photos) -> Path:
+    """DIR/<class>: enough small images that a run can be interrupted."""
+    root = tmp_path_factory.mktemp("many")
+    save_photos(root / "cat", 160)
+    save_photos(root / "dog", 160, seed=1000)
+    return root
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tmp_path_factory) -> Callable[[str], Path]:
+    """A recipe whose images are 20x24, by storage."""
+    folder = tmp_path_factory.mktemp("recipes")
+
+    def write(storage: str) -> Path:
+        path = folder / f"tiny_{storage}.yaml"
+        path.write_text(RECIPE.format(storage=storage))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def materialize(run_command, recipe_file, tmp_path_factory) -> Callable[..., Path]:
+    """Runs a request that must succeed; the output directory.
+
+    The same request is run once, for tests that only read; those that write say `into`.
+    """
+    outputs: dict[tuple[object, ...], Path] = {}
+
+    def run(root: Path, *options: object, into: Path | None = None, storage: str = "png") -> Path:
+        request = (root, options, storage)
+        if into is None and request in outputs:
+            return outputs[request]
+        output = into or tmp_path_factory.mktemp("outputs") / "out"
+        recipe = recipe_file(storage)
+        ended = run_command("materialize", "--input", root, "--output", output, "--recipe", recipe, *options)
+        assert ended.status == 0, ended.err
+        if into is None:
+            outputs[request] = output
+        return output
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tree() -> Callable[[Path], dict[str, bytes]]:
+    """Every file of a directory with its bytes, but run.json, which may differ."""
+
+    def read(directory: Path) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(directory)): path.read_bytes()
+            for path in sorted(directory.rglob("*"))
+            if path.is_file() and path.name != "run.json"
+        }
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def wait_for_receipts() -> Callable[..., int]:
+    """Waits until a running command has finished some shards; how many."""
+
+    def wait(process: subprocess.Popen, output: Path, count: int) -> int:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            receipts = len(list((output / "samples").glob("*.parquet"))) if output.exists() else 0
+            if receipts >= count:
+                return receipts
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+        raise AssertionError("no shard was finished within two minutes")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def samples_of() -> Callable[..., list[tuple[str, int, int, bytes]]]:
+    """The elements of a dataset as plain values."""
+
+    def read(dataset) -> list[tuple[str, int, int, bytes]]:
+        return [
+            (e["source"].decode(), int(e["label"]), int(e["copy"]), np.asarray(e["image"]).tobytes())
+            for e in dataset.as_numpy_iterator()
+        ]
+
+    return read
