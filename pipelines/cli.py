@@ -159,6 +159,10 @@ def recipes(
         typer.echo(f"{name:{width}}  {height:3}x{across:<3}  {', '.join(op.id for op in loaded.ops)}")
 
 
+_INTERRUPTED = 130
+"""With what status typer, which says nothing, answers Ctrl-C."""
+
+
 def main() -> None:
     """The entry point. Exit status: 0 done, 1 the work failed, 2 the request is wrong."""
     try:
@@ -166,9 +170,10 @@ def main() -> None:
     except RequestError as error:
         sys.stderr.write(f"augshard: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("augshard: stopped; run the same command again to go on\n")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            sys.stderr.write("augshard: stopped; run the same command again to go on\n")
+        raise
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ def materialize_command(
         plugins=digests,
     )
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns of what this job does not use
+    if runner == "embedded":  # its worker shows a failure on the terminal; we keep it in a file and sum it up
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     if runner != "embedded" or beam_arguments:
         from pipelines.materialize import runners
 

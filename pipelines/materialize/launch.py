@@ -62,6 +62,7 @@ def launch(
         if made_by:
             _check_same(request, made_by, output, finished)
         if finished and request.copies == finished.request.copies:
+            _remove(output, PLAN)
             return Report(finished, 0, 0.0)
         began = time.time()
         for leftover in (OUTCOME, PROGRESS, SCRATCH):
@@ -74,6 +75,7 @@ def launch(
         if outcome.failure:
             raise JobFailed(outcome.failure)
         manifest = read_manifest(output)
+        _remove(output, PLAN)
         earlier = finished.records if finished else 0
         return Report(manifest, manifest.records - earlier, time.time() - began, outcome.warnings)
 
@@ -138,6 +140,12 @@ def _check_same(request: Request, made_by: Request, output: str, finished: Manif
             f"output {output}: it holds {made_by.copies} copies, more than --copies {request.copies}; "
             "choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
         )
+    begun = saved_plan(output)
+    if finished and begun and request.copies < begun.request.copies:
+        raise RequestError(
+            f"output {output}: a run that was adding copies up to {begun.request.copies} did not end; "
+            f"finish it with --copies {begun.request.copies}, or start over with --overwrite"
+        )
 
 
 def _remove_all_but_lock(output: str) -> None:
@@ -175,11 +183,10 @@ def _only_run(output: str) -> Iterator[None]:
         try:
             yield
         finally:
-            begun = os.path.exists(os.path.join(output, PLAN))
-            if not begun or os.path.exists(os.path.join(output, MANIFEST)):
+            if not os.path.exists(os.path.join(output, PLAN)):
                 _remove(output, WORK)
-            if new and not begun:
-                os.rmdir(output)
+                if new and not os.listdir(output):
+                    os.rmdir(output)
 
 
 def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -> dict[str, object]:

@@ -1,0 +1,262 @@
+"""Runs that are killed, stopped, starved or fed with garbage, and what a resume makes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import shutil
+import signal
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from augment.recipe import load_recipe
+from pipelines import datasets
+from pipelines.format.request import Request
+from pipelines.materialize.shard import Group, GroupWriter, PassingFault
+from pipelines.plan import make_plan
+from pipelines.sources import Folder, Listing, Reject, Source, list_folder
+
+MANY = ("--copies", 2, "--shards", 20)
+
+
+def test_c4_c7_a_killed_run_is_resumed_to_the_same_bytes(
+    many_images, materialize, start_command, recipe_file, wait_for_receipts, tree, tmp_path
+):
+    output = tmp_path / "out"
+    process = start_command(
+        "materialize", "--input", many_images, "--output", output, "--recipe", recipe_file("png"), *MANY
+    )
+    wait_for_receipts(process, output, 4)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    finished = sorted(output.glob("tiny_png-*"))
+    assert 4 <= len(finished) < 40
+    assert not (output / "manifest.json").exists()
+    untouched, gone, damaged = finished[0], finished[1], finished[2]
+    before = untouched.stat().st_mtime_ns
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+
+    materialize(many_images, *MANY, into=output)
+    assert tree(output) == tree(materialize(many_images, *MANY))
+    assert untouched.stat().st_mtime_ns == before
+    assert not (output / ".unfinished").exists()
+
+
+def test_ctrl_c_says_how_to_go_on_and_a_second_run_is_refused_meanwhile(
+    many_images, materialize, start_command, run_command, recipe_file, wait_for_receipts, tree, tmp_path
+):
+    output = tmp_path / "out"
+    request = (
+        "materialize",
+        "--input",
+        many_images,
+        "--output",
+        output,
+        "--recipe",
+        recipe_file("png"),
+        *MANY,
+    )
+    process = start_command(*request)
+    wait_for_receipts(process, output, 2)
+    process.send_signal(signal.SIGSTOP)
+    second = run_command(*request)
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert second.status == 2
+    assert second.err == f"augshard: output {output}: another run is writing to it; wait for its end\n"
+    assert process.returncode == 130
+    assert err.strip() == "augshard: stopped; run the same command again to go on"
+    materialize(many_images, *MANY, into=output)
+    assert tree(output) == tree(materialize(many_images, *MANY))
+
+
+@pytest.fixture
+def garbage(images, tmp_path) -> Path:
+    """The images with five that cannot be used, and a hidden and a foreign file."""
+    root = tmp_path / "garbage"
+    shutil.copytree(images, root)
+    whole = (root / "train/cat/001.jpg").read_bytes()
+    png = bytearray((root / "train/cat/000.png").read_bytes())
+    png[-30:-20] = b"\xff" * 10
+    header = struct.pack(">IIBBBBB", 1 << 15, 1 << 15, 8, 2, 0, 0, 0)
+    body = b"IHDR" + header
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    bad = {
+        "corrupt.png": bytes(png),
+        "empty.jpg": b"",
+        "huge.png": bomb,
+        "text.png": b"neither fish nor fowl",
+        "cut.jpg": whole[: len(whole) // 3],
+    }
+    for name, contents in bad.items():
+        (root / "train/dog" / name).write_bytes(contents)
+    (root / "train/dog/gone.png").symlink_to("nowhere")
+    (root / "train/dog/notes.txt").write_text("x")
+    return root
+
+
+def test_c6_what_cannot_be_used_is_named_with_its_reason_and_too_much_of_it_fails(
+    garbage, materialize, run_command, recipe_file, tree, samples_of, tmp_path
+):
+    output = tmp_path / "out"
+    request = ("materialize", "--input", garbage, "--output", output, "--recipe", recipe_file("png"))
+    ended = run_command(*request, "--copies", 2)
+    assert ended.status == 1
+    assert ended.err.startswith("augshard: 6 of 32 images were rejected (")
+    assert "more than --max-rejects 0.01 allows" in ended.err
+    assert not (output / "manifest.json").exists()
+    shards = {path: path.stat().st_mtime_ns for path in output.glob("tiny_png-*")}
+    assert len(shards) == 3
+
+    materialize(garbage, "--copies", 2, "--max-rejects", 0.5, into=output)
+    assert {path: path.stat().st_mtime_ns for path in shards} == shards
+    assert tree(output) == tree(materialize(garbage, "--copies", 2, "--max-rejects", 0.5))
+    rejects = [json.loads(line) for line in (output / "rejects.jsonl").read_text().splitlines()]
+    assert {reject["source"]: reject["reason"] for reject in rejects} == {
+        "train/dog/corrupt.png": "corrupt",
+        "train/dog/cut.jpg": "truncated",
+        "train/dog/empty.jpg": "empty",
+        "train/dog/gone.png": "broken_link",
+        "train/dog/huge.png": "too_large",
+        "train/dog/text.png": "not_an_image",
+    }
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert manifest["ignored"] == {".txt": 1}
+    assert manifest["splits"]["train"]["sources"] == 25
+    assert manifest["splits"]["train"]["written"] == 20
+    stored = samples_of(datasets.from_shards(str(output), copies=[1]))
+    recipe = load_recipe(recipe_file("png"))
+    assert samples_of(datasets.from_images(str(garbage), recipe, seed=0, copy=1)) == stored
+
+
+def test_a_dataset_without_any_usable_image_fails(tmp_path, run_command, recipe_file):
+    (tmp_path / "in/a").mkdir(parents=True)
+    (tmp_path / "in/a/1.png").write_bytes(b"")
+    ended = run_command(
+        *("materialize", "--input", tmp_path / "in", "--output", tmp_path / "out"),
+        *("--recipe", recipe_file("png"), "--max-rejects", 1),
+    )
+    assert ended.status == 1
+    assert ended.err == (
+        f"augshard: no image could be used (1 empty); {tmp_path}/out/rejects.jsonl names them\n"
+    )
+
+
+def group_of_everything(root: Path, output: Path, recipe: Path) -> tuple[GroupWriter, Group]:
+    loaded = load_recipe(recipe)
+    request = Request(name="x", recipe_name="x", recipe=loaded.canonical(), seed=0, copies=2, shards=1)
+    folder = Folder("cat", "train", "cat")
+    listing, sources = Listing().add(folder), []
+    for found in list_folder(str(root), folder):
+        listing.add(found)
+        if isinstance(found, Source):
+            sources.append((found.id, found.label))
+    output.mkdir()
+    return GroupWriter(make_plan(request, listing, None), str(root), str(output)), Group("train", 0, sources)
+
+
+def test_c6_an_image_that_vanished_since_it_was_listed_is_rejected(tmp_path, save_photos, recipe_file):
+    save_photos(tmp_path / "in/cat", 5)
+    writer, group = group_of_everything(tmp_path / "in", tmp_path / "out", recipe_file("png"))
+    (tmp_path / "in/cat/002.png").unlink()
+    finished = list(writer.write(group, lambda samples: None))
+    assert [one.receipt.records for one in finished] == [4, 4]
+    for one in finished:
+        assert one.receipt.rejects == (Reject("cat/002.png", "unreadable", "no such file or directory"),)
+
+
+def test_c6_a_passing_fault_is_retried_and_then_fails_the_group(
+    tmp_path, save_photos, recipe_file, monkeypatch
+):
+    save_photos(tmp_path / "in/cat", 3)
+    (tmp_path / "in/cat/memory.png").symlink_to("/proc/self/mem")  # its reading fails with EIO
+    writer, group = group_of_everything(tmp_path / "in", tmp_path / "out", recipe_file("png"))
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    done: list[int] = []
+    with pytest.raises(PassingFault, match=r"cat/memory\.png: input/output error"):
+        list(writer.write(group, done.append))
+    assert waits == [1, 2]
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+@contextlib.contextmanager
+def small_files(limit: int) -> Iterator[None]:
+    """No file of this process may grow beyond `limit` bytes: like a full disk, but for any user."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_c7_a_disk_that_cannot_take_a_shard_fails_the_run_and_can_be_resumed(
+    images, materialize, run_command, recipe_file, tree, tmp_path
+):
+    request = ("--copies", 2, "--shards", 3)
+    output = tmp_path / "out"
+    with small_files(6000):
+        ended = run_command(
+            *("materialize", "--input", images, "--output", output, "--recipe", recipe_file("png")), *request
+        )
+    assert ended.status == 1
+    assert ended.err.startswith("augshard: ")
+    assert "Traceback" not in ended.err
+    assert "file too large" in ended.err.lower()
+    assert not (output / "manifest.json").exists()
+    materialize(images, *request, into=output)
+    assert tree(output) == tree(materialize(images, *request))
+
+
+def test_c7_a_failed_extension_leaves_the_old_dataset_valid_until_it_is_finished(
+    images, materialize, run_command, recipe_file, samples_of, tree, tmp_path
+):
+    output, shards = tmp_path / "out", ("--shards", 3)
+    finished = materialize(images, "--copies", 2, *shards)
+    shutil.copytree(finished, output)
+    request = ("materialize", "--input", images, "--output", output, "--recipe", recipe_file("png"), *shards)
+    with small_files(6000):
+        assert run_command(*request, "--copies", 10).status == 1
+    assert (output / ".unfinished/error.txt").exists()
+    for copy in (0, 1):
+        assert samples_of(datasets.from_shards(str(output), copies=[copy])) == samples_of(
+            datasets.from_shards(str(finished), copies=[copy])
+        )
+    for copies in (2, 3):
+        refused = run_command(*request, "--copies", copies)
+        assert refused.status == 2
+        assert refused.err == (
+            f"augshard: output {output}: a run that was adding copies up to 10 did not end; "
+            "finish it with --copies 10, or start over with --overwrite\n"
+        )
+    materialize(images, "--copies", 10, *shards, into=output)
+    assert tree(output) == tree(materialize(images, "--copies", 10, *shards))
+
+
+def test_a_lock_that_is_held_refuses_a_run(images, run_command, recipe_file, tmp_path):
+    output = tmp_path / "out"
+    (output / ".unfinished").mkdir(parents=True)
+    with open(output / ".unfinished/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = run_command(
+            "materialize", "--input", images, "--output", output, "--recipe", recipe_file("png")
+        )
+    assert ended.status == 2
+    assert "another run is writing to it" in ended.err
+
+
+def test_overwrite_starts_over_and_leaves_nothing_of_the_old(images, materialize, tree, tmp_path):
+    output = tmp_path / "out"
+    shutil.copytree(materialize(images, "--copies", 10, "--shards", 3), output)
+    materialize(images, "--copies", 2, "--shards", 3, "--overwrite", into=output)
+    assert tree(output) == tree(materialize(images, "--copies", 2, "--shards", 3))
