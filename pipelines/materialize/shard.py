@@ -229,10 +229,10 @@ class GroupWriter:
                 "position": position,
                 "contents": contents,
                 "source_size": tf.shape(source)[:2],
-                "pixels": tf.stack(samples),
+                "pixels": tuple(samples),
             }
             if storage.format == "jpeg":
-                derived["encoded"] = tf.stack([codec.encode(sample, storage) for sample in samples])
+                derived["encoded"] = tuple(codec.encode(sample, storage) for sample in samples)
             return derived
 
         return derive
