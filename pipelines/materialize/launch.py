@@ -61,7 +61,7 @@ def launch(
         made_by, expected_digest, finished = _earlier(output)
         if made_by:
             _check_same(request, made_by, output, finished)
-        if finished and request.copies == finished.request.copies:
+        if finished and request.copies == finished.request.copies and _all_there(output, finished):
             _remove(output, PLAN)
             return Report(finished, 0, 0.0)
         began = time.time()
@@ -118,6 +118,12 @@ def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
         return manifest.request, manifest.listing_digest, manifest
     plan = saved_plan(output)
     return (plan.request, plan.listing_digest, None) if plan else (None, None, None)
+
+
+def _all_there(output: str, manifest: Manifest) -> bool:
+    """Whether every file of a finished dataset has its size; one that has not is written again."""
+    paths = ((os.path.join(output, name), file.bytes) for name, file in manifest.files.items())
+    return all(os.path.exists(path) and os.path.getsize(path) == size for path, size in paths)
 
 
 def _check_same(request: Request, made_by: Request, output: str, finished: Manifest | None) -> None:

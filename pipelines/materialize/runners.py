@@ -68,7 +68,8 @@ def create(name: str, arguments: Sequence[str]) -> tuple[Any, PipelineOptions]:
     if name != EMBEDDED:
         options = PipelineOptions([*arguments, f"--runner={name}"])
         return create_runner(name), options
-    options = PipelineOptions(list(arguments))
+    # First, so that the user's own word on it comes last; workers in processes else report every step.
+    options = PipelineOptions(["--default_sdk_harness_log_level=ERROR", *arguments])
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     # Without it, the workers of the multi-process mode would see none of the options.
     provision = fn_runner.ExtendedProvisionInfo(

@@ -128,6 +128,16 @@ def test_a_finished_request_that_is_repeated_changes_nothing(images, materialize
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
+def test_c7_a_file_lost_from_a_finished_dataset_is_written_again(images, materialize, tree, tmp_path):
+    whole = materialize(images, "--copies", 2, "--shards", 3)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(whole, damaged)
+    sorted(damaged.glob("*.tfrecord-*"))[0].unlink()
+    (damaged / "label.labels.txt").write_text("cut")
+    materialize(images, "--copies", 2, "--shards", 3, into=damaged)
+    assert tree(damaged) == tree(whole)
+
+
 def test_splits_by_hash_hold_every_image_once(many_images, materialize, samples_of):
     output = materialize(many_images, "--split-fractions", "train=0.7,validation=0.2,test=0.1")
     found = {
