@@ -6,6 +6,7 @@ them: they take seconds, and help must not.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -173,6 +174,10 @@ def main() -> None:
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             sys.stderr.write("augshard: stopped; run the same command again to go on\n")
+            sys.stderr.flush()
+            # Workers' threads are still in TensorFlow, and may crash while Python shuts down. What
+            # they write has its name only when it is whole, so they can be left where they are.
+            os._exit(_INTERRUPTED)
         raise
 
 
