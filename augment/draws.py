@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from augment.arrays import Array, cast, ones, shift_right, take
+from augment.arrays import Array, cast, shift_right, take
 from augment.keys import Words, threefry2x32
 
 TABLE_SIZE = 1 << 16
@@ -81,8 +81,3 @@ class Uniforms:
     def fires(self, p: float) -> Array:
         """bool [...]: whether the op is applied at all."""
         return self.coin(_FIRES, p)
-
-
-def always(like: Array) -> Array:
-    """bool [...], true everywhere."""
-    return ones(like, np.bool_)
