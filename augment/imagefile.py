@@ -25,6 +25,9 @@ MAX_SCANS = 100
 """The most passes over the pixels in which a JPEG may come. Encoders make about ten; a
 scan of a few bytes costs a visit to every pixel, so that small files could take hours."""
 
+HARMLESS = 1 << 37
+"""Pixels times bytes up to which no JPEG takes long, however many scans it comes in."""
+
 REASONS = ("empty", "not_an_image", "unsupported", "too_large", "truncated", "corrupt")
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
@@ -157,6 +160,26 @@ def orientation(contents: bytes) -> np.int32:
             if tag.number == _ORIENTATION:
                 return np.int32(next((n for n in tag.numbers(exif) if 1 <= n <= 8), 1))
     return np.int32(1)
+
+
+def ordinary(contents: bytes) -> str | None:
+    """JPEG or PNG for a file that TensorFlow's decoder alone brings to the pixels of `codec.decode`.
+
+    It is within the bounds, comes in few scans, and is upright.
+    """
+    form, pixels = file_format(contents), 0
+    if form == "JPEG":
+        frame = next((body for marker, body in segments(contents) if marker in _FRAMES), b"")
+        if len(frame) >= 5:
+            pixels = int.from_bytes(frame[1:3], "big") * int.from_bytes(frame[3:5], "big")
+        bounded = pixels * len(contents) <= HARMLESS or check_scans(contents)
+    elif form == "PNG":
+        if contents[8:16] == b"\0\0\0\x0dIHDR":  # libpng would skip an unknown chunk before the header
+            pixels = int.from_bytes(contents[16:20], "big") * int.from_bytes(contents[20:24], "big")
+        bounded = True
+    else:
+        return None
+    return form if 0 < pixels <= MAX_PIXELS and bounded and orientation(contents) == 1 else None
 
 
 def explain(contents: bytes) -> Rejection:

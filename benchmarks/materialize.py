@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
 import json
 import os
 import platform
@@ -119,8 +118,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.images < 320 or arguments.repeats < 1:
         parser.error("--images must be at least 320, and --repeats at least 1")
-    if not any(map(importlib.util.find_spec, ("google_crc32c", "crcmod", "snappy"))):
-        parser.error("Beam's WriteToTFRecord needs one more package: pip install google-crc32c")
     with tempfile.TemporaryDirectory(prefix="augshard-benchmark-") as scratch:
         given = find_photos(arguments.input) if arguments.input else None
         photos = given or draw_photos(Path(scratch, "photos"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow; what it writes to stderr is shown only if that fails."""
+def import_tensorflow(threads_an_op: int | None = None) -> None:
+    """Imports TensorFlow; what it writes to stderr is shown only if that fails.
+
+    `threads_an_op` holds in a process that has not started TensorFlow's runtime yet.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -17,6 +21,9 @@ def import_tensorflow() -> None:
         try:
             import tensorflow as tf
 
+            if threads_an_op is not None:
+                with contextlib.suppress(RuntimeError):  # it has started
+                    tf.config.threading.set_intra_op_parallelism_threads(threads_an_op)
             tf.constant(0)  # starts the runtime, which has its own say
         except BaseException:
             heard.seek(0)

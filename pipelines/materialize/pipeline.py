@@ -167,7 +167,7 @@ class WriteGroup(beam.DoFn):
         self._writer: Any = None
 
     def process(self, group: tuple[GroupKey, Iterable[Member]], plan: Plan) -> Iterator[Any]:
-        import_tensorflow()
+        import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs a fifth
         from pipelines.materialize.shard import Group, GroupWriter
 
         (split, number), members = group

@@ -19,7 +19,8 @@ import pytest
 from augment.recipe import load_recipe
 from pipelines import datasets
 from pipelines.format.request import Request
-from pipelines.materialize.shard import Group, GroupWriter, PassingFault
+from pipelines.materialize.derive import PassingFault
+from pipelines.materialize.shard import Group, GroupWriter
 from pipelines.plan import make_plan
 from pipelines.sources import Folder, Listing, Reject, Source, list_folder
 

@@ -1,0 +1,126 @@
+"""What becomes of one source: decoded once, all its copies augmented, encoded and digested."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from augment import codec
+from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.keys import source_words
+from pipelines.format.records import serialize
+from pipelines.sources import Reject, source_path
+
+
+class PassingFault(Exception):
+    """A source could not be read, or decoded, but could be when looked at again."""
+
+
+class Derived(NamedTuple):
+    """All of one source that is written in one pass."""
+
+    columns: dict[str, Any]
+    """of the samples table, for all copies alike"""
+    records: list[bytes]
+    """one a copy"""
+    pixel_digests: list[str]
+
+
+class Deriver:
+    """Derives the copies of one plan's sources. Used by several threads at once."""
+
+    def __init__(self, augmenter: Augmenter, labels: dict[str, int], root: str) -> None:
+        self._augmenter, self._labels, self._root = augmenter, labels, root
+        self._graph = functools.cache(self._trace)
+
+    def draws(self, sources: Sequence[str], copies: Sequence[int]) -> dict[str, np.ndarray]:
+        """All parameters of sources: arrays [sources, copies, ...]; none if they are not augmented."""
+        if list(copies) == [NOT_AUGMENTED]:
+            return {}
+        words = source_words(sources)[:, np.newaxis]
+        return self._augmenter.draw((words[..., 0], words[..., 1]), np.array([copies], np.int32))
+
+    def derive(
+        self, source: str, label: str, copies: Sequence[int], position: int, draws: Sequence[tf.Tensor]
+    ) -> Derived | Reject:
+        """One source's samples, with row `position` of the draws. Raises PassingFault."""
+        try:
+            with open(source_path(self._root, source), "rb") as file:
+                contents = file.read()
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+            return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
+        except OSError as error:
+            raise PassingFault(f"{source}: {os.strerror(error.errno or 0).lower()}") from error
+        plain = list(copies) == [NOT_AUGMENTED]
+        graph = self._graph(len(copies), plain, codec.decoder(contents))
+        try:
+            with tf.device("CPU"):
+                size, pixels, encoded = graph(tf.constant(contents), tf.constant(position), *draws)
+        except tf.errors.InvalidArgumentError:
+            rejection = codec.examine(contents)
+            if rejection is None:
+                raise PassingFault(f"{source}: it could not be decoded at first") from None
+            return Reject(source, rejection.reason, rejection.detail)
+        images = np.asarray(memoryview(pixels))
+        encoder = codec.ENCODERS.get(self._augmenter.recipe.storage.format)
+        stored = encoded.numpy() if encoder is None else map(encoder, images)
+        height, width = size.numpy()
+        return Derived(
+            columns={
+                "source": source,
+                "class": label,
+                "label": self._labels[label],
+                "source_sha256": hashlib.sha256(contents).hexdigest(),
+                "source_height": int(height),
+                "source_width": int(width),
+            },
+            records=[
+                serialize(image=image, label=self._labels[label], source=source, copy=copy)
+                for image, copy in zip(stored, copies, strict=True)
+            ],
+            pixel_digests=[hashlib.sha256(image).hexdigest() for image in images],
+        )
+
+    def _trace(
+        self, copies: int, plain: bool, decode: Callable[[tf.Tensor], tf.Tensor]
+    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """The graph from a file's bytes to its size, pixels [copies, H, W, 3] and JPEGs [copies]."""
+        augmenter = self._augmenter
+        storage = augmenter.recipe.storage
+        draws = {} if plain else self.draws([], range(copies))
+        specs = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in draws.values()]
+
+        @tf.function(
+            autograph=False,
+            input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32), specs],
+        )
+        def derive(
+            contents: tf.Tensor, position: tf.Tensor, rows: list[tf.Tensor]
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            source = decode(contents)
+            if plain:
+                samples = [augmenter.plain(source)]
+            else:
+                head = augmenter.head(source)
+                drawn = [tf.unstack(values[position], copies) for values in rows]
+                samples = [
+                    augmenter.tail(head, dict(zip(draws, draw, strict=True)))
+                    for draw in zip(*drawn, strict=True)
+                ] or [augmenter.tail(head, {})] * copies
+            jpegs = [codec.encode(s, storage) for s in samples] if storage.format == "jpeg" else []
+            return tf.shape(source)[:2], tf.stack(samples), tf.convert_to_tensor(jpegs, tf.string)
+
+        graph = derive.get_concrete_function()
+        outputs = [tensor.dtype for tensor in graph.outputs]
+
+        def call(*inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            # What tf.function itself does before the call takes a millisecond of Python.
+            return tuple(tf.raw_ops.PartitionedCall(args=inputs, Tout=outputs, f=graph))
+
+        return call
