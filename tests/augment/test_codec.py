@@ -90,7 +90,7 @@ def oriented(orientation: int) -> Image.Exif:
 
 
 def decode(contents: bytes) -> np.ndarray:
-    """Decodes in a graph, out of one, and in a parallel map; all three must agree."""
+    """Decodes in a graph, out of one, in a parallel map, and by what the bytes need; all must agree."""
     pixels = codec.decode(tf.constant(contents)).numpy()
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
@@ -98,6 +98,7 @@ def decode(contents: bytes) -> np.ndarray:
     np.testing.assert_array_equal(in_graph(tf.constant(contents)).numpy(), pixels)
     for mapped in in_map(tf.constant(contents)).numpy():
         np.testing.assert_array_equal(mapped, pixels)
+    np.testing.assert_array_equal(codec.decoder(contents)(tf.constant(contents)), pixels)
     assert codec.examine(contents) is None
     return pixels
 
@@ -606,6 +607,7 @@ def test_jpeg_of_many_scans_is_too_large_and_soon_refused() -> None:
     hostile = contents[:-2] + last * 3000 + b"\xff\xd9"
     before = time.monotonic()
     assert codec.examine(hostile) == codec.Rejection("too_large", "JPEG of more than 100 scans")
+    assert codec.decoder(hostile) is codec.decode
     assert time.monotonic() - before < 10
 
 
@@ -646,15 +648,18 @@ def test_augmenting_what_is_no_image_raises_the_rejection() -> None:
 
 
 def agree(contents: bytes) -> None:
-    """`decode` raises if and only if `examine` has a reason."""
+    """`decode` and `decoder` raise if and only if `examine` has a reason."""
     rejection = codec.examine(contents)
     try:
         pixels = in_graph(tf.constant(contents)).numpy()
     except tf.errors.InvalidArgumentError:
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            codec.decoder(contents)(tf.constant(contents))
         assert rejection is not None
         assert rejection.reason in imagefile.REASONS
     else:
         assert rejection is None
+        np.testing.assert_array_equal(codec.decoder(contents)(tf.constant(contents)), pixels)
         assert pixels.size > 0
         assert pixels.size <= 3 * codec.MAX_PIXELS
 
@@ -692,6 +697,22 @@ BEGINNINGS = [
 @given(st.sampled_from(BEGINNINGS), st.binary(max_size=200))
 def test_decode_and_examine_agree_on_any_bytes(beginning: bytes, rest: bytes) -> None:
     agree(beginning + rest)
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "decoder"),
+    [
+        ("JPEG", {}, "_ordinary_jpeg"),
+        ("JPEG", {"comment": b"by hand", "icc_profile": b"a profile"}, "_ordinary_jpeg"),
+        ("JPEG", {"exif": oriented(1)}, "_ordinary_jpeg"),
+        ("JPEG", {"exif": oriented(6)}, "decode"),
+        ("PNG", {}, "_ordinary_png"),
+        ("PNG", {"exif": oriented(3)}, "decode"),
+        ("GIF", {}, "decode"),
+    ],
+)
+def test_ordinary_files_need_one_op(form: str, options: dict[str, object], decoder: str) -> None:
+    assert codec.decoder(saved(image("RGB"), form, **options)).__name__ == decoder
 
 
 # ---------------------------------------------------------------- the graph

@@ -96,6 +96,18 @@ def test_a_shard_is_an_ordinary_tfrecord_file_with_its_size_and_digest(tmp_path)
     assert read == [b"one", b"", b"three"]
 
 
+def test_a_shard_has_the_bytes_that_tensorflow_writes(tmp_path):
+    records = [bytes([i % 256]) * (i * 7919 % 700_000) for i in range(12)]
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as theirs:
+        for record in records:
+            theirs.write(record)
+    with ShardWriter(str(tmp_path / "ours")) as ours:
+        for record in records:
+            ours.write(record)
+        ours.finish()
+        assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
 def test_a_shard_that_was_not_finished_is_removed(tmp_path):
     with ShardWriter(str(tmp_path / "shard")) as writer:
         writer.write(b"one")
