@@ -2,5 +2,6 @@
 
 from augment.ops import affine, color, geometry, sizes
 from augment.ops.base import Draw, Op, Size, op_types
+from augment.ops.hazards import Hazard
 
-__all__ = ["Draw", "Op", "Size", "affine", "color", "geometry", "op_types", "sizes"]
+__all__ = ["Draw", "Hazard", "Op", "Size", "affine", "color", "geometry", "op_types", "sizes"]

@@ -10,6 +10,7 @@ each time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from pydantic import Field
 from augment.arrays import Array, cast, ones, shift_right, stack, take, tf, where
 from augment.draws import Uniforms, table, uniform_between
 from augment.ops.base import Draw, Interval, Op, Size, as_float, as_uint8, interval
+from augment.ops.hazards import Hazard, turned
 
 LINEAR_BITS = 24
 PIXEL_BITS = 16
@@ -174,6 +176,11 @@ class Rotation(AffineOp):
     def reach(self) -> float:
         return 2**0.5
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        harmless = {"half_turn": 0.1, "quarter_turn": 0.05, "eighth_turn": 0.03}
+        for turn in turned(*self.factor):
+            yield Hazard(turn, f"limit {self.name} to factor {harmless[turn]}")
+
 
 class Translation(AffineOp):
     """Moves the content; positive is down and to the right, as in Keras's RandomTranslation."""
@@ -197,6 +204,10 @@ class Translation(AffineOp):
         right = shift_right(draw["_width"] * size[1], to_pixels)
         return identity(down)._replace(c=-right, f=-down)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if max(map(abs, (*self.height, *self.width))) > 0.25:
+            yield Hazard("cut", f"limit {self.name} to 0.2 of the sides")
+
 
 class Zoom(AffineOp):
     """Scales the content about the centre, both axes alike."""
@@ -212,6 +223,13 @@ class Zoom(AffineOp):
 
     def reach(self) -> float:
         return 1 / self.scale[0]
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        low, high = self.scale
+        if high > _MUCH:
+            yield Hazard("cut", f"limit {self.name} to scale [0.8, 1.2]")
+        if max(high, 1) / min(low, 1) > _MUCH:
+            yield Hazard("scale", f"limit {self.name} to scale [0.9, 1.1]")
 
 
 class Width(AffineOp):
@@ -229,6 +247,9 @@ class Width(AffineOp):
     def reach(self) -> float:
         return max(1.0, 1 / self.scale[0])
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        yield from _stretched(self.name, *self.scale)
+
 
 class Height(AffineOp):
     """Scales the content about the centre vertically, in a frame that stays."""
@@ -244,6 +265,18 @@ class Height(AffineOp):
 
     def reach(self) -> float:
         return max(1.0, 1 / self.scale[0])
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        yield from _stretched(self.name, *self.scale)
+
+
+_MUCH = 4 / 3
+"""By how much content grows, shrinks or is stretched before that counts as a hazard."""
+
+
+def _stretched(name: str, low: float, high: float) -> Iterator[Hazard]:
+    if max(high, 1) / min(low, 1) > _MUCH:
+        yield Hazard("stretch", f"limit {name} to scale [0.9, 1.1]")
 
 
 def _draw_scale(u: Uniforms, low: float, high: float) -> Draw:
@@ -277,3 +310,7 @@ class Shear(AffineOp):
 
     def reach(self) -> float:
         return (1 + max(map(abs, self.x))) * (1 + max(map(abs, self.y)))
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if max(map(abs, (*self.x, *self.y))) > _MUCH - 1:
+            yield Hazard("stretch", f"limit {self.name} to 0.2")

@@ -11,13 +11,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from augment.arrays import Array, tf
 from augment.draws import Uniforms
+from augment.ops.hazards import Hazard
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -109,6 +110,15 @@ class Op(BaseModel):
         Raises ValueError if the op cannot take images of that size.
         """
         return size
+
+    def hazards(self, size: Size | None) -> Iterable[Hazard]:
+        """How the op, with its settings, can change what a picture of `size` means.
+
+        Each change at most once, and only those that these settings bring about:
+        a rotation by some degrees is harmless. An op that consists of others
+        passes theirs on, each with the path to it (`Hazard.inside`).
+        """
+        return ()
 
     def known(self, size: Size | None) -> Size:
         """`size`, for ops that cannot do without. Raises ValueError where it is not known."""

@@ -11,6 +11,7 @@ eager execution, a graph and tf.data agree to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from augment.arrays import take, tf
 from augment.draws import Uniforms, table, uniform_between
 from augment.ops.base import Draw, Interval, Op, Size, as_float, as_uint8, interval, per_image
+from augment.ops.hazards import Hazard, recolored
 
 
 class Brightness(Op):
@@ -34,6 +36,10 @@ class Brightness(Op):
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return as_uint8(as_float(image) + per_image(draw["_levels"]))
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if max(map(abs, self.delta)) >= 0.4:
+            yield Hazard("exposure", f"limit {self.name} to delta 0.2")
 
 
 def _levels(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -58,6 +64,10 @@ class Contrast(Op):
         mean = tf.cast(tf.cast(total, tf.float64) * each, tf.float32)
         return as_uint8((as_float(image) - mean) * per_image(draw["factor"]) + mean)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.factor[0] < 0.2:
+            yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]")
+
 
 class Saturation(Op):
     """Scales the saturation in HSV, as tf.image.adjust_saturation.
@@ -76,6 +86,10 @@ class Saturation(Op):
         planes, value, chroma = _planes(image)
         factor = tf.minimum(per_image(draw["factor"])[..., 0], tf.math.divide_no_nan(value, chroma))
         return tf.stack([as_uint8(value - (value - plane) * factor) for plane in planes], axis=-1)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.factor[0] < 0.25:
+            yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]")
 
 
 def _planes(image: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
@@ -111,6 +125,10 @@ class Hue(Op):
         planes = [as_uint8(least + chroma * tf.clip_by_value(w, 0.0, 1.0)) for w in weights]
         return tf.stack(planes, axis=-1)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        for change in recolored(*self.delta):
+            yield Hazard(change, f"limit {self.name} to delta [-0.02, 0.02]")
+
 
 def _sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
     return 6 * uniform_between(u, low, high)
@@ -133,6 +151,11 @@ class Gamma(Op):
         lookup = tf.cast(tf.round(levels), tf.uint8)
         return tf.gather(lookup, tf.cast(image, tf.int32), axis=-1, batch_dims=image.shape.rank - 3)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        low, high = self.gamma
+        if low < 0.4 or high > 2.5:
+            yield Hazard("exposure", f"limit {self.name} to gamma [0.7, 1.4]")
+
 
 class Grayscale(Op):
     """Removes color and keeps three channels, with the weights of tf.image.rgb_to_grayscale."""
@@ -143,9 +166,15 @@ class Grayscale(Op):
         gray = as_uint8((2989.0 * red + 5870.0 * green + 1140.0 * blue) * 1e-4)
         return tf.stack([gray, gray, gray], axis=-1)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        yield Hazard("gray", f"leave {self.name} out")
+
 
 class Invert(Op):
     """Turns each level x into 255 - x."""
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return tf.constant(255, tf.uint8) - image
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        yield Hazard("negative", f"leave {self.name} out")

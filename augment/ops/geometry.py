@@ -5,6 +5,7 @@ Flips and quarter turns are exact index operations.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from augment.arrays import Array, cast, stack, take, tf
 from augment.draws import Uniforms, table, uniform_between
 from augment.ops.affine import resample
 from augment.ops.base import COLUMNS, ROWS, Draw, Op, Probability, Size, changed_where, choices
+from augment.ops.hazards import Hazard
 
 
 class Flip(Op):
@@ -42,6 +44,17 @@ class Flip(Op):
         if self.vertical:
             image = changed_where(draw["vertical"], _reversed_rows, image)
         return image
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        leave_out = f"leave {self.name} out"
+        across = f"use {self.name}: {{horizontal: {self.horizontal:g}}}" if self.horizontal else leave_out
+        down = f"use {self.name}: {{vertical: {self.vertical:g}}}" if self.vertical else leave_out
+        if self.horizontal:
+            yield Hazard("mirror", down)
+        if self.vertical:
+            yield Hazard("upside_down", across)
+        if self.horizontal and self.vertical:
+            yield Hazard("half_turn", across)
 
 
 class Rot90(Op):
@@ -83,6 +96,15 @@ class Rot90(Op):
             return image
         turns = tf.fill(tf.shape(image)[:ROWS], first)  # the recipe promises the turned sides
         return self.apply(image, {"quarter_turns": turns})
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        leave_out = f"leave {self.name} out"
+        turns = {0, *self.quarter_turns}
+        apart = {(a - b) % 4 for a in turns for b in turns}
+        if 2 in apart:
+            yield Hazard("half_turn", leave_out)
+        if 1 in apart:
+            yield Hazard("quarter_turn", f"use {self.name}: {{quarter_turns: [0, 2]}}")
 
 
 def _reversed_rows(image: tf.Tensor) -> tf.Tensor:
@@ -145,6 +167,12 @@ class Perspective(Op):
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return resample(image, draw["_transform"], self.interpolation, "nearest", 0.0)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.strength >= 0.3:
+            yield Hazard("stretch", f"limit {self.name} to strength 0.2")
+        if self.strength >= 0.5:
+            yield Hazard("cut", f"limit {self.name} to strength 0.3")
 
 
 _FULL = 1 << 14  # a whole side in fixed point

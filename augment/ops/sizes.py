@@ -5,6 +5,7 @@ Crops and padding are exact index operations.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field
 from augment.arrays import Array, shift_right, take, tf
 from augment.draws import Uniforms, table, uniform_between
 from augment.ops.base import COLUMNS, ROWS, Draw, Interval, Op, Side, Size, as_uint8, interval
+from augment.ops.hazards import Hazard
 
 
 class Resize(Op):
@@ -83,6 +85,15 @@ class CropOrPad(Op):
     def plain(self, image: tf.Tensor) -> tf.Tensor:
         return crop_or_pad(image, self.height, self.width)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if size is not None and _kept(size, self.height, self.width) < 1 / 2:
+            yield Hazard("cut", f"resize before {self.name}")
+
+
+def _kept(size: Size, height: float, width: float) -> float:
+    """The part of an image's area that a crop keeps."""
+    return min(height / size[0], 1.0) * min(width / size[1], 1.0)
+
 
 def crop_or_pad(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
     had = tf.shape(image)
@@ -125,6 +136,10 @@ class RandomCrop(Op):
     def plain(self, image: tf.Tensor) -> tf.Tensor:
         return crop_or_pad(image, self.height, self.width)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if size is not None and _kept(size, self.height, self.width) < 1 / 2:
+            yield Hazard("cut", f"resize before {self.name} to little more than {self.height}x{self.width}")
+
 
 class PadAndCrop(Op):
     """Pads all around, then crops back to the size at a uniformly drawn place.
@@ -157,6 +172,10 @@ class PadAndCrop(Op):
         padded = tf.pad(image, [*none, around, around, [0, 0]], mode=self.mode.upper())
         return crop_at(padded, draw["top"], draw["left"], height, width)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if size is not None and self.padding > min(size) / 4:
+            yield Hazard("cut", f"limit {self.name} to padding {max(min(size) // 8, 1)}")
+
 
 class CentralCrop(Op):
     """Keeps the central part, as tf.image.central_crop."""
@@ -182,6 +201,10 @@ class CentralCrop(Op):
         return _with_size(
             crop(image, self._start(size[0]), self._start(size[1]), height, width), height, width
         )
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.fraction**2 < 1 / 2:
+            yield Hazard("cut", f"limit {self.name} to fraction 0.8")
 
 
 class RandomResizedCrop(Op):
@@ -248,6 +271,14 @@ class RandomResizedCrop(Op):
             antialias=self.antialias,
             aspect="crop",
         ).plain(image)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.area[0] < 1 / 2:
+            yield Hazard("cut", f"limit {self.name} to area [0.6, 1]")
+            yield Hazard("scale", f"limit {self.name} to area [0.8, 1]")
+        low, high = self.ratio
+        if max(high, 1) / min(low, 1) > 4 / 3:
+            yield Hazard("stretch", f"limit {self.name} to ratio [0.9, 1.1]")
 
 
 def _log_uniform(u: np.ndarray, low: float, high: float) -> np.ndarray:
