@@ -39,11 +39,11 @@ class Flip(Op):
         }
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        if self.horizontal:
-            image = changed_where(draw["horizontal"], _reversed_columns, image)
-        if self.vertical:
-            image = changed_where(draw["vertical"], _reversed_rows, image)
-        return image
+        return _mirrored(
+            image,
+            rows=draw["vertical"] if self.vertical else None,
+            columns=draw["horizontal"] if self.horizontal else None,
+        )
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         leave_out = f"leave {self.name} out"
@@ -86,8 +86,7 @@ class Rot90(Op):
             image = _transposed(image)
         elif 1 in odd:
             image = changed_where(turns % 2 == 1, _transposed, image)
-        image = changed_where((turns == 1) | (turns == 2), _reversed_rows, image)
-        return changed_where((turns == 2) | (turns == 3), _reversed_columns, image)
+        return _mirrored(image, rows=(turns == 1) | (turns == 2), columns=(turns == 2) | (turns == 3))
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
         height, width = image.shape[ROWS:-1]
@@ -105,6 +104,17 @@ class Rot90(Op):
             yield Hazard("half_turn", leave_out)
         if 1 in apart:
             yield Hazard("quarter_turn", f"use {self.name}: {{quarter_turns: [0, 2]}}")
+
+
+def _mirrored(image: tf.Tensor, *, rows: Array | None, columns: Array | None) -> tf.Tensor:
+    """Reverses the rows and the columns of the images [...] for which these booleans [...] hold."""
+    if image.shape.rank == 3:  # in one op, without a branch
+        no = tf.constant(False)
+        dims = tf.stack([no if rows is None else rows, no if columns is None else columns, no])
+        return tf.ensure_shape(tf.raw_ops.Reverse(tensor=image, dims=dims), image.shape)
+    if columns is not None:
+        image = changed_where(columns, _reversed_columns, image)
+    return image if rows is None else changed_where(rows, _reversed_rows, image)
 
 
 def _reversed_rows(image: tf.Tensor) -> tf.Tensor:
