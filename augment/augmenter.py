@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from augment import codec
 from augment.arrays import Array, cast, tf
-from augment.draws import Uniforms
 from augment.errors import RequestError
-from augment.keys import Words, fold_in, name_words, source_key, source_words
-from augment.ops import Draw, Op
-from augment.ops.affine import Affine, AffineOp
-from augment.ops.base import changed_where
-from augment.recipe import Recipe, Step
+from augment.keys import Words, fold_in, source_key, source_words
+from augment.ops import Draw
+from augment.ops.sequence import apply_steps, draw_steps
+from augment.recipe import Recipe
 
 NOT_AUGMENTED = -1
 """The copy number of a sample that is only brought to size."""
@@ -53,23 +50,7 @@ class Augmenter:
         """
         high = cast(copy, np.uint32)
         key = fold_in(source_key(self.seed, source), (high ^ high, high))
-        draw: Draw = {}
-        for step in self.recipe.steps:
-            affine: Affine | None = None
-            for op in step.ops:
-                uniforms = Uniforms(fold_in(key, name_words(op.id)))
-                drawn = op.draw(uniforms, step.size)
-                draw |= {f"{op.id}.{name}": values for name, values in drawn.items()}
-                if op.p < 1:
-                    draw[f"{op.id}.applied"] = uniforms.fires(op.p)
-                if isinstance(op, AffineOp):
-                    inverse = op.inverse(drawn, op.known(step.size))
-                    if op.p < 1:
-                        inverse = inverse.where(draw[f"{op.id}.applied"])
-                    affine = inverse if affine is None else affine.after(inverse)
-            if affine is not None:
-                draw[f"{step.ops[0].id}._transform"] = affine.projective(step.ops[0].known(step.size))
-        return draw
+        return draw_steps(self.recipe.steps, key)
 
     def recorded(self, draw: Draw) -> Draw:
         """The parameters that the samples table records."""
@@ -80,11 +61,11 @@ class Augmenter:
 
         Takes uint8 [H, W, 3].
         """
-        return _apply(self._head, image, {})
+        return apply_steps(self._head, {}, image)
 
     def tail(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         """The rest of the ops, for one copy: uint8 [H, W, 3] with scalar draws."""
-        return _apply(self._tail, image, draw)
+        return apply_steps(self._tail, draw, image)
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
         """An image that is not augmented, brought to the recipe's size: uint8 [H, W, 3]."""
@@ -102,22 +83,6 @@ class Augmenter:
         """A sample as a reader of the shards sees it: uint8 [H, W, 3], from scalar draws."""
         sample = self.tail(self.head(image), draw) if augmented else self.plain(image)
         return codec.round_trip(sample, self.recipe.storage)
-
-
-def _apply(steps: tuple[Step, ...], image: tf.Tensor, draw: Draw) -> tf.Tensor:
-    for step in steps:
-        op = step.ops[0]
-        prefix = f"{op.id}."
-        mine = {name.removeprefix(prefix): v for name, v in draw.items() if name.startswith(prefix)}
-        if "applied" in mine and not isinstance(op, AffineOp):  # a skipped affine op is the identity
-            image = changed_where(mine["applied"], functools.partial(_applied, op, mine), image)
-        else:
-            image = op.apply(image, mine)
-    return image
-
-
-def _applied(op: Op, draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    return op.apply(image, draw)
 
 
 def augment_image(

@@ -23,15 +23,15 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augment.errors import RequestError, did_you_mean
-from augment.ops import Op, Size, op_types
-from augment.ops.affine import LARGEST_REACH, AffineOp
-from augment.ops.base import Checked
+from augment.ops import Op, Size
+from augment.ops.entries import explain, read_entry, repeated_id, written_entry
+from augment.ops.sequence import Step, runs
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -50,20 +50,6 @@ class Storage(BaseModel):
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """What is applied at once: one op, or a run of affine ops that are one resampling."""
-
-    ops: tuple[Op, ...]
-    size: Size | None
-    """the size of the images that it is given, None where they differ"""
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether it does the same to every copy: it draws nothing and always applies."""
-        return not any(op.p < 1 or type(op).draw is not Op.draw for op in self.ops)
-
-
-@dataclasses.dataclass(frozen=True)
 class Recipe:
     """A checked recipe.
 
@@ -77,12 +63,9 @@ class Recipe:
     description: str = ""
 
     def __post_init__(self) -> None:
-        repeated = [op.id for i, op in enumerate(self.ops) if op.id in {o.id for o in self.ops[:i]}]
+        repeated = repeated_id(self.ops)
         if repeated:
-            raise RequestError(
-                f"recipe {self.name}: two ops have the id {repeated[0]!r}; give the second one "
-                f"an id of its own, such as 'id: {repeated[0]}_2'"
-            )
+            raise RequestError(f"recipe {self.name}: {repeated}")
         if self.image_size is None:
             raise RequestError(
                 f"recipe {self.name}: the size of its images is not known beforehand; add a resize, "
@@ -93,15 +76,15 @@ class Recipe:
     def _steps_and_size(self) -> tuple[tuple[Step, ...], Size | None]:
         steps: list[Step] = []
         size: Size | None = None
-        for position, op in enumerate(self.ops, start=1):
-            if steps and _composes(steps[-1].ops, op):
-                steps[-1] = dataclasses.replace(steps[-1], ops=(*steps[-1].ops, op))
-            else:
-                steps.append(Step(ops=(op,), size=size))
-            try:
-                size = op.output_size(size)
-            except ValueError as error:
-                raise RequestError(f"recipe {self.name}: op {position} ({op.name}): {error}") from None
+        position = 0
+        for run in runs(self.ops):
+            steps.append(Step(run, size))
+            for op in run:
+                position += 1
+                try:
+                    size = op.output_size(size)
+                except ValueError as error:
+                    raise RequestError(f"recipe {self.name}: op {position} ({op.name}): {error}") from None
         return tuple(steps), size
 
     @property
@@ -118,7 +101,7 @@ class Recipe:
         """All that decides pixels and bytes, as JSON; equal for recipes that mean the same."""
         storage = self.storage.model_dump()
         return {
-            "ops": [{op.name: op.model_dump(mode="json")} for op in self.ops],
+            "ops": [written_entry(op) for op in self.ops],
             "storage": storage if storage["format"] == "jpeg" else {"format": storage["format"]},
         }
 
@@ -126,17 +109,6 @@ class Recipe:
         """SHA-256 of the canonical form, in hexadecimal."""
         text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _composes(run: tuple[Op, ...], op: Op) -> bool:
-    if not (isinstance(op, AffineOp) and all(isinstance(o, AffineOp) for o in run)):
-        return False
-    if run[0].resampling() != op.resampling():  # type: ignore[attr-defined]
-        return False
-    reach = op.reach()
-    for earlier in run:
-        reach *= earlier.reach()  # type: ignore[attr-defined]
-    return reach <= LARGEST_REACH
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -211,7 +183,7 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
     ops = []
     for position, entry in enumerate(entries, start=1):
         try:
-            ops.append(_parse_op(entry))
+            ops.append(read_entry(entry))
         except ValueError as error:
             raise RequestError(f"recipe {where}: op {position}: {error}") from None
     return Recipe(
@@ -220,65 +192,6 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         storage=storage,
         description=" ".join(str(document.get("description", "")).split()),
     )
-
-
-def _parse_op(entry: Any) -> Op:
-    if isinstance(entry, str):
-        entry = {entry: {}}
-    if not (isinstance(entry, dict) and len(entry) == 1):
-        raise ValueError(f"{entry!r} is not one op with its settings, such as 'contrast: {{factor: 0.5}}'")
-    [(name, settings)] = entry.items()
-    known = op_types()
-    if name not in known:
-        raise ValueError(f"there is no op {name!r}; {did_you_mean(str(name), known)}")
-    if isinstance(settings, dict | None):
-        settings = {"id": name, **(settings or {})}
-    try:
-        return known[name].model_validate(settings)
-    except ValidationError as error:
-        raise ValueError(f"{name}: {explain(error, known[name])}") from None
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """pydantic's findings as sentences that name the field, its value and what would be right."""
-    return "; ".join(_explain_one(finding, model) for finding in error.errors())
-
-
-def _explain_one(finding: Any, model: type[BaseModel]) -> str:
-    field = ".".join(map(str, finding["loc"]))
-    kind, value = finding["type"], finding["input"]
-    if kind == "model_type":
-        return f"its settings are {value!r}; they must be pairs of name and value"
-    if kind in ("extra_forbidden", "invalid_key"):
-        return f"there is no setting {field!r}; {did_you_mean(field, model.model_fields)}"
-    if kind == "missing":
-        return f"{field} is missing; it is {_requirement(model, field)}"
-    if kind == "value_error":
-        return (f"{field} is {value!r}; " if field else "") + str(finding["ctx"]["error"])
-    return f"{field} is {value!r}; it must be {_requirement(model, field)}"
-
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-
-
-def _requirement(model: type[BaseModel], field: str) -> str:
-    """What a field takes, in words."""
-    info = model.model_fields[field.split(".")[0]]
-    if get_origin(info.annotation) is Literal:
-        return "one of " + ", ".join(map(str, get_args(info.annotation)))
-    for mark in info.metadata:
-        if isinstance(mark, Checked):
-            return mark.requirement
-    words = [_KINDS.get(info.annotation, "a value")]  # type: ignore[arg-type]
-    for mark in info.metadata:
-        for name, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below")):
-            bound = getattr(mark, name, None)
-            if bound is not None:
-                words.append(f"{word} {bound:g}")
-        pattern = getattr(mark, "pattern", None)
-        if pattern:
-            words.append(f"that matches {pattern}")
-    return " ".join(words) + (f" ({info.description})" if info.description else "")
 
 
 class _StrictLoader(yaml.SafeLoader):

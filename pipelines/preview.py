@@ -20,7 +20,6 @@ from augment.arrays import tf
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.keys import source_words
-from augment.ops import Op
 from augment.ops.sizes import Resize
 from augment.recipe import Recipe
 from pipelines.plan import places
@@ -103,13 +102,9 @@ def _op_rows(recipe: Recipe, seed: int, source: str, image: tf.Tensor, copies: i
             height, width = image.shape[:2]
             frame = Resize(id="frame", height=height, width=width)
             alone = Recipe(name=recipe.name, ops=(frame, op), storage=recipe.storage)
-            after = _copies(Augmenter(alone, seed), source, image, 1 if _fixed(op) else copies)
+            after = _copies(Augmenter(alone, seed), source, image, 1 if op.deterministic else copies)
             yield op.id, [Picture(image.numpy(), ["before"]), *after]
         image = op.plain(image)
-
-
-def _fixed(op: Op) -> bool:
-    return op.p == 1 and type(op).draw is Op.draw
 
 
 def _short(value: np.generic) -> str:

@@ -1,7 +1,7 @@
 """The ops, by family. Importing this package registers all of them."""
 
-from augment.ops import affine, color, geometry, sizes
+from augment.ops import affine, color, compose, geometry, sizes
 from augment.ops.base import Draw, Op, Size, op_types
 from augment.ops.hazards import Hazard
 
-__all__ = ["Draw", "Hazard", "Op", "Size", "affine", "color", "geometry", "op_types", "sizes"]
+__all__ = ["Draw", "Hazard", "Op", "Size", "affine", "color", "compose", "geometry", "op_types", "sizes"]

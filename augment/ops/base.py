@@ -9,9 +9,10 @@ table and the documentation all follow from the class.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -31,6 +32,7 @@ recorded."""
 ROWS, COLUMNS = -3, -2  # axes of [..., H, W, 3]
 
 Interval = tuple[float, float]
+WholeInterval = tuple[int, int]
 Side = Annotated[int, Field(ge=1, le=16384)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -78,6 +80,11 @@ class Op(BaseModel):
         if self.p < 1 and not self.keeps_size:
             raise ValueError(f"p is {self.p:g}; {self.name} sets the size of the image, so p must be 1")
         return self
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it does the same to every copy: it draws nothing and always applies."""
+        return self.p == 1 and type(self).draw is Op.draw
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         """Draws this op's parameters for a block of samples.
@@ -144,6 +151,13 @@ def as_uint8(pixels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
 
 
+def fixed_as_uint8(pixels: tf.Tensor, bits: int) -> tf.Tensor:
+    """Rounds int32 levels with `bits` fractional bits half to even, and clips them to [0, 255]."""
+    odd = tf.bitwise.right_shift(pixels, bits) & 1
+    whole = tf.bitwise.right_shift(pixels + (odd + ((1 << (bits - 1)) - 1)), bits)
+    return tf.cast(tf.clip_by_value(whole, 0, 255), tf.uint8)
+
+
 def per_image(parameter: tf.Tensor) -> tf.Tensor:
     """[...] to [..., 1, 1, 1], so that it broadcasts against images."""
     return tf.convert_to_tensor(parameter)[..., tf.newaxis, tf.newaxis, tf.newaxis]
@@ -158,6 +172,23 @@ def changed_where(condition: Array, change: Callable[[tf.Tensor], tf.Tensor], im
     if image.shape.rank == 3:
         return tf.cond(tf.convert_to_tensor(condition), lambda: change(image), lambda: image)
     return tf.where(per_image(condition), change(image), image)
+
+
+def changed_by(
+    index: Array, changes: Sequence[Callable[[tf.Tensor], tf.Tensor]], image: tf.Tensor
+) -> tf.Tensor:
+    """For each of the images [...], `changes[index](image)`; index is int32 [...].
+
+    Neither size nor type may change. One image takes one branch; for a batch all are
+    computed, and chosen from.
+    """
+    if image.shape.rank == 3:
+        branches = [functools.partial(change, image) for change in changes]
+        return tf.ensure_shape(tf.switch_case(tf.convert_to_tensor(index), branches), image.shape)
+    changed = image
+    for i, change in enumerate(changes):
+        changed = tf.where(per_image(index == i), change(image), changed)
+    return changed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +243,22 @@ def interval(around: float | None, low: float, high: float, *, open_low: bool = 
         return first, last
 
     return Checked(check, requirement=forms)
+
+
+def whole_interval(low: int, high: int) -> BeforeValidator:
+    """Marks a field as an interval of whole numbers `[low, high]`, both ends of which are drawn too."""
+    form = f"[low, high], whole numbers with low <= high within [{low}, {high}]"
+
+    def check(value: Any) -> tuple[int, int]:
+        value = _listed(value)
+        if not (isinstance(value, tuple) and len(value) == 2 and all(type(v) is int for v in value)):
+            raise ValueError(f"it must be {form}")
+        first, last = value
+        if not low <= first <= last <= high:
+            raise ValueError(f"it must be {form}")
+        return first, last
+
+    return Checked(check, requirement=form)
 
 
 def _is_number(value: Any) -> bool:

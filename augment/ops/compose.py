@@ -1,0 +1,132 @@
+"""Ops made of ops: one of several, some of several, all or none.
+
+    - one_of:
+        ops:
+          - rotation: {factor: 0.1}
+          - contrast: {factor: 0.3}
+
+Every op within draws for every sample, applied or not, under its own path
+(`one_of/rotation`), and `<path>.applied` records whether it was applied.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from fractions import Fraction
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import model_validator
+
+from augment.arrays import Array, cast, tf
+from augment.draws import Uniforms
+from augment.ops.base import Checked, Draw, Probability, Size, changed_by, changed_where
+from augment.ops.sequence import Group, Step, apply_steps, runs
+
+_WEIGHTS = "a list of numbers above 0, one for each op"
+
+
+def _weights(value: Any) -> tuple[float, ...]:
+    numbers = isinstance(value, (list, tuple)) and all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) and v > 0 for v in value
+    )
+    if not numbers:
+        raise ValueError(f"it must be {_WEIGHTS}")
+    return tuple(float(v) for v in value)
+
+
+class OneOf(Group):
+    """Applies one of its ops, chosen anew for every sample."""
+
+    weights: Annotated[tuple[float, ...], Checked(_weights, requirement=_WEIGHTS)] = ()
+    """how often each op is chosen, in proportion to the others; all alike by default"""
+
+    @model_validator(mode="after")
+    def _a_weight_for_each(self) -> OneOf:
+        if self.weights and len(self.weights) != len(self.ops):
+            raise ValueError(
+                f"weights are {len(self.weights)} numbers for {len(self.ops)} ops; give each op one"
+            )
+        return self
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        shares = [Fraction(weight) for weight in self.weights or [1.0] * len(self.ops)]
+        word = cast(u.word(0), np.int64)
+        chosen = word * 0
+        for after in range(1, len(shares)):
+            start = math.ceil(sum(shares[:after]) / sum(shares) * 2**32)
+            chosen = chosen + cast(word >= start, np.int64)
+        return {"_chosen": cast(chosen, np.int32)}
+
+    def taken(self, draw: Draw) -> list[Array | None]:
+        return [draw["_chosen"] == i for i in range(len(self.ops))]
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        changes = [functools.partial(apply_steps, branch, draw) for branch in self.branches(None)]
+        return changed_by(draw["_chosen"], changes, image)
+
+
+_COUNT = "a whole number from 0, or [low, high] of them with low <= high"
+
+
+def _count(value: Any) -> tuple[int, int]:
+    value = (value, value) if type(value) is int else value
+    if not (isinstance(value, (list, tuple)) and len(value) == 2 and all(type(v) is int for v in value)):
+        raise ValueError(f"it must be {_COUNT}")
+    low, high = value
+    if not 0 <= low <= high:
+        raise ValueError(f"it must be {_COUNT}")
+    return low, high
+
+
+class SomeOf(Group):
+    """Applies a drawn number of its ops, chosen anew for every sample, in the order of the list."""
+
+    count: Annotated[tuple[int, int], Checked(_count, requirement=_COUNT)]
+    """how many; each number in the interval, its ends included, is as likely"""
+
+    @model_validator(mode="after")
+    def _enough_ops(self) -> SomeOf:
+        if self.count[1] > len(self.ops):
+            raise ValueError(
+                f"count goes up to {self.count[1]}; there are {len(self.ops)} ops to choose from"
+            )
+        return self
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        low, high = self.count
+        count = u.integer(0, high - low + 1) + low
+        # Each op draws a number; those with the least are applied, on a tie the earlier one.
+        lots = [cast(u.word(1 + i), np.int64) * len(self.ops) + i for i in range(len(self.ops))]
+        draw: Draw = {"count": count}
+        for i, lot in enumerate(lots):
+            rank = count * 0
+            for other in lots:
+                rank = rank + cast(other < lot, np.int32)
+            draw[f"_taken_{i}"] = rank < count
+        return draw
+
+    def taken(self, draw: Draw) -> list[Array | None]:
+        return [draw[f"_taken_{i}"] for i in range(len(self.ops))]
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        for branch, taken in zip(self.branches(None), self.taken(draw), strict=True):
+            image = changed_where(taken, functools.partial(apply_steps, branch, draw), image)
+        return image
+
+
+class Sometimes(Group):
+    """Applies all of its ops in the order of the list, or, by one coin for all of them, none."""
+
+    p: Probability
+    """how often they are applied"""
+
+    def branches(self, size: Size | None) -> list[tuple[Step, ...]]:
+        return [tuple(Step(run, size) for run in runs(self.ops))]
+
+    def taken(self, draw: Draw) -> list[Array | None]:
+        return [None]
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return apply_steps(self.branches(None)[0], draw, image)

@@ -1,0 +1,181 @@
+"""Ops in a row: which of them are one step, what they draw, how they are applied.
+
+A group is an op that holds ops. Its branches are rows of their own, so that groups
+nest. An op within groups is known by its path, `one_of/rotation`, and draws by it as
+an op of the recipe draws by its id: where it stands, and which ops stand beside it,
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import field_serializer
+
+from augment.arrays import Array, tf
+from augment.draws import Uniforms
+from augment.keys import Words, fold_in, name_words
+from augment.ops.affine import LARGEST_REACH, Affine, AffineOp
+from augment.ops.base import Checked, Draw, Op, Size, changed_where
+from augment.ops.entries import EntryError, read_entry, repeated_id, written_entry
+from augment.ops.hazards import Hazard
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What is applied at once: one op, or a run of affine ops that are one resampling."""
+
+    ops: tuple[Op, ...]
+    size: Size | None
+    """the size of the images that it is given, None where they differ"""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it does the same to every copy: it draws nothing and always applies."""
+        return all(op.deterministic for op in self.ops)
+
+
+def runs(ops: tuple[Op, ...]) -> list[tuple[Op, ...]]:
+    """The ops in order, neighbouring affine ones together if they compose."""
+    found: list[tuple[Op, ...]] = []
+    for op in ops:
+        if found and _composes(found[-1], op):
+            found[-1] = (*found[-1], op)
+        else:
+            found.append((op,))
+    return found
+
+
+def _composes(run: tuple[Op, ...], op: Op) -> bool:
+    if not (isinstance(op, AffineOp) and all(isinstance(o, AffineOp) for o in run)):
+        return False
+    if run[0].resampling() != op.resampling():  # type: ignore[attr-defined]
+        return False
+    reach = op.reach()
+    for earlier in run:
+        reach *= earlier.reach()  # type: ignore[attr-defined]
+    return reach <= LARGEST_REACH
+
+
+def _entries(value: Any) -> tuple[Op, ...]:
+    if not (isinstance(value, (list, tuple)) and value):
+        raise ValueError("it must be a list of one op or more")
+    ops = []
+    for position, entry in enumerate(value, start=1):
+        try:
+            ops.append(entry if isinstance(entry, Op) else read_entry(entry))
+        except ValueError as error:
+            raise EntryError(f"op {position}: {error}") from None
+        if not ops[-1].keeps_size:
+            raise EntryError(
+                f"op {position}: {ops[-1].name} sets the size of the image; within a group, ops must keep it"
+            )
+    repeated = repeated_id(tuple(ops))
+    if repeated:
+        raise EntryError(repeated)
+    return tuple(ops)
+
+
+class Group(Op):
+    """An op made of ops, each known by its path: the group's id, `/`, its own id."""
+
+    abstract: ClassVar[bool] = True
+
+    ops: Annotated[tuple[Op, ...], Checked(_entries, requirement="a list of one op or more")]
+    """ops, written as those of a recipe; they must keep the size of the image"""
+
+    @field_serializer("ops")
+    def _written(self, ops: tuple[Op, ...]) -> list[dict[str, Any]]:
+        return [written_entry(op) for op in ops]
+
+    @property
+    def deterministic(self) -> bool:
+        return super().deterministic and all(op.deterministic for op in self.ops)
+
+    def branches(self, size: Size | None) -> list[tuple[Step, ...]]:
+        """The rows of steps of which some are applied; by default, each op is one."""
+        return [(Step((op,), size),) for op in self.ops]
+
+    def taken(self, draw: Draw) -> list[Array | None]:
+        """For each branch, to which samples it is applied: bool [...], or None for all."""
+        raise NotImplementedError(f"{type(self).__name__} does not define taken()")
+
+    def output_size(self, size: Size | None) -> Size | None:
+        for position, op in enumerate(self.ops, start=1):
+            try:
+                output = op.output_size(size)
+            except ValueError as error:
+                raise ValueError(f"op {position} ({op.name}): {error}") from None
+            if output != size:
+                raise ValueError(
+                    f"op {position} ({op.name}): it changes the size of the image; within a group, "
+                    "ops must keep it"
+                )
+        return size
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        return (hazard.inside(op.id) for op in self.ops for hazard in op.hazards(size))
+
+
+def draw_steps(
+    steps: tuple[Step, ...], key: Words, *, within: str = "", reached: Array | None = None
+) -> Draw:
+    """Draws for a block of samples, under `<path>.<parameter>`.
+
+    Args:
+        steps: a recipe's, or a branch's of a group.
+        key: of the samples, uint32 [...].
+        within: the path of the group, with a final `/`.
+        reached: to which samples the branch is applied, bool [...]; None for all.
+
+    `<path>.applied` says whether an op is applied, for ops that are not always.
+    """
+    draw: Draw = {}
+    for step in steps:
+        affine: Affine | None = None
+        for op in step.ops:
+            path = within + op.id
+            uniforms = Uniforms(fold_in(key, name_words(path)))
+            drawn = op.draw(uniforms, step.size)
+            draw |= {f"{path}.{name}": values for name, values in drawn.items()}
+            applied = _both(reached, uniforms.fires(op.p) if op.p < 1 else None)
+            if applied is not None:
+                draw[f"{path}.applied"] = applied
+            if isinstance(op, AffineOp):
+                inverse = op.inverse(drawn, op.known(step.size))
+                if op.p < 1:
+                    inverse = inverse.where(applied)
+                affine = inverse if affine is None else affine.after(inverse)
+            if isinstance(op, Group):
+                for branch, taken in zip(op.branches(step.size), op.taken(drawn), strict=True):
+                    draw |= draw_steps(branch, key, within=f"{path}/", reached=_both(applied, taken))
+        if affine is not None:
+            transform = affine.projective(step.ops[0].known(step.size))
+            draw[f"{within}{step.ops[0].id}._transform"] = transform
+    return draw
+
+
+def _both(one: Array | None, other: Array | None) -> Array | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+def apply_steps(steps: tuple[Step, ...], draw: Draw, image: tf.Tensor) -> tf.Tensor:
+    """Applies steps to uint8 [..., H, W, 3], given what they drew, [...] each."""
+    for step in steps:
+        op = step.ops[0]
+        start = len(op.id) + 1
+        mine = {n[start:]: v for n, v in draw.items() if n.startswith((f"{op.id}.", f"{op.id}/"))}
+        if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
+            image = changed_where(mine["applied"], functools.partial(_applied, op, mine), image)
+        else:
+            image = op.apply(image, mine)
+    return image
+
+
+def _applied(op: Op, draw: Draw, image: tf.Tensor) -> tf.Tensor:
+    return op.apply(image, draw)
