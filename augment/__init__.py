@@ -4,6 +4,7 @@
     recipe = augment.load_recipe("flowers")              # a preset, or a path to a recipe
     image = augment.augment_image(jpeg_bytes, recipe, seed=0, source="train/roses/1.jpg", copy=3)
     dataset = augment.augment_dataset(dataset, recipe, seed=0, copy=3)
+    layer = augment.AugmentLayer(recipe, seed=0)         # the same in a Keras model, on its device
 
 TensorFlow is imported when something is first computed with it.
 """
@@ -16,26 +17,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from augment.augmenter import Augmenter, augment_dataset, augment_image
     from augment.errors import RequestError
+    from augment.keys import source_words
+    from augment.layer import AugmentLayer, export_inference
     from augment.recipe import Recipe, load_recipe, parse_recipe
 
 _HOMES = {
+    "AugmentLayer": "layer",
     "Augmenter": "augmenter",
     "Recipe": "recipe",
     "RequestError": "errors",
     "augment_dataset": "augmenter",
     "augment_image": "augmenter",
+    "export_inference": "layer",
     "load_recipe": "recipe",
     "parse_recipe": "recipe",
+    "source_words": "keys",
 }
 
 __all__ = [
+    "AugmentLayer",
     "Augmenter",
     "Recipe",
     "RequestError",
     "augment_dataset",
     "augment_image",
+    "export_inference",
     "load_recipe",
     "parse_recipe",
+    "source_words",
 ]
 
 

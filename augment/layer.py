@@ -1,0 +1,213 @@
+"""Augmentation inside a model: a Keras layer that draws and applies a recipe on its own device.
+
+    layer = AugmentLayer(load_recipe("flowers_layers"), seed=0)
+    inputs = {
+        "image": keras.Input([200, 220, 3], dtype="uint8", name="image"),
+        "key": keras.Input([2], dtype="uint32", name="key"),
+        "copy": keras.Input([], dtype="int32", name="copy"),
+    }
+    outputs = rest_of_the_model(layer(inputs))
+
+A sample is still who it is, and not where it stands in a batch: `key` holds the
+64 bits of its source id (strings do not pass through `fit`; `source_words` makes
+keys of them), `copy` is the epoch's number.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.errors import RequestError
+from augment.keys import Words, source_words
+from augment.ops import Draw
+from augment.ops.base import per_image
+from augment.recipe import Recipe, recipe_from_document
+
+__all__ = ["AugmentLayer", "BringToSize", "export_inference", "source_words"]
+
+_INPUTS: dict[str, tuple[str, list[int | None], str]] = {
+    "image": ("uint8", [None, None, None, 3], "[B, H, W, 3]"),
+    "key": ("uint32", [None, 2], "[B, 2]"),
+    "copy": ("int32", [None], "[B]"),
+}
+
+
+@keras.saving.register_keras_serializable(package="augshard")
+class BringToSize(keras.layers.Layer):
+    """Brings images to the recipe's size, as inference and evaluation see them.
+
+    Takes uint8 [B, H, W, 3] of any one size; returns [B, height, width, 3], as AugmentLayer.
+    """
+
+    def __init__(self, recipe: Recipe, **kwargs: Any) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise RequestError(
+                f"Keras runs on {keras.backend.backend()}; augshard's layers need KERAS_BACKEND=tensorflow"
+            )
+        super().__init__(**kwargs)
+        self.recipe = recipe
+        self._augmenter = Augmenter(recipe, seed=0)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        _check("image", inputs)
+        return tf.cast(self._augmenter.plain(inputs), self.compute_dtype)
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether XLA compiles the whole recipe, to the same pixels but for a level.
+
+        Found out on first use by trying: there are kernels that XLA lacks, and some
+        that it has but that give something else where sizes are only known at run time.
+        """
+        return self._holds_under_xla
+
+    @supports_jit.setter
+    def supports_jit(self, value: bool) -> None:
+        pass  # Layer's constructor sets it to True
+
+    @functools.cached_property
+    def _holds_under_xla(self) -> bool:
+        height, width = self.recipe.image_size
+        shape, number = [4, height + 1, width + 2, 3], tf.range(4)
+        inputs = {
+            "image": tf.cast(tf.random.stateless_uniform(shape, (0, 0), 0, 256, tf.int32), tf.uint8),
+            "key": tf.cast(tf.stack([number, number], axis=1), tf.uint32),
+            "copy": number,
+        }
+        expected = self._all_of_it(inputs)
+        try:
+            compiled = tf.function(self._all_of_it, jit_compile=True, autograph=False)(inputs)
+        except (tf.errors.OpError, ValueError):
+            return False
+        difference = tf.abs(tf.cast(compiled, tf.int32) - tf.cast(expected, tf.int32))
+        return int(tf.reduce_max(difference)) <= 1
+
+    def _all_of_it(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return self.call(inputs["image"])
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        image = _named(inputs, training)["image"]
+        return keras.KerasTensor((image.shape[0], *self.recipe.image_size, 3), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        recipe = {"name": self.recipe.name, **self.recipe.canonical()}
+        return {**super().get_config(), "recipe": recipe}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> BringToSize:
+        document = config["recipe"]
+        recipe = recipe_from_document(document, name=document["name"], where="of the saved layer")
+        return cls(**{**config, "recipe": recipe})
+
+
+@keras.saving.register_keras_serializable(package="augshard")
+class AugmentLayer(BringToSize):
+    """Augments in training, as `augment_image` does; brings to size, and no more, at inference.
+
+    Args:
+        recipe: see `load_recipe`. Its storage must be lossless.
+        seed: in [0, 2**64).
+
+    Call arguments:
+        inputs: a dictionary of `image`, uint8 [B, H, W, 3] of any one size; `key`, uint32
+            [B, 2], from `source_words`; and `copy`, int32 [B], from 0, or -1 for samples
+            that are not augmented. Where nothing is augmented, the images alone will do.
+        training: whether to augment.
+
+    Returns [B, height, width, 3] of the recipe's size: whole levels from 0 to 255 in the
+    layer's compute dtype, every one of which float16 and bfloat16 hold exactly;
+    `dtype="uint8"` gives uint8. On a CPU without XLA, they are the pixels of
+    `augment_image` to the bit.
+
+    Raises RequestError for inputs of other types or shapes, and for a recipe that stores JPEG.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int = 0, **kwargs: Any) -> None:
+        if recipe.storage.format == "jpeg":
+            raise RequestError(
+                f"recipe {recipe.name}: it stores JPEG, and that round trip cannot be made within a model; "
+                "let its storage be png or raw, or augment in tf.data with augment_dataset"
+            )
+        super().__init__(recipe, **kwargs)
+        self._augmenter = Augmenter(recipe, seed)
+        self.seed = self._augmenter.seed
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        given = _named(inputs, training)
+        pixels = self._augmenter.plain(given["image"])
+        if training:
+            pixels = tf.where(per_image(given["copy"] == NOT_AUGMENTED), pixels, self._augmented(given))
+        return tf.cast(pixels, self.compute_dtype)
+
+    def _augmented(self, given: dict[str, tf.Tensor]) -> tf.Tensor:
+        draw = self._augmenter.draw(_words(given["key"]), given["copy"])
+        return self._augmenter.tail(self._augmenter.head(given["image"]), draw)
+
+    def draw(self, key: tf.Tensor, copy: tf.Tensor) -> Draw:
+        """What is drawn for samples: [B] under `<op id>.<parameter>`, the columns of the samples table.
+
+        Takes the inputs `key` and `copy`.
+        """
+        return self._augmenter.recorded(self._augmenter.draw(_words(key), copy))
+
+    def _all_of_it(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return self.call(inputs, training=True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+def _named(inputs: Any, training: bool | None) -> dict[str, Any]:
+    """The inputs by name, after a look at those that are needed."""
+    given = inputs if isinstance(inputs, dict) else {"image": inputs}
+    for name in _INPUTS if training else ["image"]:
+        _check(name, given.get(name))
+    return given
+
+
+def _check(name: str, found: Any) -> None:
+    dtype, shape, form = _INPUTS[name]
+    if found is None:
+        raise RequestError(f"the layer's input {name!r} is missing; it must be {dtype} {form}")
+    is_dtype = keras.backend.standardize_dtype(found.dtype)
+    if is_dtype != dtype or not tf.TensorShape(found.shape).is_compatible_with(shape):
+        is_shape = "[" + ", ".join("B" if side is None else str(side) for side in found.shape) + "]"
+        raise RequestError(f"the layer's input {name!r} is {is_dtype} {is_shape}; it must be {dtype} {form}")
+
+
+def _words(key: tf.Tensor) -> Words:
+    return key[:, 0], key[:, 1]
+
+
+def export_inference(model: keras.Model) -> keras.Model:
+    """The same model for images alone: in the augmentation's place, they are brought to size.
+
+    Args:
+        model: a functional model whose AugmentLayer is given the model's own inputs.
+
+    Returns a model that shares the layers behind the augmentation, and their weights. Of
+    the inputs, `key` and `copy` are gone; without others, it takes the images themselves.
+
+    Raises RequestError if there is no such layer.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, AugmentLayer)]
+    try:
+        [layer] = layers
+        tensors = dict(zip(sorted(_INPUTS), layer.input, strict=True))  # Keras sorts dictionaries
+    except (AttributeError, TypeError, ValueError):
+        raise RequestError(
+            f"model {model.name}: {len(layers)} of its own layers are AugmentLayers; export_inference "
+            "takes a functional model in which one is called once, with image, key and copy"
+        ) from None
+    gone = {id(tensor) for tensor in tensors.values()}
+    others = [tensor for tensor in model.inputs if id(tensor) not in gone]
+    rest = keras.Model([layer.output, *others], model.output, name=f"{model.name}_after_{layer.name}")
+    image = keras.Input(batch_shape=tensors["image"].shape, dtype="uint8", name="image")
+    to_size = BringToSize(layer.recipe, dtype=layer.dtype_policy)
+    inputs = {"image": image, **{tensor.name: tensor for tensor in others}} if others else image
+    return keras.Model(inputs, rest([to_size(image), *others]), name=model.name)
