@@ -1,7 +1,23 @@
 """The ops, by family. Importing this package registers all of them."""
 
-from augment.ops import affine, color, compose, geometry, sizes
+from augment.ops import affine, color, compose, degrade, erase, geometry, jitter, quality, sizes, warp
 from augment.ops.base import Draw, Op, Size, op_types
 from augment.ops.hazards import Hazard
 
-__all__ = ["Draw", "Hazard", "Op", "Size", "affine", "color", "compose", "geometry", "op_types", "sizes"]
+__all__ = [
+    "Draw",
+    "Hazard",
+    "Op",
+    "Size",
+    "affine",
+    "color",
+    "compose",
+    "degrade",
+    "erase",
+    "geometry",
+    "jitter",
+    "op_types",
+    "quality",
+    "sizes",
+    "warp",
+]

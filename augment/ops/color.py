@@ -115,29 +115,34 @@ class Hue(Op):
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         return {
             "delta": u.real(0, *self.delta),
-            "_sixths": take(table(_sixths, np.float32, *self.delta), u.index(0)),
+            "_sixths": take(table(in_sixths, np.float32, *self.delta), u.index(0)),
         }
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        (red, green, blue), value, chroma = _planes(image)
-        is_red, is_green = value == red, value == green
-        beyond = tf.where(is_red, green - blue, tf.where(is_green, blue - red, red - green))
-        beyond = tf.math.divide_no_nan(beyond, chroma)
-        hue = tf.where(is_red, beyond, tf.where(is_green, 2.0 + beyond, 4.0 + beyond))
-        hue += per_image(draw["_sixths"])[..., 0]
-        hue -= 6.0 * tf.floor(hue * (1 / 6))
-        # Each channel is full within one sixth of its own hue, and gone two sixths away.
-        weights = (tf.abs(hue - 3.0) - 1.0, 2.0 - tf.abs(hue - 2.0), 2.0 - tf.abs(hue - 4.0))
-        least = value - chroma
-        planes = [as_uint8(least + chroma * tf.clip_by_value(w, 0.0, 1.0)) for w in weights]
-        return tf.stack(planes, axis=-1)
+        return hue_turned(image, draw["_sixths"])
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         for change in recolored(*self.delta):
             yield Hazard(change, f"limit {self.name} to delta [-0.02, 0.02]")
 
 
-def _sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
+def hue_turned(image: tf.Tensor, sixths: tf.Tensor) -> tf.Tensor:
+    """Turns the hue of uint8 [..., H, W, 3] by sixths of the color circle, float32 [...]."""
+    (red, green, blue), value, chroma = _planes(image)
+    is_red, is_green = value == red, value == green
+    beyond = tf.where(is_red, green - blue, tf.where(is_green, blue - red, red - green))
+    beyond = tf.math.divide_no_nan(beyond, chroma)
+    hue = tf.where(is_red, beyond, tf.where(is_green, 2.0 + beyond, 4.0 + beyond))
+    hue += per_image(sixths)[..., 0]
+    hue -= 6.0 * tf.floor(hue * (1 / 6))
+    # Each channel is full within one sixth of its own hue, and gone two sixths away.
+    weights = (tf.abs(hue - 3.0) - 1.0, 2.0 - tf.abs(hue - 2.0), 2.0 - tf.abs(hue - 4.0))
+    least = value - chroma
+    planes = [as_uint8(least + chroma * tf.clip_by_value(w, 0.0, 1.0)) for w in weights]
+    return tf.stack(planes, axis=-1)
+
+
+def in_sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
     return 6 * uniform_between(u, low, high)
 
 

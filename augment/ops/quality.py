@@ -8,11 +8,78 @@ size with one parameter an image ([...]) and return the same form.
 from __future__ import annotations
 
 import functools
+from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import tf
-from augment.ops.base import COLUMNS, ROWS, as_float, per_image
+from augment.arrays import take, tf
+from augment.draws import Uniforms
+from augment.ops.base import (
+    COLUMNS,
+    ROWS,
+    Draw,
+    Interval,
+    Op,
+    Size,
+    as_float,
+    choices,
+    interval,
+    per_image,
+)
+
+
+class Posterize(Op):
+    """Keeps the upper bits of each level, as Pillow's ImageOps.posterize."""
+
+    bits: Annotated[tuple[int, ...], choices(1, 2, 3, 4, 5, 6, 7, 8)]
+    """how many bits are kept; one of several is drawn uniformly, 8 leaves the image"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        bits = np.array(self.bits, np.int32)
+        return {"bits": take(bits, u.integer(0, len(bits)))}
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return posterized(image, draw["bits"])
+
+
+class Solarize(Op):
+    """Inverts the levels from a threshold on, as Pillow's ImageOps.solarize."""
+
+    threshold: Annotated[Interval, interval(None, 0.0, 256.0)]
+    """the lowest level that is inverted; above 255 leaves the image, 0 inverts it"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return {"threshold": u.real(0, *self.threshold)}
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return solarized(image, draw["threshold"])
+
+
+class Equalize(Op):
+    """Makes each channel's histogram flat, as Pillow's ImageOps.equalize."""
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return equalized(image)
+
+
+class Autocontrast(Op):
+    """Stretches each channel's levels over the whole range, as Pillow's ImageOps.autocontrast."""
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return autocontrasted(image)
+
+
+class Sharpness(Op):
+    """Blurs or sharpens slightly, as Pillow's ImageEnhance.Sharpness."""
+
+    factor: Annotated[Interval, interval(1.0, 0.0, 10.0)]
+    """0 gives a 3x3 mean, 1 leaves the image, above 1 sharpens"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        return {"factor": u.real(0, *self.factor)}
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return sharpened(image, draw["factor"])
 
 
 def blended(one: tf.Tensor, other: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -26,11 +93,24 @@ def blended(one: tf.Tensor, other: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def luma(image: tf.Tensor) -> tf.Tensor:
-    """Pillow's convert("L") in three equal channels: ITU-R BT.601 in 65536ths, rounded half up."""
-    red, green, blue = tf.unstack(tf.cast(image, tf.int32), axis=-1)
-    total = 19595 * red + 38470 * green + 7471 * blue + (1 << 15)
-    gray = tf.cast(tf.bitwise.right_shift(total, 16), tf.uint8)
+    """Pillow's convert("L") in three equal channels."""
+    gray = tf.cast(_gray(image), tf.uint8)
     return tf.stack([gray, gray, gray], axis=-1)
+
+
+def mean_luma(image: tf.Tensor) -> tf.Tensor:
+    """What ImageEnhance.Contrast blends with, [..., 1, 1, 1]: the mean of `luma`, rounded half up."""
+    shape = tf.shape(image, out_type=tf.int64)
+    count = shape[ROWS] * shape[COLUMNS]
+    total = tf.reduce_sum(tf.cast(_gray(image), tf.int64), axis=[-2, -1])
+    mean = tf.cast((2 * total + count) // (2 * count), tf.uint8)
+    return per_image(mean)
+
+
+def _gray(image: tf.Tensor) -> tf.Tensor:
+    """int32 [..., H, W]: ITU-R BT.601 in 65536ths, rounded half up."""
+    red, green, blue = tf.unstack(tf.cast(image, tf.int32), axis=-1)
+    return tf.bitwise.right_shift(19595 * red + 38470 * green + 7471 * blue + (1 << 15), 16)
 
 
 def posterized(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
@@ -40,8 +120,9 @@ def posterized(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
 
 
 def solarized(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-    """ImageOps.solarize: inverts the levels from `threshold` on, int32 [...] from 0 to 256."""
-    return tf.where(tf.cast(image, tf.int32) >= per_image(threshold), 255 - image, image)
+    """ImageOps.solarize: inverts the levels from `threshold` on, a number [...] from 0 to 256."""
+    threshold = tf.cast(per_image(threshold), tf.float32)
+    return tf.where(as_float(image) >= threshold, 255 - image, image)
 
 
 def equalized(image: tf.Tensor) -> tf.Tensor:

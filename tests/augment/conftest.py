@@ -33,6 +33,19 @@ EVERY_OP = (
     "pad_and_crop: {padding: 5, mode: reflect}",
     "central_crop: {fraction: 0.5}",
     "random_resized_crop: {height: 17, width: 23}",
+    "posterize: {bits: [1, 3, 6]}",
+    "solarize: {threshold: [0, 256]}",
+    "equalize",
+    "autocontrast",
+    "sharpness: {factor: 0.9}",
+    "blur: {sigma: [0, 3]}",
+    "noise: {sigma: [0, 0.3]}",
+    "jpeg_quality: {quality: [1, 100]}",
+    "color_jitter: {brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.2}",
+    "channel_shuffle",
+    "random_erasing: {area: [0.1, 0.4]}",
+    "cutout: {side: 9, holes: 2}",
+    "elastic: {strength: [0.2, 0.45]}",
     "one_of: {ops: [rotation: {factor: 0.1}, contrast: {factor: 0.3}, invert], weights: [1, 2, 1]}",
     "some_of: {count: [1, 2], ops: [hue: {delta: [0.1, 0.4]}, zoom: {scale: 0.5, p: 0.5}, grayscale]}",
     "sometimes: {p: 0.5, ops: [shear: {x: 0.3}, rotation: {factor: 0.1, p: 0.5}, invert]}",
@@ -41,7 +54,7 @@ EVERY_OP = (
 
 def sets_size(entry: str) -> bool:
     """Whether the op decides the size of its output, and therefore takes no p."""
-    return entry.startswith(("resize", "crop_or_pad", "random_", "central_crop"))
+    return entry.startswith(("resize", "crop_or_pad", "random_crop", "random_resized_crop", "central_crop"))
 
 
 def recipe_of(*entries: str, height: int, width: int) -> Recipe:

@@ -1,0 +1,108 @@
+"""Ops that change an image's colors in a drawn order: color_jitter, channel_shuffle.
+
+The recorded `order` is a number to be read digit by digit.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Annotated
+
+import numpy as np
+
+from augment.arrays import take, tf
+from augment.draws import Uniforms, table
+from augment.ops.base import Draw, Interval, Op, Size, changed_by, interval
+from augment.ops.color import hue_turned, in_sixths
+from augment.ops.quality import blended, luma, mean_luma
+
+
+class ColorJitter(Op):
+    """Changes brightness, contrast, saturation and hue in a drawn order, as torchvision's ColorJitter.
+
+    Brightness blends the image with black, contrast with its mean gray, saturation
+    with its own gray, as torchvision does with Pillow's images (ImageEnhance, bit
+    for bit): factor 0 gives what it is blended with, 1 the image. Hue turns in HSV,
+    as op `hue` does: torchvision's hue of a Pillow image is coarser, as it keeps hue
+    in 8 bits. These are not the formulas of the ops `brightness`, `contrast` and
+    `saturation`, which follow tf.image.
+
+    All 24 orders are equally likely. `order` names the four by the digits 1 (brightness),
+    2 (contrast), 3 (saturation) and 4 (hue): 3142 begins with saturation.
+    """
+
+    brightness: Annotated[Interval, interval(1.0, 0.0, 10.0)] = (1.0, 1.0)
+    """the factor of brightness"""
+    contrast: Annotated[Interval, interval(1.0, 0.0, 10.0)] = (1.0, 1.0)
+    """the factor of contrast"""
+    saturation: Annotated[Interval, interval(1.0, 0.0, 10.0)] = (1.0, 1.0)
+    """the factor of saturation"""
+    hue: Annotated[Interval, interval(0.0, -0.5, 0.5)] = (0.0, 0.0)
+    """the turn of hue as a fraction of the color circle"""
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        order = u.integer(4, len(_ORDERS))
+        return {
+            "brightness": u.real(0, *self.brightness),
+            "contrast": u.real(1, *self.contrast),
+            "saturation": u.real(2, *self.saturation),
+            "hue": u.real(3, *self.hue),
+            "order": take(_digits(_ORDERS), order),
+            "_order": take(_ORDERS, order),
+            "_sixths": take(table(in_sixths, np.float32, *self.hue), u.index(3)),
+        }
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        changes = [
+            functools.partial(change, draw) if setting != neutral else tf.identity
+            for change, setting, neutral in (
+                (_brightened, self.brightness, (1.0, 1.0)),
+                (_contrasted, self.contrast, (1.0, 1.0)),
+                (_saturated, self.saturation, (1.0, 1.0)),
+                (_hue_turned, self.hue, (0.0, 0.0)),
+            )
+        ]
+        for place in range(len(changes)):
+            image = changed_by(draw["_order"][..., place], changes, image)
+        return image
+
+
+def _brightened(draw: Draw, image: tf.Tensor) -> tf.Tensor:
+    return blended(tf.zeros_like(image), image, draw["brightness"])
+
+
+def _contrasted(draw: Draw, image: tf.Tensor) -> tf.Tensor:
+    return blended(mean_luma(image), image, draw["contrast"])
+
+
+def _saturated(draw: Draw, image: tf.Tensor) -> tf.Tensor:
+    return blended(luma(image), image, draw["saturation"])
+
+
+def _hue_turned(draw: Draw, image: tf.Tensor) -> tf.Tensor:
+    return hue_turned(image, draw["_sixths"])
+
+
+class ChannelShuffle(Op):
+    """Puts the channels into a drawn order, one of six, as torchvision's RandomChannelPermutation.
+
+    `order` names them by the digits 1 (red), 2 (green) and 3 (blue): in 312, blue has
+    become red, red green, and green blue. 123 leaves the image.
+    """
+
+    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+        order = u.integer(0, len(_SHUFFLES))
+        return {"order": take(_digits(_SHUFFLES), order), "_order": take(_SHUFFLES, order)}
+
+    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return tf.gather(image, draw["_order"], axis=-1, batch_dims=image.shape.rank - 3)
+
+
+_ORDERS = np.array(list(itertools.permutations(range(4))), np.int32)
+_SHUFFLES = np.array(list(itertools.permutations(range(3))), np.int32)
+
+
+def _digits(orders: np.ndarray) -> np.ndarray:
+    """int32 [n]: each row of numbers from 0 as one number, with digits from 1."""
+    return np.array([int("".join(str(i + 1) for i in row)) for row in orders], np.int32)
