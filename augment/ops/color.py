@@ -60,15 +60,18 @@ class Contrast(Op):
         height, width = shape[-3], shape[-2]
         # Levels in rows of width times 3: what differs by channel alone is slow to broadcast.
         rows = tf.reshape(image, tf.concat([shape[:-2], [3 * width]], 0))
-        # Summed in integers: a float sum depends on the order, and with it on the shape.
-        columns = tf.reduce_sum(tf.cast(rows, tf.int32), axis=-2)
+        levels = as_float(rows)
+        # Sums of integers, for a rounded sum depends on the order, and with it on the shape.
+        # Floats add up to 2**24 exactly, and faster.
+        exact = (image.shape[-3] or 1 << 24) * 255 <= 1 << 24
+        columns = tf.reduce_sum(levels if exact else tf.cast(rows, tf.int32), axis=-2)
         by_channel = tf.reshape(columns, tf.concat([shape[:-3], [width, 3]], 0))
         total = tf.reduce_sum(tf.cast(by_channel, tf.int64), axis=-2, keepdims=True)
         each = 1.0 / tf.cast(tf.cast(height, tf.int64) * tf.cast(width, tf.int64), tf.float64)
         mean = tf.cast(tf.cast(total, tf.float64) * each, tf.float32)
         tiles = tf.concat([tf.ones_like(shape[:-2]), [width]], 0)
         across = tf.tile(mean, tiles)
-        changed = (as_float(rows) - across) * per_image(draw["factor"])[..., 0] + across
+        changed = (levels - across) * per_image(draw["factor"])[..., 0] + across
         return tf.ensure_shape(tf.reshape(as_uint8(changed), shape), image.shape)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
