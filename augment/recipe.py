@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Op, Size
 from augment.ops.entries import explain, read_entry, repeated_id, written_entry
+from augment.ops.hazards import Hazard
 from augment.ops.sequence import Step, runs
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -61,6 +62,8 @@ class Recipe:
     ops: tuple[Op, ...]
     storage: Storage = dataclasses.field(default_factory=Storage)
     description: str = ""
+    acknowledge: tuple[str, ...] = ()
+    """hazards that are meant, as `hazards` names them; they change no pixel"""
 
     def __post_init__(self) -> None:
         repeated = repeated_id(self.ops)
@@ -71,6 +74,13 @@ class Recipe:
                 f"recipe {self.name}: the size of its images is not known beforehand; add a resize, "
                 "crop_or_pad or random_resized_crop"
             )
+        known = self.hazards()
+        for key in self.acknowledge:
+            if key not in known:
+                raise RequestError(
+                    f"recipe {self.name}: acknowledge: there is no hazard {key!r} in it; "
+                    + (did_you_mean(key, known) if known else "its ops have none")
+                )
 
     @functools.cached_property
     def _steps_and_size(self) -> tuple[tuple[Step, ...], Size | None]:
@@ -96,6 +106,15 @@ class Recipe:
     def image_size(self) -> Size:
         """Height and width of every image that the recipe yields."""
         return self._steps_and_size[1]  # type: ignore[return-value]  # checked when constructed
+
+    def hazards(self) -> dict[str, Hazard]:
+        """How the ops can change what a picture means, under `<op id>.<change>`."""
+        found: dict[str, Hazard] = {}
+        for step in self.steps:
+            for op in step.ops:
+                for hazard in op.hazards(step.size):
+                    found[f"{op.id}/{hazard.within}".rstrip("/") + f".{hazard.change}"] = hazard
+        return found
 
     def canonical(self) -> dict[str, Any]:
         """All that decides pixels and bytes, as JSON; equal for recipes that mean the same."""
@@ -163,7 +182,7 @@ def parse_recipe(text: str, *, name: str, where: str | None = None) -> Recipe:
 
 def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> Recipe:
     """Builds a recipe from parsed YAML or from its canonical form. Raises RequestError."""
-    keys = ("name", "description", "storage", "ops")
+    keys = ("name", "description", "storage", "acknowledge", "ops")
     for key in document:
         if key not in keys:
             raise RequestError(f"recipe {where}: there is no key {key!r}; {did_you_mean(str(key), keys)}")
@@ -180,6 +199,12 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         storage = Storage.model_validate(document.get("storage", {}))
     except ValidationError as error:
         raise RequestError(f"recipe {where}: storage: {explain(error, Storage)}") from None
+    acknowledge = document.get("acknowledge", [])
+    if not (isinstance(acknowledge, list) and all(isinstance(key, str) for key in acknowledge)):
+        raise RequestError(
+            f"recipe {where}: 'acknowledge' must be a list of hazards as augshard lint names them, "
+            "such as [flip.mirror]"
+        )
     ops = []
     for position, entry in enumerate(entries, start=1):
         try:
@@ -191,6 +216,7 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         ops=tuple(ops),
         storage=storage,
         description=" ".join(str(document.get("description", "")).split()),
+        acknowledge=tuple(acknowledge),
     )
 
 

@@ -130,6 +130,35 @@ def preview(
 
 
 @app.command()
+def lint(
+    recipe: RecipeOption,
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="FILE", help="Class names, one a line.")
+    ] = None,
+    input: Annotated[  # noqa: A002 (the option's name)
+        str | None, typer.Option("--input", metavar="DIR", help="Images, whose class folders are read.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
+    ] = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Say which classes a recipe endangers, by their names: a mirrored "left", a 6 turned to a 9.
+
+    Exit status: 0 nothing was found, 1 something was, 2 the request is wrong.
+    """
+    from augment.recipe import load_recipe
+    from pipelines.format.request import load_plugins
+    from pipelines.lint import lint as check
+
+    load_plugins(plugin or [])
+    text, found = check(load_recipe(recipe), labels=labels, directory=input, json=json)
+    typer.echo(text, nl=False)
+    if found:
+        sys.exit(1)
+
+
+@app.command()
 def demo(
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where all of it goes.")] = "demo",
 ) -> None:

@@ -151,6 +151,11 @@ def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored
         yield from (Folder(id=f"{split}/{label}", split=split, label=label) for label in labels)
 
 
+def class_folders(root: str, layout: Layout) -> list[str]:
+    """The names of the classes, sorted."""
+    return sorted({found.label for found in top_folders(root, layout) if isinstance(found, Folder)})
+
+
 def _folders(
     path: str, prefix: str, above: tuple[tuple[int, int], ...]
 ) -> tuple[list[str], list[Reject | Ignored]]:

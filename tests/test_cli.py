@@ -138,7 +138,10 @@ def test_an_unknown_preset(refused):
 def test_a_recipe_with_a_mistake(refused, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("ops:\n  - resize: {height: 8, width: 8}\n  - contrst: {factor: 0.5}\n")
-    assert refused(recipe=path) == f"recipe {path}: op 2: there is no op 'contrst'; did you mean contrast?"
+    assert (
+        refused(recipe=path)
+        == f"recipe {path}: op 2: there is no op 'contrst'; did you mean contrast or autocontrast?"
+    )
 
 
 def test_a_recipe_file_that_is_not_there(refused, tmp_path):

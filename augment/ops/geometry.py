@@ -47,14 +47,16 @@ class Flip(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         leave_out = f"leave {self.name} out"
-        across = f"use {self.name}: {{horizontal: {self.horizontal:g}}}" if self.horizontal else leave_out
-        down = f"use {self.name}: {{vertical: {self.vertical:g}}}" if self.vertical else leave_out
+        across, down = (
+            f"use {self.name}: {{{axis}: {chance:g}}}"
+            for axis, chance in (("horizontal", self.horizontal), ("vertical", self.vertical))
+        )
         if self.horizontal:
-            yield Hazard("mirror", down)
+            yield Hazard("mirror", f"{down}, without horizontal" if self.vertical else leave_out)
         if self.vertical:
-            yield Hazard("upside_down", across)
+            yield Hazard("upside_down", f"{across}, without vertical" if self.horizontal else leave_out)
         if self.horizontal and self.vertical:
-            yield Hazard("half_turn", across)
+            yield Hazard("half_turn", f"{across}, without vertical")
 
 
 class Rot90(Op):

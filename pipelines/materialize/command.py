@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
-from augment.recipe import NAME, load_recipe
+from augment.recipe import NAME, Recipe, load_recipe
+from augment.safety import findings, summary
 from pipelines.format.request import Request, load_plugins
 from pipelines.materialize.launch import JobFailed, Report, launch
 from pipelines.plan import MOST_GROUPS, parse_bytes, parse_fractions
-from pipelines.sources import Layout, check_root
+from pipelines.sources import Layout, check_root, class_folders
 
 
 def materialize_command(
@@ -81,6 +82,7 @@ def materialize_command(
             overwrite=overwrite,
             runner=runner,
             beam_arguments=beam_arguments,
+            before_work=lambda: _warn_of_labels(loaded, class_folders(root, request.layout)),
         )
     except JobFailed as failure:
         sys.stderr.write(f"augshard: {failure}\n")
@@ -88,6 +90,12 @@ def materialize_command(
     for warning in report.warnings:
         sys.stderr.write(f"augshard: warning: {warning}\n")
     sys.stdout.write(_table(report, output))
+
+
+def _warn_of_labels(recipe: Recipe, classes: Sequence[str]) -> None:
+    """What augshard lint finds, on stderr; the work goes on."""
+    for sentence in summary(findings(recipe, classes)):
+        sys.stderr.write(f"augshard: warning: {sentence} (augshard lint says more)\n")
 
 
 def _check_range(option: str, value: float | None, low: float, high: float) -> None:

@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from augment.errors import RequestError
@@ -47,9 +47,11 @@ def launch(
     overwrite: bool,
     runner: str,
     beam_arguments: Sequence[str],
+    before_work: Callable[[], None] = lambda: None,
 ) -> Report:
     """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
 
+    Calls `before_work` once it is clear that there is something to do.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     root, output = check_root(root), os.path.abspath(output)
@@ -69,6 +71,7 @@ def launch(
             _remove(output, leftover)
         about = _about(root, output, runner, beam_arguments)
         run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=began)
+        before_work()
         outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments)
         if outcome.errors:
             raise RequestError(f"input {root}: " + "; ".join(outcome.errors))

@@ -41,7 +41,8 @@ def op_refusal(entry: str) -> str:
         ("ops: []", "recipe mine.yaml: 'ops' must be a list of one op or more"),
         ("ops: {resize: {height: 8}}", "recipe mine.yaml: 'ops' must be a list of one op or more"),
         ("opps: []", "recipe mine.yaml: there is no key 'opps'; did you mean ops?"),
-        ("1: []", "recipe mine.yaml: there is no key 1; there is description, name, ops, storage"),
+        ("1: []", "recipe mine.yaml: there is no key 1; there is acknowledge, description, name, ops, "
+         "storage"),
         ("[1", "recipe mine.yaml, line 1: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 2024-13-45", "recipe mine.yaml: not YAML: month must be in 1..12"),
         ("ops: !!python/name:os.system", "recipe mine.yaml, line 1: not YAML: could not determine a "
@@ -71,7 +72,7 @@ def test_a_recipe_is_refused_in_a_sentence_that_names_what_is_wrong_and_what_wou
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ("contrst: {factor: 0.5}", "there is no op 'contrst'; did you mean contrast?"),
+        ("contrst: {factor: 0.5}", "there is no op 'contrst'; did you mean contrast or autocontrast?"),
         ("3", "3 is not one op with its settings, such as 'contrast: {factor: 0.5}'"),
         ("[invert]", "['invert'] is not one op with its settings, such as 'contrast: {factor: 0.5}'"),
         ("{invert: {}, grayscale: {}}", "{'invert': {}, 'grayscale': {}} is not one op with its settings, "

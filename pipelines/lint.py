@@ -1,0 +1,113 @@
+"""`augshard lint`: which classes a recipe endangers, as far as their names tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import textwrap
+
+from augment.errors import RequestError
+from augment.ops.hazards import CHANGES
+from augment.recipe import Recipe
+from augment.safety import LIMITS, Finding, findings, listed, opaque
+from pipelines.format.manifest import json_text
+from pipelines.sources import Layout, check_root, class_folders
+
+
+def lint(
+    recipe: Recipe, *, labels: str | None, directory: str | None, layout: Layout = "auto", json: str | None
+) -> tuple[str, bool]:
+    """Checks a recipe against class names.
+
+    Args:
+        labels: a text file with one name a line.
+        directory: a directory of images, whose class folders are read. With neither, it
+            is only said what the recipe can do.
+        json: where the same is written for programs.
+
+    Returns what there is to say, and whether something was found that the recipe does
+    not acknowledge. Raises RequestError if the names cannot be read.
+    """
+    if labels is not None and directory is not None:
+        raise RequestError("--labels and --input both say which classes there are; give one of them")
+    classes = _from_file(labels) if labels is not None else _from_folders(directory, layout)
+    found = findings(recipe, classes)
+    unknown = opaque(classes)
+    if json is not None:
+        document = {
+            "recipe": recipe.name,
+            "classes": classes,
+            "hazards": {key: {"change": h.change, "narrow": h.narrow} for key, h in recipe.hazards().items()},
+            "findings": [dataclasses.asdict(finding) for finding in found],
+            "opaque": unknown,
+            "limits": LIMITS,
+        }
+        try:
+            with open(json, "w", encoding="utf-8") as file:
+                file.write(json_text(document))
+        except OSError as error:
+            raise RequestError(f"--json {json}: it cannot be written ({error.strerror})") from None
+    parts = [_about_classes(recipe, classes, found) if classes else _about_recipe(recipe)]
+    if unknown:
+        parts.append(
+            f"{len(unknown)} of {len(classes)} names do not say what the pictures show "
+            f"({listed(unknown)}): whether their labels are endangered cannot be known.\n"
+        )
+    parts.append(textwrap.fill(LIMITS, 100) + "\n")
+    return "\n".join(parts), any(not finding.acknowledged for finding in found)
+
+
+def _from_file(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            names = [line.strip() for line in file]
+    except OSError as error:
+        raise RequestError(f"--labels {path}: it cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise RequestError(
+            f"--labels {path}: it is not UTF-8 text; give a file with one class name a line"
+        ) from None
+    if not any(names):
+        raise RequestError(f"--labels {path}: it is empty; give a file with one class name a line")
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def _from_folders(directory: str | None, layout: Layout) -> list[str]:
+    if directory is None:
+        return []
+    names = class_folders(check_root(directory), layout)
+    if not names:
+        raise RequestError(
+            f"input {directory}: it has no class folders; it must be DIR/<class>/... or "
+            "DIR/<split>/<class>/..."
+        )
+    return names
+
+
+def _about_recipe(recipe: Recipe) -> str:
+    rows = [(key, CHANGES[hazard.change]) for key, hazard in recipe.hazards().items()]
+    if not rows:
+        return f"recipe {recipe.name}: it changes no picture in a way that could matter to a label.\n"
+    width = max(len(key) for key, _ in rows)
+    return (
+        f"recipe {recipe.name}: what it can do to pictures. Give class names by --labels FILE or --input DIR "
+        "to see which it endangers.\n\n" + "".join(f"{key:{width}}  {change}\n" for key, change in rows)
+    )
+
+
+def _about_classes(recipe: Recipe, classes: list[str], found: list[Finding]) -> str:
+    open_ones = [finding for finding in found if not finding.acknowledged]
+    count = {0: "nothing", 1: "1 finding"}.get(len(open_ones), f"{len(open_ones)} findings")
+    text = f"recipe {recipe.name}, {len(classes)} classes: {count}\n"
+    for key, group in itertools.groupby(open_ones, key=lambda finding: finding.key):
+        same = list(group)
+        text += f"\n{key}: {CHANGES[same[0].change]}\n"
+        text += "".join(f"  {listed(finding.classes)}: {finding.problem}\n" for finding in same)
+        text += f"  to narrow it: {same[0].narrow}\n"
+    if open_ones:
+        keys = ", ".join(dict.fromkeys(finding.key for finding in open_ones))
+        text += f"\nWhat is meant to be so, the recipe can say: acknowledge: [{keys}]\n"
+    acknowledged = dict.fromkeys(finding.key for finding in found if finding.acknowledged)
+    if acknowledged:
+        text += f"\nAcknowledged by the recipe: {', '.join(acknowledged)}\n"
+    return text

@@ -1,0 +1,152 @@
+"""`augshard lint`: what it prints, its exit status, and what materialize says of the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+TO_SIZE = "ops:\n  - resize: {height: 8, width: 8}\n"
+
+
+@pytest.fixture
+def lint(tmp_path, run_command):
+    """Runs the command on a recipe's further ops and class names."""
+
+    def run(ops: str, *classes: str, options: tuple[object, ...] = (), before: str = ""):
+        recipe, labels = tmp_path / "mine.yaml", tmp_path / "labels.txt"
+        recipe.write_text(f"{before}{TO_SIZE}  - {ops}\n")
+        labels.write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+        given = ("--labels", labels) if classes else ()
+        return run_command("lint", "--recipe", recipe, *given, *options)
+
+    return run
+
+
+def test_findings_name_the_op_the_pair_and_what_to_write_instead(lint):
+    ended = lint("flip: {horizontal: 0.5, vertical: 0.5}", "up", "down", "cat")
+    assert ended.status == 1
+    assert ended.out.startswith(
+        """\
+recipe mine, 3 classes: 2 findings
+
+flip.upside_down: exchanges top and bottom, as a mirror on the floor does
+  up, down: each can come to look like the other
+  to narrow it: use flip: {horizontal: 0.5}, without vertical
+
+flip.half_turn: turns by about half a turn
+  up, down: each can come to look like the other
+  to narrow it: use flip: {horizontal: 0.5}, without vertical
+
+What is meant to be so, the recipe can say: acknowledge: [flip.upside_down, flip.half_turn]
+
+This reads the names of classes, never pixels."""
+    )
+
+
+def test_nothing_found_is_status_0_and_says_what_it_cannot_know(lint):
+    ended = lint("flip: {horizontal: 0.5}", "airplane", "automobile")
+    assert ended.status == 0
+    assert ended.out.startswith("recipe mine, 2 classes: nothing\n\nThis reads the names of classes, never")
+
+
+def test_opaque_names_are_counted_and_shown(lint):
+    ended = lint("flip: {horizontal: 0.5}", "n01440764", "class_17", "c3", "cat")
+    assert ended.status == 0
+    assert (
+        "3 of 4 names do not say what the pictures show (n01440764, class_17, c3): "
+        "whether their labels are endangered cannot be known.\n"
+    ) in ended.out
+
+
+def test_what_the_recipe_acknowledges_is_no_finding(lint):
+    ended = lint("flip: {horizontal: 0.5}", "left", "right", before="acknowledge: [flip.mirror]\n")
+    assert ended.status == 0
+    assert "2 classes: nothing\n\nAcknowledged by the recipe: flip.mirror\n" in ended.out
+
+
+def test_without_classes_it_says_what_the_recipe_can_do(lint):
+    ended = lint("rotation: {factor: 0.2}")
+    assert ended.status == 0
+    assert "rotation.half_turn     turns by about half a turn\n" in ended.out
+
+
+def test_classes_of_a_directory_and_findings_as_json(lint, tmp_path):
+    root = tmp_path / "in"
+    for folder in ("train/left", "train/right", "test/left"):
+        (root / folder).mkdir(parents=True)
+    out = tmp_path / "findings.json"
+    ended = lint("flip: {horizontal: 0.5}", options=("--input", root, "--json", out))
+    assert ended.status == 1
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["classes"] == ["left", "right"]
+    assert document["hazards"] == {"flip.mirror": {"change": "mirror", "narrow": "leave flip out"}}
+    [finding] = document["findings"]
+    assert finding == {
+        "key": "flip.mirror",
+        "change": "mirror",
+        "classes": ["left", "right"],
+        "problem": "each can come to look like the other",
+        "narrow": "leave flip out",
+        "acknowledged": False,
+    }
+    assert document["opaque"] == []
+    assert document["limits"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--labels", "/no/such"), "--labels /no/such: it cannot be read (No such file or directory)"),
+        (
+            ("--labels", "EMPTY"),
+            "--labels EMPTY: it is empty; give a file with one class name a line",
+        ),
+        (
+            ("--labels", "BINARY"),
+            "--labels BINARY: it is not UTF-8 text; give a file with one class name a line",
+        ),
+        (
+            ("--labels", "x", "--input", "."),
+            "--labels and --input both say which classes there are; give one of them",
+        ),
+        (("--input", "/no/such"), "input /no/such: there is no such directory"),
+        (
+            ("--input", "NONE"),
+            "input NONE: it has no class folders; it must be DIR/<class>/... or DIR/<split>/<class>/...",
+        ),
+        (
+            ("--json", "/no/such/x.json"),
+            "--json /no/such/x.json: it cannot be written (No such file or directory)",
+        ),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_status_2(lint, tmp_path, monkeypatch, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("EMPTY").write_text("\n\n")
+    Path("BINARY").write_bytes(b"\xff\xfe\x00")
+    Path("NONE").mkdir()
+    ended = lint("flip: {horizontal: 0.5}", options=options)
+    assert (ended.status, ended.out, ended.err) == (2, "", f"augshard: {sentence}\n")
+
+
+def test_materialize_says_it_once_and_goes_on(tmp_path, run_command, save_photos):
+    root = tmp_path / "in"
+    save_photos(root / "left", 1)
+    save_photos(root / "right", 1)
+    recipe, output = tmp_path / "mine.yaml", tmp_path / "out"
+    recipe.write_text(TO_SIZE + "  - flip: {horizontal: 0.5}\n")
+    request = ("materialize", "--input", root, "--output", output, "--recipe", recipe)
+    made = run_command(*request)
+    assert made.status == 0
+    assert made.err == (
+        "augshard: warning: flip.mirror endangers left and right: each can come to look like the other; "
+        "leave flip out (augshard lint says more)\n"
+    )
+    finished = run_command(*request)
+    assert (finished.status, finished.err) == (0, "")
+    # An acknowledgement changes no pixel: it is the same dataset, which gets another copy.
+    recipe.write_text("acknowledge: [flip.mirror]\n" + recipe.read_text())
+    extended = run_command(*request, "--copies", 2)
+    assert (extended.status, extended.err) == (0, "")
