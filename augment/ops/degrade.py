@@ -5,6 +5,7 @@ Blur and noise compute in integers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import NormalDist
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from augment.ops.base import (
     whole_interval,
 )
 from augment.ops.grain import draw_key, grain
+from augment.ops.hazards import Hazard
 
 
 class Blur(Op):
@@ -57,6 +59,10 @@ class Blur(Op):
             for _ in range(_PASSES):
                 image = _box(image, axis, weights)
         return image
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.sigma[1] > 1:
+            yield Hazard("blur", f"limit {self.name} to sigma [0, 0.5]")
 
 
 _PASSES = 3
@@ -102,8 +108,8 @@ def _box(image: tf.Tensor, axis: int, weights: list[tf.Tensor]) -> tf.Tensor:
     rest = [slice(None)] * (-axis - 1)
 
     def at(offset: int) -> tf.Tensor:
-        start = margin + offset
-        return levels[(..., slice(start, start + side), *rest)]
+        place = (..., slice(margin + offset, margin + offset + side), *rest)
+        return levels[place]
 
     total = at(0) * weights[0] + tf.constant(1 << (_BOX_BITS - 1), tf.uint32)
     for k in range(1, margin + 1):
@@ -137,6 +143,10 @@ class Noise(Op):
         noise = tf.gather(tf.constant(table(_normal, np.int32)), indices) * per_image(draw["_sigma"])
         bits = _SIGMA_BITS + _NORMAL_BITS
         return fixed_as_uint8(tf.cast(image, tf.int32) * (1 << bits) + noise, bits)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.sigma[1] > 0.04:
+            yield Hazard("noise", f"limit {self.name} to sigma [0, 0.02]")
 
 
 _SIGMA_BITS, _NORMAL_BITS = 8, 12  # with 255 levels and 4.3 deviations below 2**31
@@ -173,3 +183,7 @@ class JpegQuality(Op):
         contents = tf.raw_ops.EncodeJpegVariableQuality(images=image, quality=draw["quality"])
         decoded = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
         return tf.ensure_shape(decoded, image.shape)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.quality[0] < 30:
+            yield Hazard("blur", f"limit {self.name} to quality [50, 100]")

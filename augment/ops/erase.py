@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from augment.arrays import Array, cast, shift_right, take, tf, where
 from augment.draws import Uniforms, table, uniform_between
 from augment.ops.base import ROWS, Draw, Interval, Op, Side, Size, interval, per_image
 from augment.ops.grain import draw_key, grain
+from augment.ops.hazards import Hazard
 
 Level = Annotated[int, Field(ge=0, le=255)]
 
@@ -66,6 +68,10 @@ class RandomErasing(Op):
         height, width = tf.unstack(tf.shape(image)[ROWS:-1])
         noise = tf.stack(grain(draw, height, width)[:3], axis=-1)
         return tf.where(inside, tf.cast(tf.bitwise.right_shift(noise, 8), tf.uint8), image)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.area[1] > _MUCH:
+            yield Hazard("cut", f"limit {self.name} to area [0.02, 0.1]")
 
 
 def _fixed_root(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -122,6 +128,15 @@ class Cutout(Op):
             left = draw[f"column_{hole}"] - self.side // 2
             hidden |= _box(image, top, left, self.side, self.side)
         return tf.where(hidden, tf.constant(self.fill_value, tf.uint8), image)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        height, width = self.known(size)
+        if self.holes * self.side**2 > _MUCH * height * width:
+            yield Hazard("cut", f"limit {self.name} to one hole of side {max(min(height, width) // 4, 1)}")
+
+
+_MUCH = 0.2
+"""The part of an image that may hide what it is of."""
 
 
 def _box(image: tf.Tensor, top: Array, left: Array, height: Array, width: Array) -> tf.Tensor:

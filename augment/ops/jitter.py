@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -15,6 +16,7 @@ from augment.arrays import take, tf
 from augment.draws import Uniforms, table
 from augment.ops.base import Draw, Interval, Op, Size, changed_by, interval
 from augment.ops.color import hue_turned, in_sixths
+from augment.ops.hazards import Hazard, recolored
 from augment.ops.quality import blended, luma, mean_luma
 
 
@@ -67,6 +69,14 @@ class ColorJitter(Op):
             image = changed_by(draw["_order"][..., place], changes, image)
         return image
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.brightness[0] < 0.4 or self.brightness[1] > 2.5:
+            yield Hazard("exposure", f"limit {self.name} to brightness 0.4")
+        if self.contrast[0] < 0.2 or self.saturation[0] < 0.25:
+            yield Hazard("gray", f"limit {self.name} to contrast 0.5 and saturation 0.5")
+        for change in recolored(*self.hue):
+            yield Hazard(change, f"limit {self.name} to hue 0.02")
+
 
 def _brightened(draw: Draw, image: tf.Tensor) -> tf.Tensor:
     return blended(tf.zeros_like(image), image, draw["brightness"])
@@ -97,6 +107,9 @@ class ChannelShuffle(Op):
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return tf.gather(image, draw["_order"], axis=-1, batch_dims=image.shape.rank - 3)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        yield Hazard("recolor", f"leave {self.name} out")
 
 
 _ORDERS = np.array(list(itertools.permutations(range(4))), np.int32)

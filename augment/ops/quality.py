@@ -8,6 +8,7 @@ size with one parameter an image ([...]) and return the same form.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -26,6 +27,7 @@ from augment.ops.base import (
     interval,
     per_image,
 )
+from augment.ops.hazards import Hazard
 
 
 class Posterize(Op):
@@ -41,6 +43,10 @@ class Posterize(Op):
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return posterized(image, draw["bits"])
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if min(self.bits) <= 2:
+            yield Hazard("tint", f"limit {self.name} to bits from 4 on")
+
 
 class Solarize(Op):
     """Inverts the levels from a threshold on, as Pillow's ImageOps.solarize."""
@@ -54,6 +60,10 @@ class Solarize(Op):
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return solarized(image, draw["threshold"])
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.threshold[0] < 160:
+            yield Hazard("negative", f"limit {self.name} to threshold [200, 256]")
+
 
 class Equalize(Op):
     """Makes each channel's histogram flat, as Pillow's ImageOps.equalize."""
@@ -61,12 +71,24 @@ class Equalize(Op):
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return equalized(image)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        yield from _stretched_levels(self.name)
+
+
+def _stretched_levels(name: str) -> Iterator[Hazard]:
+    """What follows from each channel being stretched by itself."""
+    yield Hazard("exposure", f"leave {name} out")
+    yield Hazard("tint", f"leave {name} out")
+
 
 class Autocontrast(Op):
     """Stretches each channel's levels over the whole range, as Pillow's ImageOps.autocontrast."""
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return autocontrasted(image)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        yield from _stretched_levels(self.name)
 
 
 class Sharpness(Op):
@@ -80,6 +102,10 @@ class Sharpness(Op):
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return sharpened(image, draw["factor"])
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.factor[0] < 0.5:
+            yield Hazard("blur", f"limit {self.name} to factor [0.7, 1.3]")
 
 
 def blended(one: tf.Tensor, other: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
