@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from augment.augmenter import augment_image
+from augment.augmenter import Augmenter, augment_image
+from augment.keys import source_words
 from augment.recipe import Recipe, parse_recipe
 
 EVERY_OP = (
@@ -99,6 +101,21 @@ def apply_op() -> Callable[..., np.ndarray]:
         return augment_image(image, recipe, seed=seed, source="a.png", copy=copy)
 
     return apply
+
+
+@pytest.fixture(scope="session")
+def make_draws() -> Callable[..., Any]:
+    """The recorded draws of entries for `count` sources, as columns or, with rows=True, one by one."""
+
+    def make(
+        *entries: str, count: int = 6000, copy: int = 0, size: tuple[int, int] = (40, 56), rows: bool = False
+    ) -> Any:
+        augmenter = Augmenter(recipe_of(*entries, height=size[0], width=size[1]), seed=0)
+        sources = source_words(["a.png", *(str(i) for i in range(1, count))])
+        columns = augmenter.recorded(augmenter.draw_copies(sources, copy))
+        return [{n: v[i] for n, v in columns.items()} for i in range(count)] if rows else columns
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,135 @@
+"""Ops that are Pillow's, held to Pillow bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+from augment.ops import quality
+
+SIDES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9)
+BLACK = np.zeros((1, 1, 3), np.uint8)
+
+
+@st.composite
+def images(draw) -> np.ndarray:
+    """uint8 [H, W, 3] of 1 to 9 pixels a side, with few levels, many or all."""
+    low = draw(st.integers(0, 255))
+    levels = st.integers(low, draw(st.integers(low, 255)))
+    return draw(hnp.arrays(np.uint8, (*draw(SIDES), 3), elements=levels))
+
+
+def equals(got: tf.Tensor, expected: Image.Image) -> None:
+    np.testing.assert_array_equal(got, np.asarray(expected), strict=True)
+
+
+@pytest.fixture(scope="module")
+def wide() -> np.ndarray:
+    """uint8 [96, 128, 3]: levels spread differently in each channel, some of them absent."""
+    rng = np.random.default_rng(0)
+    levels = rng.normal([60, 128, 210], [9, 40, 25], (96, 128, 3))
+    return np.clip(levels, [0, 20, 0], [255, 200, 255]).astype(np.uint8)
+
+
+@given(images())
+@example(BLACK)
+def test_equalized_is_that_of_pillow(image):
+    equals(quality.equalized(tf.constant(image)), ImageOps.equalize(Image.fromarray(image)))
+
+
+@given(images())
+@example(BLACK)
+def test_autocontrasted_is_that_of_pillow(image):
+    equals(quality.autocontrasted(tf.constant(image)), ImageOps.autocontrast(Image.fromarray(image)))
+
+
+def test_autocontrasted_truncates_as_pillow_for_every_range_of_levels():
+    """Where the exact product is a whole number, float64 may fall below it, by range and offset."""
+    lows, highs = np.triu_indices(256, 1)
+    chosen = np.arange(0, lows.size, 13)
+    every = np.arange(256)
+    ramps = np.clip(every, lows[chosen, None], highs[chosen, None]).astype(np.uint8)
+    images = np.repeat(ramps[:, np.newaxis, :, np.newaxis], 3, axis=-1)
+    got = quality.autocontrasted(tf.constant(images)).numpy()
+    for image, stretched in zip(images, got, strict=True):
+        equals(stretched, ImageOps.autocontrast(Image.fromarray(image)))
+
+
+@given(images(), st.floats(0, 10, width=32))
+@example(BLACK, 0.0)
+def test_sharpened_is_that_of_pillow(image, factor):
+    got = quality.sharpened(tf.constant(image), tf.constant(factor))
+    equals(got, ImageEnhance.Sharpness(Image.fromarray(image)).enhance(factor))
+
+
+@pytest.mark.parametrize("bits", range(9))
+def test_posterized_is_that_of_pillow(wide, bits):
+    equals(quality.posterized(tf.constant(wide), bits), ImageOps.posterize(Image.fromarray(wide), bits))
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 0.5, 77, 127.5, 128, 255, 255.5, 256])
+def test_solarized_is_that_of_pillow(wide, threshold):
+    equals(
+        quality.solarized(tf.constant(wide), threshold), ImageOps.solarize(Image.fromarray(wide), threshold)
+    )
+
+
+def test_luma_is_that_of_pillow_for_colors_all_over_the_cube():
+    cube = np.stack(np.meshgrid(*[np.arange(0, 256, 3)] * 3), -1).reshape(86, -1, 3).astype(np.uint8)
+    equals(quality.luma(tf.constant(cube)), Image.fromarray(cube).convert("L").convert("RGB"))
+
+
+@given(images())
+def test_mean_luma_is_what_pillow_blends_with(image):
+    got = quality.blended(quality.mean_luma(tf.constant(image)), tf.constant(image), tf.constant(0.0))
+    equals(got, ImageEnhance.Contrast(Image.fromarray(image)).enhance(0.0))
+
+
+@pytest.mark.parametrize("factor", [-0.5, 0.0, 0.1, 1 / 3, 0.55, 0.9, 1.0, 1.1, 1.9, 7.3])
+def test_blended_is_that_of_pillow_for_every_pair_of_levels(factor):
+    one, other = (
+        np.repeat(levels[..., np.newaxis], 3, -1).astype(np.uint8) for levels in np.indices((256, 256))
+    )
+    got = quality.blended(tf.constant(one), tf.constant(other), tf.constant(factor))
+    equals(got, Image.blend(Image.fromarray(one), Image.fromarray(other), factor))
+
+
+def test_every_image_of_a_batch_is_treated_by_itself(wide):
+    batch = np.stack([wide, wide[::-1] // 2, wide[:, ::-1] // 3 + 100])
+    for function in (quality.equalized, quality.autocontrasted, quality.luma):
+        one_by_one = [function(tf.constant(image)).numpy() for image in batch]
+        np.testing.assert_array_equal(function(tf.constant(batch)), one_by_one)
+        np.testing.assert_array_equal(function(tf.constant(batch[:, np.newaxis]))[:, 0], one_by_one)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reference"),
+    [
+        ("posterize: {bits: 3}", lambda image: ImageOps.posterize(image, 3)),
+        ("solarize: {threshold: [99, 99]}", lambda image: ImageOps.solarize(image, 99)),
+        ("equalize", ImageOps.equalize),
+        ("autocontrast", ImageOps.autocontrast),
+        ("sharpness: {factor: [1.75, 1.75]}", lambda image: ImageEnhance.Sharpness(image).enhance(1.75)),
+        ("sharpness: {factor: [0, 0]}", lambda image: image.filter(ImageFilter.SMOOTH)),
+    ],
+)
+def test_an_op_gives_what_pillow_gives(apply_op, wide, entry, reference):
+    equals(apply_op(wide, entry), reference(Image.fromarray(wide)))
+
+
+@pytest.mark.parametrize(
+    "entry", ["posterize: {bits: 8}", "solarize: {threshold: [256, 256]}", "sharpness: {factor: 0}"]
+)
+def test_the_neutral_setting_leaves_the_image(apply_op, wide, entry):
+    np.testing.assert_array_equal(apply_op(wide, entry), wide)
+
+
+def test_each_of_several_bits_is_drawn_equally_often(make_draws):
+    bits, counts = np.unique(make_draws("posterize: {bits: [2, 5, 7]}")["posterize.bits"], return_counts=True)
+    np.testing.assert_array_equal(bits, [2, 5, 7])
+    np.testing.assert_allclose(counts / counts.sum(), 1 / 3, atol=0.02)
