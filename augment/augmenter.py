@@ -134,7 +134,8 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
 
     Args:
         dataset: of dictionaries with `image`, an image file's bytes or uint8
-            [H, W, 3], and `source`, its source id; other entries pass through.
+            [H, W, 3], and `source`, its source id, or else `tfds_id`, as TFDS adds it
+            with `ReadConfig(add_tfds_id=True)`; other entries pass through.
         recipe, seed, copy: as for `augment_image`.
 
     Returns the same dictionaries with `image` as uint8 [H, W, 3].
@@ -143,7 +144,11 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
     def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
         return _pixels(element["image"])
 
-    return _live(dataset, recipe, seed, copy, "image", pixels)
+    live = _live(dataset, recipe, seed, copy, "image", pixels)
+    count = tf.get_static_value(dataset.cardinality())  # which `unbatch` forgets, and `fit` shows
+    if count is None or count == tf.data.UNKNOWN_CARDINALITY:
+        return live
+    return live.apply(tf.data.experimental.assert_cardinality(count))
 
 
 def augment_files(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int) -> tf.data.Dataset:
@@ -167,10 +172,18 @@ def _live(
     pixels: Callable[[dict[str, tf.Tensor]], tf.Tensor],
 ) -> tf.data.Dataset:
     spec = dataset.element_spec
-    if not (isinstance(spec, dict) and {needed, "source"} <= spec.keys()):
-        raise RequestError(f"the dataset's elements must be dictionaries with {needed!r} and 'source'")
-    if spec["source"].dtype != tf.string:
-        raise RequestError(f"the dataset's 'source' is {spec['source'].dtype.name}; it must be string")
+    if not isinstance(spec, dict):
+        raise RequestError(
+            f"the dataset's elements are no dictionaries; they must be, with {needed!r} and "
+            "'source' (from TFDS: leave out as_supervised, and give ReadConfig(add_tfds_id=True))"
+        )
+    identity = "source" if "source" in spec else "tfds_id"
+    if not {needed, identity} <= spec.keys():
+        raise RequestError(
+            f"the dataset's elements have {', '.join(map(repr, spec))}; they must have {needed!r} and 'source'"
+        )
+    if spec[identity].dtype != tf.string:
+        raise RequestError(f"the dataset's {identity!r} is {spec[identity].dtype.name}; it must be string")
     flat = tf.nest.flatten(spec, expand_composites=True)
     augmenter = Augmenter(recipe, seed)
     check_copy(copy)
@@ -179,7 +192,7 @@ def _live(
     def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         # A variant holds an image of any size without a copy of it, so that they fit into a block.
         components = tf.nest.flatten(element, expand_composites=True)
-        return element["source"], tf.raw_ops.OptionalFromValue(components=components)
+        return element[identity], tf.raw_ops.OptionalFromValue(components=components)
 
     def drawn(source: np.ndarray) -> list[np.ndarray]:
         return list(augmenter.draw_copies(source_words(source), copy).values())

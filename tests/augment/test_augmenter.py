@@ -127,6 +127,26 @@ def test_order_and_other_entries_pass_through(photo_of):
     assert [e["ragged"].shape[0] for e in elements] == [1, 3] * (count // 2)
 
 
+def test_the_number_of_elements_is_kept(files, sources):
+    live = augment_dataset(files, load_recipe("cifar10"), seed=0, copy=0)
+    assert live.cardinality().numpy() == len(sources)
+    endless = augment_dataset(files.repeat(), load_recipe("cifar10"), seed=0, copy=0)
+    assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    next(iter(endless))
+    unknown = files.filter(lambda element: True)
+    assert len(list(augment_dataset(unknown, load_recipe("cifar10"), seed=0, copy=0))) == len(sources)
+
+
+def test_ids_of_tfds_are_source_ids(files, originals, sources):
+    as_tfds = files.map(lambda e: {"image": e["image"], "tfds_id": e["source"], "label": 3})
+    recipe = load_recipe("cifar10")
+    live = list(augment_dataset(as_tfds, recipe, seed=1, copy=2))
+    assert [e["tfds_id"].numpy().decode() for e in live] == list(sources)
+    for element, image, source in zip(live, originals, sources, strict=True):
+        alone = augment_image(image, recipe, seed=1, source=source, copy=2)
+        np.testing.assert_array_equal(element["image"], alone)
+
+
 def test_epochs_can_be_joined_to_one_dataset(files):
     recipe = load_recipe("cifar10_layers")
     epochs = [augment_dataset(files, recipe, seed=0, copy=copy) for copy in range(2)]
@@ -267,11 +287,22 @@ def test_bytes_that_are_no_image_are_refused_with_their_reason():
     assert error.value.rejection.reason == "not_an_image"
 
 
-@pytest.mark.parametrize("elements", [{"image": [b"a"]}, {"source": ["a"]}, ([b"a"], ["a"]), [b"a"]])
-def test_a_dataset_must_have_an_image_and_a_source(elements):
+@pytest.mark.parametrize(
+    ("elements", "sentence"),
+    [
+        ({"image": [b"a"]}, "the dataset's elements have 'image'; they must have 'image' and 'source'"),
+        ({"source": ["a"]}, "the dataset's elements have 'source'; they must have 'image' and 'source'"),
+        (
+            ([b"a"], [1]),
+            "the dataset's elements are no dictionaries; they must be, with 'image' and "
+            "'source' (from TFDS: leave out as_supervised, and give ReadConfig(add_tfds_id=True))",
+        ),
+    ],
+)
+def test_a_dataset_must_have_an_image_and_a_source(elements, sentence):
     with pytest.raises(RequestError) as error:
         augment_dataset(tf.data.Dataset.from_tensor_slices(elements), load_recipe("cifar10"), seed=0, copy=0)
-    assert str(error.value) == "the dataset's elements must be dictionaries with 'image' and 'source'"
+    assert str(error.value) == sentence
 
 
 def test_a_source_must_be_a_text(photo):
