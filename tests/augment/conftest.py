@@ -51,6 +51,10 @@ EVERY_OP = (
     "one_of: {ops: [rotation: {factor: 0.1}, contrast: {factor: 0.3}, invert], weights: [1, 2, 1]}",
     "some_of: {count: [1, 2], ops: [hue: {delta: [0.1, 0.4]}, zoom: {scale: 0.5, p: 0.5}, grayscale]}",
     "sometimes: {p: 0.5, ops: [shear: {x: 0.3}, rotation: {factor: 0.1, p: 0.5}, invert]}",
+    "rand_augment: {layers: 3, magnitude: 20}",
+    "trivial_augment",
+    "auto_augment: {policy: svhn, fill_value: 128}",
+    "aug_mix: {severity: 5, width: 2, depth: [1, 2]}",
 )
 
 
