@@ -173,20 +173,30 @@ def recipes(
     preset: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Print the YAML of this one.")
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of recipe files, for editors.")
+    ] = False,
+    plugin: PluginOption = None,
 ) -> None:
-    """List the preset recipes, or print one."""
-    from augment.recipe import load_recipe, preset_names, preset_text
+    """List the preset recipes, print one, or print the JSON Schema by which editors check recipes."""
+    from augment.recipe import load_recipe, preset_text
+    from pipelines.format.request import load_plugins
 
+    load_plugins(plugin or [])
+    if preset is not None and schema:
+        raise RequestError(f"--schema is of all recipes; leave {preset!r} out, or --schema")
     if preset is not None:
         load_recipe(preset)
         typer.echo(preset_text(preset), nl=False)
-        return
-    names = preset_names()
-    width = max(map(len, names))
-    for name in names:
-        loaded = load_recipe(name)
-        height, across = loaded.image_size
-        typer.echo(f"{name:{width}}  {height:3}x{across:<3}  {', '.join(op.id for op in loaded.ops)}")
+    elif schema:
+        from augment.schema import recipe_schema
+        from pipelines.format.manifest import json_text
+
+        typer.echo(json_text(recipe_schema()), nl=False)
+    else:
+        from pipelines.recipes import presets_table
+
+        typer.echo(presets_table(), nl=False)
 
 
 _INTERRUPTED = 130

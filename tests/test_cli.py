@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from augment.schema import recipe_schema
 from pipelines.cli import main
 
 
@@ -295,11 +297,26 @@ def test_one_class_is_a_warning_and_a_finished_output_is_kept_from_other_request
 def test_recipes_are_listed_and_printed():
     listed = augshard("recipes")
     assert listed.status == 0
-    assert listed.out.splitlines()[0].startswith("car_or_truck ")
+    head, first, *_ = listed.out.splitlines()
+    assert head.split() == ["NAME", "SIZE", "STORAGE", "OPS", "DESCRIPTION"]
+    assert first.startswith("car_or_truck ")
+    for heading, cell in (("SIZE", "128x128 "), ("STORAGE", "png "), ("OPS", "resize, flip, contrast ")):
+        assert first[head.index(heading) :].startswith(cell)
     assert augshard("recipes", "flowers").out.startswith("description: ")
     unknown = augshard("recipes", "flower")
     assert unknown.status == 2
     assert unknown.err.startswith("augshard: there is no preset 'flower'; did you mean flowers")
+
+
+def test_the_schema_of_recipes_is_printed_as_json():
+    printed = augshard("recipes", "--schema")
+    assert printed.status == 0
+    assert json.loads(printed.out) == recipe_schema()
+    both = augshard("recipes", "flowers", "--schema")
+    assert (both.status, both.err) == (
+        2,
+        "augshard: --schema is of all recipes; leave 'flowers' out, or --schema\n",
+    )
 
 
 def test_help_and_early_refusals_do_not_import_tensorflow_or_beam(given, tmp_path):

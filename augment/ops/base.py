@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -196,6 +196,8 @@ class Checked(BeforeValidator):
     """A validator that can say what it requires."""
 
     requirement: str = ""
+    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """the same as JSON Schema, as far as that can say it"""
 
 
 def _listed(value: Any) -> Any:
@@ -214,7 +216,13 @@ def choices(*allowed: int) -> BeforeValidator:
             raise ValueError("it names one value twice")
         return values
 
-    return Checked(check, requirement=f"one or a list of {', '.join(map(str, allowed))}")
+    one = {"enum": list(allowed)}
+    several = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
+    return Checked(
+        check,
+        requirement=f"one or a list of {', '.join(map(str, allowed))}",
+        schema={"anyOf": [one, several]},
+    )
 
 
 def interval(around: float | None, low: float, high: float, *, open_low: bool = False) -> BeforeValidator:
@@ -242,7 +250,16 @@ def interval(around: float | None, low: float, high: float, *, open_low: bool = 
             raise ValueError(f"it must be {forms}")
         return first, last
 
-    return Checked(check, requirement=forms)
+    bound = {"type": "number", "exclusiveMinimum" if open_low else "minimum": low, "maximum": high}
+    schema = pair_of(bound)
+    if around is not None:
+        schema = {"anyOf": [{"type": "number", "minimum": 0, "maximum": widest}, schema]}
+    return Checked(check, requirement=forms, schema=schema)
+
+
+def pair_of(bound: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of `[low, high]`."""
+    return {"type": "array", "items": bound, "minItems": 2, "maxItems": 2}
 
 
 def whole_interval(low: int, high: int) -> BeforeValidator:
@@ -258,7 +275,8 @@ def whole_interval(low: int, high: int) -> BeforeValidator:
             raise ValueError(f"it must be {form}")
         return first, last
 
-    return Checked(check, requirement=form)
+    bound = {"type": "integer", "minimum": low, "maximum": high}
+    return Checked(check, requirement=form, schema=pair_of(bound))
 
 
 def _is_number(value: Any) -> bool:

@@ -21,7 +21,7 @@ from pydantic import model_validator
 
 from augment.arrays import Array, cast, tf
 from augment.draws import Uniforms
-from augment.ops.base import Checked, Draw, Probability, Size, changed_by, changed_where
+from augment.ops.base import Checked, Draw, Probability, Size, changed_by, changed_where, pair_of
 from augment.ops.sequence import Group, Step, apply_steps, runs
 
 _WEIGHTS = "a list of numbers above 0, one for each op"
@@ -39,7 +39,14 @@ def _weights(value: Any) -> tuple[float, ...]:
 class OneOf(Group):
     """Applies one of its ops, chosen anew for every sample."""
 
-    weights: Annotated[tuple[float, ...], Checked(_weights, requirement=_WEIGHTS)] = ()
+    weights: Annotated[
+        tuple[float, ...],
+        Checked(
+            _weights,
+            requirement=_WEIGHTS,
+            schema={"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}},
+        ),
+    ] = ()
     """how often each op is chosen, in proportion to the others; all alike by default"""
 
     @model_validator(mode="after")
@@ -68,6 +75,7 @@ class OneOf(Group):
 
 
 _COUNT = "a whole number from 0, or [low, high] of them with low <= high"
+_NUMBER = {"type": "integer", "minimum": 0}
 
 
 def _count(value: Any) -> tuple[int, int]:
@@ -83,7 +91,10 @@ def _count(value: Any) -> tuple[int, int]:
 class SomeOf(Group):
     """Applies a drawn number of its ops, chosen anew for every sample, in the order of the list."""
 
-    count: Annotated[tuple[int, int], Checked(_count, requirement=_COUNT)]
+    count: Annotated[
+        tuple[int, int],
+        Checked(_count, requirement=_COUNT, schema={"anyOf": [_NUMBER, pair_of(_NUMBER)]}),
+    ]
     """how many; each number in the interval, its ends included, is as likely"""
 
     @model_validator(mode="after")

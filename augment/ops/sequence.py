@@ -84,7 +84,14 @@ class Group(Op):
 
     abstract: ClassVar[bool] = True
 
-    ops: Annotated[tuple[Op, ...], Checked(_entries, requirement="a list of one op or more")]
+    ops: Annotated[
+        tuple[Op, ...],
+        Checked(
+            _entries,
+            requirement="a list of one op or more",
+            schema={"type": "array", "items": {"$ref": "#/definitions/op_within"}, "minItems": 1},
+        ),
+    ]
     """ops, written as those of a recipe; they must keep the size of the image"""
 
     @field_serializer("ops")
