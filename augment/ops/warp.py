@@ -62,8 +62,9 @@ class Elastic(Op):
             uniform = tf.cast(2 * index - 0xFFFF, tf.float64)  # 16 fractional bits
             field = tf.matmul(tf.matmul(splines[0], uniform), splines[1], transpose_b=True)
             field = shift_right(tf.cast(field, tf.int64), 2 * _SPLINE_BITS)
-            reach = shift_right(strength * (side * (1 << _PLACE_BITS)) // self.cells, 16)
-            fields.append(tf.cast(shift_right(field * reach, 16), tf.int32))
+            reach = strength * side // self.cells  # pixels with 16 fractional bits
+            drop = 32 - _PLACE_BITS
+            fields.append(tf.cast(shift_right(field * reach + (1 << (drop - 1)), drop), tf.int32))
         return fields
 
 

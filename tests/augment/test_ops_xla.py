@@ -1,0 +1,52 @@
+"""XLA compiles an op for a batch, and changes at most a level in a thousand pixels, by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from augment.augmenter import Augmenter
+from augment.keys import source_words
+
+EXACT = (
+    "posterize: {bits: [1, 3, 6]}",
+    "solarize: {threshold: [0, 256]}",
+    "equalize",
+    "autocontrast",
+    "blur: {sigma: [0, 3]}",
+    "noise: {sigma: [0, 0.3]}",
+    "channel_shuffle",
+    "random_erasing",
+    "cutout: {side: 9, holes: 2}",
+    "elastic: {strength: [0.2, 0.45]}",
+)
+"""Ops that compute in integers, or whose floats a compiler cannot fuse."""
+
+NEAR = (
+    "sharpness: {factor: 0.9}",
+    "color_jitter: {brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.2}",
+)
+
+
+@pytest.mark.parametrize("entry", EXACT + NEAR, ids=lambda entry: entry.split(":")[0])
+def test_a_compiled_batch_has_the_pixels_of_single_images(make_recipe, photo_of, furthest, entry):
+    photos = np.stack([photo_of(33, 20, seed=i) for i in range(4)])
+    augmenter = Augmenter(make_recipe(entry, height=33, width=20), seed=2)
+    draws = augmenter.draw_copies(source_words("abcd"), 0)
+
+    def apply(image, draw):
+        return augmenter.tail(augmenter.head(image), draw)
+
+    alone = np.stack(
+        [
+            apply(tf.constant(photo), {name: values[i] for name, values in draws.items()}).numpy()
+            for i, photo in enumerate(photos)
+        ]
+    )
+    tensors = {name: tf.constant(values) for name, values in draws.items()}
+    compiled = tf.function(apply, jit_compile=True)(tf.constant(photos), tensors).numpy()
+    if entry in EXACT:
+        np.testing.assert_array_equal(compiled, alone)
+    assert furthest(compiled, alone) <= 1
+    assert (compiled != alone).any(axis=-1).mean() < 1e-3
