@@ -7,7 +7,7 @@ from augment.recipe import Recipe, load_recipe, preset_names
 
 def presets_table() -> str:
     """The presets with their size, storage, ops and description, a line each."""
-    rows = [("NAME", "SIZE", "STORAGE", "OPS", "DESCRIPTION")]
+    rows: list[tuple[str, ...]] = [("NAME", "SIZE", "STORAGE", "OPS", "DESCRIPTION")]
     rows += [_row(load_recipe(name)) for name in preset_names()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from pydantic import Field
 
 from augment.arrays import Array, cast, stack, take, tf, where
 from augment.draws import Uniforms, table
+from augment.ops.affine import Rotation, Shear, Translation
 from augment.ops.base import (
     Draw,
     Op,
@@ -28,7 +30,11 @@ from augment.ops.base import (
     per_image,
     whole_interval,
 )
+from augment.ops.color import Invert
+from augment.ops.hazards import Hazard
+from augment.ops.jitter import ColorJitter
 from augment.ops.operations import Space
+from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize
 from augment.ops.sub_policies import SUB_POLICIES
 
 _NONE = np.zeros(1)
@@ -44,6 +50,48 @@ class Policy(Op):
 
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
+
+    def _space(self, size: Size) -> Space:
+        raise NotImplementedError(f"{type(self).__name__} does not define _space()")
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        height, width = self.known(size)
+        space = self._space((height, width))
+        found = (
+            hazard
+            for name, magnitudes in zip(space.names, space.magnitudes, strict=True)
+            for op in _like(name, magnitudes.min(), magnitudes.max(), height, width)
+            for hazard in op.hazards(size)
+        )
+        instead = f"instead of {self.name}, choose harmless ops by one_of"
+        for change in dict.fromkeys(hazard.change for hazard in found):
+            yield Hazard(change, instead)
+
+
+def _like(name: str, low: float, high: float, height: int, width: int) -> list[Op]:
+    """The ordinary op that comes nearest to an operation, with the same range of magnitudes."""
+    between = (float(low), float(high))
+    ops: dict[str, Callable[[], Op]] = {
+        "autocontrast": Autocontrast,
+        "equalize": Equalize,
+        "invert": Invert,
+        "rotate": lambda: Rotation(factor=(between[0] / 360, between[1] / 360)),
+        "posterize": lambda: Posterize(bits=(max(int(low), 1),)),
+        "solarize": lambda: Solarize(threshold=between),
+        "color": lambda: ColorJitter(saturation=between),
+        "contrast": lambda: ColorJitter(contrast=between),
+        "brightness": lambda: ColorJitter(brightness=between),
+        "sharpness": lambda: Sharpness(factor=between),
+        "shear_x": lambda: Shear(x=between),
+        "shear_y": lambda: Shear(y=between),
+        "translate_x": lambda: Translation(width=_part(between, width)),
+        "translate_y": lambda: Translation(height=_part(between, height)),
+    }
+    return [ops[name]()] if name in ops else []
+
+
+def _part(pixels: tuple[float, float], side: int) -> tuple[float, float]:
+    return max(pixels[0] / side, -1.0), min(pixels[1] / side, 1.0)
 
 
 def _either(amounts: np.ndarray) -> np.ndarray:
@@ -160,6 +208,9 @@ class TrivialAugment(Policy):
     by 0.99, translates by 32 pixels, rotates by 135 degrees, has factors 1 - 0.99 and
     1 + 0.99, keeps 2 of 8 bits, and solarizes from 0 on. Signs are drawn.
     """
+
+    def _space(self, size: Size) -> Space:
+        return _wide_space()
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         space = _wide_space()

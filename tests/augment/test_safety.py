@@ -308,11 +308,22 @@ def test_colors_count_the_same_way():
             {f"color_jitter.{change}" for change in ("exposure", "gray", "tint", "recolor")},
         ),
         ("channel_shuffle", {"channel_shuffle.recolor"}),
+        ("rand_augment: {magnitude: 0}", {"rand_augment.exposure", "rand_augment.tint"}),
+        ("sometimes: {p: 0.1, ops: [equalize]}", {"sometimes/equalize.exposure", "sometimes/equalize.tint"}),
         ("one_of: {ops: [flip: {horizontal: 1}, invert]}", {"one_of/flip.mirror", "one_of/invert.negative"}),
     ],
 )
 def test_hazards_depend_on_the_settings(op, expected):
     assert hazards(op) == expected
+
+
+def test_policies_have_the_hazards_of_their_operations_at_the_magnitudes_that_they_can_have():
+    assert hazards("rand_augment: {magnitude: 5}") == {"rand_augment.exposure", "rand_augment.tint"}
+    assert "rand_augment.negative" in hazards("rand_augment: {magnitude: 30}")
+    assert {"trivial_augment.half_turn", "trivial_augment.cut"} <= hazards("trivial_augment")
+    assert "auto_augment.negative" in hazards("auto_augment: {policy: svhn}")
+    assert "aug_mix.negative" not in hazards("aug_mix: {severity: 3}")
+    assert ("6", "9") in endangered(DIGITS, "trivial_augment")
 
 
 def test_following_the_advice_ends_the_hazard():
