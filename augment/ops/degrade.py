@@ -36,6 +36,7 @@ class Blur(Op):
     As there, the Gaussian is three box filters in each direction, whose ends count
     in part, and the edge pixels go on outside the image: Gwosdek et al., "Theoretical
     foundations of Gaussian convolution by extended box filtering" (2011).
+    The work grows with the upper end of sigma, whatever is drawn.
     """
 
     sigma: Annotated[Interval, interval(None, 0.0, 16.0)]

@@ -35,11 +35,11 @@ class ColorJitter(Op):
     """
 
     brightness: Annotated[Interval, interval(1.0, 0.0, 10.0)] = (1.0, 1.0)
-    """the factor of brightness"""
+    """0 gives black, 1 leaves the image"""
     contrast: Annotated[Interval, interval(1.0, 0.0, 10.0)] = (1.0, 1.0)
-    """the factor of contrast"""
+    """0 gives the mean gray, 1 leaves the image"""
     saturation: Annotated[Interval, interval(1.0, 0.0, 10.0)] = (1.0, 1.0)
-    """the factor of saturation"""
+    """0 gives gray, 1 leaves the image"""
     hue: Annotated[Interval, interval(0.0, -0.5, 0.5)] = (0.0, 0.0)
     """the turn of hue as a fraction of the color circle"""
 
