@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench constraints clean
+.PHONY: help install demo test test-slow lint docs bench constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of each, from the ops themselves
+	$(BIN)/python -m docs.generate
 
 bench: $(VENV)/.installed-test  ## how many images a second materializing gives
 	$(BIN)/python -m benchmarks.materialize $(ARGS)

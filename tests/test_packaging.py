@@ -22,7 +22,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 LOCK = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PYTHONS = sys.stdlib_module_names | {"tomllib"}  # which 3.10 does not know
-OURS = {"augment", "benchmarks", "pipelines", "tests"}
+OURS = {"augment", "benchmarks", "docs", "pipelines", "tests"}
 NAMESPACES = {"google"}  # many distributions share it: only the second word tells them apart
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from augment.errors import did_you_mean
 from augment.ops.base import Checked, Op, op_types
@@ -78,8 +79,15 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 
 def _requirement(model: type[BaseModel], field: str) -> str:
-    """What a field takes, in words."""
+    """What a field takes, in words, and what for where the words do not tell."""
     info = model.model_fields[field.split(".")[0]]
+    explained = get_origin(info.annotation) is Literal or any(isinstance(m, Checked) for m in info.metadata)
+    about = f" ({info.description})" if info.description and not explained else ""
+    return requirement(info) + about
+
+
+def requirement(info: FieldInfo) -> str:
+    """What a field takes, in words."""
     if get_origin(info.annotation) is Literal:
         return "one of " + ", ".join(map(str, get_args(info.annotation)))
     for mark in info.metadata:
@@ -94,4 +102,4 @@ def _requirement(model: type[BaseModel], field: str) -> str:
         pattern = getattr(mark, "pattern", None)
         if pattern:
             words.append(f"that matches {pattern}")
-    return " ".join(words) + (f" ({info.description})" if info.description else "")
+    return " ".join(words)

@@ -91,6 +91,7 @@ class Rot90(Op):
         return _mirrored(image, rows=(turns == 1) | (turns == 2), columns=(turns == 2) | (turns == 3))
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
+        """Turns by the first of its values where that exchanges sides that are not equal."""
         height, width = image.shape[ROWS:-1]
         first = self.quarter_turns[0]
         if first % 2 == 0 or height == width:

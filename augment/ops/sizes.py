@@ -40,6 +40,7 @@ class Resize(Op):
         return self.plain(image)
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
+        """The same."""
         height, width = tf.unstack(tf.cast(tf.shape(image)[ROWS:-1], tf.int64))
         target = tf.constant([self.height, self.width])
         if self.aspect == "crop":
@@ -83,6 +84,7 @@ class CropOrPad(Op):
         return self.plain(image)
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
+        """The same."""
         return crop_or_pad(image, self.height, self.width)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
@@ -134,6 +136,7 @@ class RandomCrop(Op):
         return crop_at(image, draw["top"], draw["left"], self.height, self.width)
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
+        """Crops the centre, or pads with black."""
         return crop_or_pad(image, self.height, self.width)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
@@ -196,6 +199,7 @@ class CentralCrop(Op):
         return self.plain(image)
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
+        """The same."""
         size = image.shape[ROWS:-1]
         height, width = self.output_size((size[0], size[1]))
         return _with_size(
@@ -264,6 +268,7 @@ class RandomResizedCrop(Op):
         )
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
+        """Crops the centre to the proportions, then resizes."""
         return Resize(
             height=self.height,
             width=self.width,
