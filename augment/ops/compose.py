@@ -52,9 +52,7 @@ class OneOf(Group):
     @model_validator(mode="after")
     def _a_weight_for_each(self) -> OneOf:
         if self.weights and len(self.weights) != len(self.ops):
-            raise ValueError(
-                f"weights are {len(self.weights)} numbers for {len(self.ops)} ops; give each op one"
-            )
+            raise ValueError(f"weights are {len(self.weights)} numbers; give one for each op of the list")
         return self
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
@@ -100,9 +98,7 @@ class SomeOf(Group):
     @model_validator(mode="after")
     def _enough_ops(self) -> SomeOf:
         if self.count[1] > len(self.ops):
-            raise ValueError(
-                f"count goes up to {self.count[1]}; there are {len(self.ops)} ops to choose from"
-            )
+            raise ValueError(f"count goes up to {self.count[1]}, which is more than there are ops")
         return self
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:

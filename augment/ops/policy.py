@@ -51,12 +51,13 @@ class Policy(Op):
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
 
-    def _space(self, size: Size) -> Space:
-        raise NotImplementedError(f"{type(self).__name__} does not define _space()")
+    def space(self, size: Size) -> Space:
+        """The operations, with their magnitudes for images of `size`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define space()")
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         height, width = self.known(size)
-        space = self._space((height, width))
+        space = self.space((height, width))
         found = (
             hazard
             for name, magnitudes in zip(space.names, space.magnitudes, strict=True)
@@ -156,7 +157,7 @@ class RandAugment(Policy):
     magnitude: Annotated[int, Field(ge=0, le=30)] = 9
     """M: how strong all of them are"""
 
-    def _space(self, size: Size) -> Space:
+    def space(self, size: Size) -> Space:
         level = np.array([self.magnitude])
         height, width = size
         return Space.of(
@@ -173,14 +174,14 @@ class RandAugment(Policy):
         )
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        space = self._space(self.known(size))
+        space = self.space(self.known(size))
         draw: Draw = {}
         for i in range(self.layers):
             draw |= space.drawn(u.integer(2 * i, len(space.names)), u.integer(2 * i + 1, 2), f"{i + 1}")
         return draw
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        operate = self._space(_size_of(image)).operation(self.fill_value)
+        operate = self.space(_size_of(image)).operation(self.fill_value)
         for i in range(self.layers):
             image = operate(image, draw, f"{i + 1}")
         return image
@@ -189,15 +190,6 @@ class RandAugment(Policy):
 def _size_of(image: tf.Tensor) -> Size:
     height, width = image.shape[-3:-1]
     return height, width
-
-
-@functools.cache
-def _wide_space() -> Space:
-    level = np.arange(31)
-    pixels = 32 * level // 30
-    return Space.of(
-        _strengths(level, 30, shear=0.99, across=pixels, down=pixels, degrees=135.0, change=0.99, bits=6)
-    )
 
 
 class TrivialAugment(Policy):
@@ -209,16 +201,20 @@ class TrivialAugment(Policy):
     1 + 0.99, keeps 2 of 8 bits, and solarizes from 0 on. Signs are drawn.
     """
 
-    def _space(self, size: Size) -> Space:
-        return _wide_space()
+    def space(self, size: Size) -> Space:
+        level = np.arange(31)
+        pixels = 32 * level // 30
+        return Space.of(
+            _strengths(level, 30, shear=0.99, across=pixels, down=pixels, degrees=135.0, change=0.99, bits=6)
+        )
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        space = _wide_space()
+        space = self.space(self.known(size))
         index = 2 * u.integer(1, 31) + u.integer(2, 2)
         return space.drawn(u.integer(0, len(space.names)), index, "1")
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return _wide_space().operation(self.fill_value)(image, draw, "1")
+        return self.space(_size_of(image)).operation(self.fill_value)(image, draw, "1")
 
 
 class AutoAugment(Policy):
@@ -237,7 +233,7 @@ class AutoAugment(Policy):
     policy: Literal["cifar10", "imagenet", "svhn"]
     """the dataset for which it was found"""
 
-    def _space(self, size: Size) -> Space:
+    def space(self, size: Size) -> Space:
         level = np.arange(10)
         height, width = size
         factors = _alike(0.1 + 1.8 * level / 9)
@@ -262,7 +258,7 @@ class AutoAugment(Policy):
         return Space.of({name: magnitudes[name] for name in used})
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        space = self._space(self.known(size))
+        space = self.space(self.known(size))
         pairs = SUB_POLICIES[self.policy]
         chosen = u.integer(0, len(pairs))
         draw: Draw = {"sub_policy": chosen}
@@ -277,7 +273,7 @@ class AutoAugment(Policy):
         return draw
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        operate = self._space(_size_of(image)).operation(self.fill_value)
+        operate = self.space(_size_of(image)).operation(self.fill_value)
         return operate(operate(image, draw, "1"), draw, "2")
 
 
@@ -307,7 +303,7 @@ class AugMix(Policy):
     depth: Annotated[WholeInterval, whole_interval(1, 8)] = (1, 3)
     """how many operations a chain has; each number in the interval is as likely"""
 
-    def _space(self, size: Size) -> Space:
+    def space(self, size: Size) -> Space:
         part = (0.1 + (self.severity - 0.1) * (np.arange(_LEVELS) + 0.5) / _LEVELS) / 10
         height, width = size
         return Space.of(
@@ -326,7 +322,7 @@ class AugMix(Policy):
         )
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        space = self._space(self.known(size))
+        space = self.space(self.known(size))
         shares = self._shares(u)
         draw: Draw = {f"weight_{c}": _unit(share) for c, share in enumerate(shares)}
         draw["_weights"] = stack([cast(share, np.int32) for share in shares])
@@ -359,7 +355,7 @@ class AugMix(Policy):
         return [65536 - functools.reduce(lambda one, other: one + other, chains), *chains]
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        operate = self._space(_size_of(image)).operation(self.fill_value)
+        operate = self.space(_size_of(image)).operation(self.fill_value)
         weights = tf.convert_to_tensor(draw["_weights"])
         mixed = tf.cast(image, tf.int32) * per_image(weights[..., 0])
         for c in range(1, self.width + 1):
