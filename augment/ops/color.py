@@ -70,8 +70,9 @@ class Contrast(Op):
         each = 1.0 / tf.cast(tf.cast(height, tf.int64) * tf.cast(width, tf.int64), tf.float64)
         mean = tf.cast(tf.cast(total, tf.float64) * each, tf.float32)
         tiles = tf.concat([tf.ones_like(shape[:-2]), [width]], 0)
-        across = tf.tile(mean, tiles)
-        changed = (levels - across) * per_image(draw["factor"])[..., 0] + across
+        factor = per_image(draw["factor"])[..., 0]
+        offset = tf.tile(mean - mean * factor, tiles)  # one pass less than (levels - mean) * factor + mean
+        changed = levels * factor + offset
         return tf.ensure_shape(tf.reshape(as_uint8(changed), shape), image.shape)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:

@@ -98,6 +98,8 @@ def _kept(size: Size, height: float, width: float) -> float:
 
 
 def crop_or_pad(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    if image.shape[ROWS:-1].as_list() == [height, width]:
+        return image
     had = tf.shape(image)
     kept_height, kept_width = tf.minimum(had[ROWS], height), tf.minimum(had[COLUMNS], width)
     top, left = (had[ROWS] - kept_height) // 2, (had[COLUMNS] - kept_width) // 2
