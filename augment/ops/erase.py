@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import Array, cast, shift_right, take, tf, where
+from augment.arrays import Array, cast, ones, shift_right, take, tf, where
 from augment.draws import Uniforms, table, uniform_between
 from augment.ops.base import ROWS, Draw, Interval, Op, Side, Size, interval, per_image
 from augment.ops.grain import draw_key, grain
@@ -47,8 +47,9 @@ class RandomErasing(Op):
         for function, full in ((_fixed_higher, full_height), (_fixed_wider, full_width)):
             side = root * area * take(table(function, np.int64, *self.ratio), u.index(1))
             side = shift_right(side + (1 << 39), 40)
-            side = where(side < 1, 1, side)
-            sides.append(where(side > full, full, side))
+            one = ones(side, np.int64)
+            side = where(side < 1, one, side)
+            sides.append(where(side > full, one * full, side))
         height, width = sides
         draw = {
             "top": _below(u.word(2), full_height - height + 1),

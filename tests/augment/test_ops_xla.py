@@ -30,13 +30,19 @@ NEAR = (
 
 
 @pytest.mark.parametrize("entry", EXACT + NEAR, ids=lambda entry: entry.split(":")[0])
-def test_a_compiled_batch_has_the_pixels_of_single_images(make_recipe, photo_of, furthest, entry):
+def test_a_compiled_batch_has_the_draws_and_pixels_of_single_images(make_recipe, photo_of, furthest, entry):
     photos = np.stack([photo_of(33, 20, seed=i) for i in range(4)])
     augmenter = Augmenter(make_recipe(entry, height=33, width=20), seed=2)
-    draws = augmenter.draw_copies(source_words("abcd"), 0)
+    sources = source_words("abcd")
+    draws = augmenter.draw_copies(sources, 0)
 
     def apply(image, draw):
         return augmenter.tail(augmenter.head(image), draw)
+
+    @tf.function(jit_compile=True)
+    def compiled(images, high, low):
+        drawn = augmenter.draw((high, low), tf.zeros_like(high, tf.int32))
+        return drawn, apply(images, drawn)
 
     alone = np.stack(
         [
@@ -44,9 +50,10 @@ def test_a_compiled_batch_has_the_pixels_of_single_images(make_recipe, photo_of,
             for i, photo in enumerate(photos)
         ]
     )
-    tensors = {name: tf.constant(values) for name, values in draws.items()}
-    compiled = tf.function(apply, jit_compile=True)(tf.constant(photos), tensors).numpy()
+    drawn, batch = compiled(*map(tf.constant, (photos, sources[:, 0], sources[:, 1])))
+    for name, values in draws.items():
+        np.testing.assert_array_equal(drawn[name], values, err_msg=name, strict=True)
     if entry in EXACT:
-        np.testing.assert_array_equal(compiled, alone)
-    assert furthest(compiled, alone) <= 1
-    assert (compiled != alone).any(axis=-1).mean() < 1e-3
+        np.testing.assert_array_equal(batch, alone)
+    assert furthest(batch, alone) <= 1
+    assert (batch.numpy() != alone).any(axis=-1).mean() < 1e-3
