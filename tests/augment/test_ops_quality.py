@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from augment.augmenter import augment_dataset, augment_image
 from augment.ops import quality
+from augment.recipe import parse_recipe
 
 SIDES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9)
 BLACK = np.zeros((1, 1, 3), np.uint8)
@@ -137,3 +139,28 @@ def test_each_of_several_bits_is_drawn_equally_often(make_draws):
     bits, counts = np.unique(make_draws("posterize: {bits: [2, 5, 7]}")["posterize.bits"], return_counts=True)
     np.testing.assert_array_equal(bits, [2, 5, 7])
     np.testing.assert_allclose(counts / counts.sum(), 1 / 3, atol=0.02)
+
+
+def test_c1_images_whose_size_the_graph_cannot_know_have_the_same_pixels(photo_of):
+    entries = (
+        *("posterize: {bits: [4, 6]}", "solarize: {threshold: [0, 256], p: 0.5}", "equalize: {p: 0.5}"),
+        *("autocontrast", "sharpness: {factor: 0.9}", "blur: {sigma: [0, 2]}", "noise: {sigma: [0, 0.1]}"),
+        *("jpeg_quality: {quality: [50, 90]}", "channel_shuffle"),
+        *("color_jitter: {brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.2}",),
+        "resize: {height: 20, width: 30}",
+    )
+    recipe = parse_recipe("ops:\n" + "".join(f"  - {entry}\n" for entry in entries), name="test")
+    photos = {f"{i}.png": photo_of(height, width) for i, (height, width) in enumerate([(40, 56), (3, 9)])}
+
+    def elements():
+        for source, photo in photos.items():
+            yield {"source": source, "image": photo}
+
+    spec = {"source": tf.TensorSpec([], tf.string), "image": tf.TensorSpec([None, None, 3], tf.uint8)}
+    given = tf.data.Dataset.from_generator(elements, output_signature=spec)
+    got = list(augment_dataset(given, recipe, seed=4, copy=1).as_numpy_iterator())
+    assert len(got) == 2
+    for element in got:
+        source = element["source"].decode()
+        alone = augment_image(photos[source], recipe, seed=4, source=source, copy=1)
+        np.testing.assert_array_equal(element["image"], alone)
