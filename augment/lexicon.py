@@ -71,7 +71,7 @@ _SIDES = {
     },
     "up": {
         "en": "up upward upwards top upper above",
-        "de": "oben hoch aufwärts rauf hinauf ober-",
+        "de": "oben hoch aufwärts rauf hinauf obere oberer oberes",
         "fr": "haut dessus montée",
         "es": "arriba subida",
         "pt": "cima acima subida",
@@ -93,7 +93,7 @@ _SIDES = {
     },
     "down": {
         "en": "down downward downwards bottom lower below",
-        "de": "unten runter abwärts hinunter unter-",
+        "de": "unten runter abwärts hinunter untere unterer unteres",
         "fr": "bas dessous descente",
         "es": "abajo bajada",
         "pt": "baixo abaixo descida",
@@ -114,7 +114,7 @@ _SIDES = {
         "cs": "dolů dole",
     },
     "north": {
-        "en": "north northern",
+        "en": "north",
         "de": "nord norden nördlich-",
         "fr": "nord",
         "es": "norte",
@@ -131,7 +131,7 @@ _SIDES = {
         "ko": "북 북쪽",
     },
     "south": {
-        "en": "south southern",
+        "en": "south",
         "de": "süd süden südlich-",
         "fr": "sud",
         "es": "sur",
@@ -148,7 +148,7 @@ _SIDES = {
         "ko": "남 남쪽",
     },
     "east": {
-        "en": "east eastern",
+        "en": "east",
         "de": "ost osten östlich-",
         "fr": "est",
         "es": "este",
@@ -165,7 +165,7 @@ _SIDES = {
         "ko": "동 동쪽",
     },
     "west": {
-        "en": "west western",
+        "en": "west",
         "de": "west westen westlich-",
         "fr": "ouest",
         "es": "oeste",

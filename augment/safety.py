@@ -284,6 +284,8 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 _LONGEST_PHRASE = 4
+_WHOLE_WORDS = {*DIGITS, "absent", "north", "south", "east", "west"}
+"""Concepts whose words count by themselves only: "eastern" is a kind of bird."""
 
 
 def _readings(words: Sequence[str]) -> Iterator[tuple[str, str, bool, tuple[str, ...]]]:
@@ -299,7 +301,7 @@ def _readings(words: Sequence[str]) -> Iterator[tuple[str, str, bool, tuple[str,
         for k in range(least, len(word) - least + 1):
             for part, rest in ((word[:k], word[k:]), (word[k:], word[:k])):
                 for reading in known.get(part, ()):
-                    if reading[1] not in DIGITS and reading[1] != "absent":
+                    if reading[1] not in _WHOLE_WORDS:
                         yield (*reading, (*words[:i], rest, *words[i + 1 :]))
 
 

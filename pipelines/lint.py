@@ -97,7 +97,7 @@ def _about_recipe(recipe: Recipe) -> str:
 
 def _about_classes(recipe: Recipe, classes: list[str], found: list[Finding]) -> str:
     open_ones = [finding for finding in found if not finding.acknowledged]
-    count = {0: "nothing", 1: "1 finding"}.get(len(open_ones), f"{len(open_ones)} findings")
+    count = {0: "nothing found", 1: "1 finding"}.get(len(open_ones), f"{len(open_ones)} findings")
     text = f"recipe {recipe.name}, {len(classes)} classes: {count}\n"
     for key, group in itertools.groupby(open_ones, key=lambda finding: finding.key):
         same = list(group)

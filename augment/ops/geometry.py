@@ -56,7 +56,7 @@ class Flip(Op):
         if self.vertical:
             yield Hazard("upside_down", f"{across}, without vertical" if self.horizontal else leave_out)
         if self.horizontal and self.vertical:
-            yield Hazard("half_turn", f"{across}, without vertical")
+            yield Hazard("half_turn", f"use {self.name} with horizontal or with vertical, not with both")
 
 
 class Rot90(Op):

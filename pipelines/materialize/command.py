@@ -92,10 +92,17 @@ def materialize_command(
     sys.stdout.write(_table(report, output))
 
 
+_MOST_WARNINGS = 3
+
+
 def _warn_of_labels(recipe: Recipe, classes: Sequence[str]) -> None:
     """What augshard lint finds, on stderr; the work goes on."""
-    for sentence in summary(findings(recipe, classes)):
+    sentences = summary(findings(recipe, classes))
+    for sentence in sentences[:_MOST_WARNINGS]:
         sys.stderr.write(f"augshard: warning: {sentence} (augshard lint says more)\n")
+    if len(sentences) > _MOST_WARNINGS:
+        more = len(sentences) - _MOST_WARNINGS
+        sys.stderr.write(f"augshard: warning: augshard lint finds {more} more of the kind\n")
 
 
 def _check_range(option: str, value: float | None, low: float, high: float) -> None:

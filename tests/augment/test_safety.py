@@ -135,6 +135,11 @@ def test_a_side_without_its_opposite_has_a_wrong_label_too():
     assert endangered(["right", "wrong"], MIRROR) == set()
 
 
+def test_names_of_species_and_clothes_are_no_directions():
+    assert endangered(["Eastern_Wood_Pewee", "Western_Wood_Pewee"], MIRROR) == set()
+    assert endangered(["Oberhemd", "Unterhemd", "T-shirt/top", "bottle"], UPSIDE_DOWN) == set()
+
+
 def test_only_names_that_differ_by_nothing_else_are_a_pair():
     assert endangered(["left_hand", "right_foot"], "rot90: {quarter_turns: 2}") == {
         ("left_hand",),
@@ -373,7 +378,7 @@ def test_an_acknowledged_finding_is_marked_and_left_out_of_the_summary():
     assert {f.key: f.acknowledged for f in found} == {"flip.mirror": True, "flip.half_turn": False}
     assert summary(found) == [
         "flip.half_turn endangers left and right: each can come to look like the other; "
-        "use flip: {horizontal: 0.5}, without vertical"
+        "use flip with horizontal or with vertical, not with both"
     ]
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from augment.ops.hazards import CHANGES
+from augment.recipe import parse_recipe
+
 TO_SIZE = "ops:\n  - resize: {height: 8, width: 8}\n"
 
 
@@ -37,7 +40,7 @@ flip.upside_down: exchanges top and bottom, as a mirror on the floor does
 
 flip.half_turn: turns by about half a turn
   up, down: each can come to look like the other
-  to narrow it: use flip: {horizontal: 0.5}, without vertical
+  to narrow it: use flip with horizontal or with vertical, not with both
 
 What is meant to be so, the recipe can say: acknowledge: [flip.upside_down, flip.half_turn]
 
@@ -48,7 +51,9 @@ This reads the names of classes, never pixels."""
 def test_nothing_found_is_status_0_and_says_what_it_cannot_know(lint):
     ended = lint("flip: {horizontal: 0.5}", "airplane", "automobile")
     assert ended.status == 0
-    assert ended.out.startswith("recipe mine, 2 classes: nothing\n\nThis reads the names of classes, never")
+    assert ended.out.startswith(
+        "recipe mine, 2 classes: nothing found\n\nThis reads the names of classes, never"
+    )
 
 
 def test_opaque_names_are_counted_and_shown(lint):
@@ -63,7 +68,7 @@ def test_opaque_names_are_counted_and_shown(lint):
 def test_what_the_recipe_acknowledges_is_no_finding(lint):
     ended = lint("flip: {horizontal: 0.5}", "left", "right", before="acknowledge: [flip.mirror]\n")
     assert ended.status == 0
-    assert "2 classes: nothing\n\nAcknowledged by the recipe: flip.mirror\n" in ended.out
+    assert "2 classes: nothing found\n\nAcknowledged by the recipe: flip.mirror\n" in ended.out
 
 
 def test_without_classes_it_says_what_the_recipe_can_do(lint):
@@ -150,3 +155,34 @@ def test_materialize_says_it_once_and_goes_on(tmp_path, run_command, save_photos
     recipe.write_text("acknowledge: [flip.mirror]\n" + recipe.read_text())
     extended = run_command(*request, "--copies", 2)
     assert (extended.status, extended.err) == (0, "")
+
+
+def test_materialize_says_at_most_three_of_many(tmp_path, run_command, save_photos):
+    root = tmp_path / "in"
+    save_photos(root / "left", 1)
+    save_photos(root / "right", 1)
+    recipe, output = tmp_path / "mine.yaml", tmp_path / "out"
+    flips = "".join(f"  - flip: {{horizontal: 0.5, id: flip_{number}}}\n" for number in range(5))
+    recipe.write_text(TO_SIZE + flips)
+    made = run_command("materialize", "--input", root, "--output", output, "--recipe", recipe)
+    assert made.status == 0
+    lines = made.err.splitlines()
+    assert [line.split()[2] for line in lines[:-1]] == ["flip_0.mirror", "flip_1.mirror", "flip_2.mirror"]
+    assert lines[-1] == "augshard: warning: augshard lint finds 2 more of the kind"
+
+
+def test_the_documentation_shows_what_is_printed_and_what_is_read(run_command, tmp_path):
+    text = (Path(__file__).parents[2] / "docs/labels.md").read_text(encoding="utf-8")
+    blocks = {
+        first: block for block in text.split("```")[1::2] for first in [block.split("\n")[1].split()[0]]
+    }
+    labels = tmp_path / "labels.txt"
+    labels.write_text("turn_left\nturn_right\nstraight\n")
+    printed = run_command("lint", "--recipe", "flowers_layers", "--labels", labels).out
+    assert printed.startswith(blocks["recipe"].partition("\n")[2])
+    assert parse_recipe(blocks["acknowledge:"].partition("\n")[2], name="mine").acknowledge == (
+        "flip.mirror",
+        "one_of/rotation.half_turn",
+    )
+    rows = {change for line in text.splitlines() if line.startswith("| `") for change in [line.split("`")[1]]}
+    assert rows == set(CHANGES)
