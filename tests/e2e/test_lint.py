@@ -173,16 +173,14 @@ def test_materialize_says_at_most_three_of_many(tmp_path, run_command, save_phot
 
 def test_the_documentation_shows_what_is_printed_and_what_is_read(run_command, tmp_path):
     text = (Path(__file__).parents[2] / "docs/labels.md").read_text(encoding="utf-8")
-    blocks = {
-        first: block for block in text.split("```")[1::2] for first in [block.split("\n")[1].split()[0]]
-    }
+    blocks = [block.partition("\n")[2] for block in text.split("```")[1::2]]
+    sample = next(block for block in blocks if block.startswith("recipe flowers_layers"))
+    recipe = next(block for block in blocks if block.startswith("acknowledge:"))
     labels = tmp_path / "labels.txt"
     labels.write_text("turn_left\nturn_right\nstraight\n")
     printed = run_command("lint", "--recipe", "flowers_layers", "--labels", labels).out
-    assert printed.startswith(blocks["recipe"].partition("\n")[2])
-    assert parse_recipe(blocks["acknowledge:"].partition("\n")[2], name="mine").acknowledge == (
-        "flip.mirror",
-        "one_of/rotation.half_turn",
-    )
-    rows = {change for line in text.splitlines() if line.startswith("| `") for change in [line.split("`")[1]]}
+    assert printed.startswith(sample)
+    acknowledged = parse_recipe(recipe, name="mine").acknowledge
+    assert acknowledged == ("flip.mirror", "one_of/rotation.half_turn")
+    rows = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
     assert rows == set(CHANGES)
