@@ -1,8 +1,10 @@
 """Ops on levels as Pillow defines them: posterize, solarize, equalize, autocontrast, sharpness.
 
 What they compute is theirs bit for bit, truncation included, for policies such as
-RandAugment were searched with Pillow. The functions take uint8 [..., H, W, 3] of any
-size with one parameter an image ([...]) and return the same form.
+RandAugment were searched with Pillow. (Where a compiler fuses multiplication and
+addition, as for ARM, Pillow's own blends may differ by a level.) The functions take
+uint8 [..., H, W, 3] of any size with one parameter an image ([...]) and return the
+same form.
 """
 
 from __future__ import annotations
