@@ -37,7 +37,12 @@ def _weights(value: Any) -> tuple[float, ...]:
 
 
 class OneOf(Group):
-    """Applies one of its ops, chosen anew for every sample."""
+    """Applies one of its ops, chosen anew for every sample.
+
+    Each op within a group is known by its path: the group's id, `/`, and its own id,
+    which defaults to its name. By it, it draws for every sample, applied or not, and
+    `<path>.applied` records whether it was applied. Groups nest.
+    """
 
     weights: Annotated[
         tuple[float, ...],
@@ -87,7 +92,10 @@ def _count(value: Any) -> tuple[int, int]:
 
 
 class SomeOf(Group):
-    """Applies a drawn number of its ops, chosen anew for every sample, in the order of the list."""
+    """Applies a drawn number of its ops, chosen anew for every sample, in the order of the list.
+
+    Which ones, every choice of so many is as likely. Paths are as for one_of.
+    """
 
     count: Annotated[
         tuple[int, int],
@@ -124,7 +132,10 @@ class SomeOf(Group):
 
 
 class Sometimes(Group):
-    """Applies all of its ops in the order of the list, or, by one coin for all of them, none."""
+    """Applies all of its ops in the order of the list, or, by one coin for all of them, none.
+
+    Neighboring affine ops are one resampling, as in a recipe. Paths are as for one_of.
+    """
 
     p: Probability
     """how often they are applied"""

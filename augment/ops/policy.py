@@ -1,11 +1,6 @@
 """Augmentation policies: RandAugment, TrivialAugment, AutoAugment, AugMix.
 
-What they are made of are not the ordinary ops but Pillow's operations (operations.py),
-which are recorded as numbers: 0 identity, 1 autocontrast, 2 equalize, 3 invert,
-4 rotate, 5 posterize, 6 solarize, 7 color, 8 contrast, 9 brightness, 10 sharpness,
-11 shear_x, 12 shear_y, 13 translate_x, 14 translate_y. `magnitude_<i>` is what
-Pillow is given: degrees counter-clockwise, kept bits, threshold, factor (1 leaves the
-image), shear, pixels; 0 where the operation takes none.
+What they are made of are not the ordinary ops but Pillow's operations (operations.py).
 """
 
 from __future__ import annotations
@@ -97,7 +92,7 @@ def _part(pixels: tuple[float, float], side: int) -> tuple[float, float]:
 
 def _either(amounts: np.ndarray) -> np.ndarray:
     """Amounts by level, each with both signs: index 2 i is amount i, 2 i + 1 its opposite."""
-    return np.stack([amounts, -amounts], axis=-1).ravel().astype(np.float64)
+    return np.stack([amounts, -amounts], axis=-1).ravel().astype(np.float64) + 0.0  # makes -0.0 plain 0.0
 
 
 def _alike(amounts: np.ndarray) -> np.ndarray:
@@ -150,6 +145,14 @@ class RandAugment(Policy):
     translations by 150/331 of the side in whole pixels, rotations by 30 degrees,
     factors 1 - 0.9 and 1 + 0.9, 4 of 8 bits, threshold 0; 0 leaves the image as it is.
     Signs are drawn.
+
+    `op_<i>` records the i-th operation as a number: 0 identity, 1 autocontrast,
+    2 equalize, 3 invert, 4 rotate, 5 posterize, 6 solarize, 7 color, 8 contrast,
+    9 brightness, 10 sharpness, 11 shear_x, 12 shear_y, 13 translate_x, 14 translate_y.
+    `magnitude_<i>` records what Pillow is given: degrees counter-clockwise, kept bits, a
+    threshold, a factor of which 1 leaves the image, the coefficient of a shear, pixels to
+    the left or up; 0 where the operation takes nothing. Given that, Pillow makes the same
+    pixels.
     """
 
     layers: Annotated[int, Field(ge=1, le=16)] = 2
@@ -199,6 +202,8 @@ class TrivialAugment(Policy):
     augmentation" (2021), with its wide space: magnitudes 0 to 30, of which 30 shears
     by 0.99, translates by 32 pixels, rotates by 135 degrees, has factors 1 - 0.99 and
     1 + 0.99, keeps 2 of 8 bits, and solarizes from 0 on. Signs are drawn.
+
+    Operation and magnitude are recorded as those of rand_augment.
     """
 
     def space(self, size: Size) -> Space:
@@ -226,8 +231,8 @@ class AutoAugment(Policy):
     150/331 of the side in whole pixels, rotations to 30 degrees, all three with a drawn
     sign; factors from 0.1 to 1.9; 8 to 4 bits; thresholds from 256 down to 0.
 
-    `sub_policy` records the position in the table, from 0; an operation that is not
-    applied is recorded as identity.
+    `sub_policy` records the position in the table, from 0. Operations and magnitudes are
+    recorded as those of rand_augment, one that is not applied as identity.
     """
 
     policy: Literal["cifar10", "imagenet", "svhn"]
@@ -292,8 +297,9 @@ class AugMix(Policy):
     0 bits and threshold 0. Signs are drawn. Pixels are the nearest, where the
     paper's code interpolates.
 
-    `weight_0` records the original's share, `weight_<c>` that of chain c, in 65536ths;
-    `op_<c>_<i>` the i-th operation of chain c, identity beyond the drawn depth.
+    `weight_0` records the original's share, `weight_<c>` that of chain c, each a multiple
+    of 1/65536. `op_<c>_<i>` and `magnitude_<c>_<i>` record the i-th operation of chain c as
+    rand_augment does; beyond the drawn depth it is identity.
     """
 
     severity: Annotated[float, Field(ge=0.1, le=10)] = 3.0

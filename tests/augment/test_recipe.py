@@ -211,6 +211,7 @@ PRESETS = {
     "car_or_truck": ((128, 128), "7cd0b26313a0ebb8"),
     "car_or_truck_convnet": ((128, 128), "3990d190afa20161"),
     "cifar10": ((32, 32), "1e5b72451f9bdc3a"),
+    "cifar10_autoaugment": ((32, 32), "b8087b84af2ca91f"),
     "cifar10_layers": ((32, 32), "a916ba42e574a090"),
     "five_looks": ((128, 128), "d86126f59175a90f"),
     "flowers": ((180, 180), "582c559c2007e41a"),
