@@ -111,7 +111,7 @@ class Recipe:
         """How the ops can change what a picture means, under `<op id>.<change>`."""
         found: dict[str, Hazard] = {}
         for step in self.steps:
-            for op in step.ops:
+            for op in (op for op in step.ops if op.p > 0):
                 for hazard in op.hazards(step.size):
                     found[f"{op.id}/{hazard.within}".rstrip("/") + f".{hazard.change}"] = hazard
         return found

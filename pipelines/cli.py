@@ -138,6 +138,9 @@ def lint(
     input: Annotated[  # noqa: A002 (the option's name)
         str | None, typer.Option("--input", metavar="DIR", help="Images, whose class folders are read.")
     ] = None,
+    layout: Annotated[
+        str, typer.Option("--layout", help="What its top folders are: classes, splits, or auto.")
+    ] = "auto",
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
     ] = None,
@@ -152,7 +155,7 @@ def lint(
     from pipelines.lint import lint as check
 
     load_plugins(plugin or [])
-    text, found = check(load_recipe(recipe), labels=labels, directory=input, json=json)
+    text, found = check(load_recipe(recipe), labels=labels, directory=input, layout=layout, json=json)
     typer.echo(text, nl=False)
     if found:
         sys.exit(1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import textwrap
+from typing import cast, get_args
 
-from augment.errors import RequestError
+from augment.errors import RequestError, did_you_mean
 from augment.ops.hazards import CHANGES
 from augment.recipe import Recipe
 from augment.safety import LIMITS, Finding, findings, listed, opaque
@@ -15,7 +16,7 @@ from pipelines.sources import Layout, check_root, class_folders
 
 
 def lint(
-    recipe: Recipe, *, labels: str | None, directory: str | None, layout: Layout = "auto", json: str | None
+    recipe: Recipe, *, labels: str | None, directory: str | None, layout: str = "auto", json: str | None
 ) -> tuple[str, bool]:
     """Checks a recipe against class names.
 
@@ -23,6 +24,7 @@ def lint(
         labels: a text file with one name a line.
         directory: a directory of images, whose class folders are read. With neither, it
             is only said what the recipe can do.
+        layout: of that directory.
         json: where the same is written for programs.
 
     Returns what there is to say, and whether something was found that the recipe does
@@ -30,7 +32,9 @@ def lint(
     """
     if labels is not None and directory is not None:
         raise RequestError("--labels and --input both say which classes there are; give one of them")
-    classes = _from_file(labels) if labels is not None else _from_folders(directory, layout)
+    if layout not in get_args(Layout):
+        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    classes = _from_file(labels) if labels is not None else _from_folders(directory, cast(Layout, layout))
     found = findings(recipe, classes)
     unknown = opaque(classes)
     if json is not None:

@@ -124,7 +124,7 @@ class Group(Op):
         return size
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
-        return (hazard.inside(op.id) for op in self.ops for hazard in op.hazards(size))
+        return (hazard.inside(op.id) for op in self.ops if op.p > 0 for hazard in op.hazards(size))
 
 
 def draw_steps(

@@ -62,6 +62,11 @@ def test_half_a_turn_makes_a_6_a_9_and_some_degrees_do_not():
     assert endangered(DIGITS, "rotation: {factor: 0.02}") == set()
 
 
+def test_an_op_that_is_never_applied_endangers_nothing():
+    assert hazards("invert: {p: 0}") == set()
+    assert hazards("one_of: {ops: [invert: {p: 0}]}") == set()
+
+
 def test_p_does_not_matter():
     assert endangered(DIGITS, "rotation: {factor: 0.5, p: 0.001}") == endangered(
         DIGITS, "rotation: {factor: 0.5}"

@@ -97,6 +97,8 @@ def test_classes_of_a_directory_and_findings_as_json(lint, tmp_path):
         "acknowledged": False,
     }
     assert document["opaque"] == []
+    classes = lint("flip: {horizontal: 0.5}", options=("--input", root, "--layout", "classes"))
+    assert classes.out.startswith("recipe mine, 2 classes: nothing found")  # they are test and train
     assert document["limits"]
 
 
@@ -117,6 +119,7 @@ def test_classes_of_a_directory_and_findings_as_json(lint, tmp_path):
             "--labels and --input both say which classes there are; give one of them",
         ),
         (("--input", "/no/such"), "input /no/such: there is no such directory"),
+        (("--input", ".", "--layout", "split"), "--layout is 'split'; did you mean splits?"),
         (
             ("--input", "NONE"),
             "input NONE: it has no class folders; it must be DIR/<class>/... or DIR/<split>/<class>/...",
