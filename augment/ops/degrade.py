@@ -103,7 +103,8 @@ def _box(image: tf.Tensor, axis: int, weights: list[tf.Tensor]) -> tf.Tensor:
 
     Their sum is at most 2**24, so that the weighted levels stay below 2**32.
     """
-    side, margin = tf.shape(image)[axis], len(weights) - 1
+    side = image.shape[axis] or tf.shape(image)[axis]  # constants make a graph half as large
+    margin = len(weights) - 1
     within = tf.clip_by_value(tf.range(-margin, side + margin), 0, side - 1)
     levels = tf.cast(tf.gather(image, within, axis=axis), tf.uint32)
     rest = [slice(None)] * (-axis - 1)

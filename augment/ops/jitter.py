@@ -65,8 +65,14 @@ class ColorJitter(Op):
                 (_hue_turned, self.hue, (0.0, 0.0)),
             )
         ]
+
+        def step(image: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+            return changed_by(index, changes, image)
+
+        # In a graph, one function with its branches is called four times instead of built four times.
+        call = step if tf.executing_eagerly() else tf.function(step, autograph=False)
         for place in range(len(changes)):
-            image = changed_by(draw["_order"][..., place], changes, image)
+            image = call(image, draw["_order"][..., place])
         return image
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
