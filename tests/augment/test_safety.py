@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from augment.errors import RequestError
 from augment.lexicon import fold, words
@@ -260,6 +262,13 @@ def test_words_are_not_taken_for_codes(name):
 def test_digits_alone_are_read_and_with_larger_numbers_are_not():
     assert opaque(DIGITS) == []
     assert opaque([*DIGITS, "10"]) == [*DIGITS, "10"]
+
+
+@given(st.lists(st.text(max_size=12), max_size=6))
+def test_any_names_can_be_read(names):
+    for finding in findings(recipe_with(*EVERYTHING), names):
+        assert set(finding.classes) <= set(names)
+    assert set(opaque(names)) <= set(names)
 
 
 # ---------------------------------------------------------------- what ops state
