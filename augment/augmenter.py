@@ -179,9 +179,8 @@ def _live(
         )
     identity = "source" if "source" in spec else "tfds_id"
     if not {needed, identity} <= spec.keys():
-        raise RequestError(
-            f"the dataset's elements have {', '.join(map(repr, spec))}; they must have {needed!r} and 'source'"
-        )
+        had = ", ".join(map(repr, spec))
+        raise RequestError(f"the dataset's elements have {had}; they must have {needed!r} and 'source'")
     if spec[identity].dtype != tf.string:
         raise RequestError(f"the dataset's {identity!r} is {spec[identity].dtype.name}; it must be string")
     flat = tf.nest.flatten(spec, expand_composites=True)
