@@ -162,6 +162,78 @@ def lint(
 
 
 @app.command()
+def parity(
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe", metavar="NAME|FILE", help="Compare this. May be repeated; else every op and preset."
+        ),
+    ] = None,
+    op: Annotated[
+        list[str] | None, typer.Option("--op", metavar="NAME", help="Compare this op. May be repeated.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, max=100_000, help="Of each recipe, about.")
+    ] = 12,
+    seed: SeedOption = 0,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Also write the table here.")
+    ] = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Compute the same samples in every way (graph, tf.data, job, model, XLA, GPU) and compare them.
+
+    Each cell is the largest difference from augment_image, in levels, and the part of
+    pixels that differ; 0 where all are equal. Exit status: 0 if everything is equal but
+    for XLA and GPU, 1 if not, 2 if the request is wrong.
+    """
+    from augment.recipe import Recipe
+    from pipelines.format.manifest import json_text
+    from pipelines.format.request import Request, load_plugins
+    from pipelines.parity.examples import rows, without_example
+    from pipelines.quiet import import_tensorflow
+
+    digests = load_plugins(plugin or [])
+    wanted = rows(recipe or [], op or [])
+    if not 0 <= seed < 2**64:
+        raise RequestError(f"--seed is {seed}; it must be from 0 to {2**64 - 1}")
+    if json is not None and not os.path.isdir(os.path.dirname(os.path.abspath(json))):
+        raise RequestError(f"--json {json}: there is no such directory")
+    for name in [] if recipe or op else without_example():
+        sys.stderr.write(f"augshard: warning: op {name} is left out: it needs settings; see --recipe\n")
+    import_tensorflow()
+    from pipelines.materialize.launch import launch
+    from pipelines.parity.report import agrees, as_json, as_text, compare
+
+    def materialized(recipe: Recipe, root: str, output: str, seed: int, copies: int) -> None:
+        request = Request(
+            name="parity",
+            recipe_name=recipe.name,
+            recipe=recipe.canonical(),
+            seed=seed,
+            copies=copies,
+            plugins=digests,
+        )
+        launch(
+            request,
+            root=root,
+            output=output,
+            max_rejects=0,
+            overwrite=False,
+            runner="embedded",
+            beam_arguments=(),
+        )
+
+    table = compare(wanted, count=samples, seed=seed, launch=materialized)
+    typer.echo(as_text(table), nl=False)
+    if json is not None:
+        with open(json, "w", encoding="utf-8") as file:
+            file.write(json_text(as_json(table, wanted, count=samples, seed=seed)))
+    if not agrees(table):
+        sys.exit(1)
+
+
+@app.command()
 def demo(
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where all of it goes.")] = "demo",
 ) -> None:

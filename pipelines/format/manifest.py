@@ -64,7 +64,11 @@ class Manifest(BaseModel):
 
 
 def parity_class() -> dict[str, str]:
-    """What must match for pixels and bytes to match."""
+    """What must match for pixels and bytes to match.
+
+    The job and `augment_image` pin all they compute to the CPU, whatever else there is. Nothing of ours
+    asks for XLA; an environment that makes TensorFlow compile what it can is recorded as `auto`.
+    """
     versions = {
         name: importlib.metadata.version(name) for name in ("tensorflow", "numpy", "pillow", "pyarrow")
     }
@@ -73,7 +77,7 @@ def parity_class() -> dict[str, str]:
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
         "machine": platform.machine(),
         "device": "cpu",
-        "xla": "no",
+        "xla": "auto" if "--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", "") else "no",
     }
 
 
