@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Space:
         return cls(names, np.stack(np.broadcast_arrays(*[magnitudes[name] for name in names])))
 
     def drawn(self, position: Array, index: Array, suffix: str) -> Draw:
-        """What is recorded of an operation, and what `operation` needs of it; int32 [...] both."""
+        """What is recorded of an operation, and what `operated` needs of it; int32 [...] both."""
         numbers = np.array([OPERATIONS.index(name) for name in self.names], np.int32)
         flat = self.magnitudes.astype(np.float32).ravel()
         return {
@@ -71,25 +71,42 @@ class Space:
             f"_index_{suffix}": index,
         }
 
-    def operation(self, fill: int) -> Callable[[tf.Tensor, Draw, str], tf.Tensor]:
-        """A function of an image, uint8 [..., H, W, 3], of what `drawn` drew, and of its suffix."""
+    def operated(self, image: tf.Tensor, position: tf.Tensor, index: tf.Tensor, fill: int) -> tf.Tensor:
+        """Applies an operation that was drawn to uint8 [..., H, W, 3]; position and index are [...]."""
+        changes = [
+            functools.partial(_operated, name, magnitudes, index, fill)
+            for name, magnitudes in zip(self.names, self.magnitudes, strict=True)
+        ]
+        return changed_by(position, changes, image)
 
-        def chosen(image: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-            changes = [
-                functools.partial(_operated, name, magnitudes, index, fill)
-                for name, magnitudes in zip(self.names, self.magnitudes, strict=True)
-            ]
-            return changed_by(position, changes, image)
+    def operated_in_turn(self, image: tf.Tensor, draw: Draw, suffixes: Sequence[str], fill: int) -> tf.Tensor:
+        """Applies what `drawn` drew, one operation after the other, to uint8 [..., H, W, 3]."""
+        positions, indices = drawn_in_turn(draw, suffixes)
 
-        # In a graph, one function is called time and again: to build all branches anew for
-        # each of nine operations would take seconds.
-        apply = chosen if tf.executing_eagerly() else tf.function(chosen, autograph=False)
+        def next_one(i: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            position, index = tf.gather(positions, i, axis=-1), tf.gather(indices, i, axis=-1)
+            return i + 1, self.operated(image, position, index, fill)
 
-        def operated(image: tf.Tensor, draw: Draw, suffix: str) -> tf.Tensor:
-            position, index = draw[f"_position_{suffix}"], draw[f"_index_{suffix}"]
-            return apply(image, tf.convert_to_tensor(position), tf.convert_to_tensor(index))
+        return repeated(next_one, len(suffixes), image)[0]
 
-        return operated
+
+def drawn_in_turn(draw: Draw, suffixes: Sequence[str]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Positions and indices that were drawn under these suffixes, int32 [..., n] both."""
+    return (
+        tf.stack([draw[f"_position_{suffix}"] for suffix in suffixes], axis=-1),
+        tf.stack([draw[f"_index_{suffix}"] for suffix in suffixes], axis=-1),
+    )
+
+
+def repeated(body: Callable[..., tuple[tf.Tensor, ...]], times: int, *state: tf.Tensor) -> list[tf.Tensor]:
+    """What becomes of the state if `body` is called with a number from 0 and the state, and so on.
+
+    A loop, for a graph with all branches of nine operations takes seconds to start.
+    """
+    ended = tf.while_loop(
+        lambda i, *state: i < times, body, (tf.constant(0), *state), maximum_iterations=times
+    )
+    return list(ended[1:])
 
 
 def _operated(name: str, magnitudes: np.ndarray, index: Array, fill: int, image: tf.Tensor) -> tf.Tensor:

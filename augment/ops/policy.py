@@ -28,7 +28,7 @@ from augment.ops.base import (
 from augment.ops.color import Invert
 from augment.ops.hazards import Hazard
 from augment.ops.jitter import ColorJitter
-from augment.ops.operations import Space
+from augment.ops.operations import Space, drawn_in_turn, repeated
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize
 from augment.ops.sub_policies import SUB_POLICIES
 
@@ -184,10 +184,8 @@ class RandAugment(Policy):
         return draw
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        operate = self.space(_size_of(image)).operation(self.fill_value)
-        for i in range(self.layers):
-            image = operate(image, draw, f"{i + 1}")
-        return image
+        layers = [f"{i + 1}" for i in range(self.layers)]
+        return self.space(_size_of(image)).operated_in_turn(image, draw, layers, self.fill_value)
 
 
 def _size_of(image: tf.Tensor) -> Size:
@@ -219,7 +217,8 @@ class TrivialAugment(Policy):
         return space.drawn(u.integer(0, len(space.names)), index, "1")
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return self.space(_size_of(image)).operation(self.fill_value)(image, draw, "1")
+        space = self.space(_size_of(image))
+        return space.operated(image, draw["_position_1"], draw["_index_1"], self.fill_value)
 
 
 class AutoAugment(Policy):
@@ -278,8 +277,8 @@ class AutoAugment(Policy):
         return draw
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        operate = self.space(_size_of(image)).operation(self.fill_value)
-        return operate(operate(image, draw, "1"), draw, "2")
+        space = self.space(_size_of(image))
+        return space.operated_in_turn(image, draw, ["1", "2"], self.fill_value)
 
 
 _LEVELS = 256
@@ -361,15 +360,21 @@ class AugMix(Policy):
         return [65536 - functools.reduce(lambda one, other: one + other, chains), *chains]
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        operate = self.space(_size_of(image)).operation(self.fill_value)
+        space, depth = self.space(_size_of(image)), self.depth[1]
+        suffixes = [f"{c + 1}_{i + 1}" for c in range(self.width) for i in range(depth)]
+        positions, indices = drawn_in_turn(draw, suffixes)
         weights = tf.convert_to_tensor(draw["_weights"])
-        mixed = tf.cast(image, tf.int32) * per_image(weights[..., 0])
-        for c in range(1, self.width + 1):
-            end = image
-            for i in range(self.depth[1]):
-                end = operate(end, draw, f"{c}_{i + 1}")
-            mixed += tf.cast(end, tf.int32) * per_image(weights[..., c])
-        return fixed_as_uint8(mixed, 16)
+
+        def next_one(i: tf.Tensor, end: tf.Tensor, mixed: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            start = tf.where(i % depth == 0, image, end)
+            position, index = tf.gather(positions, i, axis=-1), tf.gather(indices, i, axis=-1)
+            end = space.operated(start, position, index, self.fill_value)
+            weight = tf.gather(weights, i // depth + 1, axis=-1)
+            share = tf.where(i % depth == depth - 1, weight, 0)
+            return i + 1, end, mixed + tf.cast(end, tf.int32) * per_image(share)
+
+        own = tf.cast(image, tf.int32) * per_image(weights[..., 0])
+        return fixed_as_uint8(repeated(next_one, len(suffixes), image, own)[1], 16)
 
 
 _OF_A_CHAIN = 64
