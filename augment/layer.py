@@ -139,14 +139,18 @@ class AugmentLayer(BringToSize):
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         given = _named(inputs, training)
-        pixels = self._augmenter.plain(given["image"])
-        if training:
-            pixels = tf.where(per_image(given["copy"] == NOT_AUGMENTED), pixels, self._augmented(given))
+        pixels = self._augmented(given) if training else self._augmenter.plain(given["image"])
         return tf.cast(pixels, self.compute_dtype)
 
     def _augmented(self, given: dict[str, tf.Tensor]) -> tf.Tensor:
         draw = self._augmenter.draw(_words(given["key"]), given["copy"])
-        return self._augmenter.tail(self._augmenter.head(given["image"]), draw)
+        pixels = self._augmenter.tail(self._augmenter.head(given["image"]), draw)
+        left_alone = given["copy"] == NOT_AUGMENTED
+
+        def some_plain() -> tf.Tensor:
+            return tf.where(per_image(left_alone), self._augmenter.plain(given["image"]), pixels)
+
+        return tf.cond(tf.reduce_any(left_alone), some_plain, lambda: pixels)
 
     def draw(self, key: tf.Tensor, copy: tf.Tensor) -> Draw:
         """What is drawn for samples: [B] under `<op id>.<parameter>`, the columns of the samples table.

@@ -61,7 +61,7 @@ def classifier(recipe, size=(40, 50)):
 # ---------------------------------------------------------------- equal pixels
 
 
-@pytest.mark.parametrize("name", ["car_or_truck_convnet", "cifar10", "flowers", "six_looks"])
+@pytest.mark.parametrize("name", ["cifar10", "five_looks", "flowers"])
 def test_c1_a_batch_in_the_layer_has_the_pixels_of_one_image_each(name, batch):
     recipe = load_recipe(name)
     layer = AugmentLayer(recipe, seed=7)
@@ -77,13 +77,7 @@ def test_c1_so_it_does_for_every_op(any_op, make_recipe, batch):
     np.testing.assert_array_equal(layer(batch, training=True), one_by_one(recipe, batch))
 
 
-def test_c1_so_it_does_for_ops_that_are_sometimes_skipped(any_op_with_p, make_recipe, batch):
-    recipe = make_recipe(any_op_with_p[1], height=40, width=50)
-    layer = tf.function(AugmentLayer(recipe, seed=7))
-    np.testing.assert_array_equal(layer(batch, training=True), one_by_one(recipe, batch))
-
-
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(2))
 def test_c1_so_it_does_for_random_recipes(number, every_op, make_recipe, batch):
     entries = [entry for entry in every_op if "resize" not in entry and "crop" not in entry]
     chosen = np.random.default_rng(number).choice(entries, 6, replace=False)
