@@ -365,16 +365,19 @@ class AugMix(Policy):
         positions, indices = drawn_in_turn(draw, suffixes)
         weights = tf.convert_to_tensor(draw["_weights"])
 
-        def next_one(i: tf.Tensor, end: tf.Tensor, mixed: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            start = tf.where(i % depth == 0, image, end)
-            position, index = tf.gather(positions, i, axis=-1), tf.gather(indices, i, axis=-1)
-            end = space.operated(start, position, index, self.fill_value)
-            weight = tf.gather(weights, i // depth + 1, axis=-1)
-            share = tf.where(i % depth == depth - 1, weight, 0)
-            return i + 1, end, mixed + tf.cast(end, tf.int32) * per_image(share)
+        def chain(c: tf.Tensor, mixed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            def next_one(i: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                place = c * depth + i
+                position, index = tf.gather(positions, place, axis=-1), tf.gather(indices, place, axis=-1)
+                return i + 1, space.operated(end, position, index, self.fill_value)
+
+            [end] = repeated(next_one, depth, image)
+            weight = tf.gather(weights, c + 1, axis=-1)
+            return c + 1, mixed + tf.cast(end, tf.int32) * per_image(weight)
 
         own = tf.cast(image, tf.int32) * per_image(weights[..., 0])
-        return fixed_as_uint8(repeated(next_one, len(suffixes), image, own)[1], 16)
+        [mixed] = repeated(chain, self.width, own)
+        return fixed_as_uint8(mixed, 16)
 
 
 _OF_A_CHAIN = 64
