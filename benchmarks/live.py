@@ -1,0 +1,166 @@
+"""Live augmentation beside Keras's layers and tf.image: images/s from memory to batches.
+
+    python -m benchmarks.live [--images 4096] [--repeats 5] [--json FILE]
+
+README.md in this directory says what each contestant is and how to read the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import augment
+from augment.recipe import recipe_from_document
+
+SIDE = 180
+BATCH = 32
+IN_MEMORY = 256
+
+Pipeline = Callable[[tf.data.Dataset], tf.data.Dataset]
+"""From uint8 images with their numbers to batches."""
+
+SIZED: dict[str, object] = {"crop_or_pad": {"height": SIDE, "width": SIDE}}
+RECIPES: dict[str, list[dict[str, object]]] = {
+    "contrast, flip": [SIZED, {"contrast": {"factor": 0.5}}, {"flip": {"horizontal": 0.5}}],
+    "car_or_truck_convnet": [
+        SIZED,
+        {"contrast": {"factor": 0.2}},
+        {"flip": {"horizontal": 0.5}},
+        {"rotation": {"factor": 0.1}},
+        {"translation": {"height": 0.1, "width": 0.1}},
+    ],
+}
+
+
+def ours(ops: list[dict[str, object]]) -> Pipeline:
+    recipe = recipe_from_document({"ops": ops}, name="benchmark", where="benchmark")
+
+    def pipeline(images: tf.data.Dataset) -> tf.data.Dataset:
+        named = images.map(lambda number, image: {"source": tf.strings.as_string(number), "image": image})
+        augmented = augment.augment_dataset(named, recipe, seed=0, copy=0)
+        return augmented.map(lambda element: element["image"]).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+    return pipeline
+
+
+def layers(names: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Keras's own layers, as the tutorials stack them."""
+    every: list[keras.Layer] = [keras.layers.RandomContrast(0.5), keras.layers.RandomFlip("horizontal")]
+    if names == "car_or_truck_convnet":
+        every[0] = keras.layers.RandomContrast(0.2)
+        every += [keras.layers.RandomRotation(0.1), keras.layers.RandomTranslation(0.1, 0.1)]
+
+    def apply(image: tf.Tensor) -> tf.Tensor:
+        for layer in every:
+            image = layer(image, training=True)
+        return image
+
+    return apply
+
+
+def keras_by_one(names: str) -> Pipeline:
+    apply = layers(names)
+
+    def pipeline(images: tf.data.Dataset) -> tf.data.Dataset:
+        mapped = images.map(lambda _, image: apply(image), num_parallel_calls=tf.data.AUTOTUNE)
+        return mapped.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+    return pipeline
+
+
+def keras_by_batch(names: str) -> Pipeline:
+    apply = layers(names)
+
+    def pipeline(images: tf.data.Dataset) -> tf.data.Dataset:
+        batches = images.map(lambda _, image: image).batch(BATCH)
+        return batches.map(apply, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    return pipeline
+
+
+def stateless(images: tf.data.Dataset) -> tf.data.Dataset:
+    """tf.image with a seed for each image, as TensorFlow's guide has it."""
+
+    def apply(number: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+        seed = tf.stack([number, 0])
+        image = tf.image.stateless_random_contrast(image, 0.5, 1.5, seed)
+        return tf.image.stateless_random_flip_left_right(image, seed)
+
+    mapped = images.map(apply, num_parallel_calls=tf.data.AUTOTUNE)
+    return mapped.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+
+def contestants() -> Iterator[tuple[str, str, Pipeline]]:
+    """(recipe, name, pipeline), ours first in each recipe."""
+    for names, ops in RECIPES.items():
+        yield names, "augment_dataset", ours(ops)
+        yield names, "Keras, one by one", keras_by_one(names)
+        yield names, f"Keras, by {BATCH}", keras_by_batch(names)
+        if names == "contrast, flip":
+            yield names, "tf.image.stateless_*", stateless
+
+
+def rate(pipeline: Pipeline, photos: tf.data.Dataset, images: int) -> float:
+    """Images/s after the first eighth of them."""
+    numbered = photos.repeat(-(-images // IN_MEMORY)).enumerate()
+    batches = iter(pipeline(numbered))
+    first = images // BATCH // 8
+    for _ in range(first):
+        next(batches)
+    began = time.perf_counter()
+    rest = sum(1 for _ in batches)
+    return rest * BATCH / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=4096, metavar="N", help="a measurement [%(default)s]")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds [%(default)s]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where every figure goes")
+    arguments = parser.parse_args()
+    if arguments.images < 8 * BATCH or arguments.repeats < 1:
+        parser.error(f"--images must be at least {8 * BATCH}, and --repeats at least 1")
+    pixels = np.random.default_rng(0).integers(0, 256, (IN_MEMORY, SIDE, SIDE, 3), np.uint8)
+    photos = tf.data.Dataset.from_tensor_slices(pixels).cache()
+    everyone = list(contestants())
+    rates: dict[tuple[str, str], list[float]] = {(recipe, name): [] for recipe, name, _ in everyone}
+    for repeat in range(arguments.repeats + 1):  # the first warms up
+        for recipe, name, pipeline in everyone:
+            measured = rate(pipeline, photos, arguments.images)
+            if repeat:
+                rates[recipe, name].append(measured)
+    sys.stdout.write(table(rates))
+    if arguments.json:
+        listed = [{"recipe": r, "contestant": n, "images_per_second": v} for (r, n), v in rates.items()]
+        arguments.json.write_text(json.dumps({"cores": os.cpu_count(), "rates": listed}, indent=2) + "\n")
+
+
+def table(rates: dict[tuple[str, str], list[float]]) -> str:
+    """Medians, and our rate as a multiple of each: the median of the ratios within a round."""
+    lines = [f"{'':22}{'':22}{'images/s':>10}{'from':>8}{'to':>8}{'ours is':>9}\n"]
+    for (recipe, name), measured in rates.items():
+        mine = rates[recipe, "augment_dataset"]
+        ratio = statistics.median(a / b for a, b in zip(mine, measured, strict=True))
+        figures = (statistics.median(measured), min(measured), max(measured))
+        cells = "".join(f"{figure:>{width},.0f}" for figure, width in zip(figures, (10, 8, 8), strict=True))
+        is_ours = name == "augment_dataset"
+        lines.append(f"{recipe if is_ours else '':22}{name:22}{cells}{'' if is_ours else f'{ratio:8.2f}x'}\n")
+    return "".join(lines)
+
+
+if __name__ == "__main__":
+    main()
