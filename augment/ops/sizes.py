@@ -13,7 +13,7 @@ from pydantic import Field
 
 from augment.arrays import Array, shift_right, take, tf
 from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import COLUMNS, ROWS, Draw, Interval, Op, Side, Size, as_uint8, interval
+from augment.ops.base import COLUMNS, ROWS, Draw, Interval, Op, Side, Size, as_float, as_uint8, interval
 from augment.ops.hazards import Hazard
 
 
@@ -250,11 +250,11 @@ class RandomResizedCrop(Op):
         return self.height, self.width
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        if image.shape.rank > 3:
+        if image.shape.rank > 4 or (image.shape.rank == 4 and not self._by_gathering):
             return tf.map_fn(
                 lambda one: self.apply(one[0], one[1]), (image, draw), fn_output_signature=tf.uint8
             )
-        had = tf.cast(tf.shape(image), tf.int64)
+        had = tf.cast(tf.shape(image)[ROWS:-1], tf.int64)
         root = tf.sqrt(tf.cast(had[0] * had[1], tf.float64)) * 256.0
         side = tf.cast(tf.round(root), tf.int64) * draw["_side"]
         half = 1 << 39  # rounded to nearest: a crop of the whole image is to lose no row
@@ -262,12 +262,18 @@ class RandomResizedCrop(Op):
         width = tf.clip_by_value(shift_right(side * draw["_wider"] + half, 40), 1, had[1])
         top = shift_right(tf.cast(draw["_top"], tf.int64) * (had[0] - height + 1), 16)
         left = shift_right(tf.cast(draw["_left"], tf.int64) * (had[1] - width + 1), 16)
-        cropped = crop(image, top, left, height, width)
-        return _with_size(
-            resize(cropped, tf.constant([self.height, self.width]), self.method, self.antialias),
-            self.height,
-            self.width,
-        )
+        if image.shape.rank == 4:
+            rows, columns = _between(top, height, self.height), _between(left, width, self.width)
+            resized = _bilinear(image, rows, columns)
+        else:
+            size = tf.constant([self.height, self.width])
+            resized = resize(crop(image, top, left, height, width), size, self.method, self.antialias)
+        return _with_size(resized, self.height, self.width)
+
+    @property
+    def _by_gathering(self) -> bool:
+        """Whether a batch is resized by look-ups, which XLA can compile: its kernels know no drawn sizes."""
+        return self.method == "bilinear" and not self.antialias
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
         """Crops the centre to the proportions, then resizes."""
@@ -286,6 +292,38 @@ class RandomResizedCrop(Op):
         low, high = self.ratio
         if max(high, 1) / min(low, 1) > 4 / 3:
             yield Hazard("stretch", f"limit {self.name} to ratio [0.9, 1.1]")
+
+
+_Places = tuple[Array, Array, Array]
+"""Along an axis, for each output pixel [B, n]: the input pixels before and behind it, and how far between."""
+
+
+def _between(start: tf.Tensor, length: tf.Tensor, count: int) -> _Places:
+    """Where tf.image.resize (bilinear, not antialiased) looks when it makes `count` of `length` pixels.
+
+    `start` and `length` are int64 [B]. The floats are those of TensorFlow's kernel
+    (core/kernels/image/resize_bilinear_op.cc), one correctly rounded operation after the other.
+    """
+    start, length = (tf.cast(v, tf.int32)[:, tf.newaxis] for v in (start, length))
+    # The kernel divides floats. A graph may divide by multiplying with the reciprocal, which in
+    # float64 rounds to the same float32: quotients of such small numbers keep off the midpoints.
+    scale = tf.cast(tf.cast(length, tf.float64) * (1.0 / count), tf.float32)
+    at = tf.constant(np.arange(count, dtype=np.float32) + np.float32(0.5)) * scale - 0.5
+    before = tf.floor(at)
+    first = tf.maximum(tf.cast(before, tf.int32), 0)
+    second = tf.minimum(tf.cast(tf.math.ceil(at), tf.int32), length - 1)
+    return start + first, start + second, at - before
+
+
+def _bilinear(images: tf.Tensor, rows: _Places, columns: _Places) -> tf.Tensor:
+    """uint8 [B, H, W, 3] looked up at one grid an image."""
+    levels = []
+    for row in rows[:2]:
+        across = as_float(tf.gather(images, row, axis=1, batch_dims=1))
+        left, right = (tf.gather(across, column, axis=2, batch_dims=1) for column in columns[:2])
+        levels.append(left + (right - left) * columns[2][:, tf.newaxis, :, tf.newaxis])
+    top, bottom = levels
+    return as_uint8(top + (bottom - top) * rows[2][:, :, tf.newaxis, tf.newaxis])
 
 
 def _log_uniform(u: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import Augmenter
+from augment.augmenter import CORES, Augmenter
 from pipelines.format.layout import SAMPLES, SCRATCH, samples_file, shard_file
 from pipelines.format.manifest import parity_class
 from pipelines.format.records import ShardWriter, file_digest
@@ -34,8 +34,6 @@ COPIES_AT_ONCE = 8
 
 ATTEMPTS = 3
 """How often a group is tried when reading fails for a passing reason."""
-
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Finished(NamedTuple):
@@ -66,7 +64,7 @@ class GroupWriter:
         self._deriver = Deriver(self.augmenter, labels, root)
         self.schema = schema(self.augmenter)
         self.parity_class = parity_class()
-        self._pool = ThreadPoolExecutor(THREADS)
+        self._pool = ThreadPoolExecutor(CORES)
 
     def write(self, group: Group, progress: Callable[[int], None]) -> Iterator[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
@@ -158,7 +156,7 @@ class GroupWriter:
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
         for position, (source, label) in enumerate(group.sources):
             waiting.append(self._pool.submit(self._deriver.derive, source, label, copies, position, tensors))
-            if len(waiting) > 2 * THREADS:
+            if len(waiting) > 2 * CORES:
                 yield position + 1 - len(waiting), waiting.popleft().result()
         while waiting:
             yield len(group.sources) - len(waiting), waiting.popleft().result()

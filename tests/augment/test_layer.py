@@ -250,7 +250,14 @@ def test_a_model_without_the_layer_has_nothing_to_export():
 # ---------------------------------------------------------------- XLA
 
 
-@pytest.mark.parametrize("entry", ["contrast: {factor: 0.5}", "saturation: {factor: [0, 3]}"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "contrast: {factor: 0.5}",
+        "saturation: {factor: [0, 3]}",
+        "random_resized_crop: {height: 17, width: 23}",
+    ],
+)
 def test_what_supports_jit_gives_the_same_pixels_but_for_a_level(make_recipe, batch, entry):
     recipe = make_recipe(entry, height=40, width=50)
     layer = AugmentLayer(recipe, seed=7)
@@ -265,7 +272,8 @@ def test_what_supports_jit_gives_the_same_pixels_but_for_a_level(make_recipe, ba
     "entry",
     [
         "resize: {id: again, height: 17, width: 23, antialias: true}",  # XLA has no such kernel
-        "random_resized_crop: {height: 17, width: 23}",  # it has one, which takes a crop for the whole
+        # It has one, which takes a crop for the whole.
+        "random_resized_crop: {height: 17, width: 23, method: nearest}",
     ],
 )
 def test_what_xla_cannot_do_or_does_otherwise_does_not_support_it(make_recipe, entry):

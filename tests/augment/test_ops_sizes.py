@@ -9,8 +9,10 @@ import pytest
 import tensorflow as tf
 
 from augment.augmenter import Augmenter, augment_image
+from augment.draws import Uniforms
 from augment.errors import RequestError
 from augment.keys import source_words
+from augment.ops.sizes import RandomResizedCrop
 from augment.recipe import parse_recipe
 
 SIDES = [(40, 56), (56, 41), (33, 33), (1, 9), (7, 1), (1, 1), (120, 31)]
@@ -194,6 +196,21 @@ def test_a_random_resized_crop_resizes_as_tf_image_does(photo):
     )
     got = augment_image(photo, recipe, seed=0, source="a", copy=0)
     np.testing.assert_array_equal(got, as_levels(tf.image.resize(photo, [30, 20])))
+
+
+@pytest.mark.parametrize("given", [(40, 56), (57, 43), (3, 1), (1, 9)])
+@pytest.mark.parametrize("wanted", [(17, 23), (64, 64), (5, 1)])
+@pytest.mark.parametrize("method", ["bilinear", "area"])
+def test_a_batch_of_random_resized_crops_has_the_pixels_of_its_images(given, wanted, method):
+    op = RandomResizedCrop(height=wanted[0], width=wanted[1], method=method, area=(0.01, 1), ratio=(0.1, 10))
+    count = 24
+    images = np.random.default_rng(0).integers(0, 256, (count, *given, 3), np.uint8)
+    words = source_words(map(str, range(count)))
+    draw = op.draw(Uniforms((words[:, 0], words[:, 1])), given)
+    batch = tf.function(op.apply, autograph=False)(images, draw).numpy()
+    for i, image in enumerate(images):
+        alone = op.apply(tf.constant(image), {name: values[i] for name, values in draw.items()})
+        np.testing.assert_array_equal(batch[i], alone)
 
 
 def test_proportions_are_as_often_upright_as_oblong():
