@@ -24,6 +24,7 @@ def import_tensorflow(threads_an_op: int | None = None) -> None:
             if threads_an_op is not None:
                 with contextlib.suppress(RuntimeError):  # it has started
                     tf.config.threading.set_intra_op_parallelism_threads(threads_an_op)
+            tf.get_logger().setLevel("ERROR")  # its warnings are for those who write graphs
             tf.constant(0)  # starts the runtime, which has its own say
         except BaseException:
             heard.seek(0)
