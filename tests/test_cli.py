@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from augment.schema import recipe_schema
-from pipelines.cli import main
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-def augshard(*arguments: object) -> Ended:
-    """Runs the command in this process."""
-    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = ["augshard", *map(str, arguments)]
-    status = 0
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-    except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
-    finally:
-        sys.argv = argv
-    return Ended(status, out.getvalue(), err.getvalue())
+from tests.in_process import augshard
 
 
 def picture(root: Path, *names: str) -> Path:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.in_process import Ended, augshard
 
 RECIPE = """
 storage: {{format: {storage}}}
@@ -27,33 +26,10 @@ ops:
 """
 
 
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture(scope="session")
 def run_command() -> Callable[..., Ended]:
-    """Runs `augshard ...` in this process, which spares the start of TensorFlow."""
-    from pipelines.cli import main
-
-    def run(*arguments: object) -> Ended:
-        out, err, argv = io.StringIO(), io.StringIO(), sys.argv
-        sys.argv = ["augshard", *map(str, arguments)]
-        status = 0
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
-        finally:
-            sys.argv = argv
-        return Ended(status, out.getvalue(), err.getvalue())
-
-    return run
+    """Runs `augshard ...` in this process."""
+    return augshard
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -13,25 +10,10 @@ import pytest
 from augment.errors import RequestError
 from augment.ops import op_types
 from augment.recipe import parse_recipe, preset_names
-from pipelines.cli import main
 from pipelines.format.manifest import parity_class
 from pipelines.parity import examples, report, ways
 from pipelines.parity.report import Cell, agrees, as_text, measured
-
-
-def augshard(*arguments):
-    """Runs the command in this process: its status, output and errors."""
-    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = ["augshard", *map(str, arguments)]
-    status = 0
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-    except SystemExit as stop:
-        status = stop.code
-    finally:
-        sys.argv = argv
-    return status, out.getvalue(), err.getvalue()
+from tests.in_process import augshard
 
 
 def no_job(*_):
