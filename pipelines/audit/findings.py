@@ -1,0 +1,98 @@
+"""What an audit found, what it compared, and what it could not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+
+from pipelines.format.manifest import Manifest
+
+KEPT = 1000
+"""Findings of one kind that are kept in full; more are only counted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    kind: str
+    """one word, such as `digest`; docs/audit.md lists them"""
+    message: str
+    """a sentence without the names below, which stand before it"""
+    file: str | None = None
+    """path in the dataset directory"""
+    record: int | None = None
+    """number of the record in its shard, from 0"""
+    source: str | None = None
+    copy: int | None = None
+
+    @property
+    def where(self) -> str:
+        """`train_c0-00000 record 5, car/1.jpg, copy 0`: as much of it as is known."""
+        place = " ".join(
+            part for part in (self.file, None if self.record is None else f"record {self.record}") if part
+        )
+        copy = None if self.copy is None or self.copy < 0 else f"copy {self.copy}"
+        return ", ".join(part for part in (place, self.source, copy) if part)
+
+
+class Findings:
+    """Collects findings in memory that does not grow with what is wrong."""
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, finding: Finding) -> None:
+        self.counts[finding.kind] += 1
+        if self.counts[finding.kind] <= KEPT:
+            self.kept.append(finding)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.kept)
+
+    def __len__(self) -> int:
+        """How many there are, those that were only counted included."""
+        return self.counts.total()
+
+
+@dataclasses.dataclass
+class Parity:
+    """What was measured by deriving samples in another parity class than they were made in."""
+
+    differs: dict[str, tuple[str | None, str | None]]
+    """by what: made with, derived with"""
+    samples: int = 0
+    """that were derived again"""
+    differing: int = 0
+    """of these, how many had at least one other level"""
+    pixels: int = 0
+    differing_pixels: int = 0
+    """in how many pixels at least one channel differs"""
+    largest: int = 0
+    """difference of a level, 0 to 255"""
+
+
+@dataclasses.dataclass
+class Audit:
+    """The outcome of auditing one dataset."""
+
+    directory: str
+    manifest: Manifest | None
+    """None if it is damaged; then little else could be looked at"""
+    input: str | None = None
+    """where the sources are, if that was said"""
+    findings: Findings = dataclasses.field(default_factory=Findings)
+    checked: Counter[str] = dataclasses.field(default_factory=Counter)
+    """how many of what was looked at: `files`, `bytes`, `records`, `rows`, `draws` (parameters computed
+    again), `pixels` (records decoded and compared with their digest), `sources` (files of the input
+    compared with theirs), `derived` (samples computed again), `rejects` (examined again)"""
+    unchecked: list[str] = dataclasses.field(default_factory=list)
+    """sentences on what could not be looked at, and why"""
+    parity: Parity | None = None
+    """None where samples were derived in the manifest's own parity class, or not at all"""
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings
