@@ -5,6 +5,7 @@ A directory with a manifest is complete; without one it is no dataset.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -61,6 +62,23 @@ class Manifest(BaseModel):
     parity_class: dict[str, str]
     files: dict[str, File]
     """every file but this one and run.json, by path"""
+
+    def copies(self, split: str) -> tuple[int, ...]:
+        """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""
+        return self.request.copies_of(augmented=self.splits[split].augmented)
+    digest: str = ""
+    """SHA-256 of this file without this line: the only file that no other one has a digest of"""
+
+    def sealed(self) -> Manifest:
+        """The same with its digest."""
+        return self.model_copy(update={"digest": hashlib.sha256(self._text({"digest"})).hexdigest()})
+
+    def content(self) -> bytes:
+        """The file."""
+        return self._text(set())
+
+    def _text(self, without: set[str]) -> bytes:
+        return json_text(self.model_dump(mode="json", exclude_none=True, exclude=without)).encode()
 
 
 def parity_class() -> dict[str, str]:

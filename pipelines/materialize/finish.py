@@ -115,7 +115,7 @@ def finish(finished: list[Finished], plan: Plan, listing_rejects: Iterable[Rejec
         files=files,
     )
     write_file(run.output, RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
-    write_file(run.output, MANIFEST, json_text(manifest.model_dump(mode="json", exclude_none=True)))
+    write_file(run.output, MANIFEST, manifest.sealed().content().decode())
     return _conclude(run, Outcome(warnings=plan.warnings))
 
 
