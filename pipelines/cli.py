@@ -44,6 +44,9 @@ def materialize(
     recipe: RecipeOption,
     seed: SeedOption = 0,
     copies: Annotated[int, typer.Option("--copies", help="Augmented variants of each image.")] = 1,
+    include_originals: Annotated[
+        bool, typer.Option("--include-originals", help="Also write the images that get copies as they are.")
+    ] = False,
     name: Annotated[
         str | None, typer.Option("--name", help="The dataset's name in TFDS; else the recipe's.")
     ] = None,
@@ -83,6 +86,7 @@ def materialize(
         recipe=recipe,
         seed=seed,
         copies=copies,
+        include_originals=include_originals,
         name=name,
         augment_splits=augment_splits,
         split_fractions=split_fractions,

@@ -90,7 +90,8 @@ def from_shards(
     Args:
         directory: a finished dataset.
         split: as the manifest names it, without the copy.
-        copies: which, in which order; all of them by default.
+        copies: which, in which order; all by default, but for the originals (-1) of a split
+            that is augmented.
 
     Raises RequestError if the directory is no finished dataset, or lacks the split or a copy.
     """
@@ -100,8 +101,9 @@ def from_shards(
             f"{directory}: there is no split {split!r}; {did_you_mean(split, manifest.splits)}"
         )
     counts = manifest.splits[split]
-    there = list(range(manifest.request.copies)) if counts.augmented else [NOT_AUGMENTED]
-    wanted = there if copies is None else list(copies)
+    there = manifest.copies(split)
+    augmented = [copy for copy in there if copy != NOT_AUGMENTED]
+    wanted = (augmented or there) if copies is None else list(copies)
     for copy in wanted:
         if copy not in there:
             raise RequestError(

@@ -18,7 +18,6 @@ from fractions import Fraction
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from augment.keys import name_bits, source_key, source_words
 from augment.ops import Size
@@ -131,7 +130,7 @@ class Plan(BaseModel):
 
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are written of a split's sources."""
-        return tuple(range(self.request.copies)) if self.splits[split].augmented else (NOT_AUGMENTED,)
+        return self.request.copies_of(augmented=self.splits[split].augmented)
 
     @property
     def sources(self) -> int:

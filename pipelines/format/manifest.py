@@ -62,12 +62,12 @@ class Manifest(BaseModel):
     parity_class: dict[str, str]
     files: dict[str, File]
     """every file but this one and run.json, by path"""
+    digest: str = ""
+    """SHA-256 of this file without this line: the only file that no other one has a digest of"""
 
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""
         return self.request.copies_of(augmented=self.splits[split].augmented)
-    digest: str = ""
-    """SHA-256 of this file without this line: the only file that no other one has a digest of"""
 
     def sealed(self) -> Manifest:
         """The same with its digest."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
 from augment.recipe import Recipe, recipe_from_document
 from pipelines.sources import Layout
@@ -29,6 +30,8 @@ class Request(BaseModel):
     """in canonical form"""
     seed: int
     copies: int
+    originals: bool = False
+    """whether splits that are augmented also hold their images as they are, brought to size"""
     augment_splits: tuple[str, ...] | None = None
     """None: train or training"""
     split_fractions: dict[str, str] | None = None
@@ -43,9 +46,15 @@ class Request(BaseModel):
         load_plugins(self.plugins)
         return recipe_from_document(self.recipe, name=self.recipe_name, where=self.recipe_name)
 
+    def copies_of(self, *, augmented: bool) -> tuple[int, ...]:
+        """The copies that are written of the sources of a split."""
+        if not augmented:
+            return (NOT_AUGMENTED,)
+        return (*((NOT_AUGMENTED,) if self.originals else ()), *range(self.copies))
+
     def fingerprint(self, groups: dict[str, int]) -> str:
-        """SHA-256 of all that decides the bytes of a shard; not of how many copies there are."""
-        decides = self.model_dump(mode="json", exclude={"copies", "shards", "shard_bytes"})
+        """SHA-256 of all that decides the bytes of a shard; not of which copies there are."""
+        decides = self.model_dump(mode="json", exclude={"copies", "originals", "shards", "shard_bytes"})
         text = json.dumps(
             {"schema_version": SCHEMA_VERSION, "groups": groups, **decides},
             sort_keys=True,
@@ -54,9 +63,9 @@ class Request(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def differences(self, other: Request) -> list[str]:
-        """What differs from another request, copies apart, in words."""
-        mine = self.model_dump(mode="json", exclude={"copies"})
-        theirs = other.model_dump(mode="json", exclude={"copies"})
+        """What differs from another request, which copies apart, in words."""
+        mine = self.model_dump(mode="json", exclude={"copies", "originals"})
+        theirs = other.model_dump(mode="json", exclude={"copies", "originals"})
         return [
             f"{field} was {_short(theirs[field])}, now {_short(mine[field])}"
             for field in mine

@@ -10,6 +10,7 @@ from typing import cast, get_args
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import NAME, Recipe, load_recipe
 from augment.safety import findings, summary
+from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.materialize.launch import JobFailed, Report, launch
 from pipelines.plan import MOST_GROUPS, parse_bytes, parse_fractions
@@ -23,6 +24,7 @@ def materialize_command(
     recipe: str,
     seed: int = 0,
     copies: int = 1,
+    include_originals: bool = False,
     name: str | None = None,
     augment_splits: str | None = None,
     split_fractions: str | None = None,
@@ -58,6 +60,7 @@ def materialize_command(
         recipe=loaded.canonical(),
         seed=seed,
         copies=copies,
+        originals=include_originals,
         augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
         layout=cast(Layout, layout),
@@ -116,7 +119,7 @@ def _table(report: Report, output: str) -> str:
     images = ", ".join(f"{counts.written:,} {split}" for split, counts in manifest.splits.items())
     rows = {
         "images": images,
-        "copies": f"{manifest.request.copies} of {', '.join(_augmented(report)) or 'none'}",
+        "copies": _copies(manifest),
         "records": f"{manifest.records:,}" + (f" ({report.new_records:,} new)" if report.new_records else ""),
         "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),
         "size": f"{size / 1e6:,.1f} MB in {len(manifest.files):,} files",
@@ -132,5 +135,7 @@ def _table(report: Report, output: str) -> str:
     return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
 
 
-def _augmented(report: Report) -> list[str]:
-    return [split for split, counts in report.manifest.splits.items() if counts.augmented]
+def _copies(manifest: Manifest) -> str:
+    augmented = [split for split, counts in manifest.splits.items() if counts.augmented]
+    originals = " and the originals" if manifest.request.originals else ""
+    return f"{manifest.request.copies}{originals} of {', '.join(augmented) or 'none'}"

@@ -40,8 +40,8 @@ class Deriver:
         self._graph = functools.cache(self._trace)
 
     def draws(self, sources: Sequence[str], copies: Sequence[int]) -> dict[str, np.ndarray]:
-        """All parameters of sources: arrays [sources, copies, ...]; none if they are not augmented."""
-        if list(copies) == [NOT_AUGMENTED]:
+        """All parameters of sources: arrays [sources, copies, ...]; none without copies."""
+        if not copies:
             return {}
         words = source_words(sources)[:, np.newaxis]
         return self._augmenter.draw((words[..., 0], words[..., 1]), np.array([copies], np.int32))
@@ -49,7 +49,10 @@ class Deriver:
     def derive(
         self, source: str, label: str, copies: Sequence[int], position: int, draws: Sequence[tf.Tensor]
     ) -> Derived | Reject:
-        """One source's samples, with row `position` of the draws. Raises PassingFault."""
+        """One source's samples, with row `position` of the draws. Raises PassingFault.
+
+        NOT_AUGMENTED can only be the first of the copies; the draws are of the others.
+        """
         try:
             with open(source_path(self._root, source), "rb") as file:
                 contents = file.read()
@@ -57,8 +60,8 @@ class Deriver:
             return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
         except OSError as error:
             raise PassingFault(f"{source}: {os.strerror(error.errno or 0).lower()}") from error
-        plain = list(copies) == [NOT_AUGMENTED]
-        graph = self._graph(len(copies), plain, codec.decoder(contents))
+        plain = copies[0] == NOT_AUGMENTED
+        graph = self._graph(len(copies) - plain, plain, codec.decoder(contents))
         try:
             with tf.device("CPU"):
                 size, pixels, encoded = graph(tf.constant(contents), tf.constant(position), *draws)
@@ -90,10 +93,13 @@ class Deriver:
     def _trace(
         self, copies: int, plain: bool, decode: Callable[[tf.Tensor], tf.Tensor]
     ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-        """The graph from a file's bytes to its size, pixels [copies, H, W, 3] and JPEGs [copies]."""
+        """The graph from a file's bytes to its size, pixels [n, H, W, 3] and JPEGs [n].
+
+        The n samples are the image that is not augmented, if `plain`, and so many copies.
+        """
         augmenter = self._augmenter
         storage = augmenter.recipe.storage
-        draws = {} if plain else self.draws([], range(copies))
+        draws = self.draws([], range(copies))
         specs = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in draws.values()]
 
         @tf.function(
@@ -104,12 +110,11 @@ class Deriver:
             contents: tf.Tensor, position: tf.Tensor, rows: list[tf.Tensor]
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             source = decode(contents)
-            if plain:
-                samples = [augmenter.plain(source)]
-            else:
+            samples = [augmenter.plain(source)] if plain else []
+            if copies:
                 head = augmenter.head(source)
                 drawn = [tf.unstack(values[position], copies) for values in rows]
-                samples = [
+                samples += [
                     augmenter.tail(head, dict(zip(draws, draw, strict=True)))
                     for draw in zip(*drawn, strict=True)
                 ] or [augmenter.tail(head, {})] * copies

@@ -63,7 +63,7 @@ def launch(
         made_by, expected_digest, finished = _earlier(output)
         if made_by:
             _check_same(request, made_by, output, finished)
-        if finished and request.copies == finished.request.copies and _all_there(output, finished):
+        if finished and request == finished.request and _all_there(output, finished):
             _remove(output, PLAN)
             return Report(finished, 0, 0.0)
         began = time.time()
@@ -149,11 +149,21 @@ def _check_same(request: Request, made_by: Request, output: str, finished: Manif
             f"output {output}: it holds {made_by.copies} copies, more than --copies {request.copies}; "
             "choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
         )
+    if made_by.originals and not request.originals:
+        raise RequestError(
+            f"output {output}: it holds the originals; say --include-originals too, or start over "
+            "with --overwrite"
+        )
     begun = saved_plan(output)
     if finished and begun and request.copies < begun.request.copies:
         raise RequestError(
             f"output {output}: a run that was adding copies up to {begun.request.copies} did not end; "
             f"finish it with --copies {begun.request.copies}, or start over with --overwrite"
+        )
+    if finished and begun and begun.request.originals and not request.originals:
+        raise RequestError(
+            f"output {output}: a run that was adding the originals did not end; finish it with "
+            "--include-originals, or start over with --overwrite"
         )
 
 

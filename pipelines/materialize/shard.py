@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import CORES, Augmenter
+from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
 from pipelines.format.layout import SAMPLES, SCRATCH, samples_file, shard_file
 from pipelines.format.manifest import parity_class
 from pipelines.format.records import ShardWriter, file_digest
@@ -124,7 +124,11 @@ class GroupWriter:
         os.makedirs(scratch, exist_ok=True)
         os.makedirs(os.path.join(self.output, SAMPLES), exist_ok=True)
         attempt = os.path.join(scratch, uuid.uuid4().hex)
-        draws = self._deriver.draws([source for source, _ in group.sources], copies)
+        augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
+        draws = self._deriver.draws([source for source, _ in group.sources], augmented)
+        drawn: dict[int, dict[str, np.ndarray]] = {NOT_AUGMENTED: {}}
+        for i, copy in enumerate(augmented):
+            drawn[copy] = {name: values[:, i] for name, values in draws.items()}
         columns: dict[str, list[Any]] = collections.defaultdict(list)
         digests: list[list[str]] = []
         rejects: list[Reject] = []
@@ -143,7 +147,7 @@ class GroupWriter:
                 progress(len(copies))
             return [
                 self._put_in_place(
-                    group, copy, writer, rejects, self._rows(group, copy, i, columns, digests, draws)
+                    group, copy, writer, rejects, self._rows(group, copy, i, columns, digests, drawn[copy])
                 )
                 for i, (copy, writer) in enumerate(zip(copies, writers, strict=True))
             ]
@@ -170,13 +174,10 @@ class GroupWriter:
         digests: list[list[str]],
         draws: dict[str, np.ndarray],
     ) -> dict[str, Any]:
-        """One copy's part of the samples table, by column."""
+        """One copy's part of the samples table, by column; `draws` are the copy's, of all sources."""
         count = len(digests)
         positions = np.array(columns["position"], np.int64)
-        drawn = {
-            name: values[positions, column] if count else values[:0, column]
-            for name, values in self.augmenter.recorded(draws).items()
-        }
+        drawn = {name: values[positions] for name, values in self.augmenter.recorded(draws).items()}
         if not draws:
             drawn = {name: [None] * count for name in self.schema.names if "." in name}
         return {
