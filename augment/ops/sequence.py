@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar
 
 from pydantic import field_serializer
@@ -128,7 +128,12 @@ class Group(Op):
 
 
 def draw_steps(
-    steps: tuple[Step, ...], key: Words, *, within: str = "", reached: Array | None = None
+    steps: tuple[Step, ...],
+    key: Words,
+    *,
+    within: str = "",
+    reached: Array | None = None,
+    uniforms_of: Callable[[Words], Uniforms] = Uniforms,
 ) -> Draw:
     """Draws for a block of samples, under `<path>.<parameter>`.
 
@@ -137,6 +142,8 @@ def draw_steps(
         key: of the samples, uint32 [...].
         within: the path of the group, with a final `/`.
         reached: to which samples the branch is applied, bool [...]; None for all.
+        uniforms_of: the random words of an op's key; others than Threefry's are for those who
+            examine what a recipe draws.
 
     `<path>.applied` says whether an op is applied, for ops that are not always.
     """
@@ -145,7 +152,7 @@ def draw_steps(
         affine: Affine | None = None
         for op in step.ops:
             path = within + op.id
-            uniforms = Uniforms(fold_in(key, name_words(path)))
+            uniforms = uniforms_of(fold_in(key, name_words(path)))
             drawn = op.draw(uniforms, step.size)
             draw |= {f"{path}.{name}": values for name, values in drawn.items()}
             applied = _both(reached, uniforms.fires(op.p) if op.p < 1 else None)
@@ -158,7 +165,13 @@ def draw_steps(
                 affine = inverse if affine is None else affine.after(inverse)
             if isinstance(op, Group):
                 for branch, taken in zip(op.branches(step.size), op.taken(drawn), strict=True):
-                    draw |= draw_steps(branch, key, within=f"{path}/", reached=_both(applied, taken))
+                    draw |= draw_steps(
+                        branch,
+                        key,
+                        within=f"{path}/",
+                        reached=_both(applied, taken),
+                        uniforms_of=uniforms_of,
+                    )
         if affine is not None:
             transform = affine.projective(step.ops[0].known(step.size))
             draw[f"{within}{step.ops[0].id}._transform"] = transform
