@@ -90,6 +90,8 @@ class SamplesReader:
         self._directory, self._manifest = directory, manifest
         request = manifest.request
         self._schema = schema(Augmenter(request.parsed_recipe(), request.seed))
+        self.parameters = [name for name in self._schema.names if "." in name]
+        """the columns of drawn parameters"""
         self.unread: list[str] = []
         """files that could not be read"""
 
@@ -138,7 +140,7 @@ def statistics(audit: Audit) -> Statistics:
             labels = rows.group_by("class").aggregate([([], "count_all")]).to_pydict()
             records[split].update(dict(zip(labels["class"], labels["count_all"], strict=True)))
             if copy == copies[0]:
-                contents.append(_prefixes(rows["source_sha256"]))
+                contents.append(prefixes(rows["source_sha256"]))
             if copy != NOT_AUGMENTED:
                 augmented.append(rows.select(["source", "pixels_sha256"]))
                 for tally in tallies:
@@ -160,7 +162,7 @@ def statistics(audit: Audit) -> Statistics:
 _COLUMNS = ("source", "class", "source_sha256", "pixels_sha256")
 
 
-def _prefixes(digests: pa.ChunkedArray) -> np.ndarray:
+def prefixes(digests: pa.ChunkedArray) -> np.ndarray:
     """uint64 [n]: the first 8 bytes of SHA-256 digests in hexadecimal; what is none counts as 0."""
     texts = (digest[:16] for digest in digests.to_pylist())
     return np.array([int(text, 16) if _HEX.fullmatch(text) else 0 for text in texts], np.uint64)
@@ -193,7 +195,7 @@ def _duplicates(reader: SamplesReader, manifest: Manifest, contents: list[np.nda
         rows = reader.read(split, manifest.copies(split)[0], group, _COLUMNS)
         if rows is None:
             continue
-        for row in rows.filter(np.isin(_prefixes(rows["source_sha256"]), repeated)).to_pylist():
+        for row in rows.filter(np.isin(prefixes(rows["source_sha256"]), repeated)).to_pylist():
             places.setdefault(row["source_sha256"], []).append(Place(split, row["class"], row["source"]))
     groups = sorted(tuple(sorted(same)) for same in places.values() if len(same) > 1)
     splits = [len({place.split for place in same}) for same in groups]
