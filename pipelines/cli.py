@@ -166,6 +166,51 @@ def lint(
 
 
 @app.command()
+def audit(
+    directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
+    input: Annotated[  # noqa: A002 (the option's name)
+        str | None,
+        typer.Option("--input", metavar="DIR", help="The images that it was made from."),
+    ] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option("--samples", metavar="N|all", help="Derived again from their sources; else 200."),
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option("--sample", metavar="SOURCE", help="Replay one source, op after op ...")
+    ] = None,
+    copy: Annotated[
+        int | None, typer.Option("--copy", metavar="K", help="... in this copy, from 0; -1 for an original.")
+    ] = None,
+    strip: Annotated[
+        str, typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go.")
+    ] = "replay.png",
+) -> None:
+    """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
+
+    Exit status: 0 nothing was found, 1 something was, 2 the request is wrong.
+    """
+    if sample is not None or copy is not None:
+        if sample is None or copy is None:
+            raise RequestError("one sample is given by --sample SOURCE and --copy K together")
+        if samples or report or json:
+            raise RequestError("--sample replays one sample; leave --samples, --report and --json out")
+        from pipelines.audit.command import replay_command
+
+        replay_command(directory, root=input, sample=sample, copy=copy, strip=strip)
+    else:
+        from pipelines.audit.command import audit_command
+
+        audit_command(directory, root=input, samples=samples, report=report, json=json)
+
+
+@app.command()
 def parity(
     recipe: Annotated[
         list[str] | None,

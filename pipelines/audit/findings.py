@@ -83,6 +83,8 @@ class Audit:
     """None if it is damaged; then little else could be looked at"""
     input: str | None = None
     """where the sources are, if that was said"""
+    looked_into: bool = False
+    """whether the manifest was good enough to look at shards and samples files by it"""
     findings: Findings = dataclasses.field(default_factory=Findings)
     checked: Counter[str] = dataclasses.field(default_factory=Counter)
     """how many of what was looked at: `files`, `bytes`, `records`, `rows`, `draws` (parameters computed
