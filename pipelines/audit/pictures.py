@@ -25,6 +25,7 @@ from tqdm import tqdm
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from pipelines.audit.findings import Audit
+from pipelines.audit.looks import Look
 from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
@@ -46,57 +47,8 @@ SIDE = 144
 SMALL = 64
 """Images of up to so many pixels are kept without loss, to be shown enlarged, pixel by pixel."""
 
-SATURATED = 0.25
-"""An image is called saturated if more than this part of its levels is 0 or 255."""
-FILLED = 0.5
-"""... filled, if more than this part of its pixels has one and the same color."""
-UNIFORM = 4.0
-"""... uniform, if the standard deviation of its gray levels is below this."""
 NEAR = 2.0
 """A copy is called near to its source if their mean absolute difference is below so many levels."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """What the pixels of one image tell."""
-
-    means: tuple[float, ...]
-    squares: tuple[float, ...]
-    """means of the squared levels; both of red, green and blue"""
-    levels: np.ndarray
-    """int64 [32]: pixels by their gray level, in eighths"""
-    clipped: float
-    """the part of the levels that are 0 or 255"""
-    spread: float
-    """the standard deviation of the gray levels"""
-    filled: float
-    """the largest part of pixels of one and the same color"""
-
-    @classmethod
-    def of(cls, pixels: np.ndarray) -> Look:
-        """Of uint8 [H, W, 3]."""
-        floats = pixels.reshape(-1, 3).astype(np.float64)
-        gray = floats @ (0.299, 0.587, 0.114)
-        wide = pixels.reshape(-1, 3).astype(np.uint32)
-        _, counts = np.unique(wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2], return_counts=True)
-        return cls(
-            means=tuple(floats.mean(0).tolist()),
-            squares=tuple((floats**2).mean(0).tolist()),
-            levels=np.bincount(np.minimum(gray, 255).astype(np.int64) // 8, minlength=32),
-            clipped=float(np.mean((pixels == 0) | (pixels == 255))),
-            spread=float(gray.std()),
-            filled=float(counts.max() / len(gray)),
-        )
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Which of `saturated`, `filled` and `uniform` it is."""
-        said = {
-            "saturated": self.clipped > SATURATED,
-            "filled": self.filled > FILLED,
-            "uniform": self.spread < UNIFORM,
-        }
-        return tuple(note for note, holds in said.items() if holds)
 
 
 @dataclasses.dataclass(frozen=True)
