@@ -89,7 +89,7 @@ class ShardWriter:
 
     def write(self, record: bytes) -> None:
         length = struct.pack("<Q", len(record))
-        self._buffer += b"".join((length, _masked_crc(length), record, _masked_crc(record)))
+        self._buffer += b"".join((length, masked_crc(length), record, masked_crc(record)))
         self.records += 1
         if len(self._buffer) >= _BUFFER:
             self._flush()
@@ -159,18 +159,19 @@ class ShardReader:
                 length = int.from_bytes(header[:8], "little")
                 if len(header) < 12:
                     self.damage = "the file ends within the length of the record"
-                elif header[8:] != _masked_crc(header[:8]):
+                elif header[8:] != masked_crc(header[:8]):
                     self.damage = "the length of the record does not have its CRC"
                 elif length + 4 > whole - self.size:
                     self.damage = "the file ends within the record"
                 else:
                     start, data = self.size, read(length)
-                    yield Frame(start, data, sound=read(4) == _masked_crc(data))
+                    yield Frame(start, data, sound=read(4) == masked_crc(data))
             while read(_BUFFER):
                 pass
 
 
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """The check that stands behind data in a TFRecord file."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
