@@ -14,16 +14,29 @@ Epoch e sees copy e, or where an arm has a pool of K copies, copy e mod K.
 from __future__ import annotations
 
 import dataclasses
+import re
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
+from augment.arrays import tf
 from augment.augmenter import NOT_AUGMENTED
-from augment.layer import AugmentLayer
+from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
 from pipelines.sources import Layout
+from pipelines.train.agreement import check_agreement, differing, limited
+
+if TYPE_CHECKING:
+    from augment.layer import AugmentLayer
+    from pipelines.train.feeding import Live, Members, Stored
 
 NAMES = ("none", "shards", "live", "live-layer")
+
+TRAIN = ("train", "training")
+"""Splits that are trained on."""
+VALIDATION = ("validation", "val", "valid", "dev", "eval")
+"""Splits that validate."""
+TEST = ("test", "testing")
+"""Splits that test."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,17 +64,51 @@ class Arm:
         return self.name + pool + ("" if self.copies is None else f"-k{self.copies}")
 
 
-@dataclasses.dataclass(frozen=True)
+def parse_arms(names: str, copies: str | None) -> list[Arm]:
+    """The arms of `--arms none,shards,live` with `--copies 1,5,originals+5`, in that order.
+
+    Each entry of `copies` makes one arm of `shards`; the others know no limit.
+    Raises RequestError for what is neither.
+    """
+    arms: list[Arm] = []
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in NAMES:
+            raise RequestError(f"--arms: there is no arm {name!r}; {did_you_mean(name, NAMES)}")
+        if name == "shards" and copies is not None:
+            arms += [_of_copies(entry.strip()) for entry in copies.split(",")]
+        else:
+            arms.append(Arm(name))
+    if copies is not None and "shards" not in wanted:
+        raise RequestError(
+            f"--copies {copies}: it says how many copies the arm shards uses; add shards to --arms"
+        )
+    for arm in arms:
+        if arms.count(arm) > 1:
+            raise RequestError(f"--arms {names}: {arm.label} stands there twice; name it once")
+    return arms
+
+
+def _of_copies(entry: str) -> Arm:
+    match = re.fullmatch(r"(originals\s*\+\s*)?([1-9][0-9]{0,4})", entry)
+    if not match:
+        raise RequestError(
+            f"--copies: {entry!r} is no number of copies; give a whole number from 1, "
+            "or originals+ and such a number"
+        )
+    return Arm("shards", int(match[2]), originals=bool(match[1]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Feed:
     """One arm, bound to its data."""
 
     arm: Arm
+    """for shards, with the number of copies that it uses"""
     classes: tuple[str, ...]
     """by label"""
     image_size: Size
     """height and width of what the model behind the augmentation sees, in every arm"""
-    train_samples: int
-    """those of an epoch; where there are no shards, images that turn out unusable still count"""
     layer: AugmentLayer | None
     """what a live-layer model begins with; its images are of `layer_size`"""
     layer_size: Size | None
@@ -69,6 +116,15 @@ class Feed:
     """the split for `evaluation` that validates, if there is one"""
     test: str | None
     """the split for `evaluation` that tests, if there is one"""
+    _train: Members
+    _evaluated: dict[str, Members]
+    _live: Live
+    _stored: Stored | None
+
+    @property
+    def train_samples(self) -> int:
+        """Those of an epoch; where there are no shards, images that turn out unusable still count."""
+        return len(self._train)
 
     def epoch(self, number: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
         """The batches of epoch `number`, from 0, the last of which may be smaller.
@@ -78,7 +134,14 @@ class Feed:
         The order is a function of `train_seed`, the epoch and the sources' ids, the same in
         every arm; it depends on no state, global seeds included.
         """
-        raise NotImplementedError
+        members, copy = self._train.shuffled(train_seed, number), self.arm.copy(number)
+        if self.arm.name == "live-layer":
+            samples = self._live.samples_for_layer(members, copy)
+        elif self.arm.name == "live":
+            samples = self._live.samples(members, copy)
+        else:
+            samples = self._samples(members, copy)
+        return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
 
     def evaluation(self, split: str, *, batch: int) -> tf.data.Dataset:
         """A split's images, brought to size and not augmented, in a fixed order.
@@ -86,11 +149,37 @@ class Feed:
         Yields (x, y), x uint8 [B, height, width, 3] of `image_size` in every arm: in
         live-layer it is for the model behind the layer.
         """
-        raise NotImplementedError
+        samples = self._samples(self._evaluated[split], NOT_AUGMENTED)
+        return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
+
+    def _samples(self, members: Members, copy: int) -> tf.data.Dataset:
+        """From shards if they have them; else the same from images."""
+        if self._stored and self._stored.has(members.split, copy):
+            return self._stored.samples(members, copy)
+        return self._live.samples(members, copy)
 
     def notes(self, epochs: int) -> list[str]:
         """What a user should know before so many epochs begin, such as that copies are reused."""
-        raise NotImplementedError
+        notes = []
+        if self.arm.copies is not None and epochs > self.arm.copies + self.arm.originals:
+            pool = "the originals and " * self.arm.originals + _counted(self.arm.copies)
+            rule = (
+                f"epoch e sees number e mod {self.arm.copies + 1} of them, the originals being number 0"
+                if self.arm.originals
+                else f"epoch e sees copy e mod {self.arm.copies}"
+            )
+            notes.append(f"{self.arm.label}: {epochs} epochs share {pool}; {rule}")
+        other = differing(self._stored.manifest) if self._stored else []
+        if other:
+            notes.append(
+                f"the shards were made with {', '.join(other)}: live pixels may differ from theirs by a "
+                "level here and there"
+            )
+        return notes
+
+
+def _counted(copies: int) -> str:
+    return f"{copies} {'copy' if copies == 1 else 'copies'}"
 
 
 def open_feed(
@@ -116,13 +205,51 @@ def open_feed(
 
     Raises RequestError if these do not fit each other, or the arm.
     """
-    raise NotImplementedError
+    from pipelines.datasets import list_images
+    from pipelines.train.feeding import Live, Stored, members, model_layer
 
-
-def parse_arms(names: str, copies: str | None) -> list[Arm]:
-    """The arms of `--arms none,shards,live` with `--copies 1,5,originals+5`, in that order.
-
-    Each entry of `copies` makes one arm of `shards`; the others know no limit.
-    Raises RequestError for what is neither.
-    """
-    raise NotImplementedError
+    stored = Stored(shards) if shards is not None else None
+    images = list_images(input, layout=layout, split_fractions=split_fractions)
+    there = images.splits()
+    train = next((split for split in TRAIN if split in there), None)
+    if train is None:
+        raise RequestError(
+            f"input {images.root}: there is no split named train to train on; it has "
+            f"{', '.join(there) or 'no images'}"
+        )
+    if stored:
+        check_agreement(stored.directory, stored.manifest, images, recipe, seed, split_fractions)
+    if arm.name == "shards":
+        arm = limited(arm, train, stored)
+    fed = {
+        split: members(images, split, seed, stored) for split in there if split in (train, *VALIDATION, *TEST)
+    }
+    train_members = fed.pop(train)
+    validation = next((split for split in VALIDATION if split in fed), None)
+    if validation_fraction is not None:
+        if validation or split_fractions:
+            raise RequestError(
+                f"--validation-fraction {validation_fraction}: it takes images out of {train} where nothing "
+                "else says which validate, and "
+                + (f"there is a split {validation}" if validation else "--split-fractions does")
+                + "; leave it out"
+            )
+        validation = VALIDATION[0]
+        train_members, fed[validation] = train_members.carved(validation_fraction)
+    for split, some in {train: train_members, **fed}.items():
+        if not len(some):
+            raise RequestError(f"input {images.root}: no image is left in split {split}")
+    layer, layer_size = model_layer(recipe, seed) if arm.name == "live-layer" else (None, None)
+    return Feed(
+        arm=arm,
+        classes=images.classes,
+        image_size=recipe.image_size,
+        layer=layer,
+        layer_size=layer_size,
+        validation=validation,
+        test=next((split for split in TEST if split in fed), None),
+        _train=train_members,
+        _evaluated=fed,
+        _live=Live(images.root, recipe, seed),
+        _stored=stored,
+    )
