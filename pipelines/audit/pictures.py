@@ -239,7 +239,7 @@ class _Album:
         if not small:
             image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
         webp = _webp(image, lossless=True) if small else b""
-        for quality in (80, 65, 50, 35, 20, 5):
+        for quality in (80, 60, 40, 20, 5):
             if webp and len(webp) <= self._most_bytes:
                 break
             webp = _webp(image, quality=quality)
@@ -248,7 +248,7 @@ class _Album:
 
 def _webp(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, "WEBP", **options)
+    image.save(file, "WEBP", method=1, **options)  # five times as fast as the default, little larger
     return file.getvalue()
 
 

@@ -25,6 +25,10 @@
     return text.split(" ").filter(Boolean);
   }
 
+  function count(number) {
+    return number.toLocaleString("en");
+  }
+
   function chosen() {
     const said = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
     return { label: said.get("class") || "", op: said.get("op") || "", kind: said.get("finding") || "" };
@@ -44,6 +48,7 @@
       ? (name) => name === label
       : (name) => name.toLowerCase().includes(label.toLowerCase());
     const within = op.split(":")[0] + ".";
+    const isShown = (column) => column.startsWith(within) && column !== within + "applied";
     let matching = 0;
     for (const { card, label: name, kinds, tiles } of cards) {
       const whole = !kind || kinds.includes(kind);
@@ -52,17 +57,17 @@
         const matches = (!op || ops.includes(op)) && (whole || own.includes(kind));
         tile.hidden = !matches && !(isSource && (op || kind));
         left += matches && (!isSource || !op) ? 1 : 0;
-        const said = op && !isSource ? drawn(tile).filter(([column]) => column.startsWith(within)) : [];
+        const said = op && !isSource ? drawn(tile).filter(([column]) => isShown(column)) : [];
         caption.innerText = said.map(([column, value]) => "\n" + column.slice(within.length) + " " + value).join("");
       }
       const matches = left > 0 && ofClass(name);
       matching += matches ? 1 : 0;
       card.hidden = !matches || (!all && matching > AT_FIRST);
     }
-    const text = matching === cards.length ? `${matching} sources` : `${matching} of ${cards.length} sources`;
-    document.getElementById("matches").textContent = text;
+    const of = matching === cards.length ? "" : ` of ${count(cards.length)}`;
+    document.getElementById("matches").textContent = `${count(matching)}${of} sources`;
     more.hidden = all || matching <= AT_FIRST;
-    more.textContent = `Show all ${matching}`;
+    more.textContent = `Show all ${count(matching)}`;
   }
 
   function change() {

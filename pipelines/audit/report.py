@@ -64,7 +64,7 @@ def report(audit: Audit, found: Statistics | None) -> str:
             **_statistics(manifest, found),
         }
         context |= {
-            "recipe": yaml.safe_dump(manifest.request.recipe, sort_keys=False, allow_unicode=True),
+            "recipe": yaml.safe_dump(manifest.request.parsed_recipe().canonical(), sort_keys=False),
             "recipe_file": f"{manifest.request.recipe_name}.yaml",
             "commands": _commands(manifest),
         }
@@ -103,8 +103,8 @@ def _verdict(audit: Audit) -> dict[str, Any]:
         versions = ", ".join(f"{what} {was} then, {now} now" for what, (was, now) in parity.differs.items())
         part = parity.differing_pixels / parity.pixels if parity.pixels else 0.0
         sentences.append(
-            f"It was made in another parity class ({versions}). Of {parity.samples:,} samples that were made "
-            f"again, {parity.differing:,} differ, in {part:.2g} of all pixels, by up to {parity.largest} levels."
+            f"It was made in another parity class ({versions}). Of {parity.samples:,} samples made again, "
+            f"{parity.differing:,} differ, in {part:.2g} of all pixels, by up to {parity.largest} levels."
         )
     if audit.unchecked:
         sentences.append("Not everything could be checked: see Findings.")
@@ -151,6 +151,7 @@ def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, 
     sheets = cards(shown, list(audit.findings), ops)
     tiles = [tile for card in sheets for tile in card.tiles]
     fits = [fit for fit in found.fits if not fit.yes_or_no]
+    fits.sort(key=lambda fit: ops.is_operation(fit.name))  # their figures are higher
     drawn = [
         plots.of_operations(fit) if ops.is_operation(fit.name) else plots.of_parameter(fit)
         for fit in fits[:FIGURES]
@@ -197,7 +198,7 @@ def _statistics(manifest: Manifest, found: Statistics) -> dict[str, Any]:
     totals = {label: [found.records[split][label] for split in manifest.splits] for label in manifest.classes}
     return {
         "found": found,
-        "alarm": ALARM,
+        "alarm": f"one in {1 / ALARM:,.0f}",
         "splits": list(manifest.splits),
         "totals": totals,
         "largest": max([sum(counts) for counts in totals.values()] + [1]),
