@@ -23,7 +23,7 @@ class EarlyStopping:
 
     def after(self, epoch: int, loss: float) -> EarlyStopping:
         """What holds after an epoch, from 0, of that validation loss, which may be no number."""
-        if loss < self.best_loss - MIN_DELTA:
+        if loss + MIN_DELTA < self.best_loss:
             return EarlyStopping(loss, epoch, 0)
         return dataclasses.replace(self, waited=self.waited + 1)
 

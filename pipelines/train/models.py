@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -86,8 +87,15 @@ def find_model(name: str, *, size: Size, weights: str | None = None) -> Model:
 
 
 def _load_base(model: keras.Model, weights: str) -> None:
+    base = model.get_layer("base")
+    kernels = [variable for variable in base.weights if variable.name == "kernel"]
+    before = [kernel.numpy() for kernel in kernels]
     try:
-        model.get_layer("base").load_weights(weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of parts that are missing, which we look for ourselves
+            base.load_weights(weights)
+        if any((kernel.numpy() == old).all() for kernel, old in zip(kernels, before, strict=True)):
+            raise ValueError("it has not all of its layers")
     except Exception as error:  # noqa: BLE001 (HDF5, zip and Keras fail each in its own way)
         raise RequestError(
             f"--weights {weights}: it does not fit VGG16 without its top ({_first_line(error)}); give a file "
@@ -115,7 +123,7 @@ def _own(name: str) -> Build:
         model = build(size, classes)
         if not isinstance(model, keras.Model):
             raise RequestError(
-                f"--model {name}: it returned a {type(model).__name__}; it must return a keras.Model"
+                f"--model {name}: it returned {type(model).__name__}; it must return a keras.Model"
             )
         if type(model).train_step is not keras.Model.train_step:
             raise RequestError(
