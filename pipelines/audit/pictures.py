@@ -156,7 +156,8 @@ def _choose(reader: SamplesReader, manifest: Manifest, named: set[str]) -> tuple
         rows = reader.read(split, manifest.copies(split)[0], group, ["source", "class", "source_sha256"])
         if rows is None:
             continue
-        digests, names, labels = prefixes(rows["source_sha256"]), *rows.select([0, 1]).to_pydict().values()
+        digests = prefixes(rows["source_sha256"])
+        names, labels = rows["source"].to_pylist(), rows["class"].to_pylist()
         found: dict[tuple[str, str], list[_Chosen]] = defaultdict(list)
         for row in np.argsort(digests, kind="stable"):
             one = _Chosen(int(digests[row]), names[row], labels[row], split, group)

@@ -21,6 +21,7 @@ from pipelines.audit.pictures import Shown, pictures
 from pipelines.audit.promise import ALARM
 from pipelines.audit.sheets import NOTES, Card, Ops, cards
 from pipelines.audit.statistics import Statistics
+from pipelines.audit.text import measured, verdict
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request
 from pipelines.page.page import render, write_page
@@ -87,27 +88,24 @@ _SECTIONS = [
 
 def _verdict(audit: Audit) -> dict[str, Any]:
     """The outcome in a word and a few sentences."""
-    sentences = []
     if audit.findings:
         number = len(audit.findings)
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(audit.findings.counts.items()))
         status, word = "bad", "1 finding" if number == 1 else f"{number:,} findings"
-        sentences.append(f"By kind: {kinds}.")
-    elif audit.parity:
-        status, word = "unsure", "Nothing found, but in another parity class"
+        sentences = [f"By kind: {kinds}."]
+        if audit.parity:
+            sentences.append(f"Samples were derived in another parity class: {measured(audit.parity)}.")
     else:
-        status, word = "good", "Nothing found"
-        sentences.append("All that was checked is as the manifest, the recipe and the seed say.")
+        status, word = ("unsure" if audit.parity else "good"), "Nothing was found"
+        said = verdict(audit)
+        sentences = [f"{said[0].upper()}{said[1:]}."]
     if audit.parity:
-        parity = audit.parity
-        versions = ", ".join(f"{what} {was} then, {now} now" for what, (was, now) in parity.differs.items())
-        part = parity.differing_pixels / parity.pixels if parity.pixels else 0.0
-        sentences.append(
-            f"It was made in another parity class ({versions}). Of {parity.samples:,} samples made again, "
-            f"{parity.differing:,} differ, in {part:.2g} of all pixels, by up to {parity.largest} levels."
+        made = ", ".join(
+            f"{what} {was} then and {now} now" for what, (was, now) in audit.parity.differs.items()
         )
+        sentences.append(f"The parity classes differ in {made}.")
     if audit.unchecked:
-        sentences.append("Not everything could be checked: see Findings.")
+        sentences.append("Not everything could be checked; see the findings.")
     return {"status": status, "word": word, "sentences": sentences}
 
 

@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +81,20 @@ class Statistics:
     """source, reason and detail of SHOWN of them"""
     unread: list[str]
     """samples files that could not be read: nothing here counts their rows"""
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the bins and the names, which the samples table and rejects.jsonl have."""
+        return {
+            "records": self.records,
+            "parameters": [
+                {**{k: v for k, v in vars(fit).items() if k != "bins"}, "biased": fit.biased}
+                for fit in self.fits
+            ],
+            "variety": {split: vars(variety) for split, variety in self.variety.items()},
+            "duplicates": {k: v for k, v in vars(self.duplicates).items() if k != "groups"},
+            "rejects": self.rejects,
+            "unread": self.unread,
+        }
 
 
 class SamplesReader:
