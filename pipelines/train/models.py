@@ -104,23 +104,12 @@ def _load_base(model: keras.Model, weights: str) -> None:
 
 
 def _own(name: str) -> Build:
-    """A user's function, and a check of what it returns."""
-    module, _, function = name.partition(":")
-    sys.path.insert(0, os.getcwd())  # as for a script; an installed command does not look there
-    try:
-        build = getattr(importlib.import_module(module), function)
-    except Exception as error:  # noqa: BLE001 (importing runs whatever a user wrote)
-        raise RequestError(
-            f"--model {name}: it cannot be imported ({_first_line(error)}); give package.module:function, "
-            "with the package's folder in PYTHONPATH"
-        ) from None
-    finally:
-        sys.path.pop(0)
+    """A user's function, imported when it is called, for it imports Keras; and a check of what it returns."""
 
-    def checked(size: Size, classes: int) -> keras.Model:
+    def build(size: Size, classes: int) -> keras.Model:
         import keras
 
-        model = build(size, classes)
+        model = _imported(name)(size, classes)
         if not isinstance(model, keras.Model):
             raise RequestError(
                 f"--model {name}: it returned {type(model).__name__}; it must return a keras.Model"
@@ -132,7 +121,22 @@ def _own(name: str) -> Build:
             )
         return model
 
-    return checked
+    return build
+
+
+def _imported(name: str) -> Build:
+    module, _, function = name.partition(":")
+    sys.path.insert(0, os.getcwd())  # as for a script; an installed command does not look there
+    try:
+        build: Build = getattr(importlib.import_module(module), function)
+    except Exception as error:  # noqa: BLE001 (importing runs whatever a user wrote)
+        raise RequestError(
+            f"--model {name}: it cannot be imported ({_first_line(error)}); give package.module:function, "
+            "with the package's folder in PYTHONPATH"
+        ) from None
+    finally:
+        sys.path.pop(0)
+    return build
 
 
 def check_model(name: str, model: keras.Model, *, size: Size, classes: int) -> keras.KerasTensor:

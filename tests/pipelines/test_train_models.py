@@ -123,7 +123,7 @@ def test_a_file_that_has_no_such_weights_is_refused(tmp_path, contents):
 )
 def test_names_that_lead_to_no_model(name, weights, sentence):
     with pytest.raises(RequestError) as refused:
-        find_model(name, size=(64, 64), weights=weights)
+        find_model(name, size=(64, 64), weights=weights).build((64, 64), 2)
     assert str(refused.value) == sentence
 
 
