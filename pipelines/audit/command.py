@@ -6,8 +6,9 @@ import os
 import sys
 
 from augment.errors import RequestError
+from pipelines.audit.findings import open_audit
 from pipelines.audit.text import as_json, as_text
-from pipelines.format.manifest import json_text
+from pipelines.format.manifest import json_text, read_manifest
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import check_root
 
@@ -23,17 +24,20 @@ def audit_command(
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
     count = _count(samples)
     _check_outputs(directory, {"--report": report, "--json": json})
-    root = check_root(root) if root is not None else None
+    audit = open_audit(directory, check_root(root) if root is not None else None)
     import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
     from pipelines.audit.statistics import statistics
     from pipelines.audit.verify import verify
 
-    audit = verify(directory, root=root, samples=count)
-    if audit.looked_into:
-        statistics(audit)
+    verify(audit, count)
+    found = statistics(audit) if audit.looked_into else None
+    if report is not None:
+        from pipelines.audit.report import write_report
+
+        write_report(report, audit, found)
     if json is not None:
         with open(json, "w", encoding="utf-8") as file:
-            file.write(json_text(as_json(audit)))
+            file.write(json_text({**as_json(audit), "statistics": found.as_json() if found else None}))
     sys.stdout.write(as_text(audit, json=json, report=report))
     if not audit.clean:
         sys.exit(1)
@@ -44,11 +48,11 @@ def replay_command(directory: str, *, root: str | None, sample: str, copy: int, 
     _check_outputs(directory, {"--strip": strip})
     if root is None:
         raise RequestError(f"--sample {sample}: it is derived from its source; add --input DIR")
-    root = check_root(root)
+    root, manifest = check_root(root), read_manifest(directory)
     import_tensorflow()
     from pipelines.audit.replay import replay
 
-    text, matches = replay(directory, root=root, source=sample, copy=copy, strip=strip)
+    text, matches = replay(directory, manifest, root=root, source=sample, copy=copy, strip=strip)
     sys.stdout.write(text)
     if not matches:
         sys.exit(1)

@@ -61,15 +61,15 @@ def check_whole_file(audit: Audit, name: str, listed: File) -> bool:
     return len(audit.findings) == before
 
 
-def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> frozenset[Reject]:
-    """What TFDS reads, and the rejects, which are returned.
+def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> frozenset[Reject] | None:
+    """What TFDS reads, and the rejects, which are returned; None if they cannot be read.
 
     Their content is looked at where they have the manifest's digest: it must follow from the manifest.
     """
     expected = {
         LABELS: "".join(f"{label}\n" for label in manifest.classes),
         FEATURES: json_text(tfds.features(recipe.image_size, recipe.storage, len(manifest.classes))),
-        DATASET_INFO: json_text(tfds.dataset_info(manifest.request.name, _shard_lengths(manifest))),
+        DATASET_INFO: json_text(tfds.dataset_info(manifest.request.name, shard_lengths(manifest))),
     }
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):
@@ -78,11 +78,11 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
                     message = "it does not say what the manifest says of names, sizes and counts"
                     audit.findings.add(Finding("content", message, name))
     if not check_whole_file(audit, REJECTS, manifest.files[REJECTS]):
-        return frozenset()
+        return None
     return _read_rejects(audit, manifest)
 
 
-def _shard_lengths(manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
+def shard_lengths(manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
     """(records, bytes) of each shard by split, as the manifest lists them."""
     shards: dict[str, list[tuple[int, int]]] = {}
     for split, copy, _, name in shard_names(manifest):
@@ -100,7 +100,7 @@ def shard_names(manifest: Manifest) -> Iterator[tuple[str, int, int, str]]:
                 yield split, copy, number, shard_file(manifest.request.name, split, copy, number, groups)
 
 
-def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject]:
+def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
     rejects: list[Reject] = []
     with open(os.path.join(audit.directory, REJECTS), encoding="utf-8") as file:
         try:
@@ -108,7 +108,7 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject]:
         except (ValueError, TypeError):
             message = f"line {len(rejects) + 1} is no object of source, reason and detail"
             audit.findings.add(Finding("content", message, REJECTS))
-            return frozenset()
+            return None
     if len(set(rejects)) != manifest.rejects:
         message = f"it has {len(set(rejects)):,} rejects; by the manifest there are {manifest.rejects:,}"
         audit.findings.add(Finding("count", message, REJECTS))

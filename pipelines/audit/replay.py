@@ -21,7 +21,7 @@ from augment.ops import Draw
 from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
 from pipelines.format.layout import samples_file, shard_file
-from pipelines.format.manifest import Manifest, parity_class, read_manifest
+from pipelines.format.manifest import Manifest, parity_class
 from pipelines.format.records import ShardReader, unpack
 from pipelines.plan import group_of, places
 from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
@@ -41,13 +41,14 @@ class Stage(NamedTuple):
     """uint8 [H, W, 3] after it"""
 
 
-def replay(directory: str, *, root: str, source: str, copy: int, strip: str) -> tuple[str, bool]:
+def replay(
+    directory: str, manifest: Manifest, *, root: str, source: str, copy: int, strip: str
+) -> tuple[str, bool]:
     """Derives one sample op after op: what is to say of it, and whether all of it is as it should be.
 
     Writes the strip, a PNG with the image after each op. Raises RequestError if the dataset has no
     such sample, or the source cannot be used.
     """
-    manifest = read_manifest(directory)
     split, number, row = _find(directory, manifest, source, copy)
     contents = _contents(root, source)
     augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)

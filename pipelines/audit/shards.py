@@ -32,6 +32,10 @@ from pipelines.format.samples import Receipt, read_receipt
 _DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
 
 
+_NO_CRC = "crc", "its data do not have their CRC"
+_NO_RECORD = "record", "it is no record of ours: it must be an Example of image, label, source and copy"
+
+
 class Place(NamedTuple):
     """Which shard."""
 
@@ -203,17 +207,14 @@ class ShardChecker:
 
         for number, frame in enumerate(reader):
             item, image = _Stored(frame.start, len(frame.data)), None
-            record = unpack(frame.data)
+            record = unpack(frame.data) if frame.sound else None  # damaged names name nothing
             if record is not None:
                 item.source, item.label, item.copy = record.source, record.label, record.copy
                 image = record.image
-            source = item.source or (sources[number] if sources and number < len(sources) else None)
-            if not frame.sound:
-                image = None
-                self._found("crc", "its data do not have their CRC", shard, number, source)
-            elif record is None:
-                message = "it is no record of ours: it must be an Example of image, label, source and copy"
-                self._found("record", message, shard, number, source)
+            else:
+                source = sources[number] if sources and number < len(sources) else None
+                kind, message = _NO_RECORD if frame.sound else _NO_CRC
+                self._found(kind, message, shard, number, source)
             pending.append(item)
             images.append(image)
             if len(pending) == block:

@@ -12,8 +12,8 @@ from augment.recipe import NAME, Recipe
 from pipelines.audit.files import SMALL, shard_names
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.shards import Shard
-from pipelines.format.layout import MANIFEST, SAMPLES, samples_file
-from pipelines.format.manifest import Manifest, read_manifest
+from pipelines.format.layout import MANIFEST, samples_file
+from pipelines.format.manifest import Manifest
 from pipelines.format.request import load_plugins
 from pipelines.plan import estimated_bytes, group_count
 from pipelines.sources import Reject
@@ -22,26 +22,6 @@ LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
 )
 """For which files are rejected when they are listed."""
-
-
-def open_audit(directory: str) -> Audit:
-    """An audit with its manifest; a damaged one is its first finding.
-
-    Raises RequestError if the directory is no finished dataset.
-    """
-    path = os.path.join(directory, MANIFEST)
-    if not os.path.isfile(path) or not os.access(path, os.R_OK):
-        read_manifest(directory)  # raises the sentence
-    try:
-        return Audit(directory, read_manifest(directory))
-    except RequestError as error:
-        if not os.path.isdir(os.path.join(directory, SAMPLES)):
-            raise  # another program's manifest
-        audit = Audit(directory, None)
-        message = str(error).removeprefix(f"{path}: ")
-        audit.findings.add(Finding("manifest", message, MANIFEST))
-        audit.unchecked.append("nothing but the manifest was looked at, for it says what there should be")
-        return audit
 
 
 def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
@@ -142,8 +122,8 @@ class Totals:
         if first.receipt:
             self._rejects[first.place.split] += len(first.receipt.rejects)
 
-    def check(self, listed: frozenset[Reject]) -> None:
-        """`listed` are those of rejects.jsonl."""
+    def check(self, listed: frozenset[Reject] | None) -> None:
+        """`listed` are those of rejects.jsonl, None if it cannot be read."""
         if not self._whole:
             return
         for (split, copy), rows in sorted(self._rows.items()):
@@ -156,7 +136,8 @@ class Totals:
             if known != counts.sources:
                 message = f"split {split} has {known:,} sources, rejects included; it says {counts.sources:,}"
                 _found(self._audit, "count", message)
-        self._check_rejects(listed)
+        if listed is not None:
+            self._check_rejects(listed)
 
     def _check_rejects(self, listed: frozenset[Reject]) -> None:
         add = self._audit.findings.add

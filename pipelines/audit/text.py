@@ -70,7 +70,7 @@ def measured(parity: Parity) -> str:
     part = parity.differing_pixels / parity.pixels
     return (
         f"{parity.differing:,} of {parity.samples:,} samples differ, in {part:.2g} of all pixels, "
-        f"by up to {parity.largest} levels"
+        f"by up to {parity.largest} level{'s' if parity.largest > 1 else ''}"
     )
 
 

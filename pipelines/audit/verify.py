@@ -9,37 +9,31 @@ from tqdm import tqdm
 from augment.augmenter import Augmenter
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
-from pipelines.audit.inputs import Listed, check_listing, check_rejects, list_input
+from pipelines.audit.inputs import check_listing, check_rejects, list_input
 from pipelines.audit.rederive import Rederiver
 from pipelines.audit.sampling import Chosen, choose
 from pipelines.audit.shards import Place, ShardChecker
-from pipelines.audit.structure import Totals, check_manifest, open_audit
+from pipelines.audit.structure import Totals, check_manifest
 from pipelines.format.manifest import Manifest, parity_class
 from pipelines.sources import Reject
 
 
-def verify(directory: str, *, root: str | None, samples: int | None) -> Audit:
-    """Audits a dataset.
+def verify(audit: Audit, samples: int | None) -> None:
+    """Audits a dataset; what is found is added to the audit.
 
-    Args:
-        directory: the dataset.
-        root: the input that it was made from; without, nothing is derived again.
-        samples: how many are derived again; None for all.
-
-    Raises RequestError if the directory is no finished dataset.
+    `samples` are derived again, None for all; without an input, none are. Raises RequestError if
+    the recipe needs plugins that are not there.
     """
-    audit = open_audit(directory)
-    audit.input = root
-    manifest = audit.manifest
+    manifest, root = audit.manifest, audit.input
     if manifest is None:
-        return audit
+        return
     check_strays(audit, manifest)
     augmenter = check_manifest(audit, manifest)
     if augmenter is None:
         for name, listed in manifest.files.items():
             check_whole_file(audit, name, listed)
         audit.unchecked.append("records, rows and sources were not looked at, for the manifest is wrong")
-        return audit
+        return
     audit.looked_into = True
     rejects = check_small_files(audit, manifest, augmenter.recipe)
     if root is None:
@@ -47,37 +41,43 @@ def verify(directory: str, *, root: str | None, samples: int | None) -> Audit:
             "without --input, no source was read: whether the pixels follow from sources, recipe and seed"
         )
         _check_groups(audit, manifest, augmenter, rejects, None)
-        return audit
+        return
     here = parity_class()
     if here != manifest.parity_class:
         names = sorted(here.keys() | manifest.parity_class.keys())
         both = {name: (manifest.parity_class.get(name), here.get(name)) for name in names}
         audit.parity = Parity({name: pair for name, pair in both.items() if pair[0] != pair[1]})
-    chosen = None if samples is None or samples >= manifest.records else choose(directory, manifest, samples)
-    input_listing = list_input(root, manifest)
-    _check_groups(audit, manifest, augmenter, rejects, (root, chosen, input_listing))
-    check_rejects(audit, root, input_listing, rejects)
-    return audit
+    chosen = None
+    if samples is not None and samples < manifest.records:
+        chosen = choose(audit.directory, manifest, samples)
+    found = list_input(root, manifest)
+    unseen = set(found.sources)
+    vanished = _check_groups(audit, manifest, augmenter, rejects, (root, chosen, unseen))
+    if rejects is not None:
+        check_rejects(audit, root, found, rejects)
+    new = unseen - {reject.source for reject in rejects or ()}
+    check_listing(audit, root, found, new, vanished)
 
 
 def _check_groups(
     audit: Audit,
     manifest: Manifest,
     augmenter: Augmenter,
-    rejects: frozenset[Reject],
-    derive: tuple[str, Chosen | None, Listed] | None,
-) -> None:
+    rejects: frozenset[Reject] | None,
+    derive: tuple[str, Chosen | None, set[str]] | None,
+) -> dict[str, str]:
+    """Group after group: shards, then, if `derive` says from where and which, their sources.
+
+    Returns the sources that are not there any more, with their SHA-256.
+    """
     totals = Totals(audit, manifest)
-    bar = tqdm(desc="auditing", unit=" records", disable=None, smoothing=0.1, dynamic_ncols=True)
-    with bar:
+    with tqdm(desc="auditing", unit=" records", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
         bar.total = manifest.records
         checker = ShardChecker(audit, manifest, augmenter, bar.update)
-        rederiver, unseen = None, set[str]()
+        rederiver = None
         if derive is not None:
-            root, chosen, listed = derive
-            unseen = set(listed.sources)
-            some = manifest.records if chosen is None else sum(map(len, chosen.values()))
-            bar.total += some
+            root, chosen, unseen = derive
+            bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
             rederiver = Rederiver(audit, augmenter, root, chosen, unseen, bar.update)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
@@ -86,9 +86,7 @@ def _check_groups(
             if rederiver is not None:
                 rederiver.check(shards)
     totals.check(rejects)
-    if derive is not None and rederiver is not None:
-        new = unseen - {reject.source for reject in rejects}
-        check_listing(audit, derive[0], derive[2], new, rederiver.vanished)
+    return {} if rederiver is None else rederiver.vanished
 
 
 def _groups(manifest: Manifest) -> Iterator[list[Place]]:
