@@ -199,8 +199,8 @@ def _compare(copies: pa.Table, variety: Variety) -> None:
 
 def _duplicates(reader: SamplesReader, manifest: Manifest, contents: list[np.ndarray]) -> Duplicates:
     """Finds sources of equal content: by 8 bytes of their digests first, then by all of them."""
-    prefixes = np.sort(np.concatenate([*contents, np.empty(0, np.uint64)]))
-    repeated = np.unique(prefixes[1:][prefixes[1:] == prefixes[:-1]])
+    ordered = np.sort(np.concatenate([*contents, np.empty(0, np.uint64)]))
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     found = Duplicates()
     if not len(repeated):
         return found
