@@ -69,16 +69,23 @@ def has(findings: list[Finding], kind: str, **names: Any) -> bool:
 
 
 @pytest.mark.parametrize("storage", ["png", "jpeg", "raw"])
-def test_a_clean_dataset_audits_clean(photos, materialize, storage):
-    out = materialize(photos, "--copies", 2, "--shards", 2, "--max-rejects", 0.1, storage=storage)
-    assert audit(out) == []
-    assert audit(out, photos) == []
+def test_a_clean_dataset_audits_clean(images, materialize, storage):
+    assert audit(materialize(images, "--copies", 2, "--shards", 3, storage=storage), images) == []
 
 
-def test_a_dataset_with_originals_and_split_fractions_audits_clean(photos, materialize):
-    options = ["--split-fractions", "train=0.7,validation=0.3", "--layout", "classes", "--include-originals"]
-    out = materialize(photos / "train", *options, "--max-rejects", 0.1)
-    assert audit(out, photos / "train") == []
+def test_a_clean_dataset_with_rejects_audits_clean(dataset, photos):
+    assert audit(dataset) == []
+    assert audit(dataset, photos) == []
+
+
+def test_a_clean_dataset_with_originals_audits_clean(images, materialize):
+    out = materialize(images, "--copies", 2, "--shards", 3, "--include-originals")
+    assert audit(out, images) == []
+
+
+def test_a_clean_dataset_with_split_fractions_audits_clean(many_images, materialize):
+    out = materialize(many_images, "--split-fractions", "train=0.7,validation=0.2,test=0.1")
+    assert audit(out, many_images, 9) == []
 
 
 def test_the_verdict_says_what_was_proven_and_what_to_do_next(dataset, photos, run_command):
@@ -280,6 +287,21 @@ def test_pixels_changed_with_their_digest_are_found_by_deriving_them(forger, pho
         ("derived", SHARD, 2, records[2].source, 1)
     )
     assert "differs from the record in" in found.message
+
+
+def test_a_lossy_record_must_be_the_bytes_that_encoding_gives(images, materialize, tmp_path):
+    out = materialize(images, "--copies", 2, "--shards", 3, storage="jpeg")
+    shutil.copytree(out, tmp_path / "out")
+    forger, shard = Forger(tmp_path / "out"), "tiny_jpeg-train_c1.tfrecord-00001-of-00003"
+    record = forger.records(shard)[0]
+    pixels = 255 - tf.io.decode_jpeg(record.image)
+    forger.change_record(shard, 0, image=tf.io.encode_jpeg(pixels).numpy())
+    forger.change_row(samples_of(shard), 1, pixels_sha256="0" * 64)
+    forger.cover_up(shard)
+    first, second = audit(forger, images)
+    assert (first.kind, first.record, first.source, first.copy) == ("derived", 0, record.source, 1)
+    assert (second.kind, second.record, second.copy) == ("row", 1, 1)
+    assert "another digest of its pixels than they have before encoding" in second.message
 
 
 def test_an_image_of_another_size_is_named(forger, photo):
