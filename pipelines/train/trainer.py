@@ -85,6 +85,7 @@ class Trainer:
             self._whole.compile(optimizer, loss, metrics=[self._accuracy()], jit_compile=False)
             self._whole.optimizer.build(self._whole.trainable_variables)
         self._train_step: Callable[[Any], tf.Tensor] | None = None
+        self._evaluations: dict[str, tf.data.Dataset] = {}
         self._look: Callable[[Any], tuple[tf.Tensor, tf.Tensor]] | None = None
 
     def _accuracy(self) -> keras.metrics.Metric:
@@ -149,7 +150,9 @@ class Trainer:
 
     def answers(self, split: str) -> Answers:
         """What the model says of a split's images, which are not augmented."""
-        batches = self._feed.evaluation(split, batch=self._batch)
+        if split not in self._evaluations:  # making one takes longer than a small split does
+            self._evaluations[split] = self._feed.evaluation(split, batch=self._batch)
+        batches = self._evaluations[split]
         if self._look is None:
             self._look = tf.function(
                 self._looked, input_signature=[batches.element_spec], autograph=False, jit_compile=False

@@ -35,12 +35,13 @@ class Verdict:
             return f"{arms}: weights differ, with train seed {seed} from epoch {epoch} on"
         if not self.epochs:
             return f"{arms}: no epoch sees the same copies in both, so there is nothing to compare"
-        which = (
-            "every epoch"
-            if self.all_epochs
-            else f"each of the first {self.epochs} epochs, which see the same copies"
-        )
-        times = f", with each of {self.seeds} train seeds" if self.seeds > 1 else ""
+        if self.all_epochs:
+            which = "every epoch"
+        elif self.epochs == 1:
+            which = "the first epoch, the one that sees the same copy"
+        else:
+            which = f"each of the first {self.epochs} epochs, which see the same copies"
+        times = f" ({self.seeds} train seeds)" if self.seeds > 1 else ""
         return f"{arms}: weights bit-identical after {which}{times}"
 
 

@@ -115,7 +115,7 @@ def test_every_train_seed_counts():
     live = [run("live", (0, 1), "ab", seed=0), run("live", (0, 1), "cd", seed=1)]
     shards = [run("shards", (0, 1), "ab", seed=0), run("shards", (0, 1), "cx", seed=1)]
     assert sentences(*live, shards[0], live[1] | {"arm": "shards", "label": "shards"}) == [
-        "shards and live: weights bit-identical after every epoch, with each of 2 train seeds"
+        "shards and live: weights bit-identical after every epoch (2 train seeds)"
     ]
     assert sentences(*live, *shards) == ["shards and live: weights differ, with train seed 1 from epoch 1 on"]
     assert sentences(*live, shards[0]) == ["shards and live: weights bit-identical after every epoch"]
