@@ -17,6 +17,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from augment.arrays import tf
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
@@ -38,6 +40,9 @@ VALIDATION = ("validation", "val", "valid", "dev", "eval")
 TEST = ("test", "testing")
 """Splits that test."""
 
+MOST_EPOCHS = 1 << 31
+"""Copies are int32."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
@@ -54,8 +59,12 @@ class Arm:
         """The copy that epoch `epoch`, from 0, sees; NOT_AUGMENTED for the images themselves."""
         if self.name == "none":
             return NOT_AUGMENTED
-        member = epoch if self.copies is None else epoch % (self.copies + self.originals)
-        return member - self.originals  # NOT_AUGMENTED is -1, so originals are member 0
+        return epoch if self.copies is None else self.pool[epoch % len(self.pool)]
+
+    @property
+    def pool(self) -> range:
+        """The copies that epochs use in turn, where there is a limit; NOT_AUGMENTED is -1."""
+        return range(-1 if self.originals else 0, self.copies or 0)
 
     @property
     def label(self) -> str:
@@ -123,25 +132,45 @@ class Feed:
 
     @property
     def train_samples(self) -> int:
-        """Those of an epoch; where there are no shards, images that turn out unusable still count."""
+        """Those of an epoch."""
         return len(self._train)
 
-    def epoch(self, number: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
-        """The batches of epoch `number`, from 0, the last of which may be smaller.
+    def epochs(self, first: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
+        """The batches of epoch `first`, from 0, and of those after it, without end.
 
+        Every epoch has ceil(train_samples / batch) of them, the last of which may be smaller.
         Yields (x, y) with y int64 [B]. x is uint8 [B, height, width, 3]; in live-layer a
         dictionary of what AugmentLayer takes, `image` [B, *layer_size, 3], `key` and `copy`.
         The order is a function of `train_seed`, the epoch and the sources' ids, the same in
         every arm; it depends on no state, global seeds included.
         """
-        members, copy = self._train.shuffled(train_seed, number), self.arm.copy(number)
+
+        def begin(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            order = self._train.order(train_seed, int(epoch))
+            return order, np.array(self.arm.copy(int(epoch)), np.int64)
+
+        @tf.autograph.experimental.do_not_convert
+        def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            rows, copy = tf.numpy_function(begin, [epoch], [tf.int64, tf.int64], stateful=False)
+            samples = self._samples(tf.ensure_shape(rows, [None]), tf.ensure_shape(copy, []))
+            # A file that cannot be read for once would be left out, and this epoch not the one of other arms.
+            return samples.apply(tf.data.experimental.assert_cardinality(self.train_samples)).batch(batch)
+
+        return tf.data.Dataset.range(first, MOST_EPOCHS).flat_map(of_epoch).prefetch(tf.data.AUTOTUNE)
+
+    def epoch(self, number: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
+        """Epoch `number` of `epochs` alone."""
+        batches = -(-self.train_samples // batch)
+        return self.epochs(number, batch=batch, train_seed=train_seed).take(batches)
+
+    def _samples(self, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         if self.arm.name == "live-layer":
-            samples = self._live.samples_for_layer(members, copy)
-        elif self.arm.name == "live":
-            samples = self._live.samples(members, copy)
-        else:
-            samples = self._samples(members, copy)
-        return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
+            return self._live.samples_for_layer(self._train, rows, copy)
+        if self.arm.name == "live":
+            return self._live.samples(self._train, rows, copy)
+        if self.arm.name == "shards" and self._stored:
+            return self._stored.samples(self._train, rows, copy)
+        return self._plain(self._train, rows)
 
     def evaluation(self, split: str, *, batch: int) -> tf.data.Dataset:
         """A split's images, brought to size and not augmented, in a fixed order.
@@ -149,22 +178,23 @@ class Feed:
         Yields (x, y), x uint8 [B, height, width, 3] of `image_size` in every arm: in
         live-layer it is for the model behind the layer.
         """
-        samples = self._samples(self._evaluated[split], NOT_AUGMENTED)
+        members = self._evaluated[split]
+        samples = self._plain(members, tf.range(len(members), dtype=tf.int64))
         return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
 
-    def _samples(self, members: Members, copy: int) -> tf.data.Dataset:
-        """From shards if they have them; else the same from images."""
-        if self._stored and self._stored.has(members.split, copy):
-            return self._stored.samples(members, copy)
-        return self._live.samples(members, copy)
+    def _plain(self, members: Members, rows: tf.Tensor) -> tf.data.Dataset:
+        """Images that are not augmented: from shards if they are there, else the same from images."""
+        if self._stored and self._stored.has(members.split, NOT_AUGMENTED):
+            return self._stored.samples(members, rows, tf.constant(NOT_AUGMENTED, tf.int64))
+        return self._live.samples(members, rows, NOT_AUGMENTED)
 
     def notes(self, epochs: int) -> list[str]:
         """What a user should know before so many epochs begin, such as that copies are reused."""
         notes = []
-        if self.arm.copies is not None and epochs > self.arm.copies + self.arm.originals:
+        if self.arm.copies is not None and epochs > len(self.arm.pool):
             pool = "the originals and " * self.arm.originals + _counted(self.arm.copies)
             rule = (
-                f"epoch e sees number e mod {self.arm.copies + 1} of them, the originals being number 0"
+                f"epoch e sees number e mod {len(self.arm.pool)} of them, the originals being number 0"
                 if self.arm.originals
                 else f"epoch e sees copy e mod {self.arm.copies}"
             )
@@ -221,6 +251,8 @@ def open_feed(
         check_agreement(stored.directory, stored.manifest, images, recipe, seed, split_fractions)
     if arm.name == "shards":
         arm = limited(arm, train, stored)
+    elif arm.originals:
+        raise RequestError(f"arm {arm.label}: only the arm shards takes originals among its copies")
     fed = {
         split: members(images, split, seed, stored) for split in there if split in (train, *VALIDATION, *TEST)
     }
@@ -236,6 +268,11 @@ def open_feed(
             )
         validation = VALIDATION[0]
         train_members, fed[validation] = train_members.carved(validation_fraction)
+    live = Live(images.root, recipe, seed)
+    if stored is None:
+        train_members = live.usable(train_members)
+    elif arm.name == "shards":
+        stored.check(train_members, arm.pool)
     for split, some in {train: train_members, **fed}.items():
         if not len(some):
             raise RequestError(f"input {images.root}: no image is left in split {split}")
@@ -250,6 +287,6 @@ def open_feed(
         test=next((split for split in TEST if split in fed), None),
         _train=train_members,
         _evaluated=fed,
-        _live=Live(images.root, recipe, seed),
+        _live=live,
         _stored=stored,
     )

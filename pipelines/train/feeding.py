@@ -3,7 +3,11 @@
 Each way takes samples in any order, and yields those in that order; so arms that are given
 one order have the same batches. An order is decided by hashing, as everything else: epoch e
 sorts sources by the 64 bits of (train seed, e, source id). That needs neither a buffer nor a
-state, and a source that is missing or cannot be used leaves the others as they stand.
+state: in memory are the ids, places and labels of all sources, and of pixels and records only
+the few hundred that are under way.
+
+All of it can be built in a graph, where the epoch is data: one graph then serves all epochs,
+and nothing is built or waited for between two.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import dataclasses
 import decimal
 import functools
 import os
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -51,12 +56,15 @@ class Members:
         """uint32 [n, 2]: the 64 bits of each id."""
         return source_words(self.ids)
 
-    def shuffled(self, train_seed: int, epoch: int) -> Members:
-        """The same in the order of an epoch."""
+    def order(self, train_seed: int, epoch: int) -> np.ndarray:
+        """int64 [n]: the rows of an epoch, one after the other."""
         key = fold_in(seed_key(train_seed), words(epoch))
         high, low = fold_in(key, (self.keys[:, 0], self.keys[:, 1]))
-        order = np.lexsort((low, high))
-        return Members(self.split, self.ids[order], self.labels[order])
+        return np.lexsort((low, high))
+
+    def where(self, kept: np.ndarray) -> Members:
+        """Those for which `kept`, bool [n], holds."""
+        return Members(self.split, self.ids[kept], self.labels[kept])
 
     def carved(self, fraction: str) -> tuple[Members, Members]:
         """Those that stay, and the part that is kept for validation, by the hash of their ids.
@@ -74,10 +82,7 @@ class Members:
             )
         fractions = {"train": format(1 - share, "f"), "validation": format(share, "f")}
         kept = np.array([split_of(source, fractions) == "train" for source in self.ids], bool)
-        return (
-            Members(self.split, self.ids[kept], self.labels[kept]),
-            Members(self.split, self.ids[~kept], self.labels[~kept]),
-        )
+        return self.where(kept), self.where(~kept)
 
 
 class Stored:
@@ -98,33 +103,41 @@ class Stored:
         stored, _ = self._copy(split, self.manifest.copies(split)[0])
         return Members(split, np.array(stored.sources, object), stored.labels)
 
-    def samples(self, members: Members, copy: int) -> tf.data.Dataset:
-        """(image uint8 [H, W, 3], label int64), in the order of the members."""
-        stored, position_of = self._copy(members.split, copy)
-        try:
-            positions = np.array([position_of[source] for source in members.ids], np.int64)
-        except KeyError as missing:
-            raise RequestError(
-                f"{self.directory}: source {missing} has records in some copies but not in copy {copy}, as a "
-                "file that could not be read for a while leaves behind; materialize it anew with --overwrite"
-            ) from None
+    def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
+        """(image uint8 [H, W, 3], label int64) of those rows, int64 [n], in a copy, an int64 scalar."""
+
+        def records(block: np.ndarray, number: np.ndarray) -> np.ndarray:
+            stored, position_of = self._copy(members.split, int(number))
+            return stored.read(np.array([position_of[source] for source in members.ids[block]], np.int64))
 
         @tf.autograph.experimental.do_not_convert
         def read(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            records = tf.numpy_function(stored.read, [block], tf.string, stateful=False)
             spec = {
                 "image": tf.io.FixedLenFeature([], tf.string),
                 "label": tf.io.FixedLenFeature([], tf.int64),
             }
-            parsed = tf.io.parse_example(tf.ensure_shape(records, [None]), spec)
+            serialized = tf.numpy_function(records, [block, copy], tf.string, stateful=False)
+            parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]), spec)
             return parsed["image"], parsed["label"]
 
         @tf.autograph.experimental.do_not_convert
         def decoded(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return decode_stored(image, self._storage, self.manifest.image_size), label
 
-        blocks = tf.data.Dataset.from_tensor_slices(positions).batch(BLOCK).map(read)
+        blocks = tf.data.Dataset.from_tensor_slices(rows).batch(BLOCK).map(read)
         return blocks.unbatch().map(decoded, num_parallel_calls=2 * CORES, deterministic=True)
+
+    def check(self, members: Members, copies: Iterable[int]) -> None:
+        """Raises RequestError unless all of the copies have records of all members."""
+        for copy in copies:
+            _, position_of = self._copy(members.split, copy)
+            missing = [source for source in members.ids if source not in position_of]
+            if missing:
+                raise RequestError(
+                    f"shards {self.directory}: copy {copy} has no record of {missing[0]}, which others have; "
+                    "a file that cannot be read for a while leaves that behind; materialize them again "
+                    "with --overwrite"
+                )
 
     def _open(self, split: str, copy: int) -> tuple[StoredCopy, dict[str, int]]:
         stored = StoredCopy(self.directory, self.manifest, split, copy)
@@ -137,33 +150,48 @@ class Live:
     def __init__(self, root: str, recipe: Recipe, seed: int) -> None:
         self._root, self._recipe, self._seed = root, recipe, seed
 
-    def samples(self, members: Members, copy: int) -> tf.data.Dataset:
-        """(image uint8 [H, W, 3], label int64), in the order of the members; unusable ones are left out."""
-        files = self._files(members)
-        live = augment_files(files, self._recipe, seed=self._seed, copy=copy)
+    def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
+        """(image uint8 [H, W, 3], label int64) of those rows, int64 [n]; unusable files are left out.
+
+        A copy that is a tensor, an int64 scalar, is not NOT_AUGMENTED.
+        """
+        live = augment_files(self._files(members, rows), self._recipe, seed=self._seed, copy=copy)
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
-    def samples_for_layer(self, members: Members, copy: int) -> tf.data.Dataset:
+    def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
         augmenter = Augmenter(self._recipe, self._seed)
 
         @tf.autograph.experimental.do_not_convert
         def begun(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             image = augmenter.head(codec.decode(tf.io.read_file(file["path"])))
-            return {"image": image, "key": file["key"], "copy": tf.constant(copy)}, file["label"]
+            return {"image": image, "key": file["key"], "copy": tf.cast(copy, tf.int32)}, file["label"]
 
-        files = self._files(members)
+        files = self._files(members, rows)
         return files.map(begun, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
 
-    def _files(self, members: Members) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices(
-            {
-                "path": [os.fsencode(source_path(self._root, source)) for source in members.ids],
-                "label": members.labels,
-                "source": members.ids.astype(object),
-                "key": members.keys,
+    def usable(self, members: Members) -> Members:
+        """Those whose files can be read and decoded, found by trying."""
+
+        @tf.autograph.experimental.do_not_convert
+        def tried(file: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            return file["source"], tf.shape(codec.decode(tf.io.read_file(file["path"])))
+
+        files = self._files(members, tf.range(len(members), dtype=tf.int64))
+        trial = files.map(tried, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
+        usable = {source.decode() for source, _ in trial.as_numpy_iterator()}
+        return members.where(np.array([source in usable for source in members.ids], bool))
+
+    def _files(self, members: Members, rows: tf.Tensor) -> tf.data.Dataset:
+        with tf.init_scope():  # outside of the graph, which would hold them all
+            every = {
+                "path": tf.constant([os.fsencode(source_path(self._root, source)) for source in members.ids]),
+                "label": tf.constant(members.labels),
+                "source": tf.constant(members.ids),
+                "key": tf.constant(members.keys),
             }
-        )
+        chosen = {name: tf.gather(values, rows) for name, values in every.items()}
+        return tf.data.Dataset.from_tensor_slices(chosen)
 
 
 def members(images: Images, split: str, seed: int, stored: Stored | None) -> Members:
