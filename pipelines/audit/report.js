@@ -58,7 +58,7 @@
         tile.hidden = !matches && !(isSource && (op || kind));
         left += matches && (!isSource || !op) ? 1 : 0;
         const said = op && !isSource ? drawn(tile).filter(([column]) => isShown(column)) : [];
-        caption.innerText = said.map(([column, value]) => "\n" + column.slice(within.length) + " " + value).join("");
+        caption.textContent = said.map(([column, value]) => "\n" + column.slice(within.length) + " " + value).join("");
       }
       const matches = left > 0 && ofClass(name);
       matching += matches ? 1 : 0;
