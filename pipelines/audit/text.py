@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,10 @@ SHOWN = 20
 
 REWRITTEN = frozenset(("missing", "size", "digest", "swapped", "crc", "framing"))
 """Kinds of findings that a new run of the same request mends, once the file is gone."""
+
+
+OF_THE_INPUT = frozenset(("changed", "vanished", "renamed", "new", "reject", "listing"))
+"""Kinds of findings that say nothing against the dataset, but that its input is another now."""
 
 
 def as_json(audit: Audit) -> dict[str, Any]:
@@ -105,13 +110,23 @@ def _findings(audit: Audit) -> Iterator[str]:
     if audit.clean:
         return
     yield "\n"
-    shown = audit.findings.kept[:SHOWN]
+    shown = _of_every_kind(audit.findings.kept)
     width = max(len(finding.kind) for finding in shown)
     for finding in shown:
         yield f"{finding.kind:{width}}  {_sentence(finding)}\n"
     more = len(audit.findings) - len(shown)
     if more:
         yield f"and {more:,} more; --json FILE has them\n"
+
+
+def _of_every_kind(findings: list[Finding]) -> list[Finding]:
+    """So many as are shown, in their order: kinds take turns, so that none hides behind another."""
+    turns: Counter[str] = Counter()
+    ranked = []
+    for position, finding in enumerate(findings):
+        ranked.append((turns[finding.kind], position))
+        turns[finding.kind] += 1
+    return [findings[position] for position in sorted(position for _, position in sorted(ranked)[:SHOWN])]
 
 
 def _sentence(finding: Finding) -> str:
@@ -123,8 +138,10 @@ def _next(audit: Audit) -> str:
     kinds = audit.findings.counts.keys()
     if kinds & REWRITTEN and not any(f.file == MANIFEST for f in audit.findings):
         return "remove the files that are named, then run the same augshard materialize: it writes them again"
+    if not audit.clean and kinds <= OF_THE_INPUT:
+        return "restore the input as it was, or write a dataset of what it is now to another directory"
     if not audit.clean:
-        return "trust no sample that is named below; augshard materialize --overwrite makes all of them anew"
+        return "docs/audit.md says what each kind of finding means"
     if audit.input is None:
         return f"{here} --input DIR"
     if audit.manifest and audit.checked["derived"] < audit.manifest.records:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.audit.align import align, longest_rising
-from pipelines.audit.findings import KEPT, Finding, Findings
+from pipelines.audit.findings import KEPT, Audit, Finding, Findings
+from pipelines.audit.text import as_text
 from pipelines.format.records import Record, ShardReader, ShardWriter, serialize, unpack
 
 NAMES = list("abcdefgh")
@@ -147,3 +148,14 @@ def test_findings_are_counted_without_end_and_kept_with_one():
 )
 def test_a_finding_says_where_it_is_as_far_as_it_knows(finding, where):
     assert finding.where == where
+
+
+def test_no_kind_hides_behind_hundreds_of_another():
+    audit = Audit("out", None)
+    for number in range(300):
+        audit.findings.add(Finding("crc", "damaged", "shard", number))
+    audit.findings.add(Finding("leak", "the same image is in two splits"))
+    text = as_text(audit, json=None, report=None)
+    assert "verdict  301 findings" in text
+    assert "leak  the same image is in two splits" in text
+    assert "and 281 more; --json FILE has them" in text
