@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -392,3 +394,74 @@ def test_early_stopping_survives_a_stop_and_goes_back_to_the_best_weights(tmp_pa
     shorter = train(tmp_path / "shorter", epochs=kept + 1, learning_rate=0.05)
     assert shorter["epochs"][-1]["weights_sha256"] == whole["epochs"][kept]["weights_sha256"]
     assert shorter["test"] == whole["test"]
+
+
+# ---------------------------------------------------------------- several devices
+
+ON_TWO_DEVICES = """
+import sys
+import keras
+import numpy as np
+import tensorflow as tf
+
+[cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.config.experimental.enable_op_determinism()
+
+from pipelines.train import checkpoint
+from pipelines.train.models import Model
+from pipelines.train.trainer import Trainer
+from test_train_runs import BATCH, Noise, trainer, with_everything
+
+
+def plain(size, classes):
+    layers = [keras.Input([*size, 3]), keras.layers.Flatten(), keras.layers.Rescaling(1 / 255)]
+    return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
+
+
+def on(strategy, build, samples):
+    model, feed = Model("mine", build), Noise(samples=samples)
+    how = {"seed": 5, "batch": BATCH, "learning_rate": 0.01, "mixed_precision": False}
+    return Trainer(model, feed, strategy=strategy, **how)
+
+
+def weights(trainer):
+    return np.concatenate([np.ravel(variable) for variable in trainer.model.trainable_variables])
+
+
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+# Two devices with half of each batch learn what one learns of all of it, and see the same loss.
+two, one = on(both, plain, 22), on(tf.distribute.get_strategy(), plain, 22)
+before = weights(one)
+np.testing.assert_array_equal(weights(two), before)
+a, b = (trainer.train(0, lambda loss: None) for trainer in (two, one))
+assert a.images == b.images == 22
+np.testing.assert_allclose([a.loss, a.accuracy], [b.loss, b.accuracy], rtol=1e-5)
+np.testing.assert_allclose(weights(two), weights(one), atol=2e-5)
+assert np.abs(weights(two) - before).max() > 1e-2
+np.testing.assert_allclose(two.answers("test").loss, one.answers("test").loss, rtol=1e-4)
+
+# A last batch that leaves a device without images is left out; all else is as on one device.
+first = on(both, with_everything, 17)
+assert first.train(0, lambda loss: None).images == 16
+checkpoint.save(sys.argv[1], first.variables, [], {})
+first.train(1, lambda loss: None)
+again = on(both, with_everything, 17)
+checkpoint.restore(sys.argv[1], again.variables)
+assert np.isfinite(again.train(1, lambda loss: None).loss)
+assert checkpoint.digest(again.variables) == checkpoint.digest(first.variables)
+assert np.isfinite(again.answers("test").loss)
+"""
+
+
+@pytest.mark.slow
+def test_several_devices_share_each_batch_and_resume_to_the_same_weights(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES, str(tmp_path / "x.npz")],
+        env={**os.environ, "PYTHONPATH": os.path.dirname(__file__), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
