@@ -138,7 +138,7 @@ def _next(audit: Audit) -> str:
     kinds = audit.findings.counts.keys()
     if kinds & REWRITTEN and not any(f.file == MANIFEST for f in audit.findings):
         return "remove the files that are named, then run the same augshard materialize: it writes them again"
-    if not audit.clean and kinds <= OF_THE_INPUT:
+    if audit.input is not None and not audit.clean and kinds <= OF_THE_INPUT:
         return "restore the input as it was, or write a dataset of what it is now to another directory"
     if not audit.clean:
         return "docs/audit.md says what each kind of finding means"
