@@ -108,7 +108,7 @@
     for (const [column, value] of drawn(tile)) list.append(element("dt", column), element("dd", value));
     body.replaceChildren(
       ...(picture ? [picture.cloneNode()] : []),
-      element("p", card.querySelector("h3").firstChild.textContent + ", " + tile.children[1].textContent),
+      element("p", card.querySelector("h3").firstChild.textContent.trim() + ", " + tile.children[1].textContent),
       ...words(tile.dataset.kinds).map((kind) => element("p", kind)),
       element("p", tile.dataset.place),
       list,

@@ -146,7 +146,7 @@ def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, 
     """What the template shows of single images."""
     shown = pictures(audit, found)
     ops = Ops(manifest.request.parsed_recipe(), [fit.name for fit in found.fits])
-    sheets = cards(shown, list(audit.findings), ops)
+    sheets = cards(shown, list(audit.findings), found.duplicates, ops)
     tiles = [tile for card in sheets for tile in card.tiles]
     fits = [fit for fit in found.fits if not fit.yes_or_no]
     fits.sort(key=lambda fit: ops.is_operation(fit.name))  # their figures are higher

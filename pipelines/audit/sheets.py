@@ -17,14 +17,16 @@ from augment.recipe import Recipe
 from pipelines.audit.findings import Finding
 from pipelines.audit.pictures import SMALL, Copy, Picture, Shown
 from pipelines.audit.plots import short
+from pipelines.audit.statistics import Duplicates
 
 NOTES = {
     "saturated": "more than a quarter of its levels are 0 or 255",
     "filled": "more than half of its pixels have one and the same color",
     "uniform": "its gray levels hardly differ: their standard deviation is below 4",
     "near": "hardly differs from its source: by less than 2 levels on average",
+    "twice": "the same file is there more than once, in one split",
 }
-"""What is noted of a picture. None of it is a finding."""
+"""What is noted of a picture or a source. None of it is a finding."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Card:
     label: str
     split: str
     kinds: tuple[str, ...]
-    """of findings that are of the source and of no single copy"""
+    """of findings and notes that are of the source and of no single copy"""
     tiles: tuple[Tile, ...]
 
 
@@ -112,8 +114,10 @@ def _paths(ops: tuple[Op, ...], within: str = "") -> Iterator[tuple[str, Op]]:
             yield from _paths(op.ops, f"{within}{op.id}/")
 
 
-def cards(shown: Sequence[Shown], findings: Sequence[Finding], ops: Ops) -> list[Card]:
-    """Those that findings name first, then one of each class, then a second one of each, and so on."""
+def cards(
+    shown: Sequence[Shown], findings: Sequence[Finding], duplicates: Duplicates, ops: Ops
+) -> list[Card]:
+    """Those that findings are about first, then one of each class, then a second one of each, and so on."""
     of_source: dict[str, set[str]] = defaultdict(set)
     of_copy: dict[tuple[str, int], set[str]] = defaultdict(set)
     for finding in findings:
@@ -123,6 +127,9 @@ def cards(shown: Sequence[Shown], findings: Sequence[Finding], ops: Ops) -> list
             of_source[finding.source].add(finding.kind)
         else:
             of_copy[finding.source, finding.copy].add(finding.kind)
+    for places in duplicates.groups:
+        for place in places:
+            of_source[place.source].add("leak" if len({place.split for place in places}) > 1 else "twice")
     ranks: Counter[tuple[str, str]] = Counter()
     ordered = []
     for one in shown:
@@ -131,7 +138,7 @@ def cards(shown: Sequence[Shown], findings: Sequence[Finding], ops: Ops) -> list
         if one.original:
             source = _blank("source", one.source, one.original)
             tiles.insert(0, dataclasses.replace(source, kinds=one.original.look.notes))
-        found = bool(kinds) or any(of_copy[one.source, copy.copy] for copy in one.copies)
+        found = bool(kinds - NOTES.keys()) or any(of_copy[one.source, copy.copy] for copy in one.copies)
         card = Card(one.source, one.label, one.split, tuple(sorted(kinds)), tuple(tiles))
         ordered.append(((not found, ranks[one.split, one.label], one.label, one.source), card))
         ranks[one.split, one.label] += 1

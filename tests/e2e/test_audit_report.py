@@ -91,7 +91,8 @@ def test_the_verdict_stands_on_top_with_what_was_found(page):
 def test_each_source_stands_beside_its_copies_and_those_with_findings_first(page):
     cards, tiles = page.all("article"), page.all("button", "tile")
     assert len(cards) == 15  # all of train, and the leaked one of validation
-    assert cards[0]["data-kinds"] == "leak"
+    assert [card["data-kinds"] for card in cards[:3]] == ["leak", "leak", ""]
+    assert [card["data-kinds"] for card in cards].count("twice") == 2
     assert len(page.all("button", "source")) == 15
     assert len(tiles) == 15 + 14 * 3 + 1
     [stored] = [tile for tile in tiles if tile["data-place"].startswith("tiny_png-validation")]

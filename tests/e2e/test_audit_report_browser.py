@@ -28,7 +28,7 @@ const frames = %s;
 const visible = (all) => [...all].filter((one) => one.checkVisibility());
 const state = (page) => ({
   title: page.title,
-  sources: visible(page.querySelectorAll(".card h3")).map((heading) => heading.firstChild.textContent),
+  sources: visible(page.querySelectorAll(".card h3")).map((heading) => heading.firstChild.textContent.trim()),
   tiles: visible(page.querySelectorAll(".tile")).map((tile) => tile.textContent.trim().split("\\n")),
   matches: page.getElementById("matches").textContent,
   overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
@@ -149,7 +149,7 @@ def test_an_op_leaves_the_copies_that_it_changed_and_says_how(seen):
 
 
 def test_a_finding_leaves_what_it_is_about(seen):
-    assert seen["leaks"]["sources"] == ["train/rose/0.png"]
+    assert seen["leaks"]["sources"] == ["train/rose/0.png", "validation/rose/leaked.png"]
     assert seen["nothing"]["sources"] == []
     assert seen["nothing"]["matches"] == "0 of 15 sources"
 
