@@ -16,6 +16,7 @@ import dataclasses
 import decimal
 import functools
 import os
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -71,14 +72,11 @@ class Members:
 
         Raises RequestError unless `fraction` is a decimal such as 0.1.
         """
-        try:
-            share = decimal.Decimal(fraction)
-        except decimal.InvalidOperation:
-            share = decimal.Decimal("nan")
-        if not (share.is_finite() and 0 < share < 1):
+        share = decimal.Decimal(fraction if re.fullmatch(r"0?\.[0-9]{1,9}", fraction) else 0)
+        if not share:
             raise RequestError(
                 f"--validation-fraction is {fraction!r}; it must be a part of the training images, "
-                "such as 0.1"
+                "a decimal such as 0.1"
             )
         fractions = {"train": format(1 - share, "f"), "validation": format(share, "f")}
         kept = np.array([split_of(source, fractions) == "train" for source in self.ids], bool)
