@@ -102,13 +102,17 @@ def shard_names(manifest: Manifest) -> Iterator[tuple[str, int, int, str]]:
 
 def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
     rejects: list[Reject] = []
-    with open(os.path.join(audit.directory, REJECTS), encoding="utf-8") as file:
-        try:
-            rejects = [Reject(**json.loads(line)) for line in file]
-        except (ValueError, TypeError):
-            message = f"line {len(rejects) + 1} is no object of source, reason and detail"
-            audit.findings.add(Finding("content", message, REJECTS))
-            return None
+    with open(os.path.join(audit.directory, REJECTS), "rb") as file:
+        for line in file:
+            try:
+                reject = Reject(**json.loads(line))
+            except (ValueError, TypeError):
+                reject = None
+            if reject is None or not all(isinstance(value, str) for value in reject):
+                message = f"line {len(rejects) + 1} is no object of source, reason and detail"
+                audit.findings.add(Finding("content", message, REJECTS))
+                return None
+            rejects.append(reject)
     if len(set(rejects)) != manifest.rejects:
         message = f"it has {len(set(rejects)):,} rejects; by the manifest there are {manifest.rejects:,}"
         audit.findings.add(Finding("count", message, REJECTS))
@@ -124,7 +128,7 @@ def check_strays(audit: Audit, manifest: Manifest) -> None:
         if inside == "." and WORK in folders:
             folders.remove(WORK)
         paths = (os.path.normpath(os.path.join(inside, name)) for name in names)
-        strays += [path for path in paths if path.replace(os.sep, "/") not in known]
+        strays += [path for path in paths if path not in known]
     if os.path.isdir(os.path.join(audit.directory, WORK)):
         audit.unchecked.append(
             f"a run that adds copies is under way, or did not end: {WORK} and {len(strays)} files that "
@@ -132,4 +136,5 @@ def check_strays(audit: Audit, manifest: Manifest) -> None:
         )
         return
     for path in sorted(strays):
-        audit.findings.add(Finding("unexpected", "the manifest does not list it", path))
+        name = os.fsencode(path).decode("utf-8", "backslashreplace")
+        audit.findings.add(Finding("unexpected", "the manifest does not list it", name))

@@ -95,6 +95,7 @@ def _contents(root: str, source: str) -> bytes:
 def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[str, int, dict[str, Any]]:
     """Split, shard and samples row of a sample. Raises RequestError if there is none."""
     [place] = places(manifest.request.seed, [source]).tolist()
+    unread = ""
     for split, counts in manifest.splits.items():
         there, number = manifest.copies(split), group_of(place, counts.groups)
         one = copy if copy in there else there[0]
@@ -104,14 +105,15 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
                 table = file.read()
             rows = table.filter(pc.equal(table["source"], source)).to_pylist()
         except (OSError, KeyError, pa.ArrowException):
-            raise RequestError(
-                f"{path}: it cannot be read; augshard audit says what is wrong with it"
-            ) from None
+            unread = path
+            continue
         if rows and one != copy:
             copies = ", ".join(map(str, there))
             raise RequestError(f"--copy is {copy}; of {source} there are these: {copies}")
         if rows:
             return split, number, rows[0]
+    if unread:
+        raise RequestError(f"{unread}: it cannot be read; augshard audit says what is wrong with it")
     raise RequestError(
         f"--sample {source}: the dataset has no such source; give its path below the input, "
         "as it stands in the samples table"

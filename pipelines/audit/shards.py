@@ -131,6 +131,11 @@ class ShardChecker:
             message = "its columns are not those that the recipe's ops give"
             audit.findings.add(Finding("columns", message, shard.samples_file))
             return
+        empty = [field.name for field in table.schema if not field.nullable and table[field.name].null_count]
+        if empty:
+            message = f"{', '.join(empty)} must not be empty in any row"
+            audit.findings.add(Finding("columns", message, shard.samples_file))
+            return
         shard.rows = table
         shard.receipt = read_receipt(path)
         self._check_receipt(shard)

@@ -16,7 +16,7 @@ from pipelines.format.layout import MANIFEST, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import load_plugins
 from pipelines.plan import estimated_bytes, group_count
-from pipelines.sources import Reject
+from pipelines.sources import Reject, split_errors
 
 LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
@@ -41,7 +41,8 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
         _found(
             audit, "fingerprint", "the request in it (recipe, seed, ...) is not the one of its fingerprint"
         )
-    load_plugins(request.plugins)
+    if not audit.findings:
+        load_plugins(request.plugins)  # a sound manifest's plugins are the user's to give
     try:
         recipe = request.parsed_recipe()
         augmenter = Augmenter(recipe, request.seed)
@@ -62,7 +63,8 @@ def _lists_the_right_files(audit: Audit, manifest: Manifest) -> bool:
     """Whether `files` has the names that request and splits give, and no others."""
     shards = [name for name, file in manifest.files.items() if file.records is not None]
     request = manifest.request
-    sane = bool(NAME.fullmatch(request.name)) and request.copies <= len(shards)  # any number may stand there
+    named = bool(NAME.fullmatch(request.name)) and not list(split_errors(manifest.splits))
+    sane = named and request.copies <= len(shards)  # any number may stand there
     expected = sum(c.groups * len(manifest.copies(s)) for s, c in manifest.splits.items()) if sane else -1
     if expected != len(shards):
         message = f"name, splits and copies in it do not make the {len(shards):,} shards that it lists"

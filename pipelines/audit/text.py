@@ -130,7 +130,9 @@ def _of_every_kind(findings: list[Finding]) -> list[Finding]:
 
 
 def _sentence(finding: Finding) -> str:
-    return f"{finding.where}: {finding.message}" if finding.where else finding.message
+    text = f"{finding.where}: {finding.message}" if finding.where else finding.message
+    # A file's name may hold what would move the cursor, or more.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _next(audit: Audit) -> str:

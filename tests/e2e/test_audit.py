@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -404,6 +405,21 @@ def test_a_reject_that_is_left_out_is_named(forger):
     found = audit(forger)
     assert has(found, "count", file="rejects.jsonl")
     assert has(found, "reject", source="train/cat/broken.jpg")
+
+
+def test_rejects_that_are_none_are_found(forger):
+    path = forger.out / "rejects.jsonl"
+    path.write_text(path.read_text() + '{"source": 1}\n')
+    forger.list_again("rejects.jsonl")
+    assert has(audit(forger), "content", message="line 2 is no object of source, reason and detail")
+
+
+def test_a_name_that_would_move_the_cursor_is_shown_escaped(forger, run_command):
+    (forger.out / "a\x1b[2Jb\n").write_text("")
+    (forger.out / os.fsdecode(b"c\xff")).write_text("")
+    ended = run_command("audit", forger.out)
+    assert r"a\x1b[2Jb\n: the manifest does not list it" in ended.out
+    assert r"c\xff: the manifest does not list it" in ended.out
 
 
 def test_what_a_run_in_progress_adds_is_left_out(forger, run_command):
