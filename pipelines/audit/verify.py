@@ -52,10 +52,10 @@ def verify(audit: Audit, samples: int | None) -> None:
         chosen = choose(audit.directory, manifest, samples)
     found = list_input(root, manifest)
     unseen = set(found.sources)
-    vanished = _check_groups(audit, manifest, augmenter, rejects, (root, chosen, unseen))
+    vanished, rejected = _check_groups(audit, manifest, augmenter, rejects, (root, chosen, unseen))
     if rejects is not None:
         check_rejects(audit, root, found, rejects)
-    new = unseen - {reject.source for reject in rejects or ()}
+    new = unseen - {reject.source for reject in rejected.union(rejects or ())}
     check_listing(audit, root, found, new, vanished)
 
 
@@ -65,10 +65,10 @@ def _check_groups(
     augmenter: Augmenter,
     rejects: frozenset[Reject] | None,
     derive: tuple[str, Chosen | None, set[str]] | None,
-) -> dict[str, str]:
+) -> tuple[dict[str, str], set[Reject]]:
     """Group after group: shards, then, if `derive` says from where and which, their sources.
 
-    Returns the sources that are not there any more, with their SHA-256.
+    Returns the sources that are not there any more, with their SHA-256, and the receipts' rejects.
     """
     totals = Totals(audit, manifest)
     with tqdm(desc="auditing", unit=" records", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
@@ -86,7 +86,7 @@ def _check_groups(
             if rederiver is not None:
                 rederiver.check(shards)
     totals.check(rejects)
-    return {} if rederiver is None else rederiver.vanished
+    return {} if rederiver is None else rederiver.vanished, totals.rejects
 
 
 def _groups(manifest: Manifest) -> Iterator[list[Place]]:
