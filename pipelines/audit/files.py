@@ -57,7 +57,11 @@ def check_whole_file(audit: Audit, name: str, listed: File) -> bool:
         audit.findings.add(Finding("missing", "the file is not there", name))
         return False
     before = len(audit.findings)
-    check_file(audit, name, listed, os.path.getsize(path), file_digest(path))
+    try:
+        check_file(audit, name, listed, os.path.getsize(path), file_digest(path))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        audit.findings.add(Finding("unreadable", f"it cannot be read ({reason})", name))
     return len(audit.findings) == before
 
 

@@ -117,14 +117,13 @@ class ShardChecker:
             audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
             return
         listed = self._manifest.files[shard.samples_file]
-        check_file(audit, shard.samples_file, listed, os.path.getsize(path), file_digest(path))
         try:
+            check_file(audit, shard.samples_file, listed, os.path.getsize(path), file_digest(path))
             with pq.ParquetFile(path) as file:
                 table = file.read()
             table.validate(full=True)
         except (OSError, ValueError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0]
-            message = f"it cannot be read as Parquet ({reason})"
+            message = f"it cannot be read as Parquet ({_first_line(error)})"
             audit.findings.add(Finding("unreadable", message, shard.samples_file))
             return
         if not table.schema.equals(self._checker.schema, check_metadata=False):
@@ -172,7 +171,11 @@ class ShardChecker:
             return
         sources = None if shard.rows is None else shard.rows.column("source").to_pylist()
         reader = ShardReader(path)
-        stored = list(self._stored(shard, reader, sources))
+        try:
+            stored = list(self._stored(shard, reader, sources))
+        except OSError as error:
+            self._found("unreadable", f"it cannot be read ({_first_line(error)})", shard, None, None)
+            return
         self._audit.checked["records"] += len(stored)
         if reader.damage:
             at = len(stored)
@@ -192,7 +195,7 @@ class ShardChecker:
 
     def _stored(self, shard: Shard, reader: ShardReader, sources: list[str] | None) -> Iterator[_Stored]:
         """Every record in order, its pixels decoded by threads a block at a time."""
-        height, width = self._manifest.image_size
+        height, width = self._augmenter.recipe.image_size
         block = max(1, min(64, _DECODED_AT_ONCE // (3 * height * width)))
         waiting: collections.deque[tuple[list[_Stored], Future[list[str | None]]]] = collections.deque()
         pending: list[_Stored] = []
@@ -231,7 +234,7 @@ class ShardChecker:
             yield from done()
 
     def _decoder(self) -> Callable[[list[bytes]], np.ndarray]:
-        storage, size = self._augmenter.recipe.storage, self._manifest.image_size
+        storage, size = self._augmenter.recipe.storage, self._augmenter.recipe.image_size
 
         @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string)])
         def decode(images: tf.Tensor) -> tf.Tensor:
@@ -302,3 +305,7 @@ class ShardChecker:
             return ""
         number = self._checker.group(shard.place.split, source)
         return "" if number == shard.place.number else f"; it belongs to shard {number}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
