@@ -32,6 +32,8 @@ FIGURES = 60
 """Parameters with a figure; the table has all."""
 GROUPS = 50
 """Groups of duplicates that are listed."""
+CLASSES = 1000
+"""Classes that are listed: the largest, if there are more."""
 
 
 def write_report(path: str, audit: Audit, found: Statistics | None) -> None:
@@ -194,12 +196,15 @@ def _looks(shown: list[Shown]) -> dict[str, Any]:
 def _statistics(manifest: Manifest, found: Statistics) -> dict[str, Any]:
     """What the template shows of the dataset as a whole."""
     totals = {label: [found.records[split][label] for split in manifest.splits] for label in manifest.classes}
+    sizes = sorted(map(sum, totals.values())) or [0]
+    largest = set(sorted(totals, key=lambda label: -sum(totals[label]))[:CLASSES])
     return {
         "found": found,
         "alarm": f"one in {1 / ALARM:,.0f}",
         "splits": list(manifest.splits),
-        "totals": totals,
-        "largest": max([sum(counts) for counts in totals.values()] + [1]),
+        "totals": {label: counts for label, counts in totals.items() if label in largest},
+        "sizes": (sizes[0], sizes[len(sizes) // 2], max(sizes[-1], 1)),
+        "all_classes": len(totals),
         "groups": found.duplicates.groups[:GROUPS],
         "ignored": Counter(manifest.ignored).most_common(),
     }

@@ -120,6 +120,7 @@ class SamplesReader:
         name = samples_file(split, copy, group, self._manifest.splits[split].groups)
         try:
             rows = pq.read_table(os.path.join(self._directory, name), columns=list(columns)).select(columns)
+            rows.validate(full=True)  # which refuses text that is no UTF-8
             if all(rows.schema.field(column) == self._schema.field(column) for column in columns):
                 return rows
         except (OSError, pa.ArrowException, KeyError):

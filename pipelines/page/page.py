@@ -44,7 +44,8 @@ def write_page(path: str, text: str) -> None:
     unfinished = f"{path}.part"
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
+        # A damaged file can name what is no Unicode.
+        with open(unfinished, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
         os.replace(unfinished, path)
     except OSError as error:

@@ -15,9 +15,11 @@ import tensorflow as tf
 from PIL import Image
 
 from pipelines.audit import pictures
+from pipelines.audit import report as report_module
 from pipelines.audit.findings import open_audit
 from pipelines.audit.report import report
 from pipelines.audit.statistics import statistics
+from pipelines.page.page import write_page
 from tests.e2e.conftest import EVIL
 
 
@@ -189,6 +191,17 @@ def test_size_and_number_of_pictures_are_bounded(gallery, monkeypatch):
     assert len(page.all("article")) == 6 + 4  # two of each class, and those that are there twice
     assert len(images) <= 24 + 4 * 4
     assert sum(map(len, images)) <= 6000
+
+
+def test_of_very_many_classes_the_largest_are_listed(gallery, monkeypatch):
+    monkeypatch.setattr(report_module, "CLASSES", 2)
+    text = Page(reported(gallery.output, None)).text
+    assert "from 13 to 17, with a median of 17. The largest 2 of 3 classes are listed." in text
+
+
+def test_a_name_that_is_no_unicode_can_be_written(tmp_path):
+    write_page(str(tmp_path / "page.html"), "a\ud800b")
+    assert (tmp_path / "page.html").read_text() == "a\\ud800b"
 
 
 def test_with_more_classes_than_room_each_still_has_a_picture(gallery, monkeypatch):
