@@ -71,8 +71,7 @@ def train_command(
     fingerprint = read_manifest(shards).fingerprint if shards else None
     with only_run(output):
         earlier = requests.earlier_request(output)
-        threads = requests.threads(earlier)
-        import_tensorflow(threads)
+        import_tensorflow(requests.threads(earlier))
         import tensorflow as tf
 
         from pipelines.train.arms import open_feed, parse_arms
@@ -119,7 +118,7 @@ def train_command(
             "early_stopping": settings.early_stopping,
             "mixed_precision": mixed_precision,
             "deterministic": deterministic,
-            **requests.surroundings(threads),
+            **requests.surroundings(),
         }
         requests.keep(output, request, earlier)
         for note in dict.fromkeys(note for feed in feeds for note in feed.notes(epochs)):

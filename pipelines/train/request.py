@@ -44,7 +44,7 @@ def threads(earlier: Request | None) -> int:
     return CORES if earlier is None else int(earlier["threads"])
 
 
-def surroundings(threads: int) -> Request:
+def surroundings() -> Request:
     """What else must match for weights to match. TensorFlow has to be imported."""
     import tensorflow as tf
 
@@ -53,7 +53,8 @@ def surroundings(threads: int) -> Request:
         **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy", "pillow")},
         "machine": platform.machine(),
         "devices": [gpu.get("device_name", "GPU") for gpu in gpus] or ["CPU"],
-        "threads": threads,
+        # Not what was asked for: a process whose TensorFlow had started before keeps what it had.
+        "threads": tf.config.threading.get_intra_op_parallelism_threads() or CORES,
     }
 
 

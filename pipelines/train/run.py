@@ -96,7 +96,6 @@ def train_run(
 
     Raises RequestError for a model that does not fit, or that begins otherwise in each arm.
     """
-    os.makedirs(directory, exist_ok=True)
     trainer = Trainer(
         settings.model,
         feed,
@@ -109,6 +108,7 @@ def train_run(
     reached = Reached(checkpoint.digest(trainer.variables))
     if initial not in (None, reached.initial):
         raise _other_beginning(settings.model)
+    os.makedirs(directory, exist_ok=True)
     saved = os.path.join(directory, CHECKPOINT)
     if os.path.exists(saved):
         reached = _resumed(saved, trainer, reached, settings.model)
