@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 from typing import Any
 
 from augment.augmenter import CORES
@@ -28,9 +29,10 @@ def earlier_request(output: str) -> Request | None:
     try:
         with open(path, encoding="utf-8") as file:
             document: Request = json.load(file)
+            document["threads"] = int(document["threads"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise RequestError(f"{path}: it cannot be read ({error}); write to another directory") from None
     return document
 
@@ -41,7 +43,7 @@ def threads(earlier: Request | None) -> int:
     They decide how an op adds up, so that another number gives weights that differ in
     their last bits.
     """
-    return CORES if earlier is None else int(earlier["threads"])
+    return earlier["threads"] if earlier else CORES
 
 
 def surroundings() -> Request:
@@ -97,6 +99,11 @@ def keep(output: str, request: Request, earlier: Request | None) -> None:
         )
 
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value[:12]
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else text[:200] + "..."
