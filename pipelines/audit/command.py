@@ -24,7 +24,9 @@ def audit_command(
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
     count = _count(samples)
     _check_outputs(directory, {"--report": report, "--json": json})
-    audit = open_audit(directory, check_root(root) if root is not None else None)
+    if root is not None:
+        check_root(root)
+    audit = open_audit(directory, root)
     import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
     from pipelines.audit.statistics import statistics
     from pipelines.audit.verify import verify

@@ -90,10 +90,8 @@ def _about(audit: Audit) -> Iterator[tuple[str, str]]:
         f"{audit.directory} ({request.recipe_name}, seed {request.seed}, {request.copies} copies)",
     )
     yield "files", f"{checked['files']:,} of {len(manifest.files):,}, {checked['bytes'] / 1e6:,.1f} MB"
-    yield (
-        "records",
-        f"{checked['records']:,} of {manifest.records:,}, {checked['pixels']:,} of them by pixels",
-    )
+    pixels = f", {checked['pixels']:,} decoded to the digests of their pixels" if checked["pixels"] else ""
+    yield "records", f"{checked['records']:,} of {manifest.records:,}{pixels}"
     yield "rows", f"{checked['rows']:,}, with {checked['draws']:,} parameters drawn again"
     if audit.input is not None:
         rejects = f"; rejects {checked['rejects']:,}" if checked["rejects"] else ""
