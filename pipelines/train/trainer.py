@@ -6,6 +6,7 @@ the model, and then arms of equal pixels would not have equal weights.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,6 +86,8 @@ class Trainer:
             self._whole.compile(optimizer, loss, metrics=[self._accuracy()], jit_compile=False)
             self._whole.optimizer.build(self._whole.trainable_variables)
         self._train_step: Callable[[Any], tf.Tensor] | None = None
+        self._ahead: tuple[int, Iterator[Any]] = (-1, iter(()))
+        """The epoch that comes next, and its batches."""
         self._evaluations: dict[str, tf.data.Dataset] = {}
         self._look: Callable[[Any], tuple[tf.Tensor, tf.Tensor]] | None = None
 
@@ -110,30 +113,37 @@ class Trainer:
             epoch: from 0.
             tick: called after each step, with the mean loss so far.
         """
-        began = time.perf_counter()
-        batches = self._feed.epoch(epoch, batch=self._batch, train_seed=self._seed)
-        batches = self._strategy.experimental_distribute_dataset(batches)
-        waited = time.perf_counter() - began
+        batches, waited = self._from(epoch)
         if self._train_step is None:
             self._train_step = self._make_train_step(batches.element_spec)
         self._whole.reset_metrics()
         images, in_steps = 0, 0.0
-        began = time.perf_counter()
-        iterator = iter(batches)
-        while True:
-            batch = next(iterator, None)
+        for _ in range(math.ceil(self._feed.train_samples / self._batch)):
+            began = time.perf_counter()
+            batch = next(batches)
             arrived = time.perf_counter()
-            waited += arrived - began
-            if batch is None:
-                break
             sizes = [int(tf.shape(y)[0]) for y in self._strategy.experimental_local_results(batch[1])]
             if all(sizes):  # the last batch may leave a device without any, of which there is no mean
                 tick(float(self._train_step(batch)))  # as a number: which waits for the step's end
                 images += sum(sizes)
-            began = time.perf_counter()
-            in_steps += began - arrived
+            waited += arrived - began
+            in_steps += time.perf_counter() - arrived
+        self._ahead = epoch + 1, batches
         results = {name: float(value) for name, value in self._whole.get_metrics_result().items()}
         return TrainEpoch(results["loss"], results["accuracy"], images, waited + in_steps, waited)
+
+    def _from(self, epoch: int) -> tuple[Any, float]:
+        """The batches of an epoch and of those after it, and the seconds that it took to begin them.
+
+        They are read ahead while the last epoch is judged; only the first has to be begun.
+        """
+        (there, batches), self._ahead = self._ahead, (-1, iter(()))
+        if there == epoch:
+            return batches, 0.0
+        began = time.perf_counter()
+        every = self._feed.epochs(epoch, batch=self._batch, train_seed=self._seed)
+        batches = iter(self._strategy.experimental_distribute_dataset(every))
+        return batches, time.perf_counter() - began
 
     def _make_train_step(self, spec: Any) -> Callable[[Any], tf.Tensor]:
         def on_device(batch: tuple[Any, tf.Tensor]) -> dict[str, tf.Tensor]:
