@@ -7,6 +7,7 @@ name come first. Nothing of a picture is kept but its thumbnail and a few number
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -44,6 +45,8 @@ IMAGE_BYTES = 4_200_000
 """Of all thumbnails together."""
 SIDE = 144
 """Pixels of a thumbnail's longer side, at most."""
+_BYTES_A_PIXEL = 0.22
+"""Of a photo in WebP of good quality."""
 SMALL = 64
 """Images of up to so many pixels are kept without loss, to be shown enlarged, pixel by pixel."""
 
@@ -177,7 +180,20 @@ class _Album:
 
     def __init__(self, audit: Audit, manifest: Manifest, reader: SamplesReader, most_bytes: int) -> None:
         self._audit, self._manifest, self._reader, self._most_bytes = audit, manifest, reader, most_bytes
-        self._augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)
+        # So large that few bytes do; what is too large is encoded again, and looks the worse.
+        self._side = min(max(int((most_bytes / _BYTES_A_PIXEL) ** 0.5), SMALL), SIDE)
+        recipe = manifest.request.parsed_recipe()
+        augmenter = Augmenter(recipe, manifest.request.seed)
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+        def plain(contents: tf.Tensor) -> tf.Tensor:
+            return augmenter.plain(codec.decode(contents))
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+        def image(record: tf.Tensor) -> tf.Tensor:
+            return parse(record, recipe.storage, manifest.image_size)["image"]
+
+        self._plain, self._image = plain, image
 
     def records(
         self, split: str, group: int, sources: list[str], copies: list[int]
@@ -214,18 +230,15 @@ class _Album:
                 contents = file.read()
             if hashlib.sha256(contents).hexdigest() != digest:
                 return None
-            return self._augmenter.plain(codec.decode(tf.constant(contents))).numpy()
+            return self._plain(tf.constant(contents)).numpy()
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             return None
 
     def _copy(self, plain: np.ndarray | None, row: dict[str, Any], file: str, record: bytes | None) -> Copy:
         pixels = None
         if record is not None:
-            try:
-                storage, size = self._augmenter.recipe.storage, self._manifest.image_size
-                pixels = parse(tf.constant(record), storage, size)["image"].numpy()
-            except tf.errors.InvalidArgumentError:
-                pass  # the check of the structure says so
+            with contextlib.suppress(tf.errors.InvalidArgumentError):  # the check of records says so
+                pixels = self._image(tf.constant(record)).numpy()
         difference = None
         if pixels is not None and plain is not None:
             difference = float(np.abs(pixels.astype(np.int16) - plain).mean())
@@ -238,9 +251,9 @@ class _Album:
         image = Image.fromarray(pixels)
         small = max(image.size) <= SMALL
         if not small:
-            image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+            image.thumbnail((self._side, self._side), Image.Resampling.BOX)
         webp = _webp(image, lossless=True) if small else b""
-        for quality in (80, 60, 40, 20, 5):
+        for quality in (80, 50, 25, 5):
             if webp and len(webp) <= self._most_bytes:
                 break
             webp = _webp(image, quality=quality)
