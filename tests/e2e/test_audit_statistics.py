@@ -9,6 +9,7 @@ import pytest
 
 from augment.draws import Uniforms
 from pipelines.audit.findings import open_audit
+from pipelines.audit.report import report
 from pipelines.audit.statistics import statistics
 
 
@@ -77,6 +78,8 @@ def test_what_a_damaged_samples_file_said_is_left_out_and_the_rest_is_counted(ga
     output = tmp_path / "out"
     shutil.copytree(gallery.output, output)
     (output / "samples/train_c1-00000-of-00001.parquet").write_bytes(b"PAR1 nothing PAR1")
-    found = statistics(open_audit(str(output), None))
+    audit = open_audit(str(output), None)
+    found = statistics(audit)
     assert found.unread == ["samples/train_c1-00000-of-00001.parquet"]
     assert found.variety["train"].copies == 28
+    assert f"whose rows are left out below: {found.unread[0]}." in report(audit, found)
