@@ -45,7 +45,8 @@ def check_agreement(
         )
     listed = collections.Counter(source.split for source in images.sources)
     counted = {split: counts.sources for split, counts in manifest.splits.items()}
-    if counted != listed or request.split_fractions != split_fractions:
+    fractions = [list((some or {}).items()) for some in (request.split_fractions, split_fractions)]
+    if counted != listed or fractions[0] != fractions[1]:  # their order decides as well
         raise RequestError(
             f"shards {directory}: their splits are {_counts(counted)}, those of input {images.root} are "
             f"{_counts(listed)}; give the input, --split-fractions and --layout that they were made from"

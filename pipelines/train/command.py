@@ -107,7 +107,7 @@ def train_command(
             "plugins": digests,
             "images": requests.listing_digest(root, cast(Layout, layout)),
             "layout": layout,
-            "split_fractions": fractions,
+            "split_fractions": fractions and [list(pair) for pair in fractions.items()],
             "validation_fraction": validation_fraction,
             "shards": fingerprint,
             "model": model,
