@@ -69,6 +69,7 @@ def test_vgg16_sees_what_its_published_weights_were_trained_on():
     np.testing.assert_allclose(features, np.reshape(expected, [2, 512]), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_vgg16_takes_its_base_from_a_file(tmp_path):
     trained = keras.applications.VGG16(include_top=False, weights=None, input_shape=(48, 48, 3))
     for file in ("new.weights.h5", "old.h5"):
