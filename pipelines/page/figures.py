@@ -14,10 +14,15 @@ import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from pipelines.page.page import stylesheet
+
 INK, MUTED, ACCENT, BAR, RULE = "#000001", "#000002", "#000003", "#000004", "#000005"
 """Stand for the page's colors of these names, light or dark."""
 
 _VARIABLES = {INK: "--ink", MUTED: "--muted", ACCENT: "--accent", BAR: "--bar", RULE: "--rule"}
+
+_PIXELS = 1.6
+"""Of a figure that stands alone, for a point of its text."""
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -51,6 +56,20 @@ def as_svg(draw: Callable[[Figure], None], *, width: float, height: float, alter
         file = io.StringIO()
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return _for_the_page(file.getvalue(), alternative)
+
+
+def standalone(svg: str) -> str:
+    """A figure of `as_svg` as a file of its own, on the page's paper, light or dark as the system is."""
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    width, height = (float(side) * _PIXELS for side in box.groups()) if box else (0.0, 0.0)
+    opening = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="{width:.0f}" height="{height:.0f}"'
+    )
+    style = f"<style>{stylesheet('theme.css')} svg {{ background: var(--paper); }}</style>"
+    body = svg.removeprefix("<svg")
+    after = body.index(">") + 1
+    return f"{opening}{body[:after]}{style}{body[after:]}\n"
 
 
 def _for_the_page(document: str, alternative: str) -> str:

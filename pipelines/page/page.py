@@ -32,11 +32,16 @@ def render(template: str, *, script: str = "", **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda number: f"{number:,}"
-    style = resources.files("pipelines.page").joinpath("style.css").read_text(encoding="utf-8")
+    style = stylesheet("theme.css") + stylesheet("style.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(
         style=style, script=script, script_digest=digest, **context
     )
+
+
+def stylesheet(name: str) -> str:
+    """One of the style sheets of this folder."""
+    return resources.files("pipelines.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def write_page(path: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """What runs leave in the output directory, and whose turn it is to write there.
 
 OUTPUT/request.json                  what all runs have in common
+OUTPUT/report.html  report.json      the comparison of all runs that are finished
 OUTPUT/<arm>[-k<K>]/seed-<t>/        one run: an arm, with one seed of the trainer
     run.json  history.csv            what it is, and each epoch
     model.keras                      the trained model, once it is finished
@@ -14,6 +15,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -62,6 +64,23 @@ def only_run(output: str) -> Iterator[None]:
                 os.remove(os.path.join(output, LOCK))
                 if new:
                     os.rmdir(output)
+
+
+def read_run(directory: str) -> dict[str, Any] | None:
+    """What run.json says of a run, finished or not; None if there is none yet.
+
+    Raises RequestError if it cannot be read.
+    """
+    try:
+        with open(os.path.join(directory, RUN), encoding="utf-8") as file:
+            document: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{directory}/{RUN}: it cannot be read ({error}); remove {directory} to train that arm anew"
+        ) from None
+    return document
 
 
 def write_whole(path: str, write: Callable[[IO[bytes]], Any]) -> None:
