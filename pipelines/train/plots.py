@@ -34,7 +34,7 @@ def of_curves(arm: OneArm, what: str, comparison: Comparison) -> str:
     """`loss` or `accuracy` of an arm by epoch, and beside it the validation of the reference."""
     training, validation = NAMES[what]
     lines = [
-        Line("train", arm.curves[training], MUTED, 1.0, "--"),
+        Line("training", arm.curves[training], MUTED, 1.0, "--"),
         Line("validation", arm.curves[validation], ACCENT, 1.5, "-"),
     ]
     reference = comparison.reference
@@ -48,8 +48,7 @@ def of_curves(arm: OneArm, what: str, comparison: Comparison) -> str:
         axes.set_ylim(low, high)
         for line in lines:
             _draw_line(axes, line)
-        epochs = max(len(line.spreads) for line in lines)
-        axes.set_xlim(0.5, max(epochs, 2) + 0.5)
+        axes.set_xlim(0.5, max(len(arm.curves[training]), 2) + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.grid(axis="y", color=RULE, linewidth=0.6)
@@ -181,9 +180,9 @@ def _draw_series(
     at = [place[arm.arm.copies or 0] + 0.12 * hollow for arm in arms]
     means = [float(np.mean(arm.by_seed)) for arm in arms]
     for x, arm in zip(at, arms, strict=True):
-        values = [run.accuracies[split] for run in arm.runs]
+        values = [value for run in arm.runs if (value := run.accuracies[split]) is not None]
         offsets = np.linspace(-0.05, 0.05, len(values)) if len(values) > 1 else [0.0]
-        axes.plot(x + np.asarray(offsets), values, "o", color=MUTED, markersize=2.2, alpha=0.7, mew=0)
+        axes.plot(x + np.asarray(offsets), values, "o", color=MUTED, markersize=2.8, alpha=0.7, mew=0)
     axes.plot(
         at,
         means,
@@ -195,7 +194,7 @@ def _draw_series(
         fillstyle="none" if hollow else "full",
     )
     if hollow and arms:
-        _name(axes, "originals + copies", (at[-1], means[-1]), ACCENT)
+        _name(axes, "originals and copies", (at[-1], means[-1]), ACCENT)
 
 
 def _name(axes: Axes, text: str, at: tuple[float, float], color: str, *, fraction: bool = False) -> None:
@@ -203,10 +202,10 @@ def _name(axes: Axes, text: str, at: tuple[float, float], color: str, *, fractio
         text,
         at,
         xycoords=("axes fraction", "data") if fraction else "data",
-        xytext=(4, 0 if fraction else -9),
+        xytext=(4, 0) if fraction else (5, -3),
         textcoords="offset points",
-        ha="left" if fraction else "right",
-        va="center",
+        ha="left",
+        va="center" if fraction else "top",
         color=color,
         annotation_clip=False,
     )

@@ -94,8 +94,8 @@ def report(comparison: Comparison) -> str:
 
 _SECTIONS = [
     ("curves", "Learning curves"),
-    ("copies", "Accuracy"),
-    ("arms", "Arms and speed"),
+    ("accuracy", "Accuracy"),
+    ("speed", "Speed"),
     ("cost", "Cost"),
     ("identity", "Bit-identity"),
     ("how", "How it was run"),
@@ -149,7 +149,7 @@ def _asked(comparison: Comparison) -> list[tuple[str, str]]:
     """What the runs were asked for, and where they ran."""
     request = comparison.requests[0]
     rows = [
-        (name.replace("_", " "), _plainly(value))
+        (name.replace("_", " "), _pairs(value) if name == "split_fractions" else _plainly(value))
         for name, value in request.items()
         if name not in _LEFT_OUT and value is not None
     ]
@@ -167,8 +167,6 @@ def _asked(comparison: Comparison) -> list[tuple[str, str]]:
 def _plainly(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={part}" for name, part in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -189,7 +187,7 @@ def _commands(comparison: Comparison) -> list[str]:
         if request["layout"] != "auto":
             data += ["--layout", request["layout"]]
         if request["split_fractions"]:
-            data += ["--split-fractions", ",".join(f"{s}={f}" for s, f in request["split_fractions"].items())]
+            data += ["--split-fractions", _pairs(request["split_fractions"])]
         for plugin in request["plugins"]:
             data += ["--plugin", plugin]
         if request["shards"]:
@@ -203,6 +201,10 @@ def _commands(comparison: Comparison) -> list[str]:
         outputs = [f"RUNS-{request['seed']}" for request in comparison.requests]
         commands.append(shlex.join(["augshard", "compare", *outputs, "--output", "COMPARISON"]))
     return commands
+
+
+def _pairs(fractions: list[list[str]]) -> str:
+    return ",".join(f"{split}={fraction}" for split, fraction in fractions)
 
 
 def _of_training(request: dict[str, Any], runs: list[Finished], number: str) -> list[str]:

@@ -6,8 +6,10 @@ import dataclasses
 import glob
 import json
 import os
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, Field, ValidationError
 
 from augment.errors import RequestError
 from pipelines.format.layout import RUN as DATASET_RUN
@@ -20,6 +22,13 @@ from pipelines.train.verdict import Run
 
 OF_EACH_OUTPUT = ("seed", "shards")
 """In what the requests of outputs that are compared may differ: the augmentation's seed, and its shards."""
+
+
+_NEEDED = (
+    *("batch_size", "deterministic", "devices", "early_stopping", "epochs", "layout", "learning_rate"),
+    *("mixed_precision", "model", "plugins", "recipe", "seed", "shards", "split_fractions", "threads"),
+    *("validation_fraction", "weights"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,25 +138,24 @@ def read_output(directory: str) -> Output:
         raise RequestError(
             f"{directory}: it holds no {REQUEST}, so no augshard train wrote there; give the --output of one"
         )
-    runs, unfinished, shards = [], [], None
-    for run in glob.glob(os.path.join(glob.escape(directory), "*", "seed-*")):
+    missing = next((name for name in _NEEDED if name not in request), None)
+    if missing:
+        raise RequestError(f"{directory}/{REQUEST}: it is damaged (it has no {missing}); give another output")
+    documents, unfinished = [], []
+    for run in sorted(glob.glob(os.path.join(glob.escape(directory), "*", "seed-*"))):
         document = read_run(run)
-        try:
-            if document and document["finished"]:
-                runs.append(_finished(run, document, int(request["seed"])))
-                shards = shards or document["environment"]["shards"]
-            else:
-                epochs = len(document["epochs"]) if document else 0
-                label, _, seed = run.rpartition("seed-")
-                place = os.path.basename(os.path.dirname(label))
-                unfinished.append(f"{place}, train seed {seed}: {epochs} of {request['epochs']} epochs")
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise RequestError(
-                f"{run}: it is damaged ({type(error).__name__}: {error}); remove it to train that arm anew"
-            ) from None
+        if document and document.get("finished"):
+            documents.append((run, document))
+        else:
+            place, _, seed = run.rpartition("seed-")
+            epochs = len(document.get("epochs", ())) if document else 0
+            arm = os.path.basename(os.path.dirname(place))
+            unfinished.append(f"{arm}, train seed {seed}: {epochs} of {request['epochs']} epochs")
+    runs = [_finished(run, document, request["seed"]) for run, document in documents]
     runs.sort(key=lambda run: (*order(run.arm), run.train_seed))
+    shards = next((run.document["environment"]["shards"] for run in runs), None)
     dataset = _dataset(shards, request["shards"]) if shards else None
-    return Output(request, tuple(runs), tuple(sorted(unfinished)), dataset)
+    return Output(request, tuple(runs), tuple(unfinished), dataset)
 
 
 def order(arm: Arm) -> tuple[int, bool, int]:
@@ -156,16 +164,66 @@ def order(arm: Arm) -> tuple[int, bool, int]:
 
 
 def _finished(directory: str, document: Run, seed: int) -> Finished:
-    arm = Arm(document["arm"], document["copies"], document["originals"])
-    if document["label"] != arm.label or not document["epochs"]:
-        raise ValueError("run.json")
     right = None
-    if document["test"]:
-        answers = np.loadtxt(os.path.join(directory, TEST), np.int64, delimiter=",", skiprows=1, ndmin=2)
-        if len(answers) != document["test"]["images"]:
-            raise ValueError(TEST)
-        right = answers[:, 0] == answers[:, 1]
-    return Finished(arm, seed, int(document["train_seed"]), document, right)
+    try:
+        checked = _Document.model_validate(document)
+        arm = Arm(checked.arm, checked.copies, checked.originals)
+        if checked.label != arm.label or checked.kept_epoch >= len(checked.epochs):
+            raise ValueError("label or kept_epoch")
+        if checked.test:
+            answers = np.loadtxt(os.path.join(directory, TEST), np.int64, delimiter=",", skiprows=1, ndmin=2)
+            right = answers[:, 0] == answers[:, 1]
+            if len(right) != checked.test.images:
+                raise ValueError(f"{TEST} has {len(right)} lines")
+    except (ValueError, OSError) as error:  # pydantic's is a ValueError
+        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else error
+        raise RequestError(
+            f"{directory}: it is damaged ({where}); remove it to train that arm anew"
+        ) from None
+    return Finished(arm, seed, checked.train_seed, document, right)
+
+
+class _Epoch(BaseModel):
+    epoch: int
+    copy_: int = Field(alias="copy")
+    loss: float | None
+    accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    images: int
+    seconds: float = Field(gt=0)
+    images_per_second: float
+    input_wait_seconds: float
+    input_wait_share: float
+    weights_sha256: str
+
+
+class _Test(BaseModel):
+    images: int = Field(gt=0)
+    accuracy: float
+
+
+class _Environment(BaseModel):
+    began: str
+    platform: str
+    python: str
+    shards: str | None
+
+
+class _Document(BaseModel):
+    """What is needed of run.json."""
+
+    arm: Literal["none", "shards", "live", "live-layer"]
+    copies: int | None
+    originals: bool
+    label: str
+    train_seed: int
+    parameters: int
+    classes: list[str]
+    environment: _Environment
+    epochs: list[_Epoch]
+    kept_epoch: int = Field(ge=0)
+    test: _Test | None
 
 
 def _dataset(directory: str, fingerprint: str) -> Dataset | None:

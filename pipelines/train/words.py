@@ -111,9 +111,11 @@ def accuracy(comparison: Comparison) -> str:
         )
     exceeding = [found for found in apart if found.exceeds]
     if not exceeding:
+        if len(apart) == 1:
+            return f"The difference in {what} is not larger than its error: these runs do not rank the arms."
         return (
-            f"No difference of two arms in {what} is larger than its error ({len(apart)} were compared): "
-            "these runs do not rank the arms."
+            f"None of {len(apart)} differences in {what} is larger than its error: these runs do not rank "
+            "the arms."
         )
     digits = accuracy_digits(comparison)
     exceeding.sort(key=lambda found: not _is_of_reference(found, comparison.reference))
@@ -122,12 +124,12 @@ def accuracy(comparison: Comparison) -> str:
         f"{100 * abs(found.mean):.{digits}f} ± {100 * (found.error or 0):.{digits}f} points"
         for found in exceeding[:NAMED]
     )
+    if len(apart) == 1:
+        return f"The difference in {what} is larger than its error: {named}."
     more = f"; and {len(exceeding) - NAMED} more, in the table" if len(exceeding) > NAMED else ""
-    return (
-        f"Of {len(apart)} differences in {what}, {len(exceeding)} "
-        f"{'is' if len(exceeding) == 1 else 'are'} larger than the error: {named}{more}. "
-        "The others rank nothing."
-    )
+    larger = "is larger than its error" if len(exceeding) == 1 else "are larger than their error"
+    others = " The others rank nothing." if len(exceeding) < len(apart) else ""
+    return f"{len(exceeding)} of {len(apart)} differences in {what} {larger}: {named}{more}.{others}"
 
 
 def _is_of_reference(found: Difference, reference: OneArm | None) -> bool:
@@ -140,7 +142,7 @@ def speed(comparison: Comparison) -> str | None:
     shards = [arm for arm in comparison.arms if arm.arm.name == "shards"]
     if live is None or not shards:
         return None
-    arm = shards[-1]
+    arm = max(shards, key=lambda arm: (arm.arm.copies or 0, not arm.arm.originals))
     ours, theirs = arm.images_per_second, live.images_per_second
     said = (
         f"{arm.label} is fed {ours.middle:,.0f} images/s and live {theirs.middle:,.0f} (medians), and of the "
