@@ -371,6 +371,20 @@ def train(
 
 
 @app.command()
+def compare(
+    outputs: Annotated[list[str], typer.Argument(metavar="RUNS...", help="What augshard train wrote.")],
+    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the report goes.")],
+) -> None:
+    """Compare the runs of several outputs of train, made with augmentations of different seeds.
+
+    Writes report.html and report.json, and for a README table.md and accuracy.svg.
+    """
+    from pipelines.train.command import compare_command
+
+    compare_command(outputs=outputs, output=output)
+
+
+@app.command()
 def demo(
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where all of it goes.")] = "demo",
 ) -> None:

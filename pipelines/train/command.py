@@ -131,7 +131,28 @@ def train_command(
         environment = _environment(input=root, shards=shards)
         runs = _train_all(feeds, settings, range(train_seeds), output, environment)
         sys.stdout.write(summary(runs))
-        sys.stdout.write(f"runs  {output}\n")
+        sys.stdout.write(f"runs    {output}\n")
+        sys.stdout.write(f"report  {_report(output)}\n")
+
+
+def _report(output: str) -> str:
+    """Compares all finished runs of an output, those of earlier commands too; the path of the report."""
+    from pipelines.train.compare import compare
+    from pipelines.train.report import write_report
+    from pipelines.train.results import read_output
+
+    return write_report(compare([read_output(output)]), output)
+
+
+def compare_command(*, outputs: Sequence[str], output: str) -> None:
+    """Raises RequestError for a wrong request."""
+    from pipelines.train.compare import compare
+    from pipelines.train.report import write_excerpts, write_report
+    from pipelines.train.results import read_outputs
+
+    comparison = compare(read_outputs(outputs))
+    written = [write_report(comparison, output), *write_excerpts(comparison, output)]
+    sys.stdout.write("".join(f"{path}\n" for path in written))
 
 
 def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> None:

@@ -24,7 +24,7 @@ PICTURE, TABLE = "accuracy.svg", "table.md"
 
 
 def write_report(comparison: Comparison, directory: str) -> str:
-    """Writes report.html and report.json, where they say anything new; the path of the first.
+    """Writes report.html and report.json, if they say anything new; the path of the first.
 
     Raises RequestError if that is not possible.
     """
@@ -34,15 +34,18 @@ def write_report(comparison: Comparison, directory: str) -> str:
     return path
 
 
-def write_excerpts(comparison: Comparison, directory: str) -> None:
-    """Writes accuracy.svg and table.md, the picture and the table for a README.
+def write_excerpts(comparison: Comparison, directory: str) -> list[str]:
+    """Writes table.md, and accuracy.svg if there are shards: what a README shows. Their paths.
 
     Raises RequestError if that is not possible.
     """
+    texts = {TABLE: table(comparison)}
     picture = plots.of_copies(comparison)
     if picture:
-        _write(os.path.join(directory, PICTURE), standalone(picture))
-    _write(os.path.join(directory, TABLE), table(comparison))
+        texts[PICTURE] = standalone(picture)
+    for name, text in texts.items():
+        _write(os.path.join(directory, name), text)
+    return [os.path.join(directory, name) for name in texts]
 
 
 def _write(path: str, text: str) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import glob
 import json
 import os
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -103,7 +104,7 @@ class Output:
         return int(self.request["seed"])
 
 
-def read_outputs(directories: list[str]) -> list[Output]:
+def read_outputs(directories: Sequence[str]) -> list[Output]:
     """Output directories of one request, but for the augmentation's seed and the shards made with it.
 
     Raises RequestError if they cannot be compared.

@@ -7,7 +7,6 @@ The checkpoint is the truth of an unfinished run. What people and programs read
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable
@@ -23,7 +22,17 @@ from pipelines.train import checkpoint
 from pipelines.train.arms import Arm, Feed
 from pipelines.train.early import EarlyStopping
 from pipelines.train.models import Model
-from pipelines.train.output import CHECKPOINT, HISTORY, MODEL, RUN, TENSORBOARD, TEST, write_table, write_text
+from pipelines.train.output import (
+    CHECKPOINT,
+    HISTORY,
+    MODEL,
+    RUN,
+    TENSORBOARD,
+    TEST,
+    read_run,
+    write_table,
+    write_text,
+)
 from pipelines.train.tensorboard import Log
 from pipelines.train.trainer import Answers, TrainEpoch, Trainer
 
@@ -61,16 +70,8 @@ def run_directory(output: str, arm: Arm, seed: int) -> str:
 
 def finished_run(directory: str) -> dict[str, Any] | None:
     """What run.json says of a run that is finished; None if it is not."""
-    try:
-        with open(os.path.join(directory, RUN), encoding="utf-8") as file:
-            document: dict[str, Any] = json.load(file)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"{directory}/{RUN}: it cannot be read ({error}); remove {directory} to train that arm anew"
-        ) from None
-    return document if document["finished"] else None
+    document = read_run(directory)
+    return document if document and document["finished"] else None
 
 
 def train_run(

@@ -17,6 +17,9 @@ from PIL import Image
 
 from tests.in_process import Ended, augshard
 
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+"""Chromium, if it is in PATH."""
+
 RECIPE = """
 storage: {{format: {storage}}}
 ops:
@@ -206,3 +209,31 @@ def samples_of() -> Callable[..., list[tuple[str, int, int, bytes]]]:
         ]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def browse(tmp_path_factory) -> Callable[..., str]:
+    """Runs Chromium on a page; what it prints."""
+
+    def run(url: str, *options: str) -> str:
+        profile = tmp_path_factory.mktemp("profile")
+        command = [
+            str(BROWSER),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+        ]
+        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        command += ["--allow-file-access-from-files", "--hide-scrollbars", f"--user-data-dir={profile}"]
+        ended = subprocess.run(
+            [*command, "--virtual-time-budget=20000", *options, url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run

@@ -5,9 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -15,9 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import EVIL
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from tests.e2e.conftest import BROWSER, EVIL
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium in PATH")
 
@@ -50,34 +45,6 @@ for (const { name, url, width, act } of frames) {
   document.body.append(frame);
 }
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def browse(tmp_path_factory) -> Callable[..., str]:
-    """Runs Chromium on a page; what it prints."""
-
-    def run(url: str, *options: str) -> str:
-        profile = tmp_path_factory.mktemp("profile")
-        command = [
-            str(BROWSER),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-        ]
-        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        command += ["--allow-file-access-from-files", "--hide-scrollbars", f"--user-data-dir={profile}"]
-        ended = subprocess.run(
-            [*command, "--virtual-time-budget=20000", *options, url],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
-
-    return run
 
 
 FRAMES: dict[str, tuple[str, int, str]] = {

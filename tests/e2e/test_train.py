@@ -94,11 +94,23 @@ def test_arms_of_equal_pixels_have_equal_weights_after_every_epoch(run_command, 
     assert len({run["initial_weights_sha256"] for run in runs.values()}) == 1
     assert [row["copy"] for row in runs["live"]["epochs"]] == [0, 1]
     assert [run["test"]["images"] for run in runs.values()] == [6] * 4
-    assert ended.out.splitlines()[-3:] == [
+    assert ended.out.splitlines()[-4:] == [
         "shards-k2 and live: weights bit-identical after every epoch",
         "live-layer and live: weights bit-identical after every epoch",
-        f"runs  {output}",
+        f"runs    {output}",
+        f"report  {output}/report.html",
     ]
+    report = json.loads((output / "report.json").read_text())
+    assert [one["differs"] for one in report["bit_identity"]] == [None, None]
+    same = {(found["arm"], found["other"]): found["same"] for found in report["differences"]}
+    assert same["live", "shards-k2"]
+    assert same["live-layer", "live"]
+    shards = request[request.index("--shards") + 1]
+    assert report["costs"][0]["bytes"] == sum(
+        file.stat().st_size for file in shards.glob("*-train_c*.tfrecord-*")
+    )
+    assert report["costs"][0]["job_seconds"] == json.loads((shards / "run.json").read_text())["seconds"]
+    assert "Bit-identical" in (output / "report.html").read_text(encoding="utf-8")
     with open(output / "live/seed-0/history.csv", newline="") as file:
         assert [row["weights_sha256"] for row in csv.DictReader(file)] == after["live"]
 
@@ -110,9 +122,12 @@ def test_arms_of_equal_pixels_have_equal_weights_after_every_epoch(run_command, 
     fewer = run_command(*request, "--output", output, "--arms", "shards,live", "--copies", 1)
     assert fewer.status == 0
     assert fewer.err == "augshard: shards-k1: 2 epochs share 1 copy; epoch e sees copy e mod 1\n"
-    assert fewer.out.splitlines()[-2] == (
+    assert fewer.out.splitlines()[-3] == (
         "shards-k1 and live: weights bit-identical after the first epoch, the one that sees the same copy"
     )
+    assert list(json.loads((output / "report.json").read_text())["arms"]) == [
+        *("live", "live-layer", "none", "shards-k1", "shards-k2")  # those of the earlier command too
+    ]
     assert digests(output)["shards-k1"][1] != after["live"][1]
 
     other = run_command(*request, "--output", output, "--batch-size", 4, "--model", "small_cnn")
