@@ -110,6 +110,19 @@ def test_seeds_of_the_augmentation_are_averaged_within_a_train_seed():
     assert found.disagree == pytest.approx((0.2 + 0.1) / 2)
 
 
+def test_images_may_stand_in_another_order_with_each_seed_of_the_augmentation():
+    random = np.random.default_rng(0)
+    ours, theirs = random.random((2, 200)) < 0.7
+    orders = [np.arange(200), random.permutation(200)]
+    runs = [
+        finished(arm, 0, right[order], seed=seed)
+        for arm, right in ((NONE, theirs), (ALL, ours))
+        for seed, order in enumerate(orders)
+    ]
+    [pooled], [alone] = differences(runs, "test"), differences([runs[0], runs[2]], "test")
+    assert (pooled.test, pooled.mean) == (pytest.approx(alone.test), pytest.approx(alone.mean))
+
+
 def test_arms_without_a_common_train_seed_are_not_compared():
     assert differences([finished(NONE, 0, [1, 0]), finished(LIVE, 1, [1, 1])], "test") == []
 
