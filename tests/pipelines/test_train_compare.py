@@ -241,6 +241,8 @@ def test_several_outputs_are_one_comparison(tmp_path):
     shards, live = comparison.arms
     assert (len(shards.runs), len(live.runs)) == (4, 2)
     assert shards.by_seed == (0.52, 0.52)
+    assert shards.deviation_by_augmentation == pytest.approx(np.std([0.50, 0.54], ddof=1))
+    assert live.deviation_by_augmentation is None
     assert comparison.unfinished == ("live, train seed 0: 3 of 4 epochs, augmentation seed 1",)
     assert {one.seed for one in comparison.identities} == {0}
 
