@@ -371,5 +371,6 @@ def test_files_that_are_no_json_or_no_answers_are_named(tmp_path):
     write_run(tmp_path, NONE)
     (tmp_path / "none/seed-0/test.csv").write_text("label,predicted\n1,\n")
     assert refusal(tmp_path).startswith(f"{tmp_path}/none/seed-0: it is damaged (")
-    (tmp_path / "none/seed-0/run.json").write_text("{")
-    assert "none/seed-0/run.json: it cannot be read" in refusal(tmp_path)
+    for damaged in ("{", "[]"):
+        (tmp_path / "none/seed-0/run.json").write_text(damaged)
+        assert "none/seed-0/run.json: it cannot be read" in refusal(tmp_path)
