@@ -30,6 +30,7 @@ def audit_command(
     import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
     from pipelines.audit.statistics import statistics
     from pipelines.audit.verify import verify
+    from pipelines.page.page import write_page
 
     verify(audit, count)
     found = statistics(audit) if audit.looked_into else None
@@ -38,8 +39,8 @@ def audit_command(
 
         write_report(report, audit, found)
     if json is not None:
-        with open(json, "w", encoding="utf-8") as file:
-            file.write(json_text({**as_json(audit), "statistics": found.as_json() if found else None}))
+        document = {**as_json(audit), "statistics": found.as_json() if found else None}
+        write_page(json, json_text(document), what="--json")
     sys.stdout.write(as_text(audit, json=json, report=report))
     if not audit.clean:
         sys.exit(1)
@@ -73,6 +74,8 @@ def _count(samples: str | None) -> int | None:
 
 def _check_outputs(directory: str, outputs: dict[str, str | None]) -> None:
     """Raises RequestError for a file that cannot be written, or would be one of the dataset's."""
+    if os.fsencode(directory).decode(errors="ignore") != directory:
+        raise RequestError(f"{directory!a}: its name is not UTF-8, which Parquet files need; rename it")
     inside = os.path.join(os.path.realpath(directory), "")
     for option, path in outputs.items():
         if path is None:

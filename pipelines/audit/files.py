@@ -110,7 +110,7 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
         for line in file:
             try:
                 reject = Reject(**json.loads(line))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 reject = None
             if reject is None or not all(isinstance(value, str) for value in reject):
                 message = f"line {len(rejects) + 1} is no object of source, reason and detail"

@@ -82,7 +82,7 @@ def check_rejects(audit: Audit, root: str, listed: Listed, rejects: frozenset[Re
         try:
             with open(source_path(root, reject.source), "rb") as file:
                 rejection = codec.examine(file.read())
-        except OSError:
+        except (OSError, ValueError):  # a forged name may be none that a file can have
             message = f"it was rejected as {reject.reason}, and cannot be read now"
         else:
             if rejection is not None and rejection.reason == reject.reason:

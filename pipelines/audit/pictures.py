@@ -191,7 +191,7 @@ class _Album:
 
         @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
         def image(record: tf.Tensor) -> tf.Tensor:
-            return parse(record, recipe.storage, manifest.image_size)["image"]
+            return parse(record, recipe.storage, recipe.image_size)["image"]
 
         self._plain, self._image = plain, image
 

@@ -162,6 +162,8 @@ class Rederiver:
             return outcome
         except OSError as error:
             return found("unreadable", f"the source cannot be read ({os.strerror(error.errno or 0).lower()})")
+        except ValueError:  # a forged name that no file can have
+            return found("unreadable", "the source cannot be read (no file can have such a name)")
         changed = hashlib.sha256(contents).hexdigest() != member.sha256
         samples, begin = member.samples, member.begin
         if not samples and changed:

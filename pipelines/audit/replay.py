@@ -20,6 +20,7 @@ from augment.keys import fold_in, source_key, source_words
 from augment.ops import Draw
 from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
+from augment.recipe import Recipe
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest, parity_class
 from pipelines.format.records import ShardReader, unpack
@@ -57,7 +58,7 @@ def replay(
         stages = list(_stages(augmenter, image, source, copy))
         sample = codec.round_trip(tf.constant(stages[-1].pixels), augmenter.recipe.storage).numpy()
     shard = shard_file(manifest.request.name, split, copy, number, manifest.splits[split].groups)
-    stored = _record(os.path.join(directory, shard), manifest, row["record"], source, augmenter)
+    stored = _record(os.path.join(directory, shard), row["record"], source, augmenter.recipe)
     save_sheet(_strip(image.numpy(), stages, stored, source, copy), strip)
     wrong = _other_draws(stages, row)
     changed = hashlib.sha256(contents).hexdigest() != row["source_sha256"]
@@ -153,9 +154,7 @@ def _drawn(op: Op, draw: Draw) -> dict[str, Any]:
     }
 
 
-def _record(
-    path: str, manifest: Manifest, number: int, source: str, augmenter: Augmenter
-) -> np.ndarray | None:
+def _record(path: str, number: int, source: str, recipe: Recipe) -> np.ndarray | None:
     """The pixels of a record, uint8 [H, W, 3]; None if it is not there, or is another's."""
     try:
         for position, frame in enumerate(ShardReader(path)):
@@ -165,7 +164,7 @@ def _record(
                     return None
                 with tf.device("CPU"):
                     image = tf.constant(record.image)
-                    return codec.decode_stored(image, augmenter.recipe.storage, manifest.image_size).numpy()
+                    return codec.decode_stored(image, recipe.storage, recipe.image_size).numpy()
     except (OSError, tf.errors.InvalidArgumentError):
         pass
     return None

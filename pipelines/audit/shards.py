@@ -181,7 +181,8 @@ class ShardChecker:
             at = len(stored)
             source = sources[at] if sources and at < len(sources) else None
             lost = (self._manifest.files[shard.file].records or 0) - at
-            message = f"{reader.damage}; {lost} records from here on cannot be read"
+            rest = f"{lost} records from here on cannot be read" if lost > 0 else "it is behind the last one"
+            message = f"{reader.damage}; {rest}"
             self._found("framing", message, shard, at, source)
         listed = self._manifest.files[shard.file]
         if not check_file(self._audit, shard.file, listed, reader.size, reader.sha256, self._owner):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import re
 from collections import Counter
@@ -87,7 +88,7 @@ class Statistics:
         return {
             "records": self.records,
             "parameters": [
-                {**{k: v for k, v in vars(fit).items() if k != "bins"}, "biased": fit.biased}
+                {**{k: _plain(v) for k, v in vars(fit).items() if k != "bins"}, "biased": fit.biased}
                 for fit in self.fits
             ],
             "variety": {split: vars(variety) for split, variety in self.variety.items()},
@@ -95,6 +96,13 @@ class Statistics:
             "rejects": self.rejects,
             "unread": self.unread,
         }
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it, which knows neither infinity nor what is no number: a forged row may hold them."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class SamplesReader:
@@ -119,7 +127,8 @@ class SamplesReader:
         """The rows of one shard; None if they cannot be read."""
         name = samples_file(split, copy, group, self._manifest.splits[split].groups)
         try:
-            rows = pq.read_table(os.path.join(self._directory, name), columns=list(columns)).select(columns)
+            with pq.ParquetFile(os.path.join(self._directory, name)) as file:
+                rows = file.read(columns=list(columns)).select(columns)
             rows.validate(full=True)  # which refuses text that is no UTF-8
             if all(rows.schema.field(column) == self._schema.field(column) for column in columns):
                 return rows
@@ -256,9 +265,10 @@ def _rejects(directory: str) -> tuple[Counter[str], list[tuple[str, str, str]]]:
         with open(os.path.join(directory, REJECTS), encoding="utf-8") as file:
             for line in file:
                 reject = json.loads(line)
-                reasons[reject["reason"]] += 1
+                source, reason, detail = (str(reject[name]) for name in ("source", "reason", "detail"))
+                reasons[reason] += 1
                 if len(kept) < SHOWN:
-                    kept.append((reject["source"], reject["reason"], reject["detail"]))
-    except (OSError, ValueError, KeyError, TypeError):
+                    kept.append((source, reason, detail))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # the check of the structure names a file that is damaged
     return reasons, kept

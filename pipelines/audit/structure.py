@@ -15,7 +15,7 @@ from pipelines.audit.shards import Shard
 from pipelines.format.layout import MANIFEST, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import load_plugins
-from pipelines.plan import estimated_bytes, group_count
+from pipelines.plan import estimated_bytes, group_count, parse_fractions
 from pipelines.sources import Reject, split_errors
 
 LISTING_REASONS = frozenset(
@@ -43,6 +43,14 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
         )
     if not audit.findings:
         load_plugins(request.plugins)  # a sound manifest's plugins are the user's to give
+    try:
+        if request.split_fractions:
+            parse_fractions(",".join(f"{split}={part}" for split, part in request.split_fractions.items()))
+        if request.shard_bytes < 1:
+            raise RequestError(f"its shard_bytes is {request.shard_bytes}; it must be 1 or more")
+    except RequestError as error:
+        _found(audit, "manifest", str(error))
+        return None
     try:
         recipe = request.parsed_recipe()
         augmenter = Augmenter(recipe, request.seed)
@@ -89,7 +97,7 @@ def _check_counts(audit: Audit, manifest: Manifest, recipe: Recipe) -> None:
         "records": (manifest.records, sum(file.records or 0 for file in manifest.files.values())),
     }
     for split, counts in manifest.splits.items():
-        groups = request.shards or group_count(counts.sources, record, request.shard_bytes)
+        groups = request.shards or group_count(min(counts.sources, 2**63), record, request.shard_bytes)
         augmented = split in (request.augment_splits or ("train", "training"))
         expected[f"splits.{split}.groups"] = (counts.groups, groups)
         expected[f"splits.{split}.augmented"] = (counts.augmented, augmented)

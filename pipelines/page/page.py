@@ -44,14 +44,14 @@ def stylesheet(name: str) -> str:
     return resources.files("pipelines.page").joinpath(name).read_text(encoding="utf-8")
 
 
-def write_page(path: str, text: str) -> None:
-    """Writes a page, whole or not at all. Raises RequestError where that is not possible."""
+def write_page(path: str, text: str, what: str = "report") -> None:
+    """Writes a page, or JSON, whole or not at all. Raises RequestError, which says `what`, if it cannot."""
     unfinished = f"{path}.part"
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        # A damaged file can name what is no Unicode.
+        # A damaged file can name what is no Unicode. So escaped, it is JSON too.
         with open(unfinished, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
         os.replace(unfinished, path)
     except OSError as error:
-        raise RequestError(f"report {path}: it cannot be written ({error.strerror})") from None
+        raise RequestError(f"{what} {path}: it cannot be written ({error.strerror})") from None

@@ -394,6 +394,30 @@ def test_counts_changed_in_the_manifest_are_found(forger):
     assert any("copy 1 of split train has 16 samples; it says 17" in sentence for sentence in sentences)
 
 
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"shard_bytes": 0}, "manifest"),
+        ({"split_fractions": [["train", "nan"]]}, "manifest"),
+        ({"split_fractions": [["train", "0.5"]]}, "manifest"),
+    ],
+)
+def test_a_request_that_no_job_takes_is_found(forger, photos, changes, kind):
+    forger.put_manifest(lambda document: document["request"].update(changes))
+    assert has(audit(forger, photos), kind, file="manifest.json")
+
+
+def test_numbers_in_the_manifest_may_be_of_any_size(forger, photos, run_command, tmp_path):
+    def change(document: dict[str, Any]) -> None:
+        document["image_size"] = [10**30, 10**30]
+        document["splits"]["train"]["sources"] = 10**400
+
+    forger.put_manifest(change)
+    run = run_command("audit", forger.out, "--input", photos, "--report", tmp_path / "report.html")
+    assert run.status == 1
+    assert "its image_size is" in run.out
+
+
 def test_small_files_that_say_something_else_than_the_manifest_are_found(forger):
     (forger.out / "label.labels.txt").write_text("dog\ncat\n")
     forger.list_again("label.labels.txt")
@@ -413,6 +437,47 @@ def test_rejects_that_are_none_are_found(forger):
     path.write_text(path.read_text() + '{"source": 1}\n')
     forger.list_again("rejects.jsonl")
     assert has(audit(forger), "content", message="line 2 is no object of source, reason and detail")
+
+
+@pytest.mark.parametrize("name", ["cat/a\0b", "cat/a\ud800b"])
+def test_a_forged_reject_of_a_name_that_no_file_can_have_is_found(forger, photos, name):
+    reject = json.dumps({"source": name, "reason": "empty", "detail": ""})
+    (forger.out / "rejects.jsonl").write_text(reject + "\n")
+    forger.list_again("rejects.jsonl")
+    assert has(audit(forger, photos), "reject", source=name)
+
+
+def test_a_forged_row_of_a_name_that_no_file_can_have_is_found(forger, photos):
+    forger.change_row(ROWS, 2, source="train/cat/a\0b")
+    assert has(audit(forger, photos), "unreadable", source="train/cat/a\0b")
+
+
+def test_what_is_behind_the_last_record_is_found(forger):
+    with open(forger.out / SHARD, "ab") as file:
+        file.write(b"thirteen bytes")
+    [found] = (finding for finding in audit(forger) if finding.kind == "framing")
+    assert found.message.endswith("it is behind the last one")
+
+
+def test_json_is_json_whatever_was_forged(forger, run_command, tmp_path):
+    column = next(name for name, value in forger.rows(ROWS)[0].items() if type(value) is float)
+    forger.change_row(ROWS, 2, **{column: float("inf")})
+    rejects = [{"source": "a\ud800", "reason": reason, "detail": "x"} for reason in (5, "odd\ud800")]
+    (forger.out / "rejects.jsonl").write_text("".join(json.dumps(reject) + "\n" for reject in rejects))
+    forger.list_again("rejects.jsonl")
+    run_command("audit", forger.out, "--json", tmp_path / "audit.json")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    found = json.loads((tmp_path / "audit.json").read_text(), parse_constant=refuse)
+    assert found["statistics"]["rejects"] == {"5": 1, "odd\ud800": 1}
+
+
+def test_a_directory_whose_name_is_no_utf_8_is_a_clear_sentence(run_command, tmp_path):
+    run = run_command("audit", os.fsdecode(os.path.join(os.fsencode(tmp_path), b"odd\xff")))
+    assert run.status == 2
+    assert "its name is not UTF-8" in run.err
 
 
 def test_a_name_that_would_move_the_cursor_is_shown_escaped(forger, run_command):
