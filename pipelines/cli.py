@@ -189,8 +189,9 @@ def audit(
         int | None, typer.Option("--copy", metavar="K", help="... in this copy, from 0; -1 for an original.")
     ] = None,
     strip: Annotated[
-        str, typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go.")
-    ] = "replay.png",
+        str | None,
+        typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go; else replay.png."),
+    ] = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
 
@@ -203,8 +204,10 @@ def audit(
             raise RequestError("--sample replays one sample; leave --samples, --report and --json out")
         from pipelines.audit.command import replay_command
 
-        replay_command(directory, root=input, sample=sample, copy=copy, strip=strip)
+        replay_command(directory, root=input, sample=sample, copy=copy, strip=strip or "replay.png")
     else:
+        if strip:
+            raise RequestError(f"--strip {strip}: it takes the pictures of a replay; add --sample and --copy")
         from pipelines.audit.command import audit_command
 
         audit_command(directory, root=input, samples=samples, report=report, json=json)
@@ -438,7 +441,8 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == _INTERRUPTED:
-            sys.stderr.write("augshard: stopped; run the same command again to go on\n")
+            resumes = sys.argv[1:2] in (["materialize"], ["train"])
+            sys.stderr.write(f"augshard: stopped{'; run the same command again to go on' * resumes}\n")
             sys.stderr.flush()
             # Workers' threads are still in TensorFlow, and may crash while Python shuts down. What
             # they write has its name only when it is whole, so they can be left where they are.

@@ -19,7 +19,7 @@ from augment.ops.sizes import Resize
 from augment.recipe import Recipe
 from pipelines.plan import places
 from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
-from pipelines.sources import Folder, Source, check_root, list_folder, source_path, top_folders
+from pipelines.sources import Folder, Source, check_root, list_folder, read_source, top_folders
 
 
 def preview(
@@ -56,8 +56,7 @@ def _usable(root: str, seed: int) -> Iterator[tuple[str, tf.Tensor]]:
             by_class.append([source for _, source in sorted(zip(places(seed, ids), ids, strict=True))])
     for source in itertools.chain.from_iterable(itertools.zip_longest(*by_class)):
         if source is not None:
-            with open(source_path(root, source), "rb") as file:
-                contents = file.read()
+            contents = read_source(root, source)
             if codec.examine(contents) is None:
                 yield source, codec.decode(tf.constant(contents))
 

@@ -131,6 +131,18 @@ def source_path(root: str, source: str) -> str:
     return os.path.join(root, *source.split("/"))
 
 
+def read_source(root: str, source: str) -> bytes:
+    """A source's contents. Raises OSError; also, without waiting, for what is no file, such as a pipe."""
+    with open(source_path(root, source), "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return file.read()
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored]:
     """The class folders of `root`, and what else lies beside them."""
     above = (_identity(root),)

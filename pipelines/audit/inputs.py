@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -10,9 +11,8 @@ from augment import codec
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.structure import LISTING_REASONS
 from pipelines.format.manifest import Manifest
-from pipelines.format.records import file_digest
 from pipelines.plan import split_of
-from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, source_path, top_folders
+from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, read_source, top_folders
 
 
 class Listed(NamedTuple):
@@ -59,7 +59,7 @@ def check_listing(
     """
     add = audit.findings.add
     # Only where something is missed, what is new is read, to see whether it is the same.
-    now = {file_digest(source_path(root, source)): source for source in sorted(new)} if vanished else {}
+    now = {_digest(root, source): source for source in sorted(new)} if vanished else {}
     renamed = {source: now[digest] for source, digest in vanished.items() if digest in now}
     for source in sorted(vanished):
         if source in renamed:
@@ -73,6 +73,14 @@ def check_listing(
         add(Finding("listing", message))
 
 
+def _digest(root: str, source: str) -> str | None:
+    """A source's SHA-256; None if it cannot be read."""
+    try:
+        return hashlib.sha256(read_source(root, source)).hexdigest()
+    except OSError:
+        return None
+
+
 def check_rejects(audit: Audit, root: str, listed: Listed, rejects: frozenset[Reject]) -> None:
     """Rejects looked at again: whether they still are, for the reason that stands there."""
     for reject in sorted(rejects):
@@ -80,8 +88,7 @@ def check_rejects(audit: Audit, root: str, listed: Listed, rejects: frozenset[Re
         if reject.reason in LISTING_REASONS:
             continue
         try:
-            with open(source_path(root, reject.source), "rb") as file:
-                rejection = codec.examine(file.read())
+            rejection = codec.examine(read_source(root, reject.source))
         except (OSError, ValueError):  # a forged name may be none that a file can have
             message = f"it was rejected as {reject.reason}, and cannot be read now"
         else:

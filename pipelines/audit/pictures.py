@@ -31,7 +31,7 @@ from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import parse
-from pipelines.sources import source_path
+from pipelines.sources import read_source
 
 PICTURES = 900
 """About how many pictures there are in all, where there are no more classes than that allows."""
@@ -226,8 +226,7 @@ class _Album:
         if self._audit.input is None or ".." in source.split("/"):
             return None
         try:
-            with open(source_path(self._audit.input, source), "rb") as file:
-                contents = file.read()
+            contents = read_source(self._audit.input, source)
             if hashlib.sha256(contents).hexdigest() != digest:
                 return None
             return self._plain(tf.constant(contents)).numpy()

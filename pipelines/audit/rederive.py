@@ -26,7 +26,7 @@ from pipelines.audit.graphs import AT_ONCE, Graphs
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
 from pipelines.format.records import unpack
-from pipelines.sources import source_path
+from pipelines.sources import read_source
 
 FAR, OFTEN = 8, 0.01
 """In another parity class a sample is a finding if more than this part of its levels is off by more
@@ -155,8 +155,7 @@ class Rederiver:
             return outcome
 
         try:
-            with open(source_path(self._root, member.source), "rb") as file:
-                contents = file.read()
+            contents = read_source(self._root, member.source)
         except (FileNotFoundError, NotADirectoryError):
             outcome.vanished = True  # or moved, which the rest of the input tells
             return outcome

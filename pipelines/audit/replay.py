@@ -26,7 +26,7 @@ from pipelines.format.manifest import Manifest, parity_class
 from pipelines.format.records import ShardReader, unpack
 from pipelines.plan import group_of, places
 from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
-from pipelines.sources import source_path
+from pipelines.sources import read_source
 
 _IN_A_ROW = 6
 
@@ -83,8 +83,7 @@ def replay(
 def _contents(root: str, source: str) -> bytes:
     """A source's bytes. Raises RequestError if they are not those of an image."""
     try:
-        with open(source_path(root, source), "rb") as file:
-            contents = file.read()
+        contents = read_source(root, source)
     except OSError as error:
         raise RequestError(f"input {root}: {source} cannot be read ({error.strerror})") from None
     rejection = codec.examine(contents)

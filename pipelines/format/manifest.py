@@ -106,13 +106,15 @@ def read_manifest(directory: str) -> Manifest:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
     except FileNotFoundError:
+        if not os.path.exists(directory):
+            raise RequestError(f"{directory}: there is no such directory") from None
         raise RequestError(
             f"{directory}: it holds no {MANIFEST}, so it is no finished dataset; "
             "finish it with the same augshard materialize"
         ) from None
     except NotADirectoryError:
         raise RequestError(f"{directory}: it is not a directory") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"{path}: it cannot be read ({error})") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:

@@ -86,5 +86,5 @@ def read_receipt(path: str) -> Receipt | None:
         footer = pq.read_schema(path).metadata[_KEY]
         said = json.loads(footer)
         return Receipt(**{**said, "rejects": tuple(Reject(*reject) for reject in said["rejects"])})
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError, RecursionError):
         return None

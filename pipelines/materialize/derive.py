@@ -15,7 +15,7 @@ from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.keys import source_words
 from pipelines.format.records import serialize
-from pipelines.sources import Reject, source_path
+from pipelines.sources import Reject, read_source
 
 
 class PassingFault(Exception):
@@ -54,8 +54,7 @@ class Deriver:
         NOT_AUGMENTED can only be the first of the copies; the draws are of the others.
         """
         try:
-            with open(source_path(self._root, source), "rb") as file:
-                contents = file.read()
+            contents = read_source(self._root, source)
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
             return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
         except OSError as error:

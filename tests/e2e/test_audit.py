@@ -605,6 +605,7 @@ def test_c9_in_another_parity_class_small_differences_are_measured_and_large_one
         (["--sample", "train/cat/000.png", "--copy", "0"], "it is derived from its source; add --input DIR"),
         (["--sample", "cat.png", "--copy", "0", "--input", "IN"], "the dataset has no such source"),
         (["--sample", "train/cat/000.png", "--copy", "7", "--input", "IN"], "there are these: 0, 1"),
+        (["--strip", "a.png"], "--strip a.png: it takes the pictures of a replay; add --sample and --copy"),
         (["--sample", "a", "--copy", "0", "--json", "a"], "leave --samples, --report and --json out"),
     ],
 )
@@ -616,6 +617,8 @@ def test_a_wrong_request_is_a_clear_sentence(dataset, photos, run_command, optio
 
 
 def test_what_is_no_finished_dataset_is_a_clear_sentence(run_command, tmp_path, dataset):
+    ended = run_command("audit", tmp_path / "nowhere")
+    assert (ended.status, ended.err) == (2, f"augshard: {tmp_path}/nowhere: there is no such directory\n")
     ended = run_command("audit", tmp_path)
     assert ended.status == 2
     assert "it holds no manifest.json, so it is no finished dataset" in ended.err

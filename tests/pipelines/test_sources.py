@@ -22,6 +22,7 @@ from pipelines.sources import (
     check_root,
     class_errors,
     list_folder,
+    read_source,
     source_path,
     split_errors,
     top_folders,
@@ -379,3 +380,15 @@ def test_a_root_that_cannot_be_listed_is_a_clear_sentence(tmp_path):
             check_root(root)
         assert str(error.value) == f"input {root}: {problem}"
     assert check_root(os.path.relpath(tmp_path)) == str(tmp_path)
+
+
+def test_a_source_that_became_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(OSError, match="Invalid argument"):
+        read_source(str(tmp_path), "a.jpg")
+
+
+def test_a_source_is_read_whole(tmp_path):
+    (tmp_path / "car").mkdir()
+    (tmp_path / "car" / "a.jpg").write_bytes(bytes(range(256)) * 100)
+    assert read_source(str(tmp_path), "car/a.jpg") == bytes(range(256)) * 100
