@@ -237,21 +237,22 @@ def _run_pipeline(
     materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
     try:
         with ProgressBar(run.output):
-            pipeline.run().wait_until_finish()
+            runners.wait(pipeline.run())
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
-        raise _failure(error, run.output) from None
+        raise _failure(runners.message(error), run.output) from None
     with open(os.path.join(run.output, OUTCOME), encoding="utf-8") as file:
         said = json.load(file)
     return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))
 
 
-def _failure(error: Exception, output: str) -> BaseException:
+def _failure(text: str, output: str) -> BaseException:
     """What a runner's exception means. Ctrl-C comes as a RuntimeError that quotes it."""
-    text = str(error).strip()
     if "KeyboardInterrupt" in text:
         return KeyboardInterrupt()
+    if text.startswith("Unable to fetch remote"):  # a job server's jar, or Prism, from the internet
+        return RequestError(f"--runner: {text}; or give one that is here (see docs/runners.md)")
     log = os.path.join(output, WORK, "error.txt")
     with open(log, "w", encoding="utf-8") as file:
         file.write(text + "\n")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return JobFailed(f"{lines[-1] if lines else type(error).__name__} (the whole error: {log})")
+    return JobFailed(f"{lines[-1]} (the whole error: {log})")

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,12 +18,18 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import apache_beam
+import psutil
+
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "engines"
 PRISM_MODULE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
+BOOT_MODULE = "github.com/apache/beam/sdks/v2/python/container"
 STARTS = 120  # seconds in which a server has to answer
 
-_JAVA_17 = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.util", "java.net")]
+_JAVA_17 = [
+    f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.util", "java.net")
+]
 
 
 def missing(*commands: str) -> list[str]:
@@ -38,24 +43,48 @@ def flink_jars() -> Path:
     done = jars / "pom.xml"
     if not done.exists() or done.read_bytes() != pom.read_bytes():
         shutil.rmtree(jars, ignore_errors=True)
-        command = ["mvn", "-B", "-q", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
+        command = [
+            "mvn",
+            "-B",
+            "-q",
+            "-f",
+            str(pom),
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={jars}",
+        ]
         subprocess.run(command, check=True)
         shutil.copyfile(pom, done)
     return jars
 
 
 def prism() -> Path:
-    """Builds Beam's Prism from its Go module, once; the path of the program."""
-    import apache_beam
+    """Beam's Prism, built from its Go module once; the path of the program."""
+    return _go_program(PRISM_MODULE)
 
-    folder = BUILD / f"prism-{apache_beam.__version__}"
-    if not (folder / "prism").exists():
-        subprocess.run(
-            ["go", "install", f"{PRISM_MODULE}@v{apache_beam.__version__}"],
-            check=True,
-            env={**os.environ, "GOBIN": str(folder)},
-        )
-    return folder / "prism"
+
+def boot() -> Path:
+    """The program by which Beam's containers, and Flink's task managers, start Python workers."""
+    return _go_program(BOOT_MODULE)
+
+
+def _go_program(module: str) -> Path:
+    folder = BUILD / f"go-{apache_beam.__version__}"
+    program = folder / module.rpartition("/")[2]
+    if not program.exists():
+        command = ["go", "install", f"{module}@v{apache_beam.__version__}"]
+        subprocess.run(command, check=True, env={**os.environ, "GOBIN": str(folder)})
+    return program
+
+
+def processes() -> list[str]:
+    """The options by which task managers start Python workers as processes of their own."""
+    variables = {
+        "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",  # it starts `python`
+        "PYTHONPATH": str(ROOT),
+        "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",  # no virtual environment for each worker
+    }
+    config = {"command": str(boot()), "env": variables}
+    return ["--environment_type=PROCESS", f"--environment_config={json.dumps(config)}"]
 
 
 def free_port() -> int:
@@ -66,10 +95,11 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(command: list[str], log: Path, ready: Callable[[], bool], **environment: str) -> Iterator[int]:
-    """A server in a process group of its own, once it is ready; its process id."""
+    """A server in a session of its own, once it is ready; its process id. All of the session ends with it."""
     with open(log, "wb") as file:
         process = subprocess.Popen(
             command,
+            cwd=log.parent,  # workers leave files where they are started
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -84,8 +114,10 @@ def running(command: list[str], log: Path, ready: Callable[[], bool], **environm
             time.sleep(0.1)
         yield process.pid
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for one in psutil.process_iter():  # workers make process groups of their own
+            with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+                if os.getsid(one.pid) == process.pid:
+                    one.kill()
         process.wait()
 
 
@@ -130,7 +162,10 @@ def job_server(logs: Path, master: str = "[local]") -> Iterator[str]:
 
 @contextlib.contextmanager
 def flink_cluster(logs: Path, task_managers: int) -> Iterator[tuple[str, list[int]]]:
-    """A job manager with task managers of one slot each; its address, and their process ids."""
+    """A job manager with task managers; its address, and their process ids.
+
+    Each of these has two slots, so that one can go on with a job of two when the other is gone.
+    """
     rest = free_port()
     settings = {
         "jobmanager.rpc.address": "127.0.0.1",
@@ -139,7 +174,8 @@ def flink_cluster(logs: Path, task_managers: int) -> Iterator[tuple[str, list[in
         "rest.bind-address": "127.0.0.1",
         "blob.server.port": free_port(),
         "taskmanager.host": "127.0.0.1",
-        "taskmanager.numberOfTaskSlots": 1,
+        "taskmanager.numberOfTaskSlots": 2,
+        "taskmanager.load-balance.mode": "SLOTS",
         "taskmanager.cpu.cores": 1,
         "taskmanager.memory.framework.heap.size": "128m",
         "taskmanager.memory.framework.off-heap.size": "128m",
@@ -155,8 +191,11 @@ def flink_cluster(logs: Path, task_managers: int) -> Iterator[tuple[str, list[in
         "heartbeat.timeout": 6000,
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 5,
-        "restart-strategy.fixed-delay.delay": "1 s",
+        # Longer than workers are kept (runners.py): a new attempt would be given one that died.
+        "restart-strategy.fixed-delay.delay": "10 s",
         "io.tmp.dirs": str(logs),
+        # Where jobs bring classes of their own, Beam ends its workers after each stage.
+        "classloader.resolve-order": "parent-first",
     }
     conf = logs / "conf"
     conf.mkdir()
