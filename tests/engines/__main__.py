@@ -60,8 +60,7 @@ def _run(name: str, root: Path, copies: int, scratch: Path) -> str:
     if ended.returncode:
         sys.exit(f"{name}: exit status {ended.returncode}\n{ended.stderr}")
     digest = digest_of(output)
-    # Sources, and records: an image is a source with all its copies, as in the benchmarks.
-    images = sum(len(files) for _, _, files in os.walk(root))
+    images = sum(len(files) for _, _, files in os.walk(root))  # each with all its copies
     print(f"{name:12} {seconds:8.1f} {images / seconds:9.1f}  {digest}", flush=True)
     return digest
 
@@ -107,14 +106,11 @@ def _refuse(sentence: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="engines", description="The same request on every engine of Beam's."
-    )
-    parser.add_argument(
-        "--only", default=",".join(ENGINES), metavar="NAMES", help="with commas [%(default)s]"
-    )
-    parser.add_argument("--images", type=int, default=256, metavar="N", help="photos [%(default)s]")
-    parser.add_argument("--copies", type=int, default=4, metavar="N", help="copies of each [%(default)s]")
+    parser = argparse.ArgumentParser("engines", description="The same request on every engine of Beam's.")
+    add = parser.add_argument
+    add("--only", default=",".join(ENGINES), metavar="NAMES", help="with commas [%(default)s]")
+    add("--images", type=int, default=256, metavar="N", help="photos [%(default)s]")
+    add("--copies", type=int, default=4, metavar="N", help="copies of each [%(default)s]")
     arguments = parser.parse_args()
     if arguments.images < 2 or arguments.copies < 1:
         parser.error("--images must be at least 2, and --copies at least 1")

@@ -6,6 +6,7 @@ All of them listen on loopback, and end with the context that started them.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -18,7 +19,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import apache_beam
 import psutil
 
 ROOT = Path(__file__).parents[2]
@@ -68,10 +68,11 @@ def boot() -> Path:
 
 
 def _go_program(module: str) -> Path:
-    folder = BUILD / f"go-{apache_beam.__version__}"
+    version = importlib.metadata.version("apache-beam")
+    folder = BUILD / f"go-{version}"
     program = folder / module.rpartition("/")[2]
     if not program.exists():
-        command = ["go", "install", f"{module}@v{apache_beam.__version__}"]
+        command = ["go", "install", f"{module}@v{version}"]
         subprocess.run(command, check=True, env={**os.environ, "GOBIN": str(folder)})
     return program
 
@@ -164,7 +165,8 @@ def job_server(logs: Path, master: str = "[local]") -> Iterator[str]:
 def flink_cluster(logs: Path, task_managers: int) -> Iterator[tuple[str, list[int]]]:
     """A job manager with task managers; its address, and their process ids.
 
-    Each of these has two slots, so that one can go on with a job of two when the other is gone.
+    Each of these keeps to a core, with its workers, as if it were a machine of one; and each has two
+    slots, so that one can go on with a job of two when the other is gone.
     """
     rest = free_port()
     settings = {
@@ -203,13 +205,18 @@ def flink_cluster(logs: Path, task_managers: int) -> Iterator[tuple[str, list[in
     where = ["--configDir", str(conf)]
     manager = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     worker = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+    cores = sorted(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
         stack.enter_context(
             running(_java(manager, "512m", *where), logs / "job-manager.log", lambda: answers(rest))
         )
         pids = [
             stack.enter_context(
-                running(_java(worker, "640m", *where), logs / f"task-manager-{i}.log", lambda: True)
+                running(
+                    ["taskset", "--cpu-list", str(cores[i % len(cores)]), *_java(worker, "640m", *where)],
+                    logs / f"task-manager-{i}.log",
+                    lambda: True,
+                )
             )
             for i in range(task_managers)
         ]
