@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 .PHONY: help install demo test test-slow test-engines engines lint docs bench constraints clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  PYTHON=python3.12 picks the interpreter, VENV=DIR the virtual environment, ARGS='...' adds arguments."
 
 install: $(VENV)/.installed $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv with augshard in it; EXTRAS='aws gcp' adds extras
