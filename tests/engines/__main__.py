@@ -19,6 +19,8 @@ from tests.engines import servers
 from tests.engines.engines import ENGINES, PACKAGES
 
 RECIPE = "flowers"
+SHARDS = 8
+"""Tasks that workers can share."""
 
 
 def main() -> None:
@@ -47,7 +49,8 @@ def _run(name: str, root: Path, copies: int, scratch: Path) -> str:
     scratch.mkdir()
     output = scratch / "out"
     with ENGINES[name].started(scratch) as options:
-        command = ["materialize", "--input", root, "--output", output, "--recipe", RECIPE, "--copies", copies]
+        command = ["materialize", "--input", root, "--output", output, "--recipe", RECIPE]
+        command += ["--copies", copies, "--shards", SHARDS]
         began = time.monotonic()
         ended = subprocess.run(
             [sys.executable, "-m", "pipelines.cli", *map(str, command), *options],

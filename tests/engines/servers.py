@@ -25,11 +25,7 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "engines"
 PRISM_MODULE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 BOOT_MODULE = "github.com/apache/beam/sdks/v2/python/container"
-STARTS = 120  # seconds in which a server has to answer
-
-_JAVA_17 = [
-    f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.util", "java.net")
-]
+STARTS = 300  # seconds in which a server has to answer
 
 
 def missing(*commands: str) -> list[str]:
@@ -238,5 +234,6 @@ def _registered(rest: int) -> int:
 
 
 def _java(main: str, heap: str, *arguments: str) -> list[str]:
+    short = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]  # lives too short for much compiling
     level = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-    return ["java", f"-Xmx{heap}", level, *_JAVA_17, "-cp", f"{flink_jars()}/*", main, *arguments]
+    return ["java", f"-Xmx{heap}", *short, level, "-cp", f"{flink_jars()}/*", main, *arguments]
