@@ -75,21 +75,23 @@ def check_runner(name: str, arguments: Sequence[str]) -> None:
         return
     options = PipelineOptions([*arguments])
     endpoint = options.view_as(PortableOptions).job_endpoint
-    if endpoint:
+    if endpoint and endpoint != "embed":  # which is in this process
         _check_answers(endpoint)
-    elif isinstance(runner, FlinkRunner):
+    elif not endpoint and isinstance(runner, FlinkRunner):
         _check_can_serve(options)
 
 
 def _check_answers(endpoint: str) -> None:
     host, _, port = endpoint.rpartition(":")
+    if not (host and port.isdecimal() and int(port) < 2**16):
+        raise RequestError(f"--job_endpoint is {endpoint!r}; it must be HOST:PORT, such as localhost:8099")
     try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else error
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
         raise RequestError(
-            f"--job_endpoint {endpoint}: no job server answers there ({reason}); start one, and give its "
-            "HOST:PORT (see docs/runners.md)"
+            f"--job_endpoint {endpoint}: no job server answers there "
+            f"({(error.strerror or str(error)).lower()}); start one, and give its HOST:PORT "
+            "(see docs/runners.md)"
         ) from None
 
 

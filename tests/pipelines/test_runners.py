@@ -21,8 +21,9 @@ def test_a_job_server_that_is_not_there_is_named():
         f"--job_endpoint 127.0.0.1:{port}: no job server answers there (connection refused); start one, "
         "and give its HOST:PORT (see docs/runners.md)"
     )
-    with pytest.raises(RequestError, match="--job_endpoint here: no job server answers there"):
-        runners.check_runner("FlinkRunner", ["--job_endpoint", "here"])
+    for wrong in ("here", ":8099", "localhost:99999", "http://localhost:8099/"):
+        with pytest.raises(RequestError, match="it must be HOST:PORT, such as localhost:8099"):
+            runners.check_runner("FlinkRunner", ["--job_endpoint", wrong])
 
 
 def test_flink_without_a_job_server_needs_java_and_a_jar(tmp_path, monkeypatch):
