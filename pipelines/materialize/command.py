@@ -69,8 +69,9 @@ def materialize_command(
         plugins=digests,
     )
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
-    # keep in a file. Dataflow's messages tell more than its failure does.
-    logging.getLogger().setLevel(logging.ERROR if runner == "DataflowRunner" else logging.CRITICAL)
+    # keep in a file; some of its loggers have levels of their own. Dataflow's messages tell more than
+    # its failure does.
+    logging.disable(logging.WARNING if runner == "DataflowRunner" else logging.ERROR)
     if runner != "embedded" or beam_arguments:
         from pipelines.materialize import runners
 

@@ -236,7 +236,7 @@ def _run_pipeline(
     pipeline = beam.Pipeline(runner=engine, options=options)
     materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
     try:
-        with ProgressBar(run.output):
+        with ProgressBar(run.output), runners.quiet(engine):
             runners.wait(pipeline.run())
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
         raise _failure(runners.message(error), run.output) from None

@@ -6,6 +6,7 @@ Files serve all embedded modes alike, in one process or in several.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -48,6 +49,7 @@ class ProgressBar:
 
     def __init__(self, output: str) -> None:
         self._output = output
+        self._terminal = sys.stderr  # which may be another one when the thread begins
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -60,7 +62,14 @@ class ProgressBar:
         self._thread.join()
 
     def _watch(self) -> None:
-        with tqdm(desc="listing", unit=" images", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
+        with tqdm(
+            desc="listing",
+            unit=" images",
+            file=self._terminal,
+            disable=None,
+            smoothing=0.1,
+            dynamic_ncols=True,
+        ) as bar:
             while not self._stop.wait(_EVERY):
                 if bar.total is None and (plan := saved_plan(self._output)):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())

@@ -13,7 +13,7 @@ import io
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apache_beam.options.pipeline_options import (
@@ -126,6 +126,16 @@ def create(name: str, arguments: Sequence[str]) -> tuple[Any, PipelineOptions]:
         beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
     )
     return fn_runner.FnApiRunner(provision_info=provision), options
+
+
+@contextlib.contextmanager
+def quiet(engine: Any) -> Iterator[None]:
+    """Hides what workers in this process print when they fail: the engine's exception says it too."""
+    if not isinstance(engine, PortableRunner):
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+        yield
 
 
 def wait(result: PipelineResult) -> None:
