@@ -16,7 +16,7 @@ import apache_beam as beam
 from pipelines.format.request import Request
 from pipelines.materialize.finish import Run, finish
 from pipelines.materialize.plan_file import plan_and_save
-from pipelines.materialize.progress import Progress
+from pipelines.materialize.progress import Progress, Stopped
 from pipelines.plan import Plan, group_of, places, split_of
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, top_folders
@@ -168,8 +168,11 @@ class WriteGroup(beam.DoFn):
         if self._writer is None:
             self._writer = GroupWriter(plan, self.run.input, self.run.output)
         sources = [(source, label) for _, source, label in sorted(members) if source]
-        with Progress(self.run.output, f"{split}-{number}") as progress:
-            yield from self._writer.write(Group(split, number, sources), progress)
+        try:
+            with Progress(self.run.output, f"{split}-{number}") as progress:
+                yield from self._writer.write(Group(split, number, sources), progress)
+        except Stopped:
+            return  # an error would be tried again
 
 
 class OnlyRejects(beam.DoFn):

@@ -13,7 +13,8 @@ import io
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from apache_beam.options.pipeline_options import (
@@ -27,7 +28,8 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle, PortableRunner
-from apache_beam.runners.runner import PipelineResult, create_runner
+from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
+from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
 from augment.errors import RequestError, did_you_mean
 
@@ -138,13 +140,25 @@ def quiet(engine: Any) -> Iterator[None]:
         yield
 
 
-def wait(result: PipelineResult) -> None:
-    """Waits for a job's end. Ctrl-C cancels it, wherever it runs: else two would write after a resume."""
+_STOPS = 30  # seconds for workers to notice, and for the engine to end the job
+
+
+def wait(result: PipelineResult, stop: Callable[[], None]) -> None:
+    """Waits for a job's end. Ctrl-C ends it, wherever it runs: else two would write after a resume.
+
+    `stop` tells the workers; cancelling is not enough, for Flink's job server only lets go of its job.
+    """
     try:
         result.wait_until_finish()
     except KeyboardInterrupt:
+        stop()
         with contextlib.suppress(Exception):  # an embedded job ends with this process
-            result.cancel()
+            deadline = time.monotonic() + (_STOPS if isinstance(result, PortableResult) else 0)
+            while not PipelineState.is_terminal(result.state):
+                if time.monotonic() > deadline:
+                    result.cancel()
+                    break
+                time.sleep(0.2)
         raise
 
 

@@ -143,7 +143,7 @@ def test_c4_the_same_bytes_when_one_of_two_is_killed(
     assert tree(output) == tree(materialize(many_images, *LONG))
 
 
-def test_ctrl_c_cancels_the_job_on_the_cluster(
+def test_ctrl_c_ends_the_job_on_the_cluster(
     many_images, materialize, start_command, recipe_file, tree, cluster, tmp_path
 ):
     output = tmp_path / "out"
@@ -156,10 +156,11 @@ def test_ctrl_c_cancels_the_job_on_the_cluster(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "augshard: stopped; run the same command again to go on\n")
-    deadline = time.monotonic() + 60
-    while "RUNNING" in states(cluster):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert "CANCELED" in states(cluster)
+    assert "RUNNING" not in states(cluster)
+    written = len(list(output.glob("tiny_png-*")))
+    assert written < 1200
+    assert not (output / "manifest.json").exists()
+    time.sleep(1)
+    assert len(list(output.glob("tiny_png-*"))) == written
     materialize(many_images, *LONG, into=output)
     assert tree(output) == tree(materialize(many_images, *LONG))
