@@ -155,10 +155,13 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
     return live.apply(tf.data.experimental.assert_cardinality(count))
 
 
-def augment_files(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int) -> tf.data.Dataset:
+def augment_files(
+    dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
+) -> tf.data.Dataset:
     """`augment_dataset` for dictionaries with `path`, an image file's, instead of its contents.
 
-    Files that cannot be read or decoded are left out. The rest keep their order.
+    Files that cannot be read or decoded are left out. The rest keep their order. Within a graph,
+    `copy` may be a tensor, an int64 scalar from 0: then one graph serves every epoch.
     """
 
     def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -171,7 +174,7 @@ def _live(
     dataset: tf.data.Dataset,
     recipe: Recipe,
     seed: int,
-    copy: int,
+    copy: int | tf.Tensor,
     needed: str,
     pixels: Callable[[dict[str, tf.Tensor]], tf.Tensor],
 ) -> tf.data.Dataset:
@@ -189,7 +192,7 @@ def _live(
         raise RequestError(f"the dataset's {identity!r} is {spec[identity].dtype.name}; it must be string")
     flat = tf.nest.flatten(spec, expand_composites=True)
     augmenter = Augmenter(recipe, seed)
-    check_copy(copy)
+    plain = not tf.is_tensor(copy) and check_copy(copy) == NOT_AUGMENTED
 
     @tf.autograph.experimental.do_not_convert
     def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -197,16 +200,16 @@ def _live(
         components = tf.nest.flatten(element, expand_composites=True)
         return element[identity], tf.raw_ops.OptionalFromValue(components=components)
 
-    def drawn(source: np.ndarray) -> list[np.ndarray]:
-        return list(augmenter.draw_copies(source_words(source), copy).values())
+    def drawn(source: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
+        return list(augmenter.draw_copies(source_words(source), int(number)).values())
 
     @tf.autograph.experimental.do_not_convert
     def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[Draw, tf.Tensor]:
         # Ids are hashed outside of the graph, so draws may as well be made there: the graph
         # of dozens of them would take most of a second to start, every epoch anew.
-        none = augmenter.draw_copies(source_words([]), copy)
+        none = {} if plain else augmenter.draw_copies(source_words([]), 0)
         dtypes = [values.dtype for values in none.values()]
-        draws = tf.numpy_function(drawn, [source], dtypes, stateful=False) if none else []
+        draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if none else []
         shaped = [
             tf.ensure_shape(values, [None, *like.shape[1:]])
             for values, like in zip(draws, none.values(), strict=True)
@@ -221,7 +224,7 @@ def _live(
             output_shapes=[s.shape for s in flat],
         )
         element = tf.nest.pack_sequence_as(spec, values, expand_composites=True)
-        image = augmenter.sample(pixels(element), draw, augmented=copy != NOT_AUGMENTED)
+        image = augmenter.sample(pixels(element), draw, augmented=not plain)
         return {**element, "image": image}
 
     blocks = dataset.map(packed).batch(BLOCK).map(with_draws)

@@ -166,6 +166,51 @@ def lint(
 
 
 @app.command()
+def audit(
+    directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
+    input: Annotated[  # noqa: A002 (the option's name)
+        str | None,
+        typer.Option("--input", metavar="DIR", help="The images that it was made from."),
+    ] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option("--samples", metavar="N|all", help="Derived again from their sources; else 200."),
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option("--sample", metavar="SOURCE", help="Replay one source, op after op ...")
+    ] = None,
+    copy: Annotated[
+        int | None, typer.Option("--copy", metavar="K", help="... in this copy, from 0; -1 for an original.")
+    ] = None,
+    strip: Annotated[
+        str, typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go.")
+    ] = "replay.png",
+) -> None:
+    """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
+
+    Exit status: 0 nothing was found, 1 something was, 2 the request is wrong.
+    """
+    if sample is not None or copy is not None:
+        if sample is None or copy is None:
+            raise RequestError("one sample is given by --sample SOURCE and --copy K together")
+        if samples or report or json:
+            raise RequestError("--sample replays one sample; leave --samples, --report and --json out")
+        from pipelines.audit.command import replay_command
+
+        replay_command(directory, root=input, sample=sample, copy=copy, strip=strip)
+    else:
+        from pipelines.audit.command import audit_command
+
+        audit_command(directory, root=input, samples=samples, report=report, json=json)
+
+
+@app.command()
 def parity(
     recipe: Annotated[
         list[str] | None,
@@ -235,6 +280,108 @@ def parity(
             file.write(json_text(as_json(table, wanted, count=samples, seed=seed)))
     if not agrees(table):
         sys.exit(1)
+
+
+@app.command()
+def train(
+    input: InputOption,  # noqa: A002 (the option's name)
+    recipe: RecipeOption,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME|MODULE:FUNCTION",
+            help="vgg16, convnet_bn, small_cnn, cifar_cnn, or a function of yours.",
+        ),
+    ],
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training images.")],
+    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the runs are kept.")],
+    arms: Annotated[
+        str, typer.Option("--arms", help="How to feed the model: none, shards, live, live-layer.")
+    ] = "none,shards,live",
+    shards: Annotated[
+        str | None, typer.Option("--shards", metavar="DIR", help="What augshard materialize wrote.")
+    ] = None,
+    copies: Annotated[
+        str | None,
+        typer.Option("--copies", help="How many copies shards may use, such as 1,2,5; else all there are."),
+    ] = None,
+    seed: SeedOption = 0,
+    train_seeds: Annotated[
+        int, typer.Option("--train-seeds", help="Train so many times: initial weights and order 0, 1, ...")
+    ] = 1,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Images a step.")] = 32,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Of Adam; else 0.001.")
+    ] = None,
+    validation_fraction: Annotated[
+        str | None,
+        typer.Option("--validation-fraction", help="Keep such a part of train for validation, by hash."),
+    ] = None,
+    split_fractions: Annotated[
+        str | None, typer.Option("--split-fractions", help="As for materialize.")
+    ] = None,
+    layout: Annotated[str, typer.Option("--layout", help="As for materialize.")] = "auto",
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="FILE", help="Of the base of vgg16; else random.")
+    ] = None,
+    early_stopping: Annotated[
+        bool | None,
+        typer.Option(
+            "--early-stopping/--no-early-stopping",
+            help="Stop when validation gets no better; else as the model has it.",
+        ),
+    ] = None,
+    mixed_precision: Annotated[
+        bool, typer.Option("--mixed-precision", help="Compute in float16 on GPUs, in bfloat16 elsewhere.")
+    ] = False,
+    determinism: Annotated[
+        bool, typer.Option("--determinism/--no-determinism", help="Whether two runs have the same weights.")
+    ] = True,
+    plugin: PluginOption = None,
+) -> None:
+    """Train one model on none, shards and live augmentation, and compare what comes of it.
+
+    Run it again to go on with what was interrupted, or with more arms, copies or train seeds to add some.
+    """
+    from pipelines.train.command import train_command
+
+    train_command(
+        root=input,
+        output=output,
+        recipe=recipe,
+        arms=arms,
+        model=model,
+        epochs=epochs,
+        seed=seed,
+        shards=shards,
+        copies=copies,
+        batch_size=batch_size,
+        train_seeds=train_seeds,
+        learning_rate=learning_rate,
+        validation_fraction=validation_fraction,
+        split_fractions=split_fractions,
+        layout=layout,
+        weights=weights,
+        early_stopping=early_stopping,
+        mixed_precision=mixed_precision,
+        deterministic=determinism,
+        plugins=plugin or [],
+    )
+
+
+@app.command()
+def compare(
+    outputs: Annotated[list[str], typer.Argument(metavar="RUNS...", help="What augshard train wrote.")],
+    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the report goes.")],
+) -> None:
+    """Compare the runs of several outputs of train, made with augmentations of different seeds.
+
+    Writes report.html and report.json, and for a README table.md and accuracy.svg.
+    """
+    from pipelines.train.command import compare_command
+
+    compare_command(outputs=outputs, output=output)
 
 
 @app.command()

@@ -9,6 +9,7 @@ and `copy` int64.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -49,19 +50,12 @@ def from_images(
     Images that cannot be used are left out, the same that a materialized dataset
     rejects. Raises RequestError if there is no such split.
     """
-    root = check_root(directory)
-    sources, classes = _listed(root, layout, split_fractions)
-    mine = [source for source in sources if source.split == split]
-    if not mine:
-        splits = sorted({source.split for source in sources})
-        raise RequestError(f"input {root}: there is no split {split!r}; {did_you_mean(split, splits)}")
-    ids = [source.id for source in mine]
-    order = sorted(zip(places(seed, ids).tolist(), ids, range(len(ids)), strict=True))
-    ordered = [mine[position] for _, _, position in order]
-    number = {label: i for i, label in enumerate(classes)}
+    images = list_images(directory, layout=layout, split_fractions=split_fractions)
+    ordered = images.ordered(split, seed)
+    number = {label: i for i, label in enumerate(images.classes)}
     files = tf.data.Dataset.from_tensor_slices(
         {
-            "path": [os.fsencode(source_path(root, source.id)) for source in ordered],
+            "path": [os.fsencode(source_path(images.root, source.id)) for source in ordered],
             "label": np.array([number[source.label] for source in ordered], np.int64),
             "source": [source.id for source in ordered],
             "copy": np.full(len(ordered), copy, np.int64),
@@ -70,16 +64,45 @@ def from_images(
     return augment_files(files, recipe, seed=seed, copy=copy)
 
 
-def _listed(root: str, layout: Layout, fractions: dict[str, str] | None) -> tuple[list[Source], list[str]]:
-    """All sources, and the names of all classes in the order of their labels."""
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """What a directory of images holds."""
+
+    root: str
+    """its absolute path"""
+    sources: list[Source]
+    """in no particular order"""
+    classes: tuple[str, ...]
+    """by label"""
+
+    def splits(self) -> list[str]:
+        return sorted({source.split for source in self.sources})
+
+    def ordered(self, split: str, seed: int) -> list[Source]:
+        """The sources of a split in the order of the plan. Raises RequestError if there is no such split."""
+        mine = {source.id: source for source in self.sources if source.split == split}
+        if not mine:
+            raise RequestError(
+                f"input {self.root}: there is no split {split!r}; {did_you_mean(split, self.splits())}"
+            )
+        return [
+            mine[source] for _, source in sorted(zip(places(seed, list(mine)).tolist(), mine, strict=True))
+        ]
+
+
+def list_images(
+    directory: str, *, layout: Layout = "auto", split_fractions: dict[str, str] | None = None
+) -> Images:
+    """Lists a directory of images, as `augshard materialize` does. Raises RequestError if it cannot be."""
+    root = check_root(directory)
     folders = [found for found in top_folders(root, layout) if isinstance(found, Folder)]
     sources = [
-        found._replace(split=split_of(found.id, fractions)) if fractions else found
+        found._replace(split=split_of(found.id, split_fractions)) if split_fractions else found
         for folder in folders
         for found in list_folder(root, folder)
         if isinstance(found, Source)
     ]
-    return sources, sorted({folder.label for folder in folders})
+    return Images(root, sources, tuple(sorted({folder.label for folder in folders})))
 
 
 def from_shards(

@@ -29,13 +29,16 @@ def demo(directory: str) -> None:
         ):
             raise RequestError(f"{directory}: it is not a demo's; give a new directory by --output")
         shutil.rmtree(directory)
-    images, sheet, dataset = (os.path.join(directory, name) for name in ("images", "sheet.png", "dataset"))
+    images, sheet, dataset, report = (
+        os.path.join(directory, name) for name in ("images", "sheet.png", "dataset", "audit.html")
+    )
     _say(f"drawing {2 * sum(COUNTS.values())} pictures of cars and trucks in {images}")
     draw_dataset(images)
     with open(os.path.join(directory, MARK), "w", encoding="ascii"):
         pass
     recipe = load_recipe(RECIPE)
     import_tensorflow()
+    from pipelines.audit.command import audit_command
     from pipelines.materialize.command import materialize_command
     from pipelines.preview import preview
 
@@ -45,9 +48,12 @@ def demo(directory: str) -> None:
     materialize_command(root=images, output=dataset, recipe=RECIPE, seed=SEED, copies=COPIES)
     _say("the same samples live, compared with the shards pixel by pixel")
     equal, total = _compare(images, dataset)
-    typer.echo(f"equal    {equal} of {total} samples\nlook at  {sheet}")
+    typer.echo(f"equal    {equal} of {total} samples")
     if equal != total:
         sys.exit(1)
+    _say(f"augshard audit {dataset} --input {images} --samples all --report {report}")
+    audit_command(dataset, root=images, samples="all", report=report, json=None)
+    typer.echo(f"\nlook at  {sheet}\n         {report}")
 
 
 def _say(step: str) -> None:

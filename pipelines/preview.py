@@ -8,12 +8,7 @@ same alone as among others.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
-from typing import NamedTuple
-
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from augment import codec
 from augment.arrays import tf
@@ -23,21 +18,8 @@ from augment.keys import source_words
 from augment.ops.sizes import Resize
 from augment.recipe import Recipe
 from pipelines.plan import places
+from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
 from pipelines.sources import Folder, Source, check_root, list_folder, source_path, top_folders
-
-TILE = 160  # pixels that a picture is brought near to
-MARGIN, LINE = 10, 13
-_PAPER, _INK, _FAINT = (255, 255, 255), (30, 30, 30), (120, 120, 120)
-
-
-class Picture(NamedTuple):
-    """One tile: uint8 [H, W, 3] and what stands under it."""
-
-    pixels: np.ndarray
-    caption: list[str]
-
-
-Row = tuple[str, list[Picture]]
 
 
 def preview(
@@ -58,12 +40,8 @@ def preview(
             augmenter = Augmenter(recipe, seed)
             plain = Picture(augmenter.plain(image).numpy(), ["not augmented"])
             rows.append((source, [plain, *_copies(augmenter, source, image, copies)]))
-    sheet = _sheet(rows, f"{recipe.name}, seed {seed}" + (f": {sources[0][0]}" if each_op else ""))
-    try:
-        os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-        sheet.save(output, "PNG")
-    except OSError as error:
-        raise RequestError(f"output {output}: it cannot be written ({error.strerror})") from None
+    sheet = draw_sheet(rows, f"{recipe.name}, seed {seed}" + (f": {sources[0][0]}" if each_op else ""))
+    save_sheet(sheet, output)
     return sheet.size
 
 
@@ -91,7 +69,7 @@ def _copies(augmenter: Augmenter, source: str, image: tf.Tensor, copies: int) ->
         draw = {name: values[0] for name, values in block.items()}
         pixels = augmenter.sample(image, draw, augmented=True).numpy()
         recorded = augmenter.recorded(draw)
-        pictures.append(Picture(pixels, [f"copy {copy}", *(f"{n} {_short(v)}" for n, v in recorded.items())]))
+        pictures.append(Picture(pixels, [f"copy {copy}", *(f"{n} {short(v)}" for n, v in recorded.items())]))
     return pictures
 
 
@@ -105,51 +83,3 @@ def _op_rows(recipe: Recipe, seed: int, source: str, image: tf.Tensor, copies: i
             after = _copies(Augmenter(alone, seed), source, image, 1 if op.deterministic else copies)
             yield op.id, [Picture(image.numpy(), ["before"]), *after]
         image = op.plain(image)
-
-
-def _short(value: np.generic) -> str:
-    if isinstance(value, np.bool_):
-        return "yes" if value else "no"
-    return f"{value:.3g}"
-
-
-def _sheet(rows: list[Row], title: str) -> Image.Image:
-    font, bold = ImageFont.load_default(size=10), ImageFont.load_default(size=14)
-    tiles = [[_tile(picture) for picture in pictures] for _, pictures in rows]
-    column = max(tile.width for row in tiles for tile in row) + MARGIN
-    heights = [
-        max(tile.height for tile in row) + LINE * (2 + max(len(p.caption) for p in pictures))
-        for row, (_, pictures) in zip(tiles, rows, strict=True)
-    ]
-    width = MARGIN + column * max(map(len, tiles))
-    sheet = Image.new("RGB", (width, 3 * MARGIN + LINE + sum(heights)), _PAPER)
-    ink = ImageDraw.Draw(sheet)
-    ink.text((MARGIN, MARGIN), title, _INK, bold)
-    top = 2 * MARGIN + LINE
-    for row, height, (label, pictures) in zip(tiles, heights, rows, strict=True):
-        ink.text((MARGIN, top), label, _INK, font)
-        for i, (tile, picture) in enumerate(zip(row, pictures, strict=True)):
-            left = MARGIN + i * column
-            sheet.paste(tile, (left, top + LINE + 2))
-            for line, text in enumerate(picture.caption):
-                y = top + LINE + 4 + tile.height + line * LINE
-                ink.text((left, y), _fitting(text, column - 4, font), _FAINT if line else _INK, font)
-        top += height
-    return sheet
-
-
-def _tile(picture: Picture) -> Image.Image:
-    """A picture near TILE pixels: small ones grow by a whole factor, so that pixels stay pixels."""
-    image = Image.fromarray(picture.pixels)
-    longest = max(image.size)
-    if longest <= TILE:
-        return image.resize(
-            (image.width * (TILE // longest), image.height * (TILE // longest)), Image.Resampling.NEAREST
-        )
-    return image.reduce(-(-longest // (2 * TILE))) if longest > 2 * TILE else image
-
-
-def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    while font.getlength(text) > width:
-        text = text[:-2] + "…"
-    return text

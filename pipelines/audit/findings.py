@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Iterator
 
-from pipelines.format.manifest import Manifest
+from augment.errors import RequestError
+from pipelines.format.layout import MANIFEST, SAMPLES
+from pipelines.format.manifest import Manifest, read_manifest
 
 KEPT = 1000
 """Findings of one kind that are kept in full; more are only counted."""
@@ -83,6 +86,8 @@ class Audit:
     """None if it is damaged; then little else could be looked at"""
     input: str | None = None
     """where the sources are, if that was said"""
+    looked_into: bool = False
+    """whether the manifest was good enough to look at shards and samples files by it"""
     findings: Findings = dataclasses.field(default_factory=Findings)
     checked: Counter[str] = dataclasses.field(default_factory=Counter)
     """how many of what was looked at: `files`, `bytes`, `records`, `rows`, `draws` (parameters computed
@@ -96,3 +101,23 @@ class Audit:
     @property
     def clean(self) -> bool:
         return not self.findings
+
+
+def open_audit(directory: str, root: str | None) -> Audit:
+    """An audit with its manifest; a damaged one is its first finding.
+
+    Raises RequestError if the directory is no finished dataset.
+    """
+    path = os.path.join(directory, MANIFEST)
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        read_manifest(directory)  # raises the sentence
+    try:
+        return Audit(directory, read_manifest(directory), root)
+    except RequestError as error:
+        if not os.path.isdir(os.path.join(directory, SAMPLES)):
+            raise  # another program's manifest
+        audit = Audit(directory, None, root)
+        message = str(error).removeprefix(f"{path}: ")
+        audit.findings.add(Finding("manifest", message, MANIFEST))
+        audit.unchecked.append("nothing but the manifest was looked at, for it says what there should be")
+        return audit

@@ -156,6 +156,9 @@ class Tally:
         few = len(self.values) <= _FEW
         if few:
             edges = np.concatenate([[low], (self.values[1:] + self.values[:-1]) / 2, [high]])
+        elif np.array_equal(self.values, np.rint(self.values)):
+            step = np.ceil((high - low + 1) / _BINS)  # as many whole numbers in each bin
+            edges = np.arange(low - 0.5, high + step, step)
         else:
             edges = np.linspace(low, high, _BINS + 1)
         # What was drawn between two promised values is shown with the lower one.

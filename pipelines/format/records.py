@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections.abc import Iterator
 from types import TracebackType
+from typing import NamedTuple
 
 import google_crc32c
 import tensorflow as tf
@@ -40,6 +42,30 @@ def parse(record: tf.Tensor, storage: Storage, size: Size) -> dict[str, tf.Tenso
     return {**parsed, "image": decode_stored(parsed["image"], storage, size)}
 
 
+class Record(NamedTuple):
+    """What `serialize` was given."""
+
+    image: bytes
+    label: int
+    source: str
+    copy: int
+
+
+def unpack(data: bytes) -> Record | None:
+    """The record of some bytes; None if `serialize` does not make such bytes."""
+    try:
+        feature = tf.train.Example.FromString(data).features.feature
+        record = Record(
+            image=feature["image"].bytes_list.value[0],
+            label=feature["label"].int64_list.value[0],
+            source=feature["source"].bytes_list.value[0].decode(),
+            copy=feature["copy"].int64_list.value[0],
+        )
+    except Exception:  # noqa: BLE001 (protobuf's own errors, and protobuf is TensorFlow's)
+        return None
+    return record if serialize(**record._asdict()) == data else None
+
+
 _BUFFER = 1 << 20
 
 
@@ -63,7 +89,7 @@ class ShardWriter:
 
     def write(self, record: bytes) -> None:
         length = struct.pack("<Q", len(record))
-        self._buffer += b"".join((length, _masked_crc(length), record, _masked_crc(record)))
+        self._buffer += b"".join((length, masked_crc(length), record, masked_crc(record)))
         self.records += 1
         if len(self._buffer) >= _BUFFER:
             self._flush()
@@ -92,7 +118,60 @@ class ShardWriter:
             os.remove(self.path)
 
 
-def _masked_crc(data: bytes) -> bytes:
+class Frame(NamedTuple):
+    """One record of a shard as it lies there."""
+
+    start: int
+    """where its data begin in the file"""
+    data: bytes
+    sound: bool
+    """whether the data have the CRC that the file says"""
+
+
+class ShardReader:
+    """Reads one TFRecord file that may be damaged; iterated once.
+
+    Afterwards `size` and `sha256` are those of the whole file, and `damage` says why reading
+    the records ended before the file did, or is empty.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.size = 0
+        self.damage = ""
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def __iter__(self) -> Iterator[Frame]:
+        with open(self.path, "rb", buffering=_BUFFER) as file:
+            whole = os.fstat(file.fileno()).st_size
+
+            def read(count: int) -> bytes:
+                data = file.read(count)
+                self._digest.update(data)
+                self.size += len(data)
+                return data
+
+            while (header := read(12)) and not self.damage:
+                length = int.from_bytes(header[:8], "little")
+                if len(header) < 12:
+                    self.damage = "the file ends within the length of the record"
+                elif header[8:] != masked_crc(header[:8]):
+                    self.damage = "the length of the record does not have its CRC"
+                elif length + 4 > whole - self.size:
+                    self.damage = "the file ends within the record"
+                else:
+                    start, data = self.size, read(length)
+                    yield Frame(start, data, sound=read(4) == masked_crc(data))
+            while read(_BUFFER):
+                pass
+
+
+def masked_crc(data: bytes) -> bytes:
+    """The check that stands behind data in a TFRecord file."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 

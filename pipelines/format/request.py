@@ -8,7 +8,7 @@ import inspect
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
@@ -35,12 +35,22 @@ class Request(BaseModel):
     augment_splits: tuple[str, ...] | None = None
     """None: train or training"""
     split_fractions: dict[str, str] | None = None
+    """in the order in which they were given, which decides; in JSON as pairs, for objects are sorted there"""
     layout: Layout = "auto"
     shards: int | None = None
     """groups a split; None: by shard_bytes"""
     shard_bytes: int = 128 << 20
     plugins: dict[str, str] = {}
     """modules with a user's own ops, with the SHA-256 of their source"""
+
+    @field_validator("split_fractions", mode="before")
+    @classmethod
+    def _of_pairs(cls, value: Any) -> Any:
+        return dict(value) if isinstance(value, list) else value
+
+    @field_serializer("split_fractions")
+    def _as_pairs(self, value: dict[str, str] | None) -> list[list[str]] | None:
+        return None if value is None else [list(pair) for pair in value.items()]
 
     def parsed_recipe(self) -> Recipe:
         load_plugins(self.plugins)

@@ -14,16 +14,34 @@ Epoch e sees copy e, or where an arm has a pool of K copies, copy e mod K.
 from __future__ import annotations
 
 import dataclasses
+import re
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+import numpy as np
 
+from augment.arrays import tf
 from augment.augmenter import NOT_AUGMENTED
-from augment.layer import AugmentLayer
+from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
 from pipelines.sources import Layout
+from pipelines.train.agreement import check_agreement, differing, limited
+
+if TYPE_CHECKING:
+    from augment.layer import AugmentLayer
+    from pipelines.train.feeding import Live, Members, Stored
 
 NAMES = ("none", "shards", "live", "live-layer")
+
+TRAIN = ("train", "training")
+"""Splits that are trained on."""
+VALIDATION = ("validation", "val", "valid", "dev", "eval")
+"""Splits that validate."""
+TEST = ("test", "testing")
+"""Splits that test."""
+
+MOST_EPOCHS = 1 << 31
+"""Copies are int32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +59,12 @@ class Arm:
         """The copy that epoch `epoch`, from 0, sees; NOT_AUGMENTED for the images themselves."""
         if self.name == "none":
             return NOT_AUGMENTED
-        member = epoch if self.copies is None else epoch % (self.copies + self.originals)
-        return member - self.originals  # NOT_AUGMENTED is -1, so originals are member 0
+        return epoch if self.copies is None else self.pool[epoch % len(self.pool)]
+
+    @property
+    def pool(self) -> range:
+        """The copies that epochs use in turn, where there is a limit; NOT_AUGMENTED is -1."""
+        return range(-1 if self.originals else 0, self.copies or 0)
 
     @property
     def label(self) -> str:
@@ -51,17 +73,51 @@ class Arm:
         return self.name + pool + ("" if self.copies is None else f"-k{self.copies}")
 
 
-@dataclasses.dataclass(frozen=True)
+def parse_arms(names: str, copies: str | None) -> list[Arm]:
+    """The arms of `--arms none,shards,live` with `--copies 1,5,originals+5`, in that order.
+
+    Each entry of `copies` makes one arm of `shards`; the others know no limit.
+    Raises RequestError for what is neither.
+    """
+    arms: list[Arm] = []
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in NAMES:
+            raise RequestError(f"--arms: there is no arm {name!r}; {did_you_mean(name, NAMES)}")
+        if name == "shards" and copies is not None:
+            arms += [_of_copies(entry.strip()) for entry in copies.split(",")]
+        else:
+            arms.append(Arm(name))
+    if copies is not None and "shards" not in wanted:
+        raise RequestError(
+            f"--copies {copies}: it says how many copies the arm shards uses; add shards to --arms"
+        )
+    for arm in arms:
+        if arms.count(arm) > 1:
+            raise RequestError(f"--arms {names}: {arm.label} stands there twice; name it once")
+    return arms
+
+
+def _of_copies(entry: str) -> Arm:
+    match = re.fullmatch(r"(originals\s*\+\s*)?([1-9][0-9]{0,4})", entry)
+    if not match:
+        raise RequestError(
+            f"--copies: {entry!r} is no number of copies; give a whole number from 1, "
+            "or originals+ and such a number"
+        )
+    return Arm("shards", int(match[2]), originals=bool(match[1]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Feed:
     """One arm, bound to its data."""
 
     arm: Arm
+    """for shards, with the number of copies that it uses"""
     classes: tuple[str, ...]
     """by label"""
     image_size: Size
     """height and width of what the model behind the augmentation sees, in every arm"""
-    train_samples: int
-    """those of an epoch; where there are no shards, images that turn out unusable still count"""
     layer: AugmentLayer | None
     """what a live-layer model begins with; its images are of `layer_size`"""
     layer_size: Size | None
@@ -69,16 +125,52 @@ class Feed:
     """the split for `evaluation` that validates, if there is one"""
     test: str | None
     """the split for `evaluation` that tests, if there is one"""
+    _train: Members
+    _evaluated: dict[str, Members]
+    _live: Live
+    _stored: Stored | None
 
-    def epoch(self, number: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
-        """The batches of epoch `number`, from 0, the last of which may be smaller.
+    @property
+    def train_samples(self) -> int:
+        """Those of an epoch."""
+        return len(self._train)
 
+    def epochs(self, first: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
+        """The batches of epoch `first`, from 0, and of those after it, without end.
+
+        Every epoch has ceil(train_samples / batch) of them, the last of which may be smaller.
         Yields (x, y) with y int64 [B]. x is uint8 [B, height, width, 3]; in live-layer a
         dictionary of what AugmentLayer takes, `image` [B, *layer_size, 3], `key` and `copy`.
         The order is a function of `train_seed`, the epoch and the sources' ids, the same in
         every arm; it depends on no state, global seeds included.
         """
-        raise NotImplementedError
+
+        def begin(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            order = self._train.order(train_seed, int(epoch))
+            return order, np.array(self.arm.copy(int(epoch)), np.int64)
+
+        @tf.autograph.experimental.do_not_convert
+        def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            rows, copy = tf.numpy_function(begin, [epoch], [tf.int64, tf.int64], stateful=False)
+            samples = self._samples(tf.ensure_shape(rows, [None]), tf.ensure_shape(copy, []))
+            # A file that cannot be read for once would be left out, and this epoch not the one of other arms.
+            return samples.apply(tf.data.experimental.assert_cardinality(self.train_samples)).batch(batch)
+
+        return tf.data.Dataset.range(first, MOST_EPOCHS).flat_map(of_epoch).prefetch(tf.data.AUTOTUNE)
+
+    def epoch(self, number: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
+        """Epoch `number` of `epochs` alone."""
+        batches = -(-self.train_samples // batch)
+        return self.epochs(number, batch=batch, train_seed=train_seed).take(batches)
+
+    def _samples(self, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
+        if self.arm.name == "live-layer":
+            return self._live.samples_for_layer(self._train, rows, copy)
+        if self.arm.name == "live":
+            return self._live.samples(self._train, rows, copy)
+        if self.arm.name == "shards" and self._stored:
+            return self._stored.samples(self._train, rows, copy)
+        return self._plain(self._train, rows)
 
     def evaluation(self, split: str, *, batch: int) -> tf.data.Dataset:
         """A split's images, brought to size and not augmented, in a fixed order.
@@ -86,11 +178,38 @@ class Feed:
         Yields (x, y), x uint8 [B, height, width, 3] of `image_size` in every arm: in
         live-layer it is for the model behind the layer.
         """
-        raise NotImplementedError
+        members = self._evaluated[split]
+        samples = self._plain(members, tf.range(len(members), dtype=tf.int64))
+        return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
+
+    def _plain(self, members: Members, rows: tf.Tensor) -> tf.data.Dataset:
+        """Images that are not augmented: from shards if they are there, else the same from images."""
+        if self._stored and self._stored.has(members.split, NOT_AUGMENTED):
+            return self._stored.samples(members, rows, tf.constant(NOT_AUGMENTED, tf.int64))
+        return self._live.samples(members, rows, NOT_AUGMENTED)
 
     def notes(self, epochs: int) -> list[str]:
         """What a user should know before so many epochs begin, such as that copies are reused."""
-        raise NotImplementedError
+        notes = []
+        if self.arm.copies is not None and epochs > len(self.arm.pool):
+            pool = "the originals and " * self.arm.originals + _counted(self.arm.copies)
+            rule = (
+                f"epoch e sees number e mod {len(self.arm.pool)} of them, the originals being number 0"
+                if self.arm.originals
+                else f"epoch e sees copy e mod {self.arm.copies}"
+            )
+            notes.append(f"{self.arm.label}: {epochs} epochs share {pool}; {rule}")
+        other = differing(self._stored.manifest) if self._stored else []
+        if other:
+            notes.append(
+                f"the shards were made with {', '.join(other)}: live pixels may differ from theirs by a "
+                "level here and there"
+            )
+        return notes
+
+
+def _counted(copies: int) -> str:
+    return f"{copies} {'copy' if copies == 1 else 'copies'}"
 
 
 def open_feed(
@@ -116,13 +235,58 @@ def open_feed(
 
     Raises RequestError if these do not fit each other, or the arm.
     """
-    raise NotImplementedError
+    from pipelines.datasets import list_images
+    from pipelines.train.feeding import Live, Stored, members, model_layer
 
-
-def parse_arms(names: str, copies: str | None) -> list[Arm]:
-    """The arms of `--arms none,shards,live` with `--copies 1,5,originals+5`, in that order.
-
-    Each entry of `copies` makes one arm of `shards`; the others know no limit.
-    Raises RequestError for what is neither.
-    """
-    raise NotImplementedError
+    stored = Stored(shards) if shards is not None else None
+    images = list_images(input, layout=layout, split_fractions=split_fractions)
+    there = images.splits()
+    train = next((split for split in TRAIN if split in there), None)
+    if train is None:
+        raise RequestError(
+            f"input {images.root}: there is no split named train to train on; it has "
+            f"{', '.join(there) or 'no images'}"
+        )
+    if stored:
+        check_agreement(stored.directory, stored.manifest, images, recipe, seed, split_fractions)
+    if arm.name == "shards":
+        arm = limited(arm, train, stored)
+    elif arm.originals:
+        raise RequestError(f"arm {arm.label}: only the arm shards takes originals among its copies")
+    fed = {
+        split: members(images, split, seed, stored) for split in there if split in (train, *VALIDATION, *TEST)
+    }
+    train_members = fed.pop(train)
+    validation = next((split for split in VALIDATION if split in fed), None)
+    if validation_fraction is not None:
+        if validation or split_fractions:
+            raise RequestError(
+                f"--validation-fraction {validation_fraction}: it takes images out of {train} where nothing "
+                "else says which validate, and "
+                + (f"there is a split {validation}" if validation else "--split-fractions does")
+                + "; leave it out"
+            )
+        validation = VALIDATION[0]
+        train_members, fed[validation] = train_members.carved(validation_fraction)
+    live = Live(images.root, recipe, seed)
+    if stored is None:
+        train_members = live.usable(train_members)
+    elif arm.name == "shards":
+        stored.check(train_members, arm.pool)
+    for split, some in {train: train_members, **fed}.items():
+        if not len(some):
+            raise RequestError(f"input {images.root}: no image is left in split {split}")
+    layer, layer_size = model_layer(recipe, seed) if arm.name == "live-layer" else (None, None)
+    return Feed(
+        arm=arm,
+        classes=images.classes,
+        image_size=recipe.image_size,
+        layer=layer,
+        layer_size=layer_size,
+        validation=validation,
+        test=next((split for split in TEST if split in fed), None),
+        _train=train_members,
+        _evaluated=fed,
+        _live=live,
+        _stored=stored,
+    )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.in_process import Ended, augshard
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+"""Chromium, if it is in PATH."""
 
 RECIPE = """
 storage: {{format: {storage}}}
@@ -120,6 +125,48 @@ def materialize(run_command, recipe_file, tmp_path_factory) -> Callable[..., Pat
     return run
 
 
+EVIL = "<img src=x onerror=alert(1)>"
+"""The name of a class, which a page must show as text."""
+
+
+class Audited(NamedTuple):
+    """A dataset with an audit of it."""
+
+    root: Path
+    output: Path
+    report: Path
+    json: Path
+    ended: Ended
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory, photo_of, materialize, run_command) -> Audited:
+    """Classes rose, daisy and EVIL, with train/rose/0.png in validation too, a file that is
+    twice in one split, and one that is no image."""
+    root = tmp_path_factory.mktemp("gallery")
+    for number, (folder, count) in enumerate(
+        {
+            "train/rose": 5,
+            "train/daisy": 4,
+            f"train/{EVIL}": 4,
+            "validation/rose": 1,
+            "validation/daisy": 2,
+        }.items()
+    ):
+        (root / folder).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(photo_of(26, 30, seed=100 * number + i)).save(root / folder / f"{i}.png")
+    (root / "validation" / EVIL).mkdir()
+    Image.fromarray(photo_of(26, 30, seed=999)).save(root / "validation" / EVIL / "0.png")
+    shutil.copy(root / "train/rose/0.png", root / "validation/rose/leaked.png")
+    shutil.copy(root / "train/daisy/1.png", root / "train/daisy/again.png")
+    (root / "train/daisy/broken.png").write_bytes(b"no image")
+    output = materialize(root, "--copies", 3, "--max-rejects", 0.1)
+    report, json = root / "report.html", root / "audit.json"
+    ended = run_command("audit", output, "--input", root, "--report", report, "--json", json)
+    return Audited(root, output, report, json, ended)
+
+
 @pytest.fixture(scope="session")
 def tree() -> Callable[[Path], dict[str, bytes]]:
     """Every file of a directory with its bytes, but run.json, which may differ."""
@@ -162,3 +209,31 @@ def samples_of() -> Callable[..., list[tuple[str, int, int, bytes]]]:
         ]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def browse(tmp_path_factory) -> Callable[..., str]:
+    """Runs Chromium on a page; what it prints."""
+
+    def run(url: str, *options: str) -> str:
+        profile = tmp_path_factory.mktemp("profile")
+        command = [
+            str(BROWSER),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+        ]
+        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        command += ["--allow-file-access-from-files", "--hide-scrollbars", f"--user-data-dir={profile}"]
+        ended = subprocess.run(
+            [*command, "--virtual-time-budget=20000", *options, url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from augment.errors import RequestError
 from augment.keys import fold_in, name_bits, name_words, seed_key
 from augment.recipe import Storage, load_recipe
+from pipelines.format.manifest import json_text
 from pipelines.format.request import Request, load_plugins
 from pipelines.plan import (
     MOST_GROUPS,
@@ -333,3 +335,13 @@ def test_what_a_classifier_would_suffer_from_is_a_warning(images, warnings):
     plan = make_plan(request_for(), listing_of(*images), None)
     assert plan.errors == ()
     assert list(plan.warnings) == warnings
+
+
+def test_the_order_of_split_fractions_decides_and_outlives_json():
+    fractions = {"train": "0.5", "test": "0.25", "dev": "0.25"}
+    request = request_for(split_fractions=fractions)
+    said = json.loads(json_text(request.model_dump(mode="json")))
+    assert list(Request.model_validate(said).split_fractions.items()) == list(fractions.items())
+    turned = request_for(split_fractions=dict(reversed(fractions.items())))
+    assert request.fingerprint({}) != turned.fingerprint({})
+    assert request.differences(turned)

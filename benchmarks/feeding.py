@@ -1,0 +1,141 @@
+"""What feeds a model how fast: shards by us and by TFDS, and live augmentation, in images/s to batches.
+
+    python -m benchmarks.feeding [--input DIR] [--images 2000] [--repeats 5] [--json FILE]
+
+README.md in this directory says what each contestant is and how to read the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from augment.recipe import Recipe, recipe_from_document
+from benchmarks.photos import draw_photos, lay_out
+from pipelines.format.request import Request
+from pipelines.materialize.launch import launch
+from pipelines.train.arms import Arm, open_feed
+
+BATCH = 32
+SIDE = 180
+OPS: list[dict[str, object]] = [
+    {"resize": {"height": SIDE, "width": SIDE}},
+    {"contrast": {"factor": 0.2}},
+    {"flip": {"horizontal": 0.5}},
+]
+
+Epoch = Callable[[int], tf.data.Dataset]
+"""The batches of an epoch, by its number."""
+
+
+def recipe_of(storage: str) -> Recipe:
+    document = {"ops": OPS, "storage": {"format": storage}}
+    return recipe_from_document(document, name=f"feeding_{storage}", where="benchmark")
+
+
+def materialized(images: Path, output: Path, recipe: Recipe) -> Path:
+    request = Request(name=recipe.name, recipe_name=recipe.name, recipe=recipe.canonical(), seed=0, copies=1)
+    launch(
+        request,
+        root=str(images),
+        output=str(output),
+        max_rejects=0,
+        overwrite=False,
+        runner="embedded",
+        beam_arguments=(),
+    )
+    return output
+
+
+def ours(arm: Arm, images: Path, shards: Path, recipe: Recipe) -> Epoch:
+    feed = open_feed(arm, input=str(images), recipe=recipe, shards=str(shards))
+    return lambda number: feed.epoch(number, batch=BATCH, train_seed=0)
+
+
+def by_tfds(shards: Path, *, buffer: int) -> Epoch:
+    """TFDS's reader with its defaults; with a buffer, shuffled as its guide has it."""
+    builder = tfds.builder_from_directory(str(shards))
+
+    def epoch(number: int) -> tf.data.Dataset:
+        read = builder.as_dataset(split="train_c0", as_supervised=True, shuffle_files=bool(buffer))
+        shuffled = read.shuffle(buffer, seed=number) if buffer else read
+        return shuffled.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+    return epoch
+
+
+def contestants(images: Path, folder: Path) -> Iterator[tuple[str, str, Epoch]]:
+    """(storage, name, epoch), ours first in each storage."""
+    for storage in ("png", "jpeg", "raw"):
+        recipe = recipe_of(storage)
+        shards = materialized(images, folder / storage, recipe)
+        yield storage, "arm shards", ours(Arm("shards"), images, shards, recipe)
+        yield storage, "TFDS, in order", by_tfds(shards, buffer=0)
+        yield storage, "TFDS, shuffled", by_tfds(shards, buffer=1000)
+        yield storage, "arm live", ours(Arm("live"), images, shards, recipe)
+
+
+def rate(epoch: Epoch, number: int) -> float:
+    """Images/s after the first batch, which comes when the pipeline is built."""
+    batches = iter(epoch(number))
+    next(batches)
+    began = time.perf_counter()
+    images = sum(len(labels) for _, labels in batches)
+    return images / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--input", type=Path, metavar="DIR", help="images; else some are drawn")
+    parser.add_argument(
+        "--images", type=int, default=2000, metavar="N", help="how many to draw [%(default)s]"
+    )
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds [%(default)s]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where every figure goes")
+    arguments = parser.parse_args()
+    if arguments.images < 8 * BATCH or arguments.repeats < 1:
+        parser.error(f"--images must be at least {8 * BATCH}, and --repeats at least 1")
+    rates: dict[tuple[str, str], list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        images = arguments.input or lay_out(
+            draw_photos(Path(folder) / "drawn"), Path(folder) / "images", arguments.images
+        )
+        everyone = list(contestants(images, Path(folder)))
+        for repeat in range(arguments.repeats + 1):  # the first warms up
+            for storage, name, epoch in everyone:
+                measured = rate(epoch, repeat)
+                if repeat:
+                    rates.setdefault((storage, name), []).append(measured)
+    sys.stdout.write(table(rates))
+    if arguments.json:
+        listed = [{"storage": s, "contestant": n, "images_per_second": v} for (s, n), v in rates.items()]
+        arguments.json.write_text(json.dumps({"cores": os.cpu_count(), "rates": listed}, indent=2) + "\n")
+
+
+def table(rates: dict[tuple[str, str], list[float]]) -> str:
+    """Medians, and our rate as a multiple of each: the median of the ratios within a round."""
+    lines = [f"{'':6}{'':18}{'images/s':>10}{'from':>8}{'to':>8}{'ours is':>9}\n"]
+    for (storage, name), measured in rates.items():
+        mine = rates[storage, "arm shards"]
+        ratio = statistics.median(a / b for a, b in zip(mine, measured, strict=True))
+        figures = (statistics.median(measured), min(measured), max(measured))
+        cells = "".join(f"{figure:>{width},.0f}" for figure, width in zip(figures, (10, 8, 8), strict=True))
+        is_ours = name == "arm shards"
+        lines.append(f"{storage if is_ours else '':6}{name:18}{cells}{'' if is_ours else f'{ratio:8.2f}x'}\n")
+    return "".join(lines)
+
+
+if __name__ == "__main__":
+    main()

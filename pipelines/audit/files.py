@@ -1,0 +1,144 @@
+"""The files of a dataset directory against its manifest, but for what is in shards."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+
+from augment.recipe import Recipe
+from pipelines.audit.findings import Audit, Finding
+from pipelines.format import tfds
+from pipelines.format.layout import (
+    DATASET_INFO,
+    FEATURES,
+    LABELS,
+    MANIFEST,
+    REJECTS,
+    RUN,
+    WORK,
+    shard_file,
+    tfds_split,
+)
+from pipelines.format.manifest import File, Manifest, json_text
+from pipelines.format.records import file_digest
+from pipelines.sources import Reject
+
+SMALL = (DATASET_INFO, FEATURES, LABELS, REJECTS)
+
+
+def check_file(
+    audit: Audit, name: str, listed: File, size: int, digest: str, owner: Mapping[str, str] | None = None
+) -> bool:
+    """A file's size and digest against the manifest's.
+
+    False if its bytes are those of another file, by `owner`, which names files by digest.
+    """
+    audit.checked["files"] += 1
+    audit.checked["bytes"] += size
+    if digest == listed.sha256 and size == listed.bytes:
+        return True
+    whose = (owner or {}).get(digest)
+    if whose:
+        audit.findings.add(Finding("swapped", f"it holds the bytes of {whose}", name))
+        return False
+    if size != listed.bytes:
+        message = f"it has {size:,} bytes; by the manifest it has {listed.bytes:,}"
+        audit.findings.add(Finding("size", message, name))
+    else:
+        audit.findings.add(Finding("digest", "its SHA-256 is not the manifest's", name))
+    return True
+
+
+def check_whole_file(audit: Audit, name: str, listed: File) -> bool:
+    """A file of which nothing but the digest is looked at; whether it is as the manifest says."""
+    path = os.path.join(audit.directory, name)
+    if not os.path.isfile(path):
+        audit.findings.add(Finding("missing", "the file is not there", name))
+        return False
+    before = len(audit.findings)
+    try:
+        check_file(audit, name, listed, os.path.getsize(path), file_digest(path))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        audit.findings.add(Finding("unreadable", f"it cannot be read ({reason})", name))
+    return len(audit.findings) == before
+
+
+def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> frozenset[Reject] | None:
+    """What TFDS reads, and the rejects, which are returned; None if they cannot be read.
+
+    Their content is looked at where they have the manifest's digest: it must follow from the manifest.
+    """
+    expected = {
+        LABELS: "".join(f"{label}\n" for label in manifest.classes),
+        FEATURES: json_text(tfds.features(recipe.image_size, recipe.storage, len(manifest.classes))),
+        DATASET_INFO: json_text(tfds.dataset_info(manifest.request.name, shard_lengths(manifest))),
+    }
+    for name, text in expected.items():
+        if check_whole_file(audit, name, manifest.files[name]):
+            with open(os.path.join(audit.directory, name), "rb") as file:
+                if file.read() != text.encode():
+                    message = "it does not say what the manifest says of names, sizes and counts"
+                    audit.findings.add(Finding("content", message, name))
+    if not check_whole_file(audit, REJECTS, manifest.files[REJECTS]):
+        return None
+    return _read_rejects(audit, manifest)
+
+
+def shard_lengths(manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
+    """(records, bytes) of each shard by split, as the manifest lists them."""
+    shards: dict[str, list[tuple[int, int]]] = {}
+    for split, copy, _, name in shard_names(manifest):
+        file = manifest.files[name]
+        shards.setdefault(tfds_split(split, copy), []).append((file.records or 0, file.bytes))
+    return shards
+
+
+def shard_names(manifest: Manifest) -> Iterator[tuple[str, int, int, str]]:
+    """Split, copy, number and file of every shard that there must be, copies of one group together."""
+    for split, counts in manifest.splits.items():
+        groups = counts.groups
+        for number in range(groups):
+            for copy in manifest.copies(split):
+                yield split, copy, number, shard_file(manifest.request.name, split, copy, number, groups)
+
+
+def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
+    rejects: list[Reject] = []
+    with open(os.path.join(audit.directory, REJECTS), "rb") as file:
+        for line in file:
+            try:
+                reject = Reject(**json.loads(line))
+            except (ValueError, TypeError):
+                reject = None
+            if reject is None or not all(isinstance(value, str) for value in reject):
+                message = f"line {len(rejects) + 1} is no object of source, reason and detail"
+                audit.findings.add(Finding("content", message, REJECTS))
+                return None
+            rejects.append(reject)
+    if len(set(rejects)) != manifest.rejects:
+        message = f"it has {len(set(rejects)):,} rejects; by the manifest there are {manifest.rejects:,}"
+        audit.findings.add(Finding("count", message, REJECTS))
+    return frozenset(rejects)
+
+
+def check_strays(audit: Audit, manifest: Manifest) -> None:
+    """Whatever lies in the directory that the manifest does not list."""
+    known = {MANIFEST, RUN, *manifest.files}
+    strays = []
+    for folder, folders, names in os.walk(audit.directory):
+        inside = os.path.relpath(folder, audit.directory)
+        if inside == "." and WORK in folders:
+            folders.remove(WORK)
+        paths = (os.path.normpath(os.path.join(inside, name)) for name in names)
+        strays += [path for path in paths if path not in known]
+    if os.path.isdir(os.path.join(audit.directory, WORK)):
+        audit.unchecked.append(
+            f"a run that adds copies is under way, or did not end: {WORK} and {len(strays)} files that "
+            "the manifest does not list were left out"
+        )
+        return
+    for path in sorted(strays):
+        name = os.fsencode(path).decode("utf-8", "backslashreplace")
+        audit.findings.add(Finding("unexpected", "the manifest does not list it", name))

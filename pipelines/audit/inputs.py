@@ -1,0 +1,103 @@
+"""The input directory against the dataset: what came, went or was renamed, and what was rejected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from augment import codec
+from pipelines.audit.findings import Audit, Finding
+from pipelines.audit.structure import LISTING_REASONS
+from pipelines.format.manifest import Manifest
+from pipelines.format.records import file_digest
+from pipelines.plan import split_of
+from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, source_path, top_folders
+
+
+class Listed(NamedTuple):
+    """What an input directory holds."""
+
+    same: bool
+    """whether it has the names, sizes and counts that the manifest says"""
+    sources: set[str]
+    """all ids where it has not, else none: memory grows with the listing only where it must"""
+    rejects: frozenset[Reject]
+
+
+def list_input(root: str, manifest: Manifest) -> Listed:
+    """Lists the input as the job does."""
+    listing, rejects, splits = Listing(), set[Reject](), Counter[str]()
+    fractions = manifest.request.split_fractions
+    for found in _everything(root, manifest):
+        listing.add(found)
+        if isinstance(found, Reject):
+            rejects.add(found)
+        elif isinstance(found, Source):
+            splits[split_of(found.id, fractions) if fractions else found.split] += 1
+    counts = {split: planned.sources for split, planned in manifest.splits.items()}
+    same = listing.hexdigest() == manifest.listing_digest and splits == counts
+    everything = () if same else _everything(root, manifest)
+    return Listed(same, {found.id for found in everything if isinstance(found, Source)}, frozenset(rejects))
+
+
+def _everything(root: str, manifest: Manifest) -> Iterator[Found]:
+    for top in top_folders(root, manifest.request.layout):
+        if isinstance(top, Folder):
+            yield from list_folder(root, top)
+        else:
+            yield top
+
+
+def check_listing(
+    audit: Audit, root: str, listed: Listed, new: set[str], vanished: Mapping[str, str]
+) -> None:
+    """Sources that went, came or were renamed.
+
+    `new` are those of which the dataset has neither record nor reject, `vanished` those that
+    were missed, with their SHA-256.
+    """
+    add = audit.findings.add
+    # Only where something is missed, what is new is read, to see whether it is the same.
+    now = {file_digest(source_path(root, source)): source for source in sorted(new)} if vanished else {}
+    renamed = {source: now[digest] for source, digest in vanished.items() if digest in now}
+    for source in sorted(vanished):
+        if source in renamed:
+            add(Finding("renamed", f"the source is now {renamed[source]}", source=source))
+        else:
+            add(Finding("vanished", "the source is not in the input any more", source=source))
+    for source in sorted(new - set(renamed.values())):
+        add(Finding("new", "the input has it, and the dataset has not", source=source))
+    if not (listed.same or new or vanished or {"changed", "reject"} & audit.findings.counts.keys()):
+        message = "names, sizes or counts of the files in the input are not those that the manifest says"
+        add(Finding("listing", message))
+
+
+def check_rejects(audit: Audit, root: str, listed: Listed, rejects: frozenset[Reject]) -> None:
+    """Rejects looked at again: whether they still are, for the reason that stands there."""
+    for reject in sorted(rejects):
+        audit.checked["rejects"] += 1
+        if reject.reason in LISTING_REASONS:
+            continue
+        try:
+            with open(source_path(root, reject.source), "rb") as file:
+                rejection = codec.examine(file.read())
+        except OSError:
+            message = f"it was rejected as {reject.reason}, and cannot be read now"
+        else:
+            if rejection is not None and rejection.reason == reject.reason:
+                continue
+            now = "can be decoded" if rejection is None else f"is {rejection.reason}"
+            message = f"it was rejected as {reject.reason}, and now {now}"
+        audit.findings.add(Finding("reject", message, source=reject.source))
+    # A file that could not be read is found again when it is read, not when it is listed.
+    then, now_listed = (
+        {reject for reject in some if reject.reason in LISTING_REASONS and reject.reason != "unreadable"}
+        for some in (rejects, listed.rejects)
+    )
+    for reject in sorted(then - now_listed):
+        message = f"it was rejected as {reject.reason}, and is not any more"
+        audit.findings.add(Finding("reject", message, source=reject.source))
+    for reject in sorted(now_listed - then):
+        message = f"it is rejected as {reject.reason} now, and was not"
+        audit.findings.add(Finding("reject", message, source=reject.source))

@@ -1,0 +1,291 @@
+"""A bounded choice of sources with their copies: what a report shows, and what pixels tell.
+
+Sources are chosen by the digests of their contents, the same number of every class, so
+that the choice is the same on every machine and depends on no order. Those that findings
+name come first. Nothing of a picture is kept but its thumbnail and a few numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from augment import codec
+from augment.augmenter import NOT_AUGMENTED, Augmenter
+from pipelines.audit.findings import Audit
+from pipelines.audit.looks import Look
+from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
+from pipelines.format.layout import shard_file
+from pipelines.format.manifest import Manifest
+from pipelines.format.records import parse
+from pipelines.sources import source_path
+
+PICTURES = 900
+"""About how many pictures there are in all, where there are no more classes than that allows."""
+MOST_COPIES = 7
+"""Copies of a source that are looked at: its first ones."""
+MOST_CLASSES = 1000
+"""Classes of which there is a picture; with many, each has one source in two copies."""
+NAMED = 40
+"""Sources that are there because a finding names them."""
+IMAGE_BYTES = 4_200_000
+"""Of all thumbnails together."""
+SIDE = 144
+"""Pixels of a thumbnail's longer side, at most."""
+_BYTES_A_PIXEL = 0.22
+"""Of a photo in WebP of good quality."""
+SMALL = 64
+"""Images of up to so many pixels are kept without loss, to be shown enlarged, pixel by pixel."""
+
+NEAR = 2.0
+"""A copy is called near to its source if their mean absolute difference is below so many levels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One image: a thumbnail in WebP and what its pixels tell."""
+
+    size: tuple[int, int]
+    """height and width of the thumbnail"""
+    webp: bytes
+    look: Look
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """One record of a source."""
+
+    copy: int
+    file: str
+    record: int
+    drawn: Mapping[str, Any]
+    """every recorded parameter by its column"""
+    picture: Picture | None
+    """None if the record cannot be read"""
+    difference: float | None
+    """the mean absolute difference to the source brought to size, in levels, if the source is there"""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        near = self.difference is not None and self.copy != NOT_AUGMENTED and self.difference < NEAR
+        return (*(self.picture.look.notes if self.picture else ()), *(("near",) if near else ()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """One source beside its copies."""
+
+    split: str
+    label: str
+    source: str
+    original: Picture | None
+    """the source brought to size; None if it is not there, or not the same any more"""
+    copies: tuple[Copy, ...]
+
+
+class _Chosen(NamedTuple):
+    digest: int
+    source: str
+    label: str
+    split: str
+    group: int
+
+
+def pictures(audit: Audit, found: Statistics) -> list[Shown]:
+    """Chooses sources, reads their records and, if the audit has an input, the sources themselves.
+
+    By split, class and source. What cannot be read is left out.
+    """
+    manifest = audit.manifest
+    if manifest is None:
+        return []
+    reader = SamplesReader(audit.directory, manifest)
+    chosen, most = _choose(reader, manifest, _named(audit, found))
+    stored = {split: _stored(manifest, split, most) for split in manifest.splits}
+    images = sum(1 + len(stored[one.split]) for one in chosen)
+    album = _Album(audit, manifest, reader, IMAGE_BYTES // max(images, 1))
+    groups: dict[tuple[str, int], list[_Chosen]] = defaultdict(list)
+    for one in chosen:
+        groups[one.split, one.group].append(one)
+    shown: list[Shown] = []
+    with tqdm(total=len(chosen), desc="pictures", unit=" sources", disable=None, dynamic_ncols=True) as bar:
+        for (split, group), sources in groups.items():
+            records = album.records(split, group, [one.source for one in sources], stored[split])
+            for one in sources:
+                shown.append(album.shown(one, records[one.source]))
+                bar.update()
+    return sorted(shown, key=lambda one: (one.split, one.label, one.source))
+
+
+def _stored(manifest: Manifest, split: str, most: int) -> list[int]:
+    """The copies of a split's sources that are shown."""
+    copies = [copy for copy in manifest.copies(split) if copy != NOT_AUGMENTED]
+    return copies[:most] or [NOT_AUGMENTED]
+
+
+def _named(audit: Audit, found: Statistics) -> set[str]:
+    """Sources that findings name, as many of them as there is room for."""
+    names = [finding.source for finding in audit.findings if finding.source]
+    names += [place.source for places in found.duplicates.groups for place in places]
+    return set(list(dict.fromkeys(names))[:NAMED])
+
+
+def _choose(reader: SamplesReader, manifest: Manifest, named: set[str]) -> tuple[list[_Chosen], int]:
+    """The sources to show, and how many copies of each at most."""
+    augmented = [split for split, counts in manifest.splits.items() if counts.augmented]
+    splits = augmented or list(manifest.splits)
+    classes = max(len(splits) * len(manifest.classes), 1)
+    copies = min(manifest.request.copies, MOST_COPIES) if augmented else 1
+    sources = PICTURES // (1 + copies)
+    if sources < classes:
+        sources, copies = min(classes, MOST_CLASSES), min(copies, 2)
+    each = max(sources // classes, 1)
+    best: dict[tuple[str, str], list[_Chosen]] = {}
+    extra = []
+    for split, group in reader.groups():
+        rows = reader.read(split, manifest.copies(split)[0], group, ["source", "class", "source_sha256"])
+        if rows is None:
+            continue
+        digests = prefixes(rows["source_sha256"])
+        names, labels = rows["source"].to_pylist(), rows["class"].to_pylist()
+        found: dict[tuple[str, str], list[_Chosen]] = defaultdict(list)
+        for row in np.argsort(digests, kind="stable"):
+            one = _Chosen(int(digests[row]), names[row], labels[row], split, group)
+            mine = found[split, one.label]
+            if one.source in named:
+                extra.append(one)
+            elif split in splits and len(mine) < each:
+                mine.append(one)
+        for key, mine in found.items():
+            best[key] = sorted(best.get(key, []) + mine)[:each]
+    first = sorted(mine for mine in best.values() if mine)[:sources]  # of too many classes, some
+    return extra + [one for mine in first for one in mine], copies
+
+
+class _Album:
+    """Reads pictures of one dataset."""
+
+    def __init__(self, audit: Audit, manifest: Manifest, reader: SamplesReader, most_bytes: int) -> None:
+        self._audit, self._manifest, self._reader, self._most_bytes = audit, manifest, reader, most_bytes
+        # So large that few bytes do; what is too large is encoded again, and looks the worse.
+        self._side = min(max(int((most_bytes / _BYTES_A_PIXEL) ** 0.5), SMALL), SIDE)
+        recipe = manifest.request.parsed_recipe()
+        augmenter = Augmenter(recipe, manifest.request.seed)
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+        def plain(contents: tf.Tensor) -> tf.Tensor:
+            return augmenter.plain(codec.decode(contents))
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+        def image(record: tf.Tensor) -> tf.Tensor:
+            return parse(record, recipe.storage, manifest.image_size)["image"]
+
+        self._plain, self._image = plain, image
+
+    def records(
+        self, split: str, group: int, sources: list[str], copies: list[int]
+    ) -> dict[str, list[tuple[dict[str, Any], str, bytes | None]]]:
+        """For each of a group's sources, of each copy its row, its file and the record's bytes."""
+        found: dict[str, list[tuple[dict[str, Any], str, bytes | None]]] = {name: [] for name in sources}
+        shards = self._manifest.splits[split].groups
+        columns = ["source", "copy", "record", "source_sha256", *self._reader.parameters]
+        for copy in copies:
+            rows = self._reader.read(split, copy, group, columns)
+            if rows is None:
+                continue
+            rows = rows.filter(pc.is_in(rows["source"], pa.array(sources, pa.string())))
+            file = shard_file(self._manifest.request.name, split, copy, group, shards)
+            path = os.path.join(self._audit.directory, file)
+            data = dict(_records(path, set(rows["record"].to_pylist())))
+            for row in rows.to_pylist():
+                found[row["source"]].append((row, file, data.get(row["record"])))
+        return found
+
+    def shown(self, one: _Chosen, records: list[tuple[dict[str, Any], str, bytes | None]]) -> Shown:
+        digest = records[0][0]["source_sha256"] if records else ""
+        with tf.device("CPU"):
+            plain = self._original(one.source, digest)
+            copies = tuple(self._copy(plain, *record) for record in records)
+        return Shown(one.split, one.label, one.source, self._picture(plain), copies)
+
+    def _original(self, source: str, digest: str) -> np.ndarray | None:
+        """The source as a recipe that did nothing but bring it to size would have it."""
+        if self._audit.input is None or ".." in source.split("/"):
+            return None
+        try:
+            with open(source_path(self._audit.input, source), "rb") as file:
+                contents = file.read()
+            if hashlib.sha256(contents).hexdigest() != digest:
+                return None
+            return self._plain(tf.constant(contents)).numpy()
+        except (OSError, ValueError, tf.errors.InvalidArgumentError):
+            return None
+
+    def _copy(self, plain: np.ndarray | None, row: dict[str, Any], file: str, record: bytes | None) -> Copy:
+        pixels = None
+        if record is not None:
+            with contextlib.suppress(tf.errors.InvalidArgumentError):  # the check of records says so
+                pixels = self._image(tf.constant(record)).numpy()
+        difference = None
+        if pixels is not None and plain is not None:
+            difference = float(np.abs(pixels.astype(np.int16) - plain).mean())
+        drawn = {name: row[name] for name in self._reader.parameters if row[name] is not None}
+        return Copy(row["copy"], file, row["record"], drawn, self._picture(pixels), difference)
+
+    def _picture(self, pixels: np.ndarray | None) -> Picture | None:
+        if pixels is None:
+            return None
+        image = Image.fromarray(pixels)
+        small = max(image.size) <= SMALL
+        if not small:
+            image.thumbnail((self._side, self._side), Image.Resampling.BOX)
+        webp = _webp(image, lossless=True) if small else b""
+        for quality in (80, 50, 25, 5):
+            if webp and len(webp) <= self._most_bytes:
+                break
+            webp = _webp(image, quality=quality)
+        return Picture((image.height, image.width), webp, Look.of(pixels))
+
+
+def _webp(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "WEBP", method=1, **options)  # five times as fast as the default, little larger
+    return file.getvalue()
+
+
+def _records(path: str, numbers: set[int]) -> Iterator[tuple[int, bytes]]:
+    """The bytes of some records of a shard by their number, skipping over the others.
+
+    Ends early where the file does.
+    """
+    if not numbers:
+        return
+    try:
+        with open(path, "rb") as file:
+            left = os.fstat(file.fileno()).st_size
+            for number in range(max(numbers) + 1):
+                header = file.read(12)
+                length = int.from_bytes(header[:8], "little")
+                left -= 16 + length
+                if len(header) < 12 or left < 0:
+                    return
+                if number in numbers:
+                    yield number, file.read(length)
+                    file.seek(4, os.SEEK_CUR)
+                else:
+                    file.seek(length + 4, os.SEEK_CUR)
+    except OSError:
+        return

@@ -1,0 +1,273 @@
+"""Samples derived again from their sources, and compared with the records pixel by pixel.
+
+Every source that has a record is read, and its digest compared with the samples table's;
+chosen samples of it are computed again. A sample is equal if its pixels have the digest that
+the table has: that the record has it too was seen when the record was read. With lossy storage
+the record must be the very bytes that encoding gives. What is not equal is measured.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from augment import codec
+from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from pipelines.audit.findings import Audit, Finding
+from pipelines.audit.graphs import AT_ONCE, Graphs
+from pipelines.audit.sampling import Chosen
+from pipelines.audit.shards import Shard
+from pipelines.format.records import unpack
+from pipelines.sources import source_path
+
+FAR, OFTEN = 8, 0.01
+"""In another parity class a sample is a finding if more than this part of its levels is off by more
+than so many: versions of decoders and kernels are not."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One record that is to be derived again."""
+
+    shard: Shard
+    row: int
+    digest: str
+    """of its pixels, by the samples table"""
+
+
+@dataclasses.dataclass
+class Member:
+    """One source with what the samples table says of it."""
+
+    source: str
+    sha256: str
+    size: tuple[int, int]
+    samples: list[Sample]
+    first: Sample
+    """that tells whether the source or the row is wrong, where their digests differ"""
+    begin: int = 0
+    """of its samples' draws in those of the group"""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of one source."""
+
+    member: Member
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+    differences: list[np.ndarray] = dataclasses.field(default_factory=list)
+    """uint8 [H, W, 3] of each sample that was derived again and is not equal: by how many levels"""
+    derived: int = 0
+    vanished: bool = False
+
+
+class Rederiver:
+    """Derives again what was chosen of one dataset's groups.
+
+    Args:
+        audit: takes what is found.
+        root: where the sources are.
+        chosen: the samples; None for all.
+        unseen: ids of sources, from which those that have a record are removed.
+        progress: is called with each number of samples done.
+    """
+
+    def __init__(
+        self,
+        audit: Audit,
+        augmenter: Augmenter,
+        root: str,
+        chosen: Chosen | None,
+        unseen: set[str],
+        progress: Callable[[int], object],
+    ) -> None:
+        self._audit, self._root, self._chosen, self._progress = audit, root, chosen, progress
+        self._unseen = unseen
+        self._recipe = augmenter.recipe
+        self._graphs = Graphs(augmenter, AT_ONCE if chosen is None else 1)
+        self._pool = ThreadPoolExecutor(CORES)
+        self.vanished: dict[str, str] = {}
+        """sources that are not there, with their SHA-256"""
+
+    def check(self, shards: Sequence[Shard]) -> None:
+        """All copies of one group."""
+        members = self._members(shards)
+        for outcome in self._outcomes(members, self._draws(members)):
+            self._unseen.discard(outcome.member.source)
+            self._audit.checked["sources"] += not outcome.vanished
+            self._audit.checked["derived"] += outcome.derived
+            if outcome.vanished:
+                self.vanished[outcome.member.source] = outcome.member.sha256
+            for finding in outcome.findings:
+                self._audit.findings.add(finding)
+            self._measure(outcome)
+            self._progress(len(outcome.member.samples))
+
+    def _members(self, shards: Sequence[Shard]) -> list[Member]:
+        members: dict[str, Member] = {}
+        for shard in shards:
+            if shard.rows is None:
+                continue
+            chosen = None if self._chosen is None else self._chosen.get(shard.place, set())
+            names = ("source", "source_sha256", "source_height", "source_width", "pixels_sha256")
+            columns = [shard.rows.column(name).to_pylist() for name in names]
+            for row, (source, sha256, height, width, digest) in enumerate(zip(*columns, strict=True)):
+                sample = Sample(shard, row, digest)
+                member = members.setdefault(source, Member(source, sha256, (height, width), [], sample))
+                if chosen is None or row in chosen:
+                    member.samples.append(sample)
+        return list(members.values())
+
+    def _draws(self, members: list[Member]) -> list[tf.Tensor]:
+        """All parameters of the members' samples, in their order: a block is drawn at once."""
+        sources: list[str] = []
+        copies: list[int] = []
+        for member in members:
+            member.begin = len(sources)
+            augmented = _augmented(member.samples)
+            sources += [member.source] * len(augmented)
+            copies += augmented
+        return self._graphs.draw(sources, copies)
+
+    def _outcomes(self, members: list[Member], draws: list[tf.Tensor]) -> Iterator[Outcome]:
+        waiting: collections.deque[Future[Outcome]] = collections.deque()
+        for member in members:
+            waiting.append(self._pool.submit(self._outcome, member, draws))
+            if len(waiting) > 2 * CORES:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _outcome(self, member: Member, draws: list[tf.Tensor]) -> Outcome:
+        """Reads one source, and derives its samples."""
+        outcome = Outcome(member)
+
+        def found(kind: str, message: str) -> Outcome:
+            outcome.findings.append(Finding(kind, message, source=member.source))
+            return outcome
+
+        try:
+            with open(source_path(self._root, member.source), "rb") as file:
+                contents = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            outcome.vanished = True  # or moved, which the rest of the input tells
+            return outcome
+        except OSError as error:
+            return found("unreadable", f"the source cannot be read ({os.strerror(error.errno or 0).lower()})")
+        changed = hashlib.sha256(contents).hexdigest() != member.sha256
+        samples, begin = member.samples, member.begin
+        if not samples and changed:
+            samples, begin = [member.first], 0
+            copies = _augmented(samples)
+            draws = self._graphs.draw([member.source] * len(copies), copies)
+        if not samples:
+            return outcome
+        copies = [sample.shard.place.copy for sample in samples]
+        try:
+            derived = self._graphs.derive(contents, copies, draws, begin)
+        except tf.errors.InvalidArgumentError:
+            rejection = codec.examine(contents)
+            why = "" if rejection is None else f" ({rejection.reason}: {rejection.detail})"
+            return found("changed", f"the source changed, and can no longer be decoded{why}")
+        compared = [
+            self._compare(sample, pixels, jpeg)
+            for sample, pixels, jpeg in zip(samples, derived.pixels, derived.jpegs, strict=True)
+        ]
+        if changed and any(difference is None or difference.any() for difference, _ in compared):
+            return found("changed", "the source changed: its SHA-256 is not the one in the samples table")
+        if changed:
+            found(
+                "row", "the samples table has another SHA-256 of the source, from which its pixels do follow"
+            )
+        if (derived.height, derived.width) != member.size:
+            was = "x".join(map(str, member.size))
+            found(
+                "row", f"the source has {derived.height}x{derived.width} pixels, in the samples table {was}"
+            )
+        for sample, (difference, finding) in zip(samples, compared, strict=True):
+            outcome.derived += difference is not None
+            if finding is not None:
+                outcome.findings.append(finding)
+            elif difference is not None and difference.any():
+                outcome.differences.append(difference)
+                if self._counts(difference):
+                    outcome.findings.append(self._at(sample, "derived", _measured(difference)))
+        return outcome
+
+    def _compare(
+        self, sample: Sample, pixels: np.ndarray, jpeg: bytes | None
+    ) -> tuple[np.ndarray | None, Finding | None]:
+        """By how many levels each pixel differs from the record, None without one; what else is wrong."""
+        same = hashlib.sha256(pixels.data).hexdigest() == sample.digest
+        if same and jpeg is None:
+            return _NONE, None
+        image = self._stored(sample)
+        if image is None:
+            return None, None  # which was found when the shard was read
+        if jpeg is not None and image == jpeg:
+            message = "the samples table has another digest of its pixels than they have before encoding"
+            return _NONE, None if same else self._at(sample, "row", message)
+        size = self._recipe.image_size
+        try:
+            with tf.device("CPU"):
+                record = codec.decode_stored(tf.constant(image), self._recipe.storage, size).numpy()
+                mine = codec.round_trip(tf.constant(pixels), self._recipe.storage).numpy()
+        except tf.errors.InvalidArgumentError:
+            return None, None
+        return np.abs(record.astype(np.int16) - mine).astype(np.uint8), None
+
+    def _stored(self, sample: Sample) -> bytes | None:
+        """The encoded image of the record that a row describes."""
+        at = sample.shard.record_of.get(sample.row)
+        if at is None:
+            return None
+        with open(os.path.join(self._audit.directory, sample.shard.file), "rb") as file:
+            file.seek(at[0])
+            record = unpack(file.read(at[1]))
+        return None if record is None else record.image
+
+    def _counts(self, difference: np.ndarray) -> bool:
+        """Whether a difference is a finding: any is, but for small ones in another parity class."""
+        return self._audit.parity is None or bool(np.mean(difference > FAR) > OFTEN)
+
+    def _at(self, sample: Sample, kind: str, message: str) -> Finding:
+        shard, source = sample.shard, None
+        if shard.rows is not None:
+            source = shard.rows.column("source")[sample.row].as_py()
+        return Finding(kind, message, shard.file, sample.row, source, shard.place.copy)
+
+    def _measure(self, outcome: Outcome) -> None:
+        parity = self._audit.parity
+        if parity is None:
+            return
+        height, width = self._recipe.image_size
+        parity.samples += outcome.derived
+        parity.pixels += outcome.derived * height * width
+        for difference in outcome.differences:
+            parity.differing += 1
+            parity.differing_pixels += int(difference.any(axis=-1).sum())
+            parity.largest = max(parity.largest, int(difference.max()))
+
+
+def _augmented(samples: Sequence[Sample]) -> list[int]:
+    """The copies of samples, in their order, without those that draw nothing."""
+    return [s.shard.place.copy for s in samples if s.shard.place.copy != NOT_AUGMENTED]
+
+
+_NONE: Any = np.zeros([1, 1, 3], np.uint8)
+
+
+def _measured(difference: np.ndarray) -> str:
+    pixels = difference.any(axis=-1)
+    return (
+        f"what is derived from its source differs from the record in {int(pixels.sum()):,} of "
+        f"{pixels.size:,} pixels, by up to {int(difference.max())} levels"
+    )

@@ -1,0 +1,311 @@
+"""One shard with its samples file: bytes, records, rows, receipt, order, labels and draws.
+
+Nothing here needs a source. Each record is read once; its pixels are decoded, and compared
+with their digest where storage keeps them as they were.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from augment.augmenter import CORES, Augmenter
+from augment.codec import decode_stored
+from pipelines.audit import align, rows
+from pipelines.audit.files import check_file
+from pipelines.audit.findings import Audit, Finding
+from pipelines.format.layout import samples_file, shard_file
+from pipelines.format.manifest import Manifest
+from pipelines.format.records import ShardReader, file_digest, unpack
+from pipelines.format.samples import Receipt, read_receipt
+
+_DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
+
+
+_NO_CRC = "crc", "its data do not have their CRC"
+_NO_RECORD = "record", "it is no record of ours: it must be an Example of image, label, source and copy"
+
+
+class Place(NamedTuple):
+    """Which shard."""
+
+    split: str
+    copy: int
+    number: int
+
+
+@dataclasses.dataclass
+class Shard:
+    """A shard as far as it could be read."""
+
+    place: Place
+    file: str
+    samples_file: str
+    receipt: Receipt | None = None
+    rows: pa.Table | None = None
+    """the samples file's; None if it cannot be read"""
+    record_of: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    """of rows that have a sound record: where its bytes begin in the file, and how many they are"""
+
+
+@dataclasses.dataclass
+class _Stored:
+    """What is remembered of a record while its shard is read."""
+
+    start: int
+    length: int
+    source: str | None = None
+    """None where it cannot be read"""
+    label: int = 0
+    copy: int = 0
+    pixels: str | None = None
+    """SHA-256 of the decoded levels, None where they cannot be decoded"""
+
+
+class ShardChecker:
+    """Checks shard after shard of one dataset. `progress` is called with each number of records done."""
+
+    def __init__(
+        self, audit: Audit, manifest: Manifest, augmenter: Augmenter, progress: Callable[[int], object]
+    ) -> None:
+        self._audit, self._manifest, self._augmenter = audit, manifest, augmenter
+        self._checker = rows.RowChecker(audit, manifest, augmenter)
+        self._progress = progress
+        self._pool = ThreadPoolExecutor(CORES)
+        self._decode = self._decoder()
+        self._owner = {file.sha256: name for name, file in manifest.files.items() if file.records}
+
+    def check(self, place: Place) -> Shard:
+        split, copy, number = place
+        name, groups = self._manifest.request.name, self._manifest.splits[split].groups
+        shard = Shard(
+            place=place,
+            file=shard_file(name, split, copy, number, groups),
+            samples_file=samples_file(split, copy, number, groups),
+        )
+        self._read_samples(shard)
+        if shard.rows is not None:
+            self._checker.check(shard.samples_file, shard.rows, split, copy, number)
+        self._read_records(shard)
+        return shard
+
+    def compare_copies(self, shards: Sequence[Shard]) -> None:
+        """Whether all copies of a group say the same of their sources."""
+        readable = [(shard, shard.rows) for shard in shards if shard.rows is not None]
+        for shard, table in readable[1:]:
+            first, base = readable[0]
+            rows.compare_copies(
+                self._audit, first.samples_file, base, shard.samples_file, table, shard.place.copy
+            )
+
+    def _found(self, kind: str, message: str, shard: Shard, record: int | None, source: str | None) -> None:
+        self._audit.findings.add(Finding(kind, message, shard.file, record, source, shard.place.copy))
+
+    def _read_samples(self, shard: Shard) -> None:
+        audit, path = self._audit, os.path.join(self._audit.directory, shard.samples_file)
+        if not os.path.isfile(path):
+            audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
+            return
+        listed = self._manifest.files[shard.samples_file]
+        try:
+            check_file(audit, shard.samples_file, listed, os.path.getsize(path), file_digest(path))
+            with pq.ParquetFile(path) as file:
+                table = file.read()
+            table.validate(full=True)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            message = f"it cannot be read as Parquet ({_first_line(error)})"
+            audit.findings.add(Finding("unreadable", message, shard.samples_file))
+            return
+        if not table.schema.equals(self._checker.schema, check_metadata=False):
+            message = "its columns are not those that the recipe's ops give"
+            audit.findings.add(Finding("columns", message, shard.samples_file))
+            return
+        empty = [field.name for field in table.schema if not field.nullable and table[field.name].null_count]
+        if empty:
+            message = f"{', '.join(empty)} must not be empty in any row"
+            audit.findings.add(Finding("columns", message, shard.samples_file))
+            return
+        shard.rows = table
+        shard.receipt = read_receipt(path)
+        self._check_receipt(shard)
+
+    def _check_receipt(self, shard: Shard) -> None:
+        manifest, receipt, place = self._manifest, shard.receipt, shard.place
+        if receipt is None:
+            message = "it has no receipt that can be read"
+            self._audit.findings.add(Finding("receipt", message, shard.samples_file))
+            return
+        listed = manifest.files[shard.file]
+        expected = {
+            "fingerprint": manifest.fingerprint,
+            "split": place.split,
+            "copy": place.copy,
+            "shard": place.number,
+            "file": shard.file,
+            "bytes": listed.bytes,
+            "sha256": listed.sha256,
+            "records": listed.records,
+            "parity_class": manifest.parity_class,
+        }
+        for field, value in expected.items():
+            if getattr(receipt, field) != value:
+                message = (
+                    f"its receipt has {field} {getattr(receipt, field)!r}; by the manifest it is {value!r}"
+                )
+                self._audit.findings.add(Finding("receipt", message, shard.samples_file))
+
+    def _read_records(self, shard: Shard) -> None:
+        path = os.path.join(self._audit.directory, shard.file)
+        if not os.path.isfile(path):
+            self._found("missing", "the file is not there", shard, None, None)
+            return
+        sources = None if shard.rows is None else shard.rows.column("source").to_pylist()
+        reader = ShardReader(path)
+        try:
+            stored = list(self._stored(shard, reader, sources))
+        except OSError as error:
+            self._found("unreadable", f"it cannot be read ({_first_line(error)})", shard, None, None)
+            return
+        self._audit.checked["records"] += len(stored)
+        if reader.damage:
+            at = len(stored)
+            source = sources[at] if sources and at < len(sources) else None
+            lost = (self._manifest.files[shard.file].records or 0) - at
+            message = f"{reader.damage}; {lost} records from here on cannot be read"
+            self._found("framing", message, shard, at, source)
+        listed = self._manifest.files[shard.file]
+        if not check_file(self._audit, shard.file, listed, reader.size, reader.sha256, self._owner):
+            return
+        if shard.rows is None or sources is None:
+            self._checker.check_order(
+                shard.file, [s.source or "" for s in stored if s.source is not None], *shard.place
+            )
+            return
+        self._compare(shard, shard.rows, stored, sources, whole=not reader.damage)
+
+    def _stored(self, shard: Shard, reader: ShardReader, sources: list[str] | None) -> Iterator[_Stored]:
+        """Every record in order, its pixels decoded by threads a block at a time."""
+        height, width = self._augmenter.recipe.image_size
+        block = max(1, min(64, _DECODED_AT_ONCE // (3 * height * width)))
+        waiting: collections.deque[tuple[list[_Stored], Future[list[str | None]]]] = collections.deque()
+        pending: list[_Stored] = []
+        images: list[bytes | None] = []
+
+        def submit() -> None:
+            nonlocal pending, images
+            waiting.append((pending, self._pool.submit(self._digests, images)))
+            pending, images = [], []
+
+        def done() -> Iterator[_Stored]:
+            block, digests = waiting.popleft()
+            for item, digest in zip(block, digests.result(), strict=True):
+                item.pixels = digest
+                yield item
+            self._progress(len(block))
+
+        for number, frame in enumerate(reader):
+            item, image = _Stored(frame.start, len(frame.data)), None
+            record = unpack(frame.data) if frame.sound else None  # damaged names name nothing
+            if record is not None:
+                item.source, item.label, item.copy = record.source, record.label, record.copy
+                image = record.image
+            else:
+                source = sources[number] if sources and number < len(sources) else None
+                kind, message = _NO_RECORD if frame.sound else _NO_CRC
+                self._found(kind, message, shard, number, source)
+            pending.append(item)
+            images.append(image)
+            if len(pending) == block:
+                submit()
+            if len(waiting) > CORES:
+                yield from done()
+        submit()
+        while waiting:
+            yield from done()
+
+    def _decoder(self) -> Callable[[list[bytes]], np.ndarray]:
+        storage, size = self._augmenter.recipe.storage, self._augmenter.recipe.image_size
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string)])
+        def decode(images: tf.Tensor) -> tf.Tensor:
+            return tf.map_fn(
+                lambda image: decode_stored(image, storage, size), images, fn_output_signature=tf.uint8
+            )
+
+        def call(images: list[bytes]) -> np.ndarray:
+            with tf.device("CPU"):
+                return np.asarray(memoryview(decode(tf.constant(images, tf.string))))
+
+        return call
+
+    def _digests(self, images: list[bytes | None]) -> list[str | None]:
+        """SHA-256 of the levels of each image; None of what is none, or cannot be decoded to the size."""
+        there = [image for image in images if image is not None]
+        try:
+            decoded = iter(self._decode(there) if there else ())
+            return [None if image is None else hashlib.sha256(next(decoded)).hexdigest() for image in images]
+        except tf.errors.InvalidArgumentError:
+            return [None] if len(images) == 1 else [self._digests([image])[0] for image in images]
+
+    def _compare(
+        self, shard: Shard, table: pa.Table, stored: list[_Stored], sources: list[str], *, whole: bool
+    ) -> None:
+        """Records with rows, one to one."""
+        found = align.align([item.source for item in stored], sources, whole=whole)
+        for number in found.repeated:
+            self._found(
+                "duplicated", "the record stands twice in the shard", shard, number, stored[number].source
+            )
+        for number in found.stray:
+            message = (
+                f"the samples table has no such record here{self._belongs(shard, stored[number].source)}"
+            )
+            self._found("stray", message, shard, number, stored[number].source)
+        for row in found.missing:
+            self._found(
+                "removed", "the samples table has it, and the shard has not", shard, row, sources[row]
+            )
+        for number, row in found.moved:
+            message = f"the record was moved: the samples table has it as record {row}"
+            self._found("moved", message, shard, number, sources[row])
+        labels, digests = (table.column(name).to_pylist() for name in ("label", "pixels_sha256"))
+        lossless = self._augmenter.recipe.storage.format != "jpeg"
+        for number, row in found.pairs:
+            item = stored[number]
+            if item.source is None:
+                continue
+            shard.record_of[row] = (item.start, item.length)
+            if item.label != labels[row]:
+                message = f"its label is {item.label}, in the samples table {labels[row]}"
+                self._found("label", message, shard, number, item.source)
+            if item.copy != shard.place.copy:
+                message = f"its copy is {item.copy}; the shard's is {shard.place.copy}"
+                self._found("copy", message, shard, number, item.source)
+            if item.pixels is None:
+                message = "its image cannot be decoded to the size that the manifest says"
+                self._found("image", message, shard, number, item.source)
+            elif lossless and item.pixels != digests[row]:
+                message = "its pixels do not have the digest that the samples table has"
+                self._found("pixels", message, shard, number, item.source)
+        self._audit.checked["pixels"] += len(found.pairs) if lossless else 0
+
+    def _belongs(self, shard: Shard, source: str | None) -> str:
+        """Where a record that stands in the wrong shard belongs."""
+        if source is None:
+            return ""
+        number = self._checker.group(shard.place.split, source)
+        return "" if number == shard.place.number else f"; it belongs to shard {number}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,96 @@
+"""A copy of a split as it is stored: which sources it has, and their records in any order.
+
+Reading is by place in the file, so that a shuffle needs no buffer: an epoch begins with
+its first batch, and memory does not grow with the data.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from augment.errors import RequestError
+from pipelines.format.layout import samples_file, shard_file
+from pipelines.format.manifest import Manifest
+from pipelines.format.records import masked_crc
+
+
+class StoredCopy:
+    """One copy of a split: its sources in the order of the plan, and their records.
+
+    Args:
+        directory: a finished dataset.
+        manifest: its manifest.
+        split, copy: which; the copy is NOT_AUGMENTED for images that are not augmented.
+
+    Raises RequestError if a file is not as the manifest says.
+    """
+
+    def __init__(self, directory: str, manifest: Manifest, split: str, copy: int) -> None:
+        groups = manifest.splits[split].groups
+        self._paths: list[str] = []
+        self.sources: list[str] = []
+        """ids, by position"""
+        labels, places = [], []
+        for shard in range(groups):
+            file = shard_file(manifest.request.name, split, copy, shard, groups)
+            path = os.path.join(directory, file)
+            table = os.path.join(directory, samples_file(split, copy, shard, groups))
+            try:
+                rows = pq.read_table(table, columns=["source", "label"])
+                starts, lengths = _frames(path)
+            except (OSError, ValueError, pa.ArrowInvalid):
+                starts, rows = np.zeros(0, np.int64), None
+            said = manifest.files.get(file)
+            if rows is None or said is None or not said.records == len(starts) == rows.num_rows:
+                raise RequestError(
+                    f"{path}: it, or its samples file, is missing or damaged; see augshard audit {directory}"
+                )
+            self._paths.append(path)
+            self.sources += rows["source"].to_pylist()
+            labels.append(rows["label"].to_numpy())
+            places.append(np.stack([np.full_like(starts, shard), starts, lengths], axis=1))
+        self.labels = np.concatenate(labels).astype(np.int64)
+        """int64 [n], by position"""
+        self._places = np.concatenate(places)
+
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        """The records at positions [n], as an array of bytes. Raises OSError for a damaged one."""
+        records = np.empty(len(positions), object)
+        files: dict[int, int] = {}
+        try:
+            for i, (shard, start, length) in enumerate(self._places[positions].tolist()):
+                if shard not in files:
+                    files[shard] = os.open(self._paths[shard], os.O_RDONLY)
+                record = os.pread(files[shard], length, start)
+                if masked_crc(record) != os.pread(files[shard], 4, start + length):
+                    raise OSError(f"{self._paths[shard]}: its record at byte {start} is damaged")
+                records[i] = record
+        finally:
+            for file in files.values():
+                os.close(file)
+        return records
+
+
+def _frames(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where the records of a TFRecord file start, and how long they are: int64 [n] each.
+
+    Raises ValueError if the lengths do not add up to the file.
+    """
+    starts, lengths = [], []
+    size, begin = os.path.getsize(path), 0
+    if size:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+            while begin + 16 <= size:  # the length and its CRC, 12 bytes; the record; its CRC
+                (length,) = struct.unpack_from("<Q", contents, begin)
+                starts.append(begin + 12)
+                lengths.append(length)
+                begin += 12 + length + 4
+    if begin != size:
+        raise ValueError(f"{path}: it ends within a record")
+    return np.array(starts, np.int64), np.array(lengths, np.int64)

@@ -1,0 +1,286 @@
+"""The comparison of all finished runs: curves, accuracy, speed, cost, and whether weights are the same.
+
+It only reads what the runs left, so that equal directories give equal comparisons.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipelines.train.arms import Arm
+from pipelines.train.differences import (
+    Difference,
+    accuracy_by_seed,
+    binomial_error,
+    differences,
+    half_interval,
+)
+from pipelines.train.request import Request
+from pipelines.train.results import Dataset, Finished, Output, order
+from pipelines.train.verdict import REFERENCES, Verdict, verdicts
+
+CURVES = ("loss", "val_loss", "accuracy", "val_accuracy")
+"""Columns of the history that are shown by epoch."""
+
+
+class Spread(NamedTuple):
+    """Several values of one thing."""
+
+    low: float
+    middle: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OneArm:
+    """An arm with all its runs."""
+
+    arm: Arm
+    runs: tuple[Finished, ...]
+    curves: dict[str, list[Spread | None]]
+    """of CURVES, by epoch: the least, the mean and the largest of the runs; None where there is no number"""
+    accuracy: dict[str, Spread | None]
+    """of train, validation and test, at the end: the least, the mean and the largest of the runs"""
+    by_seed: tuple[float, ...]
+    """the accuracy by which arms are compared, by train seed"""
+    test_error: float | None
+    """standard error of the test accuracy, by which images were tested"""
+    seconds: Spread
+    """of an epoch's training: quartiles over runs and epochs, as what follows"""
+    images_per_second: Spread
+    input_wait: Spread
+    """the part of an epoch's seconds"""
+
+    @property
+    def label(self) -> str:
+        return self.arm.label
+
+    @property
+    def deviation(self) -> float | None:
+        """Of `by_seed`; None of one."""
+        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
+
+
+class Cost(NamedTuple):
+    """What the shards of an arm cost, and what they save."""
+
+    arm: str
+    seed: int
+    """of the augmentation"""
+    bytes: int
+    """of what the arm trains on"""
+    seconds: float
+    """to make them: of the whole job, the part of their records"""
+    job_seconds: float
+    job_bytes: int
+    saved: Spread | None
+    """seconds an epoch, against live: from the quartiles of both; None without live"""
+
+    @property
+    def pays_off(self) -> tuple[int | None, ...] | None:
+        """The epoch, counted from 1, after which they have saved what they cost: at the most that is saved,
+        at the middle, and at the least. None in it: never at that rate."""
+        if self.saved is None:
+            return None
+        return tuple(math.ceil(self.seconds / rate) if rate > 0 else None for rate in reversed(self.saved))
+
+
+class Identity(NamedTuple):
+    """An arm's weights held against another's, of one pair of runs."""
+
+    seed: int
+    """of the augmentation"""
+    train_seed: int
+    verdict: Verdict
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """All that is concluded from some outputs."""
+
+    requests: tuple[Request, ...]
+    """one of each output"""
+    arms: tuple[OneArm, ...]
+    unfinished: tuple[str, ...]
+    measured: str | None
+    """the split by which arms are compared: `test`, `validation`, or None"""
+    images: int | None
+    """of the test split"""
+    differences: tuple[Difference, ...]
+    costs: tuple[Cost, ...]
+    datasets: tuple[Dataset, ...]
+    identities: tuple[Identity, ...]
+
+    @property
+    def runs(self) -> list[Finished]:
+        return [run for arm in self.arms for run in arm.runs]
+
+    @property
+    def reference(self) -> OneArm | None:
+        """The arm that knows no limit on copies; None without one."""
+        return next((arm for name in REFERENCES for arm in self.arms if arm.arm.name == name), None)
+
+    def between(self, arm: str, other: str) -> Difference | None:
+        """The accuracy of one arm less that of another."""
+        for found in self.differences:
+            if (found.arm, found.other) == (arm, other):
+                return found
+            if (found.arm, found.other) == (other, arm):
+                return dataclasses.replace(found, arm=arm, other=other, mean=-found.mean)
+        return None
+
+
+def compare(outputs: Sequence[Output]) -> Comparison:
+    """Compares all finished runs of outputs, of which there may be none."""
+    runs = sorted((run for output in outputs for run in output.runs), key=lambda run: order(run.arm))
+    measured = _measured(runs)
+    arms = tuple(
+        _one_arm(tuple(some), measured) for _, some in itertools.groupby(runs, key=lambda run: run.arm)
+    )
+    unfinished = tuple(
+        f"{sentence}, augmentation seed {output.seed}" if len(outputs) > 1 else sentence
+        for output in outputs
+        for sentence in output.unfinished
+    )
+    return Comparison(
+        requests=tuple(output.request for output in outputs),
+        arms=arms,
+        unfinished=unfinished,
+        measured=measured,
+        images=next((run.document["test"]["images"] for run in runs if run.document["test"]), None),
+        differences=tuple(differences(runs, measured) if measured else ()),
+        costs=tuple(cost for output in outputs for cost in _costs(output)),
+        datasets=tuple(output.dataset for output in outputs if output.dataset),
+        identities=tuple(identity for output in outputs for identity in _identities(output)),
+    )
+
+
+def _measured(runs: Sequence[Finished]) -> str | None:
+    return next(
+        (
+            split
+            for split in ("test", "validation")
+            if runs and all(run.accuracies[split] is not None for run in runs)
+        ),
+        None,
+    )
+
+
+def _one_arm(runs: tuple[Finished, ...], measured: str | None) -> OneArm:
+    test = [run.document["test"] for run in runs if run.document["test"]]
+    accuracy = {
+        split: _range(run.accuracies[split] for run in runs) for split in ("train", "validation", "test")
+    }
+    tested = accuracy["test"]
+    return OneArm(
+        arm=runs[0].arm,
+        runs=runs,
+        curves={column: _curve(runs, column) for column in CURVES},
+        accuracy=accuracy,
+        by_seed=tuple(accuracy_by_seed(runs, measured).values()) if measured else (),
+        test_error=binomial_error(tested.middle, test[0]["images"]) if tested else None,
+        seconds=_quartiles(runs, "seconds"),
+        images_per_second=_quartiles(runs, "images_per_second"),
+        input_wait=_quartiles(runs, "input_wait_share"),
+    )
+
+
+def _curve(runs: Sequence[Finished], column: str) -> list[Spread | None]:
+    epochs = max(len(run.document["epochs"]) for run in runs)
+    return [
+        _range(run.document["epochs"][epoch][column] for run in runs if epoch < len(run.document["epochs"]))
+        for epoch in range(epochs)
+    ]
+
+
+def _range(values: Iterable[float | None]) -> Spread | None:
+    numbers = [value for value in values if value is not None]
+    return Spread(min(numbers), float(np.mean(numbers)), max(numbers)) if numbers else None
+
+
+def _quartiles(runs: Sequence[Finished], column: str) -> Spread:
+    """Over all epochs, without the first of each run if it has others: TensorFlow prepares itself in it."""
+    values = [row[column] for run in runs for row in (run.document["epochs"][1:] or run.document["epochs"])]
+    return Spread(*map(float, np.quantile(values, [0.25, 0.5, 0.75])))
+
+
+def _costs(output: Output) -> list[Cost]:
+    """Of the arms of shards; against live of the same output, that no other machine or hour is compared."""
+    dataset = output.dataset
+    if dataset is None:
+        return []
+    live = [run for run in output.runs if run.arm.name == "live"]
+    costs = []
+    for arm, runs in itertools.groupby(output.runs, key=lambda run: run.arm):
+        if arm.name == "shards" and dataset.has(arm):
+            costs.append(
+                Cost(
+                    arm=arm.label,
+                    seed=output.seed,
+                    bytes=dataset.shards(arm)[0],
+                    seconds=dataset.seconds_for(arm),
+                    job_seconds=dataset.seconds,
+                    job_bytes=sum(file.bytes for file in dataset.manifest.files.values()),
+                    saved=_saved(list(runs), live) if live else None,
+                )
+            )
+    return costs
+
+
+def _saved(runs: Sequence[Finished], live: Sequence[Finished]) -> Spread:
+    ours, theirs = _quartiles(runs, "seconds"), _quartiles(live, "seconds")
+    return Spread(theirs.low - ours.high, theirs.middle - ours.middle, theirs.high - ours.low)
+
+
+def _identities(output: Output) -> list[Identity]:
+    seeds = sorted({run.train_seed for run in output.runs})
+    return [
+        Identity(output.seed, seed, verdict)
+        for seed in seeds
+        for verdict in verdicts([run.document for run in output.runs if run.train_seed == seed])
+    ]
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "requests": list(comparison.requests),
+        "unfinished": list(comparison.unfinished),
+        "measured": comparison.measured,
+        "test_images": comparison.images,
+        "arms": {arm.label: _arm_as_json(arm) for arm in comparison.arms},
+        "differences": [
+            {**dataclasses.asdict(found), "error": found.error, "exceeds_error": found.exceeds}
+            for found in comparison.differences
+        ],
+        "costs": [
+            {**cost._asdict(), "saved": cost.saved and cost.saved._asdict(), "pays_off": cost.pays_off}
+            for cost in comparison.costs
+        ],
+        "bit_identity": [
+            {"seed": seed, "train_seed": train_seed, **dataclasses.asdict(verdict)}
+            for seed, train_seed, verdict in comparison.identities
+        ],
+    }
+
+
+def _arm_as_json(arm: OneArm) -> dict[str, Any]:
+    return {
+        "runs": [
+            {"seed": run.seed, "train_seed": run.train_seed, "accuracy": run.accuracies} for run in arm.runs
+        ],
+        "curves": {column: [at and at._asdict() for at in curve] for column, curve in arm.curves.items()},
+        "accuracy": {split: spread and spread._asdict() for split, spread in arm.accuracy.items()},
+        "deviation_by_train_seed": arm.deviation,
+        "test_standard_error": arm.test_error,
+        "interval_by_train_seed": half_interval(np.array(arm.by_seed)),
+        "seconds_an_epoch": arm.seconds._asdict(),
+        "images_per_second": arm.images_per_second._asdict(),
+        "input_wait_share": arm.input_wait._asdict(),
+    }

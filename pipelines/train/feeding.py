@@ -1,0 +1,228 @@
+"""Where an arm's pixels come from: stored records, live augmentation, or a model's layer.
+
+Each way takes samples in any order, and yields those in that order; so arms that are given
+one order have the same batches. An order is decided by hashing, as everything else: epoch e
+sorts sources by the 64 bits of (train seed, e, source id). That needs neither a buffer nor a
+state: in memory are the ids, places and labels of all sources, and of pixels and records only
+the few hundred that are under way.
+
+All of it can be built in a graph, where the epoch is data: one graph then serves all epochs,
+and nothing is built or waited for between two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import functools
+import os
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from augment import codec
+from augment.augmenter import BLOCK, CORES, Augmenter, augment_files
+from augment.codec import decode_stored
+from augment.errors import RequestError
+from augment.keys import fold_in, seed_key, source_words, words
+from augment.layer import AugmentLayer
+from augment.ops import Size
+from augment.ops.sizes import CropOrPad
+from augment.recipe import Recipe
+from pipelines.datasets import Images
+from pipelines.format.manifest import read_manifest
+from pipelines.format.stored import StoredCopy
+from pipelines.plan import split_of
+from pipelines.sources import source_path
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Members:
+    """The sources of one split that are fed, in the order of the plan."""
+
+    split: str
+    """in whose folder, or part, they are"""
+    ids: np.ndarray
+    """str [n]"""
+    labels: np.ndarray
+    """int64 [n]"""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @functools.cached_property
+    def keys(self) -> np.ndarray:
+        """uint32 [n, 2]: the 64 bits of each id."""
+        return source_words(self.ids)
+
+    def order(self, train_seed: int, epoch: int) -> np.ndarray:
+        """int64 [n]: the rows of an epoch, one after the other."""
+        key = fold_in(seed_key(train_seed), words(epoch))
+        high, low = fold_in(key, (self.keys[:, 0], self.keys[:, 1]))
+        return np.lexsort((low, high))
+
+    def where(self, kept: np.ndarray) -> Members:
+        """Those for which `kept`, bool [n], holds."""
+        return Members(self.split, self.ids[kept], self.labels[kept])
+
+    def carved(self, fraction: str) -> tuple[Members, Members]:
+        """Those that stay, and the part that is kept for validation, by the hash of their ids.
+
+        Raises RequestError unless `fraction` is a decimal such as 0.1.
+        """
+        share = decimal.Decimal(fraction if re.fullmatch(r"0?\.[0-9]{1,9}", fraction) else 0)
+        if not share:
+            raise RequestError(
+                f"--validation-fraction is {fraction!r}; it must be a part of the training images, "
+                "a decimal such as 0.1"
+            )
+        fractions = {"train": format(1 - share, "f"), "validation": format(share, "f")}
+        kept = np.array([split_of(source, fractions) == "train" for source in self.ids], bool)
+        return self.where(kept), self.where(~kept)
+
+
+class Stored:
+    """Samples that are read from shards."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises RequestError if it is no finished dataset."""
+        self.directory = directory
+        self.manifest = read_manifest(directory)
+        self._storage = self.manifest.request.parsed_recipe().storage
+        self._copy = functools.cache(self._open)
+
+    def has(self, split: str, copy: int) -> bool:
+        return split in self.manifest.splits and copy in self.manifest.copies(split)
+
+    def members(self, split: str) -> Members:
+        """The sources of which there are records."""
+        stored, _ = self._copy(split, self.manifest.copies(split)[0])
+        return Members(split, np.array(stored.sources, object), stored.labels)
+
+    def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
+        """(image uint8 [H, W, 3], label int64) of those rows, int64 [n], in a copy, an int64 scalar."""
+
+        def records(block: np.ndarray, number: np.ndarray) -> np.ndarray:
+            stored, position_of = self._copy(members.split, int(number))
+            return stored.read(np.array([position_of[source] for source in members.ids[block]], np.int64))
+
+        @tf.autograph.experimental.do_not_convert
+        def read(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            spec = {
+                "image": tf.io.FixedLenFeature([], tf.string),
+                "label": tf.io.FixedLenFeature([], tf.int64),
+            }
+            serialized = tf.numpy_function(records, [block, copy], tf.string, stateful=False)
+            parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]), spec)
+            return parsed["image"], parsed["label"]
+
+        @tf.autograph.experimental.do_not_convert
+        def decoded(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return decode_stored(image, self._storage, self.manifest.image_size), label
+
+        blocks = tf.data.Dataset.from_tensor_slices(rows).batch(BLOCK).map(read)
+        return blocks.unbatch().map(decoded, num_parallel_calls=2 * CORES, deterministic=True)
+
+    def check(self, members: Members, copies: Iterable[int]) -> None:
+        """Raises RequestError unless all of the copies have records of all members."""
+        for copy in copies:
+            _, position_of = self._copy(members.split, copy)
+            missing = [source for source in members.ids if source not in position_of]
+            if missing:
+                raise RequestError(
+                    f"shards {self.directory}: copy {copy} has no record of {missing[0]}, which others have; "
+                    "a file that cannot be read for a while leaves that behind; materialize them again "
+                    "with --overwrite"
+                )
+
+    def _open(self, split: str, copy: int) -> tuple[StoredCopy, dict[str, int]]:
+        stored = StoredCopy(self.directory, self.manifest, split, copy)
+        return stored, {source: position for position, source in enumerate(stored.sources)}
+
+
+class Live:
+    """Samples that are made from images."""
+
+    def __init__(self, root: str, recipe: Recipe, seed: int) -> None:
+        self._root, self._recipe, self._seed = root, recipe, seed
+
+    def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
+        """(image uint8 [H, W, 3], label int64) of those rows, int64 [n]; unusable files are left out.
+
+        A copy that is a tensor, an int64 scalar, is not NOT_AUGMENTED.
+        """
+        live = augment_files(self._files(members, rows), self._recipe, seed=self._seed, copy=copy)
+        return live.map(lambda sample: (sample["image"], sample["label"]))
+
+    def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
+        """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
+        augmenter = Augmenter(self._recipe, self._seed)
+
+        @tf.autograph.experimental.do_not_convert
+        def begun(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            image = augmenter.head(codec.decode(tf.io.read_file(file["path"])))
+            return {"image": image, "key": file["key"], "copy": tf.cast(copy, tf.int32)}, file["label"]
+
+        files = self._files(members, rows)
+        return files.map(begun, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
+
+    def usable(self, members: Members) -> Members:
+        """Those whose files can be read and decoded, found by trying."""
+
+        @tf.autograph.experimental.do_not_convert
+        def tried(file: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            return file["source"], tf.shape(codec.decode(tf.io.read_file(file["path"])))
+
+        files = self._files(members, tf.range(len(members), dtype=tf.int64))
+        trial = files.map(tried, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
+        usable = {source.decode() for source, _ in trial.as_numpy_iterator()}
+        return members.where(np.array([source in usable for source in members.ids], bool))
+
+    def _files(self, members: Members, rows: tf.Tensor) -> tf.data.Dataset:
+        with tf.init_scope():  # outside of the graph, which would hold them all
+            every = {
+                "path": tf.constant([os.fsencode(source_path(self._root, source)) for source in members.ids]),
+                "label": tf.constant(members.labels),
+                "source": tf.constant(members.ids),
+                "key": tf.constant(members.keys),
+            }
+        chosen = {name: tf.gather(values, rows) for name, values in every.items()}
+        return tf.data.Dataset.from_tensor_slices(chosen)
+
+
+def members(images: Images, split: str, seed: int, stored: Stored | None) -> Members:
+    """The sources of a split; where there are shards, those of which there are records."""
+    if stored and split in stored.manifest.splits:
+        return stored.members(split)
+    sources = images.ordered(split, seed)
+    number = {label: i for i, label in enumerate(images.classes)}
+    ids = np.array([source.id for source in sources], object)
+    return Members(split, ids, np.array([number[source.label] for source in sources], np.int64))
+
+
+def model_layer(recipe: Recipe, seed: int) -> tuple[AugmentLayer, Size]:
+    """The layer for images on which all that draws nothing is done, and the size of those.
+
+    Raises RequestError if the recipe cannot be split so.
+    """
+    steps = recipe.steps
+    first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
+    size = steps[first].size if first < len(steps) else recipe.image_size
+    if size is None:
+        raise RequestError(
+            f"arm live-layer: recipe {recipe.name}: images have no one size, to stand in a batch, before its "
+            f"{steps[first].ops[0].name}; put a resize before that, or use arm live"
+        )
+    rest = [op for step in steps[first:] for op in step.ops]
+    # A recipe has to say of what size its images are. They are of it already, so this does nothing.
+    said = CropOrPad(height=size[0], width=size[1], id=_unused({op.id for op in rest}))
+    return AugmentLayer(Recipe(recipe.name, (said, *rest), recipe.storage), seed), size
+
+
+def _unused(ids: set[str]) -> str:
+    name = "size"
+    while name in ids:
+        name += "_"
+    return name

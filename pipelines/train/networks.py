@@ -1,0 +1,71 @@
+"""The networks of the presets, as well-known tutorials have them.
+
+Each takes levels from 0 to 255 and scales them by itself, so that every arm feeds it
+the same numbers. Two classes are told apart by one sigmoid unit, more by a softmax.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from augment.ops import Size
+
+
+def vgg16(size: Size, classes: int) -> keras.Model:
+    """A frozen VGG16 and a small head: Kaggle's course "Computer Vision"."""
+    base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(*size, 3), name="base")
+    base.trainable = False
+    image = _image(size)
+    x = keras.applications.vgg16.preprocess_input(image)  # what its published weights were trained on
+    x = keras.layers.Flatten()(base(x, training=False))
+    x = keras.layers.Dense(6, activation="relu")(x)
+    return keras.Model(image, _probabilities(x, classes), name="vgg16")
+
+
+def convnet_bn(size: Size, classes: int) -> keras.Model:
+    """Six batch-normalized convolutions, each with a pooling behind it."""
+    image = _image(size)
+    x = keras.layers.Rescaling(1 / 255)(image)
+    for filters in (16, 32, 64, 128, 256, 512):
+        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, _probabilities(x, classes), name="convnet_bn")
+
+
+def small_cnn(size: Size, classes: int) -> keras.Model:
+    """TensorFlow's tutorial "Image classification", on photos of flowers."""
+    image = _image(size)
+    x = keras.layers.Rescaling(1 / 255)(image)
+    for filters in (16, 32, 64):
+        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Dropout(0.2)(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(128, activation="relu")(x)
+    return keras.Model(image, _probabilities(x, classes), name="small_cnn")
+
+
+def cifar_cnn(size: Size, classes: int) -> keras.Model:
+    """TensorFlow's tutorial "Convolutional Neural Network (CNN)", on CIFAR-10."""
+    image = _image(size)
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Conv2D(32, 3, activation="relu")(x)
+    for filters in (64, 64):
+        x = keras.layers.MaxPooling2D()(x)
+        x = keras.layers.Conv2D(filters, 3, activation="relu")(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(64, activation="relu")(x)
+    return keras.Model(image, _probabilities(x, classes), name="cifar_cnn")
+
+
+def _image(size: Size) -> keras.KerasTensor:
+    return keras.Input([*size, 3], name="image")
+
+
+def _probabilities(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    """In float32 whatever the policy, for float16 has no room for small ones."""
+    units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
+    x = keras.layers.Dense(units)(x)
+    return keras.layers.Activation(activation, dtype="float32")(x)

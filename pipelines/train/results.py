@@ -1,0 +1,238 @@
+"""What `augshard train` left in its output directories, as a comparison takes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import json
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+
+from augment.errors import RequestError
+from pipelines.format.layout import RUN as DATASET_RUN
+from pipelines.format.layout import shard_file
+from pipelines.format.manifest import Manifest, read_manifest
+from pipelines.train.arms import NAMES, TRAIN, Arm
+from pipelines.train.output import REQUEST, TEST, read_run
+from pipelines.train.request import Request, earlier_request
+from pipelines.train.verdict import Run
+
+OF_EACH_OUTPUT = ("seed", "shards")
+"""In what the requests of outputs that are compared may differ: the augmentation's seed, and its shards."""
+
+
+_NEEDED = (
+    *("batch_size", "deterministic", "devices", "early_stopping", "epochs", "layout", "learning_rate"),
+    *("mixed_precision", "model", "plugins", "recipe", "seed", "shards", "split_fractions", "threads"),
+    *("validation_fraction", "weights"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """The shards of an output's runs, where they still are what they were."""
+
+    manifest: Manifest
+    seconds: float
+    """what the command took that wrote the manifest"""
+    platform: str
+    """of the machine that did"""
+
+    def has(self, arm: Arm) -> bool:
+        """Whether all that an arm of shards trains on is among them."""
+        request = self.manifest.request
+        return (arm.copies or 0) <= request.copies and request.originals >= arm.originals
+
+    def shards(self, arm: Arm) -> tuple[int, int]:
+        """Bytes and records of the shards that an arm of shards trains on."""
+        split = next(split for split in TRAIN if split in self.manifest.splits)
+        groups = self.manifest.splits[split].groups
+        files = [
+            self.manifest.files[shard_file(self.manifest.request.name, split, copy, group, groups)]
+            for copy in arm.pool
+            for group in range(groups)
+        ]
+        return sum(file.bytes for file in files), sum(file.records or 0 for file in files)
+
+    def seconds_for(self, arm: Arm) -> float:
+        """The part of the seconds that falls to an arm's shards, by their number of records."""
+        return self.seconds * self.shards(arm)[1] / self.manifest.records
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Finished:
+    """A run that is finished."""
+
+    arm: Arm
+    seed: int
+    """of the augmentation"""
+    train_seed: int
+    document: Run
+    """run.json"""
+    right: np.ndarray | None
+    """bool [n]: which images of the test split it told right; None without that split"""
+
+    @property
+    def accuracies(self) -> dict[str, float | None]:
+        """On train, validation and test, of the weights that were kept."""
+        kept, test = self.document["epochs"][self.document["kept_epoch"]], self.document["test"]
+        return {
+            "train": kept["accuracy"],
+            "validation": kept["val_accuracy"],
+            "test": test and test["accuracy"],
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Output:
+    """One output directory of `augshard train`."""
+
+    request: Request
+    runs: tuple[Finished, ...]
+    """by arm, as NAMES has them, with more and more copies, and by train seed"""
+    unfinished: tuple[str, ...]
+    """the others, and how far they are, in words"""
+    dataset: Dataset | None
+
+    @property
+    def seed(self) -> int:
+        """Of the augmentation."""
+        return int(self.request["seed"])
+
+
+def read_outputs(directories: Sequence[str]) -> list[Output]:
+    """Output directories of one request, but for the augmentation's seed and the shards made with it.
+
+    Raises RequestError if they cannot be compared.
+    """
+    outputs: dict[int, tuple[str, Output]] = {}
+    for directory in directories:
+        output = read_output(directory)
+        first_directory, first = next(iter(outputs.values()), (directory, output))
+        differing = [
+            name.replace("_", " ")
+            for name in sorted(first.request.keys() | output.request.keys())
+            if name not in OF_EACH_OUTPUT and first.request.get(name) != output.request.get(name)
+        ]
+        if differing:
+            raise RequestError(
+                f"{directory}: its runs differ from those of {first_directory} in "
+                f"{', '.join(differing)}; give outputs that differ in --seed and --shards alone"
+            )
+        if output.seed in outputs:
+            raise RequestError(
+                f"{directory}: its augmentation has seed {output.seed}, and so has that of "
+                f"{outputs[output.seed][0]}; give one output of each seed"
+            )
+        outputs[output.seed] = directory, output
+    return [output for _, output in outputs.values()]
+
+
+def read_output(directory: str) -> Output:
+    """What is in one output directory. Raises RequestError if it is none, or if a file is damaged."""
+    request = earlier_request(directory)
+    if request is None:
+        raise RequestError(
+            f"{directory}: it holds no {REQUEST}, so no augshard train wrote there; give the --output of one"
+        )
+    missing = next((name for name in _NEEDED if name not in request), None)
+    if missing:
+        raise RequestError(f"{directory}/{REQUEST}: it is damaged (it has no {missing}); give another output")
+    documents, unfinished = [], []
+    for run in sorted(glob.glob(os.path.join(glob.escape(directory), "*", "seed-*"))):
+        document = read_run(run)
+        if document and document.get("finished"):
+            documents.append((run, document))
+        else:
+            place, _, seed = run.rpartition("seed-")
+            epochs = len(document.get("epochs", ())) if document else 0
+            arm = os.path.basename(os.path.dirname(place))
+            unfinished.append(f"{arm}, train seed {seed}: {epochs} of {request['epochs']} epochs")
+    runs = [_finished(run, document, request["seed"]) for run, document in documents]
+    runs.sort(key=lambda run: (*order(run.arm), run.train_seed))
+    shards = next((run.document["environment"]["shards"] for run in runs), None)
+    dataset = _dataset(shards, request["shards"]) if shards else None
+    return Output(request, tuple(runs), tuple(unfinished), dataset)
+
+
+def order(arm: Arm) -> tuple[int, bool, int]:
+    """By what arms are sorted wherever they are listed."""
+    return NAMES.index(arm.name), arm.originals, arm.copies or 0
+
+
+def _finished(directory: str, document: Run, seed: int) -> Finished:
+    right = None
+    try:
+        checked = _Document.model_validate(document)
+        arm = Arm(checked.arm, checked.copies, checked.originals)
+        if checked.label != arm.label or checked.kept_epoch >= len(checked.epochs):
+            raise ValueError("label or kept_epoch")
+        if checked.test:
+            answers = np.loadtxt(os.path.join(directory, TEST), np.int64, delimiter=",", skiprows=1, ndmin=2)
+            right = answers[:, 0] == answers[:, 1]
+            if len(right) != checked.test.images:
+                raise ValueError(f"{TEST} has {len(right)} lines")
+    except (ValueError, OSError) as error:  # pydantic's is a ValueError
+        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else error
+        raise RequestError(
+            f"{directory}: it is damaged ({where}); remove it to train that arm anew"
+        ) from None
+    return Finished(arm, seed, checked.train_seed, document, right)
+
+
+class _Epoch(BaseModel):
+    epoch: int
+    copy_: int = Field(alias="copy")
+    loss: float | None
+    accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    images: int
+    seconds: float = Field(gt=0)
+    images_per_second: float
+    input_wait_seconds: float
+    input_wait_share: float
+    weights_sha256: str
+
+
+class _Test(BaseModel):
+    images: int = Field(gt=0)
+    accuracy: float
+
+
+class _Environment(BaseModel):
+    began: str
+    platform: str
+    python: str
+    shards: str | None
+
+
+class _Document(BaseModel):
+    """What is needed of run.json."""
+
+    arm: Literal["none", "shards", "live", "live-layer"]
+    copies: int | None
+    originals: bool
+    label: str
+    train_seed: int
+    parameters: int
+    classes: list[str]
+    environment: _Environment
+    epochs: list[_Epoch]
+    kept_epoch: int = Field(ge=0)
+    test: _Test | None
+
+
+def _dataset(directory: str, fingerprint: str) -> Dataset | None:
+    try:
+        manifest = read_manifest(directory)
+        with open(os.path.join(directory, DATASET_RUN), encoding="utf-8") as file:
+            run = json.load(file)
+        there = manifest.fingerprint == fingerprint
+        return Dataset(manifest, float(run["seconds"]), str(run["platform"])) if there else None
+    except (RequestError, OSError, ValueError, KeyError):  # it need not be there any more
+        return None

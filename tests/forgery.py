@@ -1,0 +1,118 @@
+"""Changing a materialized dataset by hand, as carelessly or as carefully as a test wants."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.audit.files import shard_lengths
+from pipelines.format import tfds
+from pipelines.format.manifest import Manifest, json_text, read_manifest
+from pipelines.format.records import Record, ShardReader, ShardWriter, file_digest, serialize, unpack
+from pipelines.format.samples import read_receipt, write_samples
+
+
+class Forger:
+    """One dataset directory."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    @property
+    def manifest(self) -> Manifest:
+        return read_manifest(str(self.out))
+
+    def flip(self, name: str, at: int) -> None:
+        """One bit of one byte; `at` may count from the end."""
+        content = bytearray((self.out / name).read_bytes())
+        content[at] ^= 1
+        (self.out / name).write_bytes(content)
+
+    def swap(self, one: str, other: str) -> None:
+        first, second = ((self.out / name).read_bytes() for name in (one, other))
+        (self.out / one).write_bytes(second)
+        (self.out / other).write_bytes(first)
+
+    def records(self, name: str) -> list[Record]:
+        return [unpack(frame.data) for frame in ShardReader(str(self.out / name))]
+
+    def put_records(self, name: str, records: list[Record]) -> None:
+        """With valid lengths and CRCs."""
+        with ShardWriter(str(self.out / "forged")) as writer:
+            for record in records:
+                writer.write(serialize(**record._asdict()))
+            writer.finish()
+            (self.out / "forged").replace(self.out / name)
+
+    def change_record(self, name: str, number: int, **changes: Any) -> None:
+        records = self.records(name)
+        records[number] = records[number]._replace(**changes)
+        self.put_records(name, records)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        return pq.ParquetFile(self.out / name).read().to_pylist()
+
+    def put_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Numbered anew, with the receipt as it was."""
+        path = self.out / name
+        receipt, schema = read_receipt(str(path)), pq.read_schema(path)
+        for number, row in enumerate(rows):
+            row["record"] = number
+        columns = {column: [row[column] for row in rows] for column in schema.names}
+        write_samples(str(path), columns, schema, receipt)
+
+    def change_row(self, name: str, number: int, **changes: Any) -> None:
+        rows = self.rows(name)
+        rows[number] |= changes
+        self.put_rows(name, rows)
+
+    def put_manifest(self, change: Callable[[dict[str, Any]], object]) -> None:
+        """As `change` leaves it, with a digest that fits."""
+        document = json.loads((self.out / "manifest.json").read_text())
+        change(document)
+        manifest = Manifest.model_validate(document)
+        (self.out / "manifest.json").write_bytes(manifest.sealed().content())
+
+    def cover_up(self, *names: str, **receipt_changes: Any) -> None:
+        """Makes receipts, manifest and their digests fit shards that were changed, and their rows."""
+        for name in names:
+            samples = samples_of(name)
+            shard = self.out / name
+            receipt = read_receipt(str(self.out / samples))
+            table = pq.ParquetFile(self.out / samples).read()
+            forged = dataclasses.replace(
+                receipt,
+                bytes=shard.stat().st_size,
+                sha256=file_digest(str(shard)),
+                records=len(self.records(name)),
+                **receipt_changes,
+            )
+            bare = pa.schema(list(table.schema))
+            write_samples(str(self.out / samples), table.to_pydict(), bare, forged)
+            self.list_again(name, records=forged.records)
+            self.list_again(samples)
+        info = self.out / "dataset_info.json"
+        info.write_text(
+            json_text(tfds.dataset_info(self.manifest.request.name, shard_lengths(self.manifest)))
+        )
+        self.list_again(info.name)
+
+    def list_again(self, name: str, records: int | None = None) -> None:
+        """Puts a file's size and digest into the manifest."""
+        path = self.out / name
+        listed = {"bytes": path.stat().st_size, "sha256": file_digest(str(path))}
+        if records is not None:
+            listed["records"] = records
+        self.put_manifest(lambda document: document["files"].update({name: listed}))
+
+
+def samples_of(shard: str) -> str:
+    """The samples file of a shard."""
+    _, _, rest = shard.partition("-")
+    return f"samples/{rest.replace('.tfrecord', '')}.parquet"
