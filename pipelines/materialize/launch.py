@@ -239,6 +239,7 @@ def _run_pipeline(
         with ProgressBar(run.output), runners.quiet(engine):
             runners.wait(pipeline.run(), lambda: stop(run.output))
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
+        stop(run.output)  # a job whose job server went away goes on
         raise _failure(runners.message(error), run.output) from None
     with open(os.path.join(run.output, OUTCOME), encoding="utf-8") as file:
         said = json.load(file)

@@ -13,6 +13,7 @@ import io
 import os
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -132,10 +133,17 @@ def create(name: str, arguments: Sequence[str]) -> tuple[Any, PipelineOptions]:
 
 @contextlib.contextmanager
 def quiet(engine: Any) -> Iterator[None]:
-    """Hides what workers in this process print when they fail: the engine's exception says it too."""
+    """Hides what Beam, and workers in this process, print when they fail: the exception says it too."""
     if not isinstance(engine, PortableRunner):
         yield
         return
+    others = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if failed.thread is None or failed.thread.name != "wait_until_finish_read":
+            others(failed)
+
+    threading.excepthook = hook  # for good: the thread that reads a job's messages fails after it
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
         yield
 
