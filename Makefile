@@ -20,8 +20,8 @@ install: $(VENV)/.installed $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv with
 demo: $(VENV)/.installed  ## the whole tour on a small dataset that it draws itself
 	$(BIN)/augshard demo $(ARGS)
 
-test: $(VENV)/.installed-test  ## all tests but the slow ones and those on other engines
-	$(BIN)/python -m pytest -m "not slow and not engines" $(ARGS)
+test: $(VENV)/.installed-test  ## all tests but the slow ones and those on other engines, in two processes
+	$(BIN)/python -m pytest -m "not slow and not engines" -n 2 --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.installed-test  ## the slow tests alone
 	$(BIN)/python -m pytest -m slow $(ARGS) || test $$? -eq 5  # 5: there are none

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
+import subprocess
 import sys
 
 import typer
@@ -14,7 +16,7 @@ from augment.errors import RequestError
 from augment.recipe import load_recipe
 from pipelines.quiet import import_tensorflow
 
-RECIPE, COPIES, SEED = "car_or_truck_convnet", 3, 0
+RECIPE, COPIES, SEED, MODEL = "car_or_truck_convnet", 3, 0, "small_cnn"
 COUNTS = {"train": 60, "validation": 15}
 """Images a class."""
 MARK = ".augshard-demo"
@@ -53,7 +55,15 @@ def demo(directory: str) -> None:
         sys.exit(1)
     _say(f"augshard audit {dataset} --input {images} --samples all --report {report}")
     audit_command(dataset, root=images, samples="all", report=report, json=None)
-    typer.echo(f"\nlook at  {sheet}\n         {report}")
+    training = os.path.join(directory, "training")
+    words = ["train", "--input", images, "--recipe", RECIPE, "--shards", dataset, "--model", MODEL]
+    words += ["--epochs", str(COPIES), "--output", training]
+    _say(shlex.join(["augshard", *words]))
+    # In a process of its own: in this one, TensorFlow has been told to use one core an op.
+    trained = subprocess.run([sys.executable, "-m", "pipelines.cli", *words], check=False)  # noqa: S603
+    if trained.returncode:
+        sys.exit(trained.returncode)
+    typer.echo(f"\nlook at  {sheet}\n         {report}\n         {training}/report.html")
 
 
 def _say(step: str) -> None:

@@ -49,6 +49,8 @@ class OneArm:
     """of train, validation and test, at the end: the least, the mean and the largest of the runs"""
     by_seed: tuple[float, ...]
     """the accuracy by which arms are compared, by train seed"""
+    deviation_by_augmentation: float | None
+    """of that accuracy over seeds of the augmentation, within a train seed; None of one of them"""
     test_error: float | None
     """standard error of the test accuracy, by which images were tested"""
     seconds: Spread
@@ -184,11 +186,22 @@ def _one_arm(runs: tuple[Finished, ...], measured: str | None) -> OneArm:
         curves={column: _curve(runs, column) for column in CURVES},
         accuracy=accuracy,
         by_seed=tuple(accuracy_by_seed(runs, measured).values()) if measured else (),
+        deviation_by_augmentation=_within_train_seeds(runs, measured) if measured else None,
         test_error=binomial_error(tested.middle, test[0]["images"]) if tested else None,
         seconds=_quartiles(runs, "seconds"),
         images_per_second=_quartiles(runs, "images_per_second"),
         input_wait=_quartiles(runs, "input_wait_share"),
     )
+
+
+def _within_train_seeds(runs: Sequence[Finished], measured: str) -> float | None:
+    """Standard deviation over seeds of the augmentation, pooled over train seeds."""
+    squares, freedom = 0.0, 0
+    for train_seed in sorted({run.train_seed for run in runs}):
+        values = [run.accuracies[measured] for run in runs if run.train_seed == train_seed]
+        squares += float(np.var(np.array(values, float))) * len(values)
+        freedom += len(values) - 1
+    return math.sqrt(squares / freedom) if freedom else None
 
 
 def _curve(runs: Sequence[Finished], column: str) -> list[Spread | None]:
@@ -278,6 +291,7 @@ def _arm_as_json(arm: OneArm) -> dict[str, Any]:
         "curves": {column: [at and at._asdict() for at in curve] for column, curve in arm.curves.items()},
         "accuracy": {split: spread and spread._asdict() for split, spread in arm.accuracy.items()},
         "deviation_by_train_seed": arm.deviation,
+        "deviation_by_augmentation_seed": arm.deviation_by_augmentation,
         "test_standard_error": arm.test_error,
         "interval_by_train_seed": half_interval(np.array(arm.by_seed)),
         "seconds_an_epoch": arm.seconds._asdict(),

@@ -79,18 +79,17 @@ def _difference(
         return None
     values = np.array([means[seed] - other_means[seed] for seed in seeds])
     pairs = [
-        (run.right, counterpart.right)
+        (run.seed, run.right, counterpart.right)
         for run in runs
         for counterpart in others
         if (run.seed, run.train_seed) == (counterpart.seed, counterpart.train_seed)
         and run.right is not None
         and counterpart.right is not None
     ]
-    by_image = test = disagree = None
+    test = disagree = None
     if pairs and measured == "test":
-        by_image = np.mean([a.astype(float) - b for a, b in pairs], axis=0)
-        test = _NORMAL * math.sqrt(float(np.square(by_image).sum())) / len(by_image)
-        disagree = float(np.mean([a != b for a, b in pairs]))
+        test = _NORMAL * _error_by_images(pairs)
+        disagree = float(np.mean([a != b for _, a, b in pairs]))
     return Difference(
         arm=arm,
         other=other,
@@ -101,6 +100,20 @@ def _difference(
         disagree=disagree,
         same=not values.any() and not disagree,
     )
+
+
+def _error_by_images(pairs: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> float:
+    """The standard error of a difference by which images are tested.
+
+    `pairs` has seeds of the augmentation, and what two runs told right, bool [n], in an order of
+    images that is another with each such seed. The errors of these seeds are of the same
+    images, and so are added as if they were one.
+    """
+    by_seed: dict[int, list[np.ndarray]] = defaultdict(list)
+    for seed, a, b in pairs:
+        by_seed[seed].append(a.astype(float) - b)
+    means = [np.mean(values, axis=0) for values in by_seed.values()]
+    return float(np.mean([math.sqrt(np.square(mean).sum()) / len(mean) for mean in means]))
 
 
 def accuracy_by_seed(runs: Sequence[Finished], measured: str) -> dict[int, float]:

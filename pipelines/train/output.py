@@ -74,6 +74,8 @@ def read_run(directory: str) -> dict[str, Any] | None:
     try:
         with open(os.path.join(directory, RUN), encoding="utf-8") as file:
             document: dict[str, Any] = json.load(file)
+            if not isinstance(document, dict):
+                raise ValueError("it is no object")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -28,18 +28,20 @@ class Line(NamedTuple):
     color: str
     width: float
     dashes: str
+    band: float
+    """how dense; 0 for none"""
 
 
 def of_curves(arm: OneArm, what: str, comparison: Comparison) -> str:
     """`loss` or `accuracy` of an arm by epoch, and beside it the validation of the reference."""
     training, validation = NAMES[what]
     lines = [
-        Line("training", arm.curves[training], MUTED, 1.0, "--"),
-        Line("validation", arm.curves[validation], ACCENT, 1.5, "-"),
+        Line("training", arm.curves[training], MUTED, 1.0, "--", 0.13),
+        Line("validation", arm.curves[validation], ACCENT, 1.5, "-", 0.2),
     ]
     reference = comparison.reference
     if reference and reference is not arm:
-        lines.insert(1, Line(reference.label, reference.curves[validation], INK, 0.9, ":"))
+        lines.insert(1, Line(reference.label, reference.curves[validation], INK, 0.9, ":", 0.0))
     lines = [line for line in lines if any(line.spreads)]
     low, high = _limits(comparison, what)
 
@@ -66,13 +68,13 @@ def of_curves(arm: OneArm, what: str, comparison: Comparison) -> str:
 def _draw_line(axes: Axes, line: Line) -> None:
     there = [(epoch, at) for epoch, at in enumerate(line.spreads, start=1) if at]
     epochs, spreads = [epoch for epoch, _ in there], [at for _, at in there]
-    if any(at.low < at.high for at in spreads):
+    if line.band and any(at.low < at.high for at in spreads):
         axes.fill_between(
             epochs,
             [at.low for at in spreads],
             [at.high for at in spreads],
             color=line.color,
-            alpha=0.16,
+            alpha=line.band,
             lw=0,
         )
     axes.plot(
@@ -164,7 +166,7 @@ def of_copies(comparison: Comparison) -> str:
         for arm in [*limited, *([reference] if reference and reference.by_seed else [])]
     )
     return as_svg(
-        draw, width=4.6, height=2.7, alternative=f"{split} accuracy against the number of copies: {said}"
+        draw, width=3.9, height=2.7, alternative=f"{split} accuracy against the number of copies: {said}"
     )
 
 
@@ -270,7 +272,7 @@ def of_speed(comparison: Comparison) -> str:
         for arm in arms
     )
     return as_svg(
-        draw, width=4.6, height=0.6 + 0.24 * len(arms), alternative=f"Seconds of an epoch by arm: {said}"
+        draw, width=3.9, height=0.6 + 0.24 * len(arms), alternative=f"Seconds of an epoch by arm: {said}"
     )
 
 

@@ -24,12 +24,12 @@ from pipelines.train.verdict import Run
 OF_EACH_OUTPUT = ("seed", "shards")
 """In what the requests of outputs that are compared may differ: the augmentation's seed, and its shards."""
 
-
 _NEEDED = (
     *("batch_size", "deterministic", "devices", "early_stopping", "epochs", "layout", "learning_rate"),
     *("mixed_precision", "model", "plugins", "recipe", "seed", "shards", "split_fractions", "threads"),
     *("validation_fraction", "weights"),
 )
+"""What the comparison reads of a request."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,10 +51,18 @@ def difference(found: Difference, digits: int) -> str:
     return points(found.mean, digits) + error
 
 
+def saved(cost: Cost) -> str:
+    """Seconds an epoch, and what is left of them by the quartiles."""
+    if cost.saved is None:
+        return ""
+    low, middle, high = (f"{value:.2f}".replace("-", "−") for value in cost.saved)
+    return f"{middle} s ({low} to {high})"
+
+
 def pays_off(cost: Cost) -> str:
     """From which epoch on shards have saved what they cost, and how sure that is."""
     if cost.pays_off is None:
-        return "there is no live to compare with"
+        return "not known: no live in its output"
     first, middle, last = cost.pays_off
     at = "never at this rate" if middle is None else f"epoch {middle:,}"
     if first == last:
@@ -145,11 +153,12 @@ def speed(comparison: Comparison) -> str | None:
     arm = max(shards, key=lambda arm: (arm.arm.copies or 0, not arm.arm.originals))
     ours, theirs = arm.images_per_second, live.images_per_second
     said = (
-        f"{arm.label} is fed {ours.middle:,.0f} images/s and live {theirs.middle:,.0f} (medians), and of the "
-        f"time they wait for input {percent(arm.input_wait.middle)} and {percent(live.input_wait.middle)}"
+        f"{arm.label} trains on {ours.middle:,.0f} images/s and live on {theirs.middle:,.0f} (medians), and "
+        f"of that time they wait for input {percent(arm.input_wait.middle)} and "
+        f"{percent(live.input_wait.middle)}"
     )
     apart = ours.low > theirs.high or theirs.low > ours.high
-    return said + ("." if apart else "; the quartiles of these rates overlap.")
+    return said + ("." if apart else "; the quartiles of the rates overlap, so neither is called faster.")
 
 
 def unfinished(comparison: Comparison) -> str | None:

@@ -110,6 +110,19 @@ def test_seeds_of_the_augmentation_are_averaged_within_a_train_seed():
     assert found.disagree == pytest.approx((0.2 + 0.1) / 2)
 
 
+def test_images_may_stand_in_another_order_with_each_seed_of_the_augmentation():
+    random = np.random.default_rng(0)
+    ours, theirs = random.random((2, 200)) < 0.7
+    orders = [np.arange(200), random.permutation(200)]
+    runs = [
+        finished(arm, 0, right[order], seed=seed)
+        for arm, right in ((NONE, theirs), (ALL, ours))
+        for seed, order in enumerate(orders)
+    ]
+    [pooled], [alone] = differences(runs, "test"), differences([runs[0], runs[2]], "test")
+    assert (pooled.test, pooled.mean) == (pytest.approx(alone.test), pytest.approx(alone.mean))
+
+
 def test_arms_without_a_common_train_seed_are_not_compared():
     assert differences([finished(NONE, 0, [1, 0]), finished(LIVE, 1, [1, 1])], "test") == []
 
@@ -228,6 +241,8 @@ def test_several_outputs_are_one_comparison(tmp_path):
     shards, live = comparison.arms
     assert (len(shards.runs), len(live.runs)) == (4, 2)
     assert shards.by_seed == (0.52, 0.52)
+    assert shards.deviation_by_augmentation == pytest.approx(np.std([0.50, 0.54], ddof=1))
+    assert live.deviation_by_augmentation is None
     assert comparison.unfinished == ("live, train seed 0: 3 of 4 epochs, augmentation seed 1",)
     assert {one.seed for one in comparison.identities} == {0}
 
@@ -356,5 +371,6 @@ def test_files_that_are_no_json_or_no_answers_are_named(tmp_path):
     write_run(tmp_path, NONE)
     (tmp_path / "none/seed-0/test.csv").write_text("label,predicted\n1,\n")
     assert refusal(tmp_path).startswith(f"{tmp_path}/none/seed-0: it is damaged (")
-    (tmp_path / "none/seed-0/run.json").write_text("{")
-    assert "none/seed-0/run.json: it cannot be read" in refusal(tmp_path)
+    for damaged in ("{", "[]"):
+        (tmp_path / "none/seed-0/run.json").write_text(damaged)
+        assert "none/seed-0/run.json: it cannot be read" in refusal(tmp_path)

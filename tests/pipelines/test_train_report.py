@@ -131,6 +131,7 @@ def test_what_is_not_finished_is_named_even_if_nothing_is(tmp_path):
     page = report(compared(tmp_path))
     assert "No run is finished" in page
     assert "live, train seed 0: 3 of 4 epochs" in section(page, "unfinished")
+    assert len(table(compared(tmp_path)).splitlines()) == 4
 
 
 def test_several_outputs_say_of_which_seed_they_are(tmp_path):
