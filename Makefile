@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint docs bench constraints clean
+.PHONY: help install demo test test-slow test-engines engines lint docs bench constraints clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  PYTHON=python3.12 picks the interpreter, VENV=DIR the virtual environment, ARGS='...' adds arguments."
 
 install: $(VENV)/.installed $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv with augshard in it; EXTRAS='aws gcp' adds extras
@@ -20,11 +20,17 @@ install: $(VENV)/.installed $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv with
 demo: $(VENV)/.installed  ## the whole tour on a small dataset that it draws itself
 	$(BIN)/augshard demo $(ARGS)
 
-test: $(VENV)/.installed-test  ## all tests but the slow ones, in two processes
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal $(ARGS)
+test: $(VENV)/.installed-test  ## all tests but the slow ones and those on other engines, in two processes
+	$(BIN)/python -m pytest -m "not slow and not engines" -n 2 --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.installed-test  ## the slow tests alone
 	$(BIN)/python -m pytest -m slow $(ARGS) || test $$? -eq 5  # 5: there are none
+
+test-engines: $(VENV)/.installed-test  ## the tests on Flink and Prism, which need Java, Maven and Go
+	$(BIN)/python -m pytest -m engines $(ARGS)
+
+engines: $(VENV)/.installed-test  ## the same request on every engine, with its time and digest
+	@$(BIN)/python -m tests.engines $(ARGS)
 
 lint: $(VENV)/.installed-test  ## ruff and mypy
 	$(BIN)/ruff check .

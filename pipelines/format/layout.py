@@ -19,6 +19,8 @@ OUTCOME = f"{WORK}/outcome.json"
 LOCK = "lock"
 PROGRESS = f"{WORK}/progress"
 SCRATCH = f"{WORK}/scratch"
+STOP = f"{WORK}/stop"
+"""Tells workers that nobody waits for them any more."""
 
 
 def tfds_split(split: str, copy: int) -> str:

@@ -68,14 +68,15 @@ def materialize_command(
         shard_bytes=parse_bytes(shard_size),
         plugins=digests,
     )
-    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of what this job does not use
-    if runner == "embedded":  # its worker shows a failure on the terminal; we keep it in a file and sum it up
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
+    # keep in a file; some of its loggers have levels of their own. Dataflow's messages tell more than
+    # its failure does.
+    logging.disable(logging.WARNING if runner == "DataflowRunner" else logging.ERROR)
     if runner != "embedded" or beam_arguments:
         from pipelines.materialize import runners
 
         runners.check_options(beam_arguments, our_options)
-        runners.check_runner(runner)
+        runners.check_runner(runner, beam_arguments)
     try:
         report = launch(
             request,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from augment.errors import RequestError
-from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, WORK
+from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize.finish import Outcome, Run
@@ -67,7 +67,7 @@ def launch(
             _remove(output, PLAN)
             return Report(finished, 0, 0.0)
         began = time.time()
-        for leftover in (OUTCOME, PROGRESS, SCRATCH):
+        for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
             _remove(output, leftover)
         about = _about(root, output, runner, beam_arguments)
         run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=began)
@@ -230,28 +230,30 @@ def _run_pipeline(
 
     from pipelines.materialize import runners
     from pipelines.materialize.pipeline import materialize
-    from pipelines.materialize.progress import ProgressBar
+    from pipelines.materialize.progress import ProgressBar, stop
 
     engine, options = runners.create(runner, beam_arguments)
     pipeline = beam.Pipeline(runner=engine, options=options)
     materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
     try:
-        with ProgressBar(run.output):
-            pipeline.run().wait_until_finish()
+        with ProgressBar(run.output), runners.quiet(engine):
+            runners.wait(pipeline.run(), lambda: stop(run.output))
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
-        raise _failure(error, run.output) from None
+        stop(run.output)  # a job whose job server went away goes on
+        raise _failure(runners.message(error), run.output) from None
     with open(os.path.join(run.output, OUTCOME), encoding="utf-8") as file:
         said = json.load(file)
     return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))
 
 
-def _failure(error: Exception, output: str) -> BaseException:
+def _failure(text: str, output: str) -> BaseException:
     """What a runner's exception means. Ctrl-C comes as a RuntimeError that quotes it."""
-    text = str(error).strip()
     if "KeyboardInterrupt" in text:
         return KeyboardInterrupt()
+    if text.startswith("Unable to fetch remote"):  # a job server's jar, or Prism, from the internet
+        return RequestError(f"--runner: {text}; or give one that is here (see docs/runners.md)")
     log = os.path.join(output, WORK, "error.txt")
     with open(log, "w", encoding="utf-8") as file:
         file.write(text + "\n")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return JobFailed(f"{lines[-1] if lines else type(error).__name__} (the whole error: {log})")
+    return JobFailed(f"{lines[-1]} (the whole error: {log})")

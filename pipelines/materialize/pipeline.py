@@ -16,7 +16,7 @@ import apache_beam as beam
 from pipelines.format.request import Request
 from pipelines.materialize.finish import Run, finish
 from pipelines.materialize.plan_file import plan_and_save
-from pipelines.materialize.progress import Progress
+from pipelines.materialize.progress import Progress, Stopped
 from pipelines.plan import Plan, group_of, places, split_of
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, top_folders
@@ -38,24 +38,19 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, expected
         run: where from, where to, and what must hold before the manifest is written.
         expected_digest: that of the listing, where the output was begun before.
     """
-    top = (
+    found = (
         pipeline
         | "Root" >> beam.Create([run.input])
-        | "List top" >> beam.ParDo(ListTop(request)).with_outputs("rest", main="folders")
-    )
-    listed = (
-        top.folders
+        | "List top" >> beam.ParDo(ListTop(request))
         | "Share folders" >> beam.Reshuffle()
-        | "List folders" >> beam.ParDo(ListFolder(request, run.input)).with_outputs("rest", main="sources")
+        | "List folders" >> beam.ParDo(ListFolder(request, run.input))
     )
-    rest = (top.rest, listed.rest) | "Join the rest" >> beam.Flatten()
     plan = beam.pvalue.AsSingleton(
-        (listed.sources, rest)
-        | "Join all found" >> beam.Flatten()
+        found
         | "Count" >> beam.CombineGlobally(CountFound())
         | "Plan" >> beam.Map(plan_and_save, request, run.output, expected_digest)
     )
-    members = listed.sources | "Assign to group" >> beam.ParDo(AssignToGroup(), plan)
+    members = found | "Assign to group" >> beam.ParDo(AssignToGroup(), plan)
     everyone = pipeline | "Once" >> beam.Create([0]) | "Every group" >> beam.ParDo(EveryGroup(), plan)
     receipts = (
         (members, everyone)
@@ -64,37 +59,34 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, expected
         | "Write groups" >> beam.ParDo(WriteGroup(run), plan)
         | "Gather receipts" >> beam.combiners.ToList()
     )
-    rejects = beam.pvalue.AsList(rest | "Listing rejects" >> beam.ParDo(OnlyRejects()))
+    rejects = beam.pvalue.AsList(found | "Listing rejects" >> beam.ParDo(OnlyRejects()))
     _ = receipts | "Manifest" >> beam.Map(finish, plan, rejects, run)
 
 
 class ListTop(beam.DoFn):
-    """A root to its class folders; what lies beside them goes to `rest`."""
+    """A root to its class folders, and to what else lies beside them."""
 
     def __init__(self, request: Request) -> None:
         self.layout = request.layout
 
-    def process(self, root: str) -> Iterator[Any]:
-        for found in top_folders(root, self.layout):
-            if isinstance(found, Folder):
-                yield found
-            else:
-                yield beam.pvalue.TaggedOutput("rest", found)
+    def process(self, root: str) -> Iterator[Found | Folder]:
+        yield from top_folders(root, self.layout)
 
 
 class ListFolder(beam.DoFn):
-    """A class folder to its sources; the folder itself, rejects and ignored files go to `rest`."""
+    """A class folder to itself and all that is found in it; what is no folder stays as it is."""
 
     def __init__(self, request: Request, root: str) -> None:
         self.fractions, self.root = request.split_fractions, root
 
-    def process(self, folder: Folder) -> Iterator[Any]:
+    def process(self, folder: Found | Folder) -> Iterator[Found | Folder]:
+        if not isinstance(folder, Folder):
+            yield folder
+            return
         for split in self.fractions or [folder.split]:
-            yield beam.pvalue.TaggedOutput("rest", folder._replace(split=split))
+            yield folder._replace(split=split)
         for found in list_folder(self.root, folder):
-            if not isinstance(found, Source):
-                yield beam.pvalue.TaggedOutput("rest", found)
-            elif self.fractions:
+            if isinstance(found, Source) and self.fractions:
                 yield found._replace(split=split_of(found.id, self.fractions))
             else:
                 yield found
@@ -121,7 +113,7 @@ class CountFound(beam.CombineFn):
 
 @beam.typehints.with_output_types(tuple[GroupKey, Member])
 class AssignToGroup(beam.DoFn):
-    """A source to its group, by its place in the order."""
+    """A source to its group, by its place in the order; all else that was found is dropped."""
 
     BLOCK = 1024
 
@@ -129,9 +121,11 @@ class AssignToGroup(beam.DoFn):
         self._block: list[Source] = []
         self._plan: Plan | None = None
 
-    def process(self, source: Source, plan: Plan) -> Iterator[tuple[GroupKey, Member]]:
+    def process(self, found: Found | Folder, plan: Plan) -> Iterator[tuple[GroupKey, Member]]:
+        if not isinstance(found, Source):
+            return
         self._plan = plan
-        self._block.append(source)
+        self._block.append(found)
         if len(self._block) == self.BLOCK:
             yield from self._assigned()
 
@@ -174,8 +168,11 @@ class WriteGroup(beam.DoFn):
         if self._writer is None:
             self._writer = GroupWriter(plan, self.run.input, self.run.output)
         sources = [(source, label) for _, source, label in sorted(members) if source]
-        with Progress(self.run.output, f"{split}-{number}") as progress:
-            yield from self._writer.write(Group(split, number, sources), progress)
+        try:
+            with Progress(self.run.output, f"{split}-{number}") as progress:
+                yield from self._writer.write(Group(split, number, sources), progress)
+        except Stopped:
+            return  # an error would be tried again
 
 
 class OnlyRejects(beam.DoFn):

@@ -1,28 +1,43 @@
-"""How far a run on this machine is: each worker notes its samples in a file, the launcher adds up.
+"""How far a run is: each worker notes its samples in a file, the launcher adds up; and its end by Ctrl-C.
 
-Files serve all embedded modes alike, in one process or in several.
+Files serve alike in one process, in several, and on a cluster.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import Any
 
 from tqdm import tqdm
 
-from pipelines.format.layout import PROGRESS
+from pipelines.format.layout import PROGRESS, STOP
+from pipelines.materialize.files import write_file
 from pipelines.materialize.plan_file import saved_plan
 
 _EVERY = 0.25  # seconds
 
 
+class Stopped(Exception):
+    """The launcher was stopped."""
+
+
+def stop(output: str) -> None:
+    """Has all workers leave a run alone. Flink's job server, for one, has no way to end a job."""
+    write_file(output, STOP, "")
+
+
 class Progress:
-    """Counts the samples that are done of one group. Called with how many more there are."""
+    """Counts the samples that are done of one group. Called with how many more there are.
+
+    Entering it, and now and then a call, raises Stopped if the run was stopped.
+    """
 
     def __init__(self, output: str, group: str) -> None:
         self._path = os.path.join(output, PROGRESS, group)
+        self._stop = os.path.join(output, STOP)
         self._done, self._noted = 0, 0.0
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
 
@@ -30,6 +45,11 @@ class Progress:
         self._done += samples
         if time.monotonic() - self._noted > _EVERY:
             self._note()
+            self._check()
+
+    def _check(self) -> None:
+        if os.path.exists(self._stop):
+            raise Stopped
 
     def _note(self) -> None:
         self._noted = time.monotonic()
@@ -37,6 +57,7 @@ class Progress:
             file.write(str(self._done))
 
     def __enter__(self) -> Progress:
+        self._check()
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -48,6 +69,7 @@ class ProgressBar:
 
     def __init__(self, output: str) -> None:
         self._output = output
+        self._terminal = sys.stderr  # which may be another one when the thread begins
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -60,7 +82,14 @@ class ProgressBar:
         self._thread.join()
 
     def _watch(self) -> None:
-        with tqdm(desc="listing", unit=" images", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
+        with tqdm(
+            desc="listing",
+            unit=" images",
+            file=self._terminal,
+            disable=None,
+            smoothing=0.1,
+            dynamic_ncols=True,
+        ) as bar:
             while not self._stop.wait(_EVERY):
                 if bar.total is None and (plan := saved_plan(self._output)):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
