@@ -24,7 +24,7 @@ test: $(VENV)/.installed-test  ## all tests but the slow ones and those on other
 	$(BIN)/python -m pytest -m "not slow and not engines" -n 2 --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.installed-test  ## the slow tests alone
-	$(BIN)/python -m pytest -m slow $(ARGS) || test $$? -eq 5  # 5: there are none
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal $(ARGS) || test $$? -eq 5  # 5: there are none
 
 test-engines: $(VENV)/.installed-test  ## the tests on Flink and Prism, which need Java, Maven and Go
 	$(BIN)/python -m pytest -m engines $(ARGS)
