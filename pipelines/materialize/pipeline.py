@@ -9,6 +9,7 @@ No list of images passes through the launcher, and no image bytes through a shuf
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
@@ -168,11 +169,9 @@ class WriteGroup(beam.DoFn):
         if self._writer is None:
             self._writer = GroupWriter(plan, self.run.input, self.run.output)
         sources = [(source, label) for _, source, label in sorted(members) if source]
-        try:
-            with Progress(self.run.output, f"{split}-{number}") as progress:
-                yield from self._writer.write(Group(split, number, sources), progress)
-        except Stopped:
-            return  # an error would be tried again
+        # When stopped it ends as if it were done: an error would be tried again.
+        with suppress(Stopped), Progress(self.run.output, f"{split}-{number}") as progress:
+            yield from self._writer.write(Group(split, number, sources), progress)
 
 
 class OnlyRejects(beam.DoFn):
