@@ -91,7 +91,7 @@ class Audit:
     findings: Findings = dataclasses.field(default_factory=Findings)
     checked: Counter[str] = dataclasses.field(default_factory=Counter)
     """how many of what was looked at: `files`, `bytes`, `records`, `rows`, `draws` (parameters computed
-    again), `pixels` (records decoded and compared with their digest), `sources` (files of the input
+    again), `pixels` (records that decode to their digest), `sources` (files of the input
     compared with theirs), `derived` (samples computed again), `rejects` (examined again)"""
     unchecked: list[str] = dataclasses.field(default_factory=list)
     """sentences on what could not be looked at, and why"""
