@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from augment.recipe import Recipe
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format import tfds
+from pipelines.format.files import file_digest
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,
@@ -21,7 +22,6 @@ from pipelines.format.layout import (
     tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, json_text
-from pipelines.format.records import file_digest
 from pipelines.sources import Reject
 
 SMALL = (DATASET_INFO, FEATURES, LABELS, REJECTS)

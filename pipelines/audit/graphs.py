@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.direct import direct_call
 from augment.keys import source_words
 from augment.ops import Draw
 
@@ -81,7 +82,7 @@ class Graphs:
 
     def _trace(
         self, copies: int, plain: bool, decode: Callable[[tf.Tensor], tf.Tensor]
-    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    ) -> Callable[..., tuple[tf.Tensor, ...]]:
         """The graph from a file's bytes to its size, pixels [copies, H, W, 3] and JPEGs."""
         augmenter = self._augmenter
         storage = augmenter.recipe.storage
@@ -109,11 +110,4 @@ class Graphs:
             jpegs = [codec.encode(s, storage) for s in samples] if storage.format == "jpeg" else []
             return tf.shape(source)[:2], tf.stack(samples), tf.convert_to_tensor(jpegs, tf.string)
 
-        graph = derive.get_concrete_function()
-        outputs = [tensor.dtype for tensor in graph.outputs]
-
-        def call(*inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            # What tf.function itself does before the call takes a millisecond of Python.
-            return tuple(tf.raw_ops.PartitionedCall(args=inputs, Tout=outputs, f=graph))
-
-        return call
+        return direct_call(derive.get_concrete_function())

@@ -163,7 +163,10 @@ class Tally:
             edges = np.linspace(low, high, _BINS + 1)
         # What was drawn between two promised values is shown with the lower one.
         at = np.concatenate([[low], np.repeat(self.values, 2)])
-        bin_of = lambda x: np.clip(np.searchsorted(edges, x, "right") - 1, 0, len(edges) - 2)  # noqa: E731
+
+        def bin_of(values: np.ndarray) -> np.ndarray:
+            return np.clip(np.searchsorted(edges, values, "right") - 1, 0, len(edges) - 2)
+
         observed = np.bincount(bin_of(at), self._cells, len(edges) - 1) / draws
         promised = np.bincount(bin_of(self.values), self._promised, len(edges) - 1) / REFERENCE
         return Bins(

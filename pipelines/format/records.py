@@ -174,12 +174,3 @@ def masked_crc(data: bytes) -> bytes:
     """The check that stands behind data in a TFRecord file."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def file_digest(path: str) -> str:
-    """A file's SHA-256 in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

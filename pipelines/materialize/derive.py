@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.direct import direct_call
 from augment.keys import source_words
 from pipelines.format.records import serialize
 from pipelines.sources import Reject, read_source
@@ -91,7 +92,7 @@ class Deriver:
 
     def _trace(
         self, copies: int, plain: bool, decode: Callable[[tf.Tensor], tf.Tensor]
-    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    ) -> Callable[..., tuple[tf.Tensor, ...]]:
         """The graph from a file's bytes to its size, pixels [n, H, W, 3] and JPEGs [n].
 
         The n samples are the image that is not augmented, if `plain`, and so many copies.
@@ -120,11 +121,4 @@ class Deriver:
             jpegs = [codec.encode(s, storage) for s in samples] if storage.format == "jpeg" else []
             return tf.shape(source)[:2], tf.stack(samples), tf.convert_to_tensor(jpegs, tf.string)
 
-        graph = derive.get_concrete_function()
-        outputs = [tensor.dtype for tensor in graph.outputs]
-
-        def call(*inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            # What tf.function itself does before the call takes a millisecond of Python.
-            return tuple(tf.raw_ops.PartitionedCall(args=inputs, Tout=outputs, f=graph))
-
-        return call
+        return direct_call(derive.get_concrete_function())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from augment.errors import RequestError
+from pipelines.format.files import hold
 from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
@@ -195,10 +195,7 @@ def _only_run(output: str) -> Iterator[None]:
     new = not os.path.isdir(output)
     os.makedirs(os.path.join(output, WORK), exist_ok=True)
     with open(os.path.join(output, WORK, LOCK), "w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RequestError(f"output {output}: another run is writing to it; wait for its end") from None
+        hold(lock, output)
         try:
             yield
         finally:

@@ -21,9 +21,10 @@ import numpy as np
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from pipelines.format.files import file_digest
 from pipelines.format.layout import SAMPLES, SCRATCH, samples_file, shard_file
 from pipelines.format.manifest import parity_class
-from pipelines.format.records import ShardWriter, file_digest
+from pipelines.format.records import ShardWriter
 from pipelines.format.samples import Receipt, read_receipt, schema, write_samples
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
 from pipelines.plan import Plan

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import load_recipe
+from pipelines.format.files import file_digest
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.plan import parse_fractions
@@ -111,7 +112,7 @@ def train_command(
             "validation_fraction": validation_fraction,
             "shards": fingerprint,
             "model": model,
-            "weights": requests.file_digest(weights) if weights else None,
+            "weights": file_digest(weights) if weights else None,
             "epochs": epochs,
             "batch_size": batch_size,
             "learning_rate": learning_rate,

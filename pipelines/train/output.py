@@ -13,7 +13,6 @@ OUTPUT/<arm>[-k<K>]/seed-<t>/        one run: an arm, with one seed of the train
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -22,6 +21,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from augment.errors import RequestError
+from pipelines.format.files import hold
 
 REQUEST = "request.json"
 RUN = "run.json"
@@ -53,10 +53,7 @@ def only_run(output: str) -> Iterator[None]:
     except OSError as error:
         raise RequestError(f"output {output}: it cannot be written to ({error.strerror})") from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RequestError(f"output {output}: another run is writing to it; wait for its end") from None
+        hold(lock, output)
         try:
             yield
         finally:

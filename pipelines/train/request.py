@@ -6,7 +6,6 @@ command can add some.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -68,15 +67,6 @@ def listing_digest(root: str, layout: Layout) -> str:
             for found in list_folder(root, folder):
                 listing.add(found)
     return listing.hexdigest()
-
-
-def file_digest(path: str) -> str:
-    """SHA-256, in hexadecimal."""
-    sha = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            sha.update(block)
-    return sha.hexdigest()
 
 
 def keep(output: str, request: Request, earlier: Request | None) -> None:
