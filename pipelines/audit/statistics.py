@@ -1,7 +1,7 @@
 """What the samples table tells of a dataset as a whole, read file by file.
 
 Memory holds one group's rows, a tally of each parameter, and eight bytes a source, by
-which the same content under two names is found.
+which the same content under two names is found, with the names of those.
 """
 
 from __future__ import annotations
