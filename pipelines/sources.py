@@ -6,6 +6,9 @@ is not an image's, or its name (or a folder's above it) begins with a dot.
 
 Listing is two steps, so that a cluster can share the second: `top_folders` finds
 the class folders, `list_folder` walks one of them as a stream.
+
+An object store has no folders: an object's name below the root is its id, and the folders are what stands
+before its slashes. So the same files have the same ids, on a disk and in a store.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from urllib.parse import quote_from_bytes
 
 from augment.codec import EXTENSIONS
 from augment.errors import RequestError
+from pipelines import files
 
 Layout = Literal["auto", "classes", "splits"]
 
@@ -115,9 +119,15 @@ class Listing:
 
 
 def check_root(root: str) -> str:
-    """The input directory as an absolute path. Raises RequestError if it cannot be listed."""
-    if "://" in root:
-        raise RequestError(f"input {root}: only local directories can be read")
+    """The input directory as an absolute path, or URL. Raises RequestError if it cannot be listed."""
+    if files.is_remote(root):
+        root = files.absolute(root)
+        try:
+            if not any(files.below(root, deep=False)):
+                raise RequestError(f"input {root}: there is nothing below it")
+        except OSError as error:
+            raise RequestError(f"input {root}: {files.reason(error)}") from None
+        return root
     if not os.path.exists(root):
         raise RequestError(f"input {root}: there is no such directory")
     if not os.path.isdir(root):
@@ -128,11 +138,15 @@ def check_root(root: str) -> str:
 
 
 def source_path(root: str, source: str) -> str:
+    if files.is_remote(root):
+        return f"{root}/{source}"
     return os.path.join(root, *source.split("/"))
 
 
 def read_source(root: str, source: str) -> bytes:
     """A source's contents. Raises OSError; also, without waiting, for what is no file, such as a pipe."""
+    if files.is_remote(root):
+        return files.read(source_path(root, source))
     with open(source_path(root, source), "rb", opener=_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -145,7 +159,7 @@ def _at_once(path: str, flags: int) -> int:
 
 def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored]:
     """The class folders of `root`, and what else lies beside them."""
-    above = (_identity(root),)
+    above = () if files.is_remote(root) else (_identity(root),)
     folders, rest = _folders(root, "", above)
     yield from rest
     named_as_splits = bool(folders) and all(folder in SPLIT_NAMES for folder in folders)
@@ -153,9 +167,10 @@ def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored
         yield from (Folder(id=label, split=ONLY_SPLIT, label=label) for label in folders)
         return
     for split in folders:
-        path = os.path.join(root, split)
+        path = source_path(root, split)
         try:
-            labels, rest = _folders(path, split + "/", (*above, _identity(path)))
+            inside = () if files.is_remote(root) else (*above, _identity(path))
+            labels, rest = _folders(path, split + "/", inside)
         except OSError as error:
             yield _unreadable_folder(split, error)
             continue
@@ -172,6 +187,8 @@ def _folders(
     path: str, prefix: str, above: tuple[tuple[int, int], ...]
 ) -> tuple[list[str], list[Reject | Ignored]]:
     """The names of the folders in `path`, sorted, and what becomes of everything else there."""
+    if files.is_remote(path):
+        return _remote_folders(path, prefix)
     names: list[str] = []
     rest: list[Reject | Ignored] = []
     with os.scandir(path) as entries:
@@ -193,9 +210,32 @@ def _folders(
     return sorted(names), rest
 
 
+def _remote_folders(url: str, prefix: str) -> tuple[list[str], list[Reject | Ignored]]:
+    names: list[str] = []
+    rest: list[Reject | Ignored] = []
+    for entry in files.below(url, deep=False):
+        if entry.size is not None:
+            found = _object(entry.name, entry.size, prefix)
+            if isinstance(found, Source):
+                rest.append(Reject(found.id, "no_class", "it lies in no class folder"))
+            elif found is not None:
+                rest.append(found)
+        elif entry.name and not entry.name.startswith("."):
+            names.append(entry.name)
+        else:  # a hidden folder, or one without a name
+            for inside in files.below(f"{url}/{entry.name}/"):
+                found = _object(f"{entry.name}/{inside.name}", inside.size or 0, prefix)
+                if found is not None and not isinstance(found, Source):
+                    rest.append(found)
+    return sorted(names), rest
+
+
 def list_folder(root: str, folder: Folder) -> Iterator[Found]:
     """Every file below a class folder; links are followed, and a circle is a reject."""
     top = source_path(root, folder.id)
+    if files.is_remote(root):
+        yield from _list_objects(top, folder)
+        return
     above: tuple[tuple[int, int], ...] = (_identity(root), _identity(top))
     pending = [(top, folder.id + "/", above)]
     while pending:
@@ -222,6 +262,15 @@ def list_folder(root: str, folder: Folder) -> Iterator[Found]:
                     yield found
 
 
+def _list_objects(url: str, folder: Folder) -> Iterator[Found]:
+    for entry in files.below(url):
+        found = _object(entry.name, entry.size or 0, folder.id + "/")
+        if isinstance(found, Source):
+            yield found._replace(split=folder.split, label=folder.label)
+        elif found is not None:
+            yield found
+
+
 def _classify(entry: os.DirEntry[str], name: str) -> Source | Reject | Ignored | None:
     """What one entry is; None for a folder. Split and label are still to be set."""
     try:
@@ -236,20 +285,37 @@ def _classify(entry: os.DirEntry[str], name: str) -> Source | Reject | Ignored |
         return None
     if not stat.S_ISREG(status.st_mode):
         return Reject(_printable(name), "not_a_file", "it is a pipe, a socket or a device")
-    extension = os.path.splitext(entry.name)[1].lower()
+    return _by_name(name, status.st_size)
+
+
+def _object(name: str, size: int, prefix: str) -> Source | Reject | Ignored | None:
+    """What one object of a store is, by its name behind `prefix`; None if it only marks a folder."""
+    parts = name.split("/")
+    if not parts[-1] and not size:
+        return None
+    if any(part.startswith(".") for part in parts):
+        return Ignored(HIDDEN)
+    if not all(parts):
+        return Reject(prefix + name, "bad_name", "its name ends in a slash or has two in a row")
+    return _by_name(prefix + name, size)
+
+
+def _by_name(name: str, size: int) -> Source | Reject | Ignored:
+    """What a file is by its name. Split and label are still to be set."""
+    extension = os.path.splitext(name.rpartition("/")[2])[1].lower()
     if extension not in EXTENSIONS:
         return Ignored(_printable(extension) or "(none)")
     if not _is_text(name):
         return _bad_name(name)
-    return Source(name, "", "", status.st_size)
+    return Source(name, "", "", size)
 
 
 def _hidden(entry: os.DirEntry[str]) -> Iterator[Ignored]:
     if not entry.is_dir(follow_symlinks=False):
         yield Ignored(HIDDEN)
         return
-    for _, _, files in os.walk(entry.path):
-        yield from (Ignored(HIDDEN) for _ in files)
+    for _, _, inside in os.walk(entry.path):
+        yield from (Ignored(HIDDEN) for _ in inside)
 
 
 def _identity(path: str) -> tuple[int, int]:

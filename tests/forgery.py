@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.audit.files import shard_lengths
+from pipelines.files import file_digest
 from pipelines.format import tfds
-from pipelines.format.files import file_digest
 from pipelines.format.manifest import Manifest, json_text, read_manifest
 from pipelines.format.records import Record, ShardReader, ShardWriter, serialize, unpack
 from pipelines.format.samples import read_receipt, write_samples

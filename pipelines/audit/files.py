@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from augment.recipe import Recipe
 from pipelines.audit.findings import Audit, Finding
+from pipelines.files import file_digest
 from pipelines.format import tfds
-from pipelines.format.files import file_digest
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,

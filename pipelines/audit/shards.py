@@ -24,7 +24,7 @@ from augment.codec import decode_stored
 from pipelines.audit import align, rows
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
-from pipelines.format.files import file_digest
+from pipelines.files import file_digest
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import ShardReader, unpack

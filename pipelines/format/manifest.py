@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from augment.errors import RequestError
+from pipelines import files
 from pipelines.format.layout import MANIFEST
 from pipelines.format.request import SCHEMA_VERSION, Request
 
@@ -103,10 +104,9 @@ def read_manifest(directory: str) -> Manifest:
     """The manifest of a finished dataset. Raises RequestError if there is none that can be read."""
     path = os.path.join(directory, MANIFEST)
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+        document = json.loads(files.read(path).decode())
     except FileNotFoundError:
-        if not os.path.exists(directory):
+        if not files.is_remote(directory) and not os.path.exists(directory):
             raise RequestError(f"{directory}: there is no such directory") from None
         raise RequestError(
             f"{directory}: it holds no {MANIFEST}, so it is no finished dataset; "
@@ -115,7 +115,8 @@ def read_manifest(directory: str) -> Manifest:
     except NotADirectoryError:
         raise RequestError(f"{directory}: it is not a directory") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path}: it cannot be read ({error})") from None
+        why = files.reason(error) if isinstance(error, OSError) else error
+        raise RequestError(f"{path}: it cannot be read ({why})") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
         raise RequestError(

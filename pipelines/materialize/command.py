@@ -10,6 +10,7 @@ from typing import cast, get_args
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import NAME, Recipe, load_recipe
 from augment.safety import findings, summary
+from pipelines import files, stores
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.materialize.launch import JobFailed, Report, launch
@@ -45,6 +46,11 @@ def materialize_command(
     _check_range("--max-rejects", max_rejects, 0, 1)
     if layout not in get_args(Layout):
         raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    if beam_arguments and (files.is_remote(root) or files.is_remote(output)):
+        from pipelines.materialize import runners
+
+        runners.check_options(beam_arguments, our_options)
+        stores.use_options(beam_arguments)
     check_root(root)
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe)

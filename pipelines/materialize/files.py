@@ -1,18 +1,37 @@
-"""Writing small files so that a reader never sees half of one."""
+"""Writing files of a dataset so that a reader never sees half of one."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from pipelines import files
 from pipelines.format.layout import SCRATCH
 
 
+@contextmanager
+def scratch(output: str) -> Iterator[str]:
+    """A local folder for what is not finished: within a local output, so that moving it takes no time."""
+    if files.is_remote(output):
+        with tempfile.TemporaryDirectory(prefix="augshard-", ignore_cleanup_errors=True) as folder:
+            yield folder
+    else:
+        folder = os.path.join(output, SCRATCH)
+        os.makedirs(folder, exist_ok=True)
+        yield folder
+
+
 def write_file(output: str, name: str, text: str) -> None:
-    """Writes a file of the dataset directory under another name, then renames it."""
-    scratch = os.path.join(output, SCRATCH)
-    os.makedirs(scratch, exist_ok=True)
-    temporary = os.path.join(scratch, uuid.uuid4().hex)
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    os.replace(temporary, os.path.join(output, name))
+    """Writes a file of the dataset directory under another name, then renames it; or an object, whole."""
+    path = os.path.join(output, name)
+    if files.is_remote(output):
+        files.write(path, text.encode())
+        return
+    with scratch(output) as folder:
+        temporary = os.path.join(folder, uuid.uuid4().hex)
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.replace(temporary, path)

@@ -8,17 +8,17 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from augment.errors import RequestError
-from pipelines.format.files import hold
+from pipelines import files
 from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
+from pipelines.materialize.files import write_file
 from pipelines.materialize.finish import Outcome, Run
+from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import top_errors
 from pipelines.sources import Folder, check_root, top_folders
@@ -54,21 +54,21 @@ def launch(
     Calls `before_work` once it is clear that there is something to do.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
-    root, output = check_root(root), os.path.abspath(output)
+    root, output = check_root(root), files.absolute(output)
     _check_output(root, output)
     _check_input(root, request)
-    with _only_run(output):
+    with only_run(output):
         if overwrite:
             _remove_all_but_lock(output)
         made_by, expected_digest, finished = _earlier(output)
         if made_by:
             _check_same(request, made_by, output, finished)
         if finished and request == finished.request and _all_there(output, finished):
-            _remove(output, PLAN)
+            files.remove(os.path.join(output, PLAN))
             return Report(finished, 0, 0.0)
         began = time.time()
         for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
-            _remove(output, leftover)
+            files.remove(os.path.join(output, leftover))
         about = _about(root, output, runner, beam_arguments)
         run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=began)
         before_work()
@@ -78,32 +78,53 @@ def launch(
         if outcome.failure:
             raise JobFailed(outcome.failure)
         manifest = read_manifest(output)
-        _remove(output, PLAN)
+        files.remove(os.path.join(output, PLAN))
         earlier = finished.records if finished else 0
         return Report(manifest, manifest.records - earlier, time.time() - began, outcome.warnings)
 
 
 def _check_output(root: str, output: str) -> None:
+    if files.is_remote(output):
+        _check_remote_output(root, output)
+        return
     if os.path.exists(output) and not os.path.isdir(output):
         raise RequestError(f"output {output}: it is a file; give a directory")
-    inside = os.path.commonpath([os.path.realpath(root), os.path.realpath(output)])
-    if inside == os.path.realpath(root):
-        raise RequestError(
-            f"output {output}: it lies inside the input, whose files it would then be; "
-            "give a directory elsewhere"
-        )
-    if inside == os.path.realpath(output):
-        raise RequestError(f"output {output}: the input lies inside it; give a directory of its own")
-    there = set(os.listdir(output)) if os.path.isdir(output) else set()
-    if there and not there & {MANIFEST, WORK}:
-        raise RequestError(
-            f"output {output}: it holds files that are no augshard dataset; give an empty or new directory"
-        )
+    if not files.is_remote(root):
+        _check_apart(os.path.realpath(root), os.path.realpath(output), output)
+    _check_ours(output)
     parent = output
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     if not os.access(parent, os.W_OK | os.X_OK):
         raise RequestError(f"output {output}: {parent} cannot be written to (permission denied)")
+
+
+def _check_remote_output(root: str, output: str) -> None:
+    if files.is_remote(root):
+        _check_apart(root, output, output)
+    try:
+        _check_ours(output)
+    except OSError as error:
+        raise RequestError(f"output {output}: {files.reason(error)}") from None
+
+
+def _check_apart(root: str, real: str, output: str) -> None:
+    inside = os.path.commonpath([root, real])
+    if inside == root:
+        raise RequestError(
+            f"output {output}: it lies inside the input, whose files it would then be; "
+            "give a directory elsewhere"
+        )
+    if inside == real:
+        raise RequestError(f"output {output}: the input lies inside it; give a directory of its own")
+
+
+def _check_ours(output: str) -> None:
+    there = files.names(output)
+    if there and not there & {MANIFEST, WORK}:
+        raise RequestError(
+            f"output {output}: it holds files that are no augshard dataset; give an empty or new directory"
+        )
 
 
 def _check_input(root: str, request: Request) -> None:
@@ -116,7 +137,7 @@ def _check_input(root: str, request: Request) -> None:
 
 def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
     """What an earlier run left: its request, its listing's digest, and its manifest if it finished."""
-    if os.path.exists(os.path.join(output, MANIFEST)):
+    if files.size(os.path.join(output, MANIFEST)) is not None:
         manifest = read_manifest(output)
         return manifest.request, manifest.listing_digest, manifest
     plan = saved_plan(output)
@@ -125,8 +146,8 @@ def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
 
 def _all_there(output: str, manifest: Manifest) -> bool:
     """Whether every file of a finished dataset has its size; one that has not is written again."""
-    paths = ((os.path.join(output, name), file.bytes) for name, file in manifest.files.items())
-    return all(os.path.exists(path) and os.path.getsize(path) == size for path, size in paths)
+    sizes = files.sizes(output, manifest.files)
+    return all(sizes[name] == file.bytes for name, file in manifest.files.items())
 
 
 def _check_same(request: Request, made_by: Request, output: str, finished: Manifest | None) -> None:
@@ -169,40 +190,11 @@ def _check_same(request: Request, made_by: Request, output: str, finished: Manif
 
 def _remove_all_but_lock(output: str) -> None:
     """Empties an output; the manifest goes first, so that what is left is never taken for a dataset."""
-    _remove(output, MANIFEST)
-    for name in os.listdir(output):
-        if name != WORK:
-            _remove(output, name)
-    for name in os.listdir(os.path.join(output, WORK)):
-        if name != LOCK:
-            _remove(output, os.path.join(WORK, name))
-
-
-def _remove(output: str, name: str) -> None:
-    path = os.path.join(output, name)
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.remove(path)
-
-
-@contextmanager
-def _only_run(output: str) -> Iterator[None]:
-    """Holds the output for one run; the system lets go of it however the process ends.
-
-    What was never begun, or is finished, is left without traces of the work.
-    """
-    new = not os.path.isdir(output)
-    os.makedirs(os.path.join(output, WORK), exist_ok=True)
-    with open(os.path.join(output, WORK, LOCK), "w", encoding="ascii") as lock:
-        hold(lock, output)
-        try:
-            yield
-        finally:
-            if not os.path.exists(os.path.join(output, PLAN)):
-                _remove(output, WORK)
-                if new and not os.listdir(output):
-                    os.rmdir(output)
+    files.remove(os.path.join(output, MANIFEST))
+    for name in files.names(output) - {WORK}:
+        files.remove(os.path.join(output, name))
+    for name in files.names(os.path.join(output, WORK)) - {LOCK}:
+        files.remove(os.path.join(output, WORK, name))
 
 
 def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -> dict[str, object]:
@@ -238,8 +230,7 @@ def _run_pipeline(
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
         stop(run.output)  # a job whose job server went away goes on
         raise _failure(runners.message(error), run.output) from None
-    with open(os.path.join(run.output, OUTCOME), encoding="utf-8") as file:
-        said = json.load(file)
+    said = json.loads(files.read(os.path.join(run.output, OUTCOME)))
     return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))
 
 
@@ -249,8 +240,7 @@ def _failure(text: str, output: str) -> BaseException:
         return KeyboardInterrupt()
     if text.startswith("Unable to fetch remote"):  # a job server's jar, or Prism, from the internet
         return RequestError(f"--runner: {text}; or give one that is here (see docs/runners.md)")
-    log = os.path.join(output, WORK, "error.txt")
-    with open(log, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+    log = os.path.join(WORK, "error.txt")
+    write_file(output, log, text + "\n")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return JobFailed(f"{lines[-1]} (the whole error: {log})")
+    return JobFailed(f"{lines[-1]} (the whole error: {os.path.join(output, log)})")

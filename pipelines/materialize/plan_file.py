@@ -6,6 +6,7 @@ import os
 
 from pydantic import ValidationError
 
+from pipelines import files
 from pipelines.format.layout import PLAN
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
@@ -25,7 +26,6 @@ def plan_and_save(listing: Listing, request: Request, output: str, expected_dige
 def saved_plan(output: str) -> Plan | None:
     """The plan of an unfinished dataset, None if there is none."""
     try:
-        with open(os.path.join(output, PLAN), encoding="utf-8") as file:
-            return Plan.model_validate_json(file.read())
+        return Plan.model_validate_json(files.read(os.path.join(output, PLAN)))
     except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None

@@ -1,10 +1,12 @@
 """How far a run is: each worker notes its samples in a file, the launcher adds up; and its end by Ctrl-C.
 
-Files serve alike in one process, in several, and on a cluster.
+Files serve alike in one process, in several, and on a cluster. In an object store every one of them is a
+request, so there they are written and looked at more seldom, and only notes that changed are read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -13,11 +15,15 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pipelines import files
 from pipelines.format.layout import PROGRESS, STOP
 from pipelines.materialize.files import write_file
 from pipelines.materialize.plan_file import saved_plan
 
-_EVERY = 0.25  # seconds
+
+def _every(output: str) -> float:
+    """Seconds between two looks."""
+    return 10 if files.is_remote(output) else 0.25
 
 
 class Stopped(Exception):
@@ -38,21 +44,26 @@ class Progress:
     def __init__(self, output: str, group: str) -> None:
         self._path = os.path.join(output, PROGRESS, group)
         self._stop = os.path.join(output, STOP)
-        self._done, self._noted = 0, 0.0
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        self._every = _every(output)
+        self._done, self._noted = 0, time.monotonic()
+        if not files.is_remote(output):
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
 
     def __call__(self, samples: int) -> None:
         self._done += samples
-        if time.monotonic() - self._noted > _EVERY:
+        if time.monotonic() - self._noted > self._every:
             self._note()
             self._check()
 
     def _check(self) -> None:
-        if os.path.exists(self._stop):
+        if files.size(self._stop) is not None:
             raise Stopped
 
     def _note(self) -> None:
         self._noted = time.monotonic()
+        if files.is_remote(self._path):
+            files.write(self._path, str(self._done).encode())
+            return
         with open(self._path, "w", encoding="ascii") as file:
             file.write(str(self._done))
 
@@ -69,6 +80,9 @@ class ProgressBar:
 
     def __init__(self, output: str) -> None:
         self._output = output
+        self._every = _every(output)
+        self._notes: dict[str, tuple[str, int]] = {}
+        """of objects, by name: which version was read, and what stood there"""
         self._terminal = sys.stderr  # which may be another one when the thread begins
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -90,7 +104,7 @@ class ProgressBar:
             smoothing=0.1,
             dynamic_ncols=True,
         ) as bar:
-            while not self._stop.wait(_EVERY):
+            while not self._stop.wait(self._every):
                 if bar.total is None and (plan := saved_plan(self._output)):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
                     bar.set_description("writing")
@@ -99,12 +113,23 @@ class ProgressBar:
             bar.update(self._samples() - bar.n)
 
     def _samples(self) -> int:
+        if files.is_remote(self._output):
+            return self._remote_samples()
         total = 0
         try:
-            with os.scandir(os.path.join(self._output, PROGRESS)) as files:
-                for file in files:
-                    with open(file.path, encoding="ascii") as noted:
+            with os.scandir(os.path.join(self._output, PROGRESS)) as notes:
+                for note in notes:
+                    with open(note.path, encoding="ascii") as noted:
                         total += int(noted.read() or 0)
         except FileNotFoundError:
             pass
         return total
+
+    def _remote_samples(self) -> int:
+        notes = os.path.join(self._output, PROGRESS)
+        with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
+            for entry in files.below(notes):
+                if self._notes.get(entry.name, ("", 0))[0] != entry.version:
+                    samples = int(files.read(os.path.join(notes, entry.name)))
+                    self._notes[entry.name] = entry.version, samples
+        return sum(samples for _, samples in self._notes.values())

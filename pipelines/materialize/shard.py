@@ -21,12 +21,13 @@ import numpy as np
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
-from pipelines.format.files import file_digest
-from pipelines.format.layout import SAMPLES, SCRATCH, samples_file, shard_file
+from pipelines import files
+from pipelines.format.layout import SAMPLES, samples_file, shard_file
 from pipelines.format.manifest import parity_class
 from pipelines.format.records import ShardWriter
 from pipelines.format.samples import Receipt, read_receipt, schema, write_samples
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
+from pipelines.materialize.files import scratch
 from pipelines.plan import Plan
 from pipelines.sources import Reject
 
@@ -92,13 +93,9 @@ class GroupWriter:
         receipt = read_receipt(path)
         if receipt is None or receipt.fingerprint != self.plan.fingerprint:
             return None
-        shard = os.path.join(self.output, receipt.file)
-        try:
-            if os.path.getsize(shard) != receipt.bytes or file_digest(shard) != receipt.sha256:
-                return None
-        except FileNotFoundError:
+        if not files.is_whole(os.path.join(self.output, receipt.file), receipt.bytes, receipt.sha256):
             return None
-        return Finished(receipt, samples, os.path.getsize(path), file_digest(path))
+        return Finished(receipt, samples, files.size(path) or 0, files.file_digest(path))
 
     def _write_with_retries(
         self, group: Group, copies: list[int], progress: Callable[[int], None]
@@ -121,10 +118,8 @@ class GroupWriter:
         raise AssertionError("the last attempt returns or raises")
 
     def _write_pass(self, group: Group, copies: list[int], progress: Callable[[int], None]) -> list[Finished]:
-        scratch = os.path.join(self.output, SCRATCH)
-        os.makedirs(scratch, exist_ok=True)
-        os.makedirs(os.path.join(self.output, SAMPLES), exist_ok=True)
-        attempt = os.path.join(scratch, uuid.uuid4().hex)
+        if not files.is_remote(self.output):
+            os.makedirs(os.path.join(self.output, SAMPLES), exist_ok=True)
         augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
         draws = self._deriver.draws([source for source, _ in group.sources], augmented)
         drawn: dict[int, dict[str, np.ndarray]] = {NOT_AUGMENTED: {}}
@@ -134,6 +129,7 @@ class GroupWriter:
         digests: list[list[str]] = []
         rejects: list[Reject] = []
         with ExitStack() as stack:
+            attempt = os.path.join(stack.enter_context(scratch(self.output)), uuid.uuid4().hex)
             writers = [stack.enter_context(ShardWriter(f"{attempt}-{copy}")) for copy in copies]
             for position, derived in self._derived(group, copies, draws):
                 if isinstance(derived, Reject):
@@ -210,13 +206,11 @@ class GroupWriter:
             rejects=tuple(rejects),
         )
         samples = samples_file(group.split, copy, group.number, groups)
-        write_samples(f"{writer.path}.parquet", rows, self.schema, receipt)
-        samples_size, samples_digest = (
-            os.path.getsize(f"{writer.path}.parquet"),
-            file_digest(f"{writer.path}.parquet"),
-        )
-        os.replace(writer.path, os.path.join(self.output, receipt.file))
-        os.replace(f"{writer.path}.parquet", os.path.join(self.output, samples))
+        table = f"{writer.path}.parquet"
+        write_samples(table, rows, self.schema, receipt)
+        samples_size, samples_digest = os.path.getsize(table), files.file_digest(table)
+        files.place(writer.path, os.path.join(self.output, receipt.file), digest)
+        files.place(table, os.path.join(self.output, samples), samples_digest)
         return Finished(receipt, samples, samples_size, samples_digest)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import load_recipe
-from pipelines.format.files import file_digest
+from pipelines.files import file_digest
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.plan import parse_fractions

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from augment.errors import RequestError
-from pipelines.format.files import hold
+from pipelines.files import hold
 
 REQUEST = "request.json"
 RUN = "run.json"

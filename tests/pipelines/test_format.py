@@ -19,8 +19,8 @@ from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.recipe import Storage, load_recipe, parse_recipe
+from pipelines.files import file_digest
 from pipelines.format import tfds as ours
-from pipelines.format.files import file_digest
 from pipelines.format.layout import samples_file, shard_file, tfds_split
 from pipelines.format.manifest import json_text, parity_class, read_manifest
 from pipelines.format.records import ShardWriter, parse, serialize
