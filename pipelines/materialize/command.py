@@ -13,7 +13,9 @@ from augment.safety import findings, summary
 from pipelines import files, stores
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
-from pipelines.materialize.launch import JobFailed, Report, launch
+from pipelines.materialize import dataflow
+from pipelines.materialize.dataflow_job import Left
+from pipelines.materialize.launch import JobFailed, Report, dry_run, launch
 from pipelines.plan import MOST_GROUPS, parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
 
@@ -46,12 +48,20 @@ def materialize_command(
     _check_range("--max-rejects", max_rejects, 0, 1)
     if layout not in get_args(Layout):
         raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    on_dataflow = dataflow.is_dataflow(runner)
+    if on_dataflow:
+        beam_arguments = dataflow.with_values(beam_arguments)
+        dataflow.check_request(beam_arguments, root, output)
     if beam_arguments and (files.is_remote(root) or files.is_remote(output)):
         from pipelines.materialize import runners
 
         runners.check_options(beam_arguments, our_options)
         stores.use_options(beam_arguments)
-    check_root(root)
+    dry = on_dataflow and dataflow.is_dry_run(beam_arguments)
+    if on_dataflow and not dry:
+        dataflow.check_credentials(beam_arguments)
+    if not dry:
+        check_root(root)
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe)
     name = name if name is not None else loaded.name
@@ -75,14 +85,21 @@ def materialize_command(
         plugins=digests,
     )
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
-    # keep in a file; some of its loggers have levels of their own. Dataflow's messages tell more than
-    # its failure does.
-    logging.disable(logging.WARNING if runner == "DataflowRunner" else logging.ERROR)
+    # keep in a file; some of its loggers have levels of their own.
+    logging.disable(logging.ERROR)
     if runner != "embedded" or beam_arguments:
         from pipelines.materialize import runners
 
         runners.check_options(beam_arguments, our_options)
         runners.check_runner(runner, beam_arguments)
+    if on_dataflow:
+        beam_arguments = dataflow.complete(beam_arguments, name, output)
+    if dry:
+        described = dry_run(
+            request, root=root, output=output, max_rejects=max_rejects, beam_arguments=beam_arguments
+        )
+        sys.stdout.write(_columns(described.rows))
+        return
     try:
         report = launch(
             request,
@@ -97,6 +114,9 @@ def materialize_command(
     except JobFailed as failure:
         sys.stderr.write(f"augshard: {failure}\n")
         sys.exit(1)
+    if isinstance(report, Left):
+        sys.stdout.write(_columns(report.rows))
+        return
     for warning in report.warnings:
         sys.stderr.write(f"augshard: warning: {warning}\n")
     sys.stdout.write(_table(report, output))
@@ -138,6 +158,10 @@ def _table(report: Report, output: str) -> str:
         rows["time"] = "nothing was left to do"
     rows["dataset"] = output
     rows["next"] = f"tfds.builder_from_directory({output!r}).as_dataset()"
+    return _columns(rows)
+
+
+def _columns(rows: dict[str, str]) -> str:
     width = max(map(len, rows))
     return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
 

@@ -1,4 +1,4 @@
-"""Google Cloud Dataflow: what a submission needs, what it consists of, and what becomes of the job.
+"""Google Cloud Dataflow: what a submission needs, and what augshard adds to it.
 
 The pipeline is the one that every runner gets. No code of this machine goes with it: workers have
 augshard from the image that --sdk_container_image names.
@@ -7,13 +7,11 @@ augshard from the image that --sdk_container_image names.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import importlib.util
 import re
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 from augment.errors import RequestError
 
@@ -43,21 +41,6 @@ large photos. It is asked for by option: on the step that writes, the hint would
 environment, and with it a process, of its own beside that of the others."""
 
 
-class Job(NamedTuple):
-    """A job that Dataflow has accepted."""
-
-    project: str
-    region: str
-    id: str
-    name: str
-
-    @property
-    def console(self) -> str:
-        """The page that shows it."""
-        place = f"https://console.cloud.google.com/dataflow/jobs/{self.region}/{self.id}"
-        return f"{place}?project={self.project}"
-
-
 def is_dataflow(runner: str) -> bool:
     """Whether Beam would take a name for this runner."""
     return runner.rpartition(".")[2].lower() == RUNNER.lower()
@@ -71,8 +54,19 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     for name in ("save_main_session", "no_auth", "no_wait_until_finish"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--experiments", "--experiment", action="append", default=[])
-    parser.add_argument("--dry_run", choices=["true", "false"], default="false", type=str.lower)
-    return parser.parse_known_args([_with_value(argument) for argument in arguments])[0]
+    parser.add_argument("--dry_run", choices=["true", "false"], default="false")
+    return parser.parse_known_args(with_values(arguments))[0]
+
+
+def is_dry_run(arguments: Sequence[str]) -> bool:
+    """Whether nothing is to be submitted, nor written."""
+    return bool(read_options(arguments).dry_run == "true")
+
+
+def goes_on_alone(arguments: Sequence[str]) -> bool:
+    """Whether this process is not to wait for what comes of the job."""
+    options = read_options(arguments)
+    return bool(options.no_wait_until_finish or options.template_location)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,9 +74,9 @@ class _Parser(argparse.ArgumentParser):
         raise RequestError(message.removeprefix("argument "))
 
 
-def _with_value(argument: str) -> str:
-    """Beam wants a value with --dry_run, which reads like a switch."""
-    return "--dry_run=true" if argument == "--dry_run" else argument
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments as Beam takes them: it wants a value with --dry_run, which reads like a switch."""
+    return ["--dry_run=true" if argument == "--dry_run" else argument for argument in arguments]
 
 
 def check_request(arguments: Sequence[str], root: str, output: str) -> None:
@@ -117,7 +111,7 @@ def check_request(arguments: Sequence[str], root: str, output: str) -> None:
             "--save_main_session: workers have augshard from their image, and need nothing of this session; "
             "leave it out"
         )
-    if options.template_location and options.dry_run == "true":
+    if options.template_location and is_dry_run(arguments):
         raise RequestError("--dry_run and --template_location: a dry run writes no template; choose one")
 
 
@@ -132,11 +126,12 @@ def check_credentials(arguments: Sequence[str]) -> None:
     """Raises RequestError without credentials: Beam would look for them for half a minute."""
     if read_options(arguments).no_auth:
         return
-    import google.auth.exceptions
+    from google.auth import default
+    from google.auth.exceptions import GoogleAuthError
 
     try:
-        google.auth.default()
-    except google.auth.exceptions.GoogleAuthError:
+        default()
+    except GoogleAuthError:
         raise RequestError(
             f"--runner {RUNNER}: there are no Google credentials here; make some with `gcloud auth "
             "application-default login`, or name a key file in GOOGLE_APPLICATION_CREDENTIALS"
@@ -156,126 +151,4 @@ def complete(arguments: Sequence[str], name: str, output: str) -> list[str]:
         defaults.append(f"--experiments={_ONE_PROCESS}")
     if options.flexrs_goal is None:  # which takes no hints
         defaults.append(f"--resource_hints=min_ram={MIN_RAM}")
-    return [*defaults, *map(_with_value, arguments), f"--runner={RUNNER}"]
-
-
-def described(job: Any) -> dict[str, str]:
-    """What a dry run shows of a job that Beam has made and not submitted.
-
-    Its whole description goes to --dataflow_job_file, if that is given.
-    """
-    from apache_beam.runners.dataflow.internal import apiclient
-
-    options, pipeline = job.google_cloud_options, job.proto_pipeline
-    serialized = pipeline.SerializeToString()
-    url = f"{options.staging_location}/pipeline.pb"
-    job.proto.environment = apiclient.Environment(
-        packages=[],
-        options=job.options,
-        environment_version=apiclient._FNAPI_ENVIRONMENT_MAJOR_VERSION,
-        proto_pipeline_staged_url=url,
-        proto_pipeline=pipeline,
-        pipeline_proto_hash=hashlib.sha256(serialized).hexdigest(),
-    ).proto
-    [pool] = job.proto.environment.worker_pools
-    rows = {
-        "job": f"{job.proto.name} (a dry run: it was not submitted)",
-        "project": f"{options.project} in {options.region}",
-        "image": pool.worker_harness_container_image,
-        "steps": ", ".join(steps(pipeline)),
-        "staged": f"{url} ({len(serialized) / 1e3:,.0f} KB), and nothing else",
-    }
-    file = job.options.get_all_options()["dataflow_job_file"]
-    if file:
-        with open(file, "w", encoding="utf-8") as written:
-            written.write(job.json())
-        rows["written"] = file
-    rows["next"] = "the same command without --dry_run"
-    return rows
-
-
-def steps(pipeline: Any) -> list[str]:
-    """The names of a pipeline's steps, as the service shows them, outermost."""
-    transforms = pipeline.components.transforms
-    outermost = (transforms[key] for root in pipeline.root_transform_ids for key in transforms[root].subtransforms)
-    return [transform.unique_name for transform in outermost]
-
-
-def submit(pipeline: Any) -> Any:
-    """Stages and submits a pipeline; Beam's result, which has no job if a template was written.
-
-    Raises RequestError if the service or the bucket refuses it.
-    """
-    from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
-    from google.api_core.exceptions import ClientError
-
-    try:
-        return pipeline.run()
-    except DataflowJobAlreadyExistsError as error:
-        raise RequestError(f"--runner {RUNNER}: {error}") from None
-    except ClientError as error:
-        raise RequestError(f"--runner {RUNNER}: Dataflow refuses the job ({error.message})") from None
-    except OSError as error:  # by which Beam says that it could not stage
-        raise RequestError(f"--runner {RUNNER}: {error}") from None
-
-
-def accepted(result: Any) -> Job:
-    """The job that a submission made."""
-    job = result._job
-    return Job(project=job.project_id, region=job.location, id=job.id, name=job.name)
-
-
-def find(job: Job, arguments: Sequence[str]) -> Any:
-    """Beam's result for a job that an earlier command submitted."""
-    from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
-    from apache_beam.runners.dataflow.dataflow_runner import DataflowPipelineResult, DataflowRunner
-    from apache_beam.runners.dataflow.internal.apiclient import DataflowApplicationClient
-
-    options = PipelineOptions([*arguments])
-    google = options.view_as(GoogleCloudOptions)
-    google.project, google.region = job.project, job.region
-    runner = DataflowRunner()
-    runner.dataflow_client = DataflowApplicationClient(options)
-    return DataflowPipelineResult(runner.dataflow_client.get_job(job.id), runner, options)
-
-
-POLL = 5.0  # seconds, Beam's own
-_EXPLAINED = 30  # seconds until a job that failed has said why
-_CANCELLED = 30  # seconds for the service to take note
-
-
-def follow(result: Any, tell: Callable[[str], None]) -> str:
-    """Waits for the end of a job; Beam's name of its last state. Ctrl-C cancels it."""
-    from apache_beam.runners.runner import PipelineState
-
-    said = ""
-    try:
-        while True:
-            state: str = result.state
-            if state != said:
-                tell(f"job {result.job_id()} is {state.lower()}")
-                said = state
-            if PipelineState.is_terminal(state):
-                return state
-            time.sleep(POLL)
-    except KeyboardInterrupt:
-        with contextlib.suppress(Exception):
-            result.cancel()
-            deadline = time.monotonic() + _CANCELLED
-            while not PipelineState.is_terminal(result.state) and time.monotonic() < deadline:
-                time.sleep(POLL / 5)
-        tell(f"job {result.job_id()} is {result.state.lower()}")
-        raise
-
-
-def why(result: Any) -> str:
-    """What a job that failed says of it; empty if it says nothing."""
-    client, job = result._runner.dataflow_client, result.job_id()
-    deadline = time.monotonic() + _EXPLAINED
-    while True:
-        messages, _ = client.list_messages(job, minimum_importance="JOB_MESSAGE_ERROR")
-        texts = [message.message_text for message in messages]
-        if texts or time.monotonic() > deadline:
-            # The worker's own words, if there are any, are in the message with a traceback.
-            return max(texts, key=lambda text: "Traceback" in text, default="")
-        time.sleep(POLL)
+    return [*defaults, *with_values(arguments)]

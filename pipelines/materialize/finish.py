@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pipelines import files
 from pipelines.format import tfds
 from pipelines.format.layout import (
     DATASET_INFO,
@@ -44,6 +45,8 @@ class Run:
     """what run.json says beside the seconds: when it began, where, with what"""
     began: float
     """seconds since the epoch"""
+    awaited: bool = True
+    """whether a launcher tells the user what came of it; else the job has to fail with it"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,3 +150,15 @@ def _rejects_text(rejects: Iterable[Reject]) -> str:
 
 def _conclude(run: Run, outcome: Outcome) -> None:
     write_file(run.output, OUTCOME, json_text(dataclasses.asdict(outcome)))
+    sentence = "; ".join(outcome.errors) or outcome.failure
+    if sentence and not run.awaited:
+        raise RuntimeError(sentence)
+
+
+def saved_outcome(output: str) -> Outcome | None:
+    """What a job came to; None while it has not."""
+    path = os.path.join(output, OUTCOME)
+    if files.size(path) is None:
+        return None
+    said = json.loads(files.read(path))
+    return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))

@@ -10,14 +10,17 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from augment.errors import RequestError
 from pipelines import files
-from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
+from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
+from pipelines.materialize import dataflow
+from pipelines.materialize.dataflow_job import Job, Left, described, is_over, rejoin, saved_job, start
 from pipelines.materialize.files import write_file
-from pipelines.materialize.finish import Outcome, Run
+from pipelines.materialize.finish import Outcome, Run, saved_outcome
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import top_errors
@@ -48,16 +51,21 @@ def launch(
     runner: str,
     beam_arguments: Sequence[str],
     before_work: Callable[[], None] = lambda: None,
-) -> Report:
+) -> Report | Left:
     """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
 
-    Calls `before_work` once it is clear that there is something to do.
+    Calls `before_work` once it is clear that there is something to do. On Dataflow it may be asked not to
+    wait; what it left, or finds left by another, it then tells.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     root, output = check_root(root), files.absolute(output)
     _check_output(root, output)
     _check_input(root, request)
     with only_run(output):
+        job = _joined(request, output, overwrite, runner, beam_arguments)
+        if job:
+            outcome = rejoin(job, output, beam_arguments)
+            return _come_of(outcome, root, output, job.records)
         if overwrite:
             _remove_all_but_lock(output)
         made_by, expected_digest, finished = _earlier(output)
@@ -66,21 +74,73 @@ def launch(
         if finished and request == finished.request and _all_there(output, finished):
             files.remove(os.path.join(output, PLAN))
             return Report(finished, 0, 0.0)
-        began = time.time()
+        earlier = finished.records if finished else 0
         for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
             files.remove(os.path.join(output, leftover))
         about = _about(root, output, runner, beam_arguments)
-        run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=began)
+        run = Run(
+            input=root,
+            output=output,
+            max_rejects=max_rejects,
+            about=about,
+            began=time.time(),
+            awaited=not (dataflow.is_dataflow(runner) and dataflow.goes_on_alone(beam_arguments)),
+        )
         before_work()
-        outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments)
-        if outcome.errors:
-            raise RequestError(f"input {root}: " + "; ".join(outcome.errors))
-        if outcome.failure:
-            raise JobFailed(outcome.failure)
-        manifest = read_manifest(output)
-        files.remove(os.path.join(output, PLAN))
-        earlier = finished.records if finished else 0
-        return Report(manifest, manifest.records - earlier, time.time() - began, outcome.warnings)
+        outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments, earlier)
+        return _come_of(outcome, root, output, earlier)
+
+
+def dry_run(
+    request: Request, *, root: str, output: str, max_rejects: float, beam_arguments: Sequence[str]
+) -> Left:
+    """What would be submitted to Dataflow. Asks neither the service nor a store for anything."""
+    about = _about(root, output, dataflow.RUNNER, beam_arguments)
+    run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=time.time())
+    _, pipeline = _build(request, run, None, dataflow.RUNNER, beam_arguments)
+    return described(pipeline.run().job)
+
+
+def _joined(
+    request: Request, output: str, overwrite: bool, runner: str, beam_arguments: Sequence[str]
+) -> Job | None:
+    """The job of an earlier command that this one asks for again. Raises RequestError if it is in the way."""
+    job = saved_job(output)
+    if job is None:
+        return None
+    if not dataflow.is_dataflow(runner):
+        raise RequestError(
+            f"output {output}: job {job.id} on Dataflow was to write to it; see first what came of it, with "
+            f"the command that submitted it ({job.console})"
+        )
+    if overwrite:
+        if not is_over(job, output, beam_arguments):
+            raise RequestError(
+                f"output {output}: job {job.id} on Dataflow writes to it; wait for its end, or cancel it "
+                f"({job.console})"
+            )
+        return None
+    if job.request != request:
+        differences = request.differences(job.request) or ["the number of copies, or the originals"]
+        raise RequestError(
+            f"output {output}: job {job.id} on Dataflow, by another request, writes to it: "
+            f"{'; '.join(differences)}. See first what came of that, with the command that submitted it"
+        )
+    return job
+
+
+def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> Report | Left:
+    """What an outcome means; `earlier` records were there before."""
+    if isinstance(outcome, Left):
+        return outcome
+    if outcome.errors:
+        raise RequestError(f"input {root}: " + "; ".join(outcome.errors))
+    if outcome.failure:
+        raise JobFailed(outcome.failure)
+    manifest = read_manifest(output)
+    files.remove(os.path.join(output, PLAN))
+    seconds = json.loads(files.read(os.path.join(output, RUN)))["seconds"]
+    return Report(manifest, manifest.records - earlier, seconds, outcome.warnings)
 
 
 def _check_output(root: str, output: str) -> None:
@@ -212,26 +272,49 @@ def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -
     }
 
 
-def _run_pipeline(
+def _build(
     request: Request, run: Run, expected_digest: str | None, runner: str, beam_arguments: Sequence[str]
-) -> Outcome:
+) -> tuple[Any, Any]:
+    """The engine, and the pipeline for it. Raises RequestError for options that do not go together."""
     import apache_beam as beam
 
     from pipelines.materialize import runners
     from pipelines.materialize.pipeline import materialize
-    from pipelines.materialize.progress import ProgressBar, stop
 
     engine, options = runners.create(runner, beam_arguments)
-    pipeline = beam.Pipeline(runner=engine, options=options)
+    try:
+        pipeline = beam.Pipeline(runner=engine, options=options)
+    except ValueError as error:  # Beam's headline, then a line for each fault
+        faults = str(error).splitlines()[1:] or [str(error)]
+        raise RequestError(f"--runner {runner}: {'; '.join(fault.rstrip('.') for fault in faults)}") from None
     materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
+    return engine, pipeline
+
+
+def _run_pipeline(
+    request: Request,
+    run: Run,
+    expected_digest: str | None,
+    runner: str,
+    beam_arguments: Sequence[str],
+    earlier: int,
+) -> Outcome | Left:
+    from pipelines.materialize import runners
+    from pipelines.materialize.progress import ProgressBar, stop
+
+    engine, pipeline = _build(request, run, expected_digest, runner, beam_arguments)
+    if dataflow.is_dataflow(runner):
+        return start(pipeline, request, run.output, earlier, beam_arguments)
     try:
         with ProgressBar(run.output), runners.quiet(engine):
             runners.wait(pipeline.run(), lambda: stop(run.output))
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
         stop(run.output)  # a job whose job server went away goes on
         raise _failure(runners.message(error), run.output) from None
-    said = json.loads(files.read(os.path.join(run.output, OUTCOME)))
-    return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))
+    outcome = saved_outcome(run.output)
+    if outcome is None:
+        raise JobFailed(f"{runner} says that the job is done, and it left no word of its own")
+    return outcome
 
 
 def _failure(text: str, output: str) -> BaseException:

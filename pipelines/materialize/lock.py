@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from augment.errors import RequestError
 from pipelines import files
-from pipelines.format.layout import LOCK, PLAN, WORK
+from pipelines.format.layout import JOB, LOCK, PLAN, WORK
 
 RENEWED = 30
 """Seconds after which a lock in a store is written anew."""
@@ -46,7 +46,7 @@ def _flock(output: str) -> Iterator[None]:
         try:
             yield
         finally:
-            if not os.path.exists(os.path.join(output, PLAN)):
+            if not _begun(output):
                 files.remove(os.path.join(output, WORK))
                 if new and not os.listdir(output):
                     os.rmdir(output)
@@ -68,8 +68,12 @@ def _lease(output: str) -> Iterator[None]:
         ended.set()
         renewing.join()
         if lease.held:
-            begun = files.size(os.path.join(output, PLAN)) is not None
-            files.remove(os.path.join(output, WORK, LOCK) if begun else os.path.join(output, WORK))
+            files.remove(os.path.join(output, WORK, LOCK) if _begun(output) else os.path.join(output, WORK))
+
+
+def _begun(output: str) -> bool:
+    """Whether there is something to go on with: a plan, or a job that nobody waits for."""
+    return any(files.size(os.path.join(output, name)) is not None for name in (PLAN, JOB))
 
 
 class _Lease:

@@ -21,8 +21,8 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 def worker_options(job: str) -> dict[str, Any]:
     """What a job's description, as JSON, has for its workers."""
     # It has one kind of number, and the service gives back those of Python.
-    options = json.loads(job, parse_float=lambda text: int(float(text)) if text.endswith(".0") else float(text))
-    return dict(options["environment"]["sdkPipelineOptions"]["options"])
+    described = json.loads(job, parse_float=lambda number: json.loads(number.removesuffix(".0")))
+    return dict(described["environment"]["sdkPipelineOptions"]["options"])
 
 
 def staged_pipeline(options: dict[str, Any]) -> beam_runner_api_pb2.Pipeline:
