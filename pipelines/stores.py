@@ -243,7 +243,7 @@ class GCS:
             delimiter=None if deep else "/",
             fields="items(name,size,generation),prefixes,nextPageToken",
         )
-        with self._faults():
+        with self._faults(missing="bucket"):
             for page in found.pages:
                 for folder in page.prefixes:
                     yield Entry(folder[len(prefix) : -1], None, "")
@@ -301,7 +301,7 @@ class GCS:
         return self._client.bucket(bucket).blob(key)
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _faults(self, missing: str = "object") -> Iterator[None]:
         import requests
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
@@ -309,8 +309,7 @@ class GCS:
         try:
             yield
         except exceptions.NotFound as error:
-            bucket = "bucket" in str(error).lower()
-            raise _missing(f"there is no such {'bucket' if bucket else 'object'}") from error
+            raise _missing(f"there is no such {missing}") from error
         except exceptions.PreconditionFailed as error:
             raise FileExistsError(errno.EEXIST, "another one was there first") from error
         except exceptions.Forbidden as error:
