@@ -81,10 +81,6 @@ def with_values(arguments: Sequence[str]) -> list[str]:
 
 def check_request(arguments: Sequence[str], root: str, output: str) -> None:
     """What can be known of a submission without Beam. Raises RequestError."""
-    if not _installed():
-        raise RequestError(
-            f"--runner {RUNNER}: it needs the extra gcp, which is not installed: make install EXTRAS=gcp"
-        )
     options = read_options(arguments)
     for name, meaning in _NEEDED.items():
         if not getattr(options, name):
@@ -96,10 +92,8 @@ def check_request(arguments: Sequence[str], root: str, output: str) -> None:
     for option, place in (("--input", root), ("--output", output)):
         if "://" not in place:
             raise RequestError(
-                f"{option} {place}: workers on Dataflow do not see this machine's files; "
-                "copy them to a bucket, and give gs://BUCKET/PATH"
-                if option == "--input"
-                else f"{option} {place}: workers on Dataflow cannot write to this machine; give gs://BUCKET/PATH"
+                f"{option} {place}: workers on Dataflow see nothing of this machine; give gs://BUCKET/PATH, "
+                "to which `gcloud storage cp --recursive` copies"
             )
     if options.job_name is not None and not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", options.job_name):
         raise RequestError(
@@ -113,6 +107,10 @@ def check_request(arguments: Sequence[str], root: str, output: str) -> None:
         )
     if options.template_location and is_dry_run(arguments):
         raise RequestError("--dry_run and --template_location: a dry run writes no template; choose one")
+    if not _installed():
+        raise RequestError(
+            f"--runner {RUNNER}: it needs the extra gcp, which is not installed: make install EXTRAS=gcp"
+        )
 
 
 def _installed() -> bool:

@@ -1,0 +1,133 @@
+"""What is wrong with a submission is said before Beam is imported; what is right gets augshard's defaults."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from augment.errors import RequestError
+from pipelines.materialize import dataflow
+from pipelines.materialize.finish import Outcome, Run, _conclude, saved_outcome
+
+GIVEN = (
+    "--project=my-project",
+    "--region=us-central1",
+    "--temp_location=gs://bucket/tmp",
+    "--sdk_container_image=place/augshard:1",
+)
+PLACES = ("gs://bucket/photos", "gs://bucket/out")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "places", "sentence"),
+    [
+        (
+            GIVEN[1:],
+            PLACES,
+            "--project is not given; it is the id of a Google Cloud project, such as --project",
+        ),
+        (GIVEN[:1] + GIVEN[2:], PLACES, "--region is not given; .* such as --region us-central1"),
+        (
+            GIVEN[:2] + GIVEN[3:],
+            PLACES,
+            "--temp_location is not given; .* such as --temp_location gs://BUCKET/tmp",
+        ),
+        (GIVEN[:3], PLACES, "--sdk_container_image is not given; .* with augshard and the lock of this envi"),
+        ((*GIVEN, "--temp_location=/tmp"), PLACES, "--temp_location is '/tmp'; it must be gs://BUCKET/PATH"),
+        (
+            GIVEN,
+            ("photos", PLACES[1]),
+            "--input photos: .* see nothing of this machine; give gs://BUCKET/PATH",
+        ),
+        (GIVEN, (PLACES[0], "out"), "--output out: .* see nothing of this machine; give gs://BUCKET/PATH"),
+        ((*GIVEN, "--job_name=Cars_1"), PLACES, "--job_name is 'Cars_1'; it must be of lower-case letters"),
+        ((*GIVEN, "--save_main_session"), PLACES, "--save_main_session: .* leave it out"),
+        (
+            (*GIVEN, "--dry_run", "--template_location=gs://b/t"),
+            PLACES,
+            "a dry run writes no template; choose",
+        ),
+        ((*GIVEN, "--dry_run=maybe"), PLACES, r"--dry_run: invalid choice: 'maybe'"),
+        ((*GIVEN, "--project"), PLACES, r"--project: expected one argument"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(arguments, places, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        dataflow.check_request(arguments, *places)
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(RequestError, match=r"needs the extra gcp, .*: make install EXTRAS=gcp"):
+        dataflow.check_request(GIVEN, *PLACES)
+
+
+def test_a_wrong_submission_is_answered_without_beam(tmp_path):
+    command = (
+        "import sys; from pipelines.cli import main; sys.argv[1:] = "
+        f"['materialize', '--input', {str(tmp_path)!r}, '--output', 'out', '--recipe', 'flowers', "
+        "'--runner', 'DataflowRunner']\n"
+        "try: main()\nexcept SystemExit as end:\n"
+        "  print(end.code, *{'apache_beam', 'tensorflow'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert ended.stdout.split() == ["2"]
+    assert ended.stderr.startswith("augshard: --runner DataflowRunner: --project is not given")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_user_has_the_last_word_on_every_default():
+    complete = dataflow.complete(GIVEN, "car_or_truck", PLACES[1])
+    assert complete[-len(GIVEN) :] == list(GIVEN)
+    assert complete[: -len(GIVEN)] == [
+        "--number_of_worker_harness_threads=1",
+        "--no_save_main_session",
+        "--experiments=disable_logging_submission_environment",
+        "--job_name=augshard-car-or-truck-84ffca10",
+        "--experiments=no_use_multiple_sdk_containers",
+        "--resource_hints=min_ram=3GB",
+    ]
+    others = (
+        "--experiments=use_multiple_sdk_containers,b",
+        "--flexrs_goal=COST_OPTIMIZED",
+        "--job_name=mine",
+    )
+    complete = dataflow.complete([*GIVEN, *others], "car_or_truck", PLACES[1])
+    assert not [argument for argument in complete if "no_use_multiple" in argument or "min_ram" in argument]
+    assert dataflow.read_options(complete).job_name == "mine"
+
+
+def test_a_job_is_named_after_where_it_writes():
+    def name(dataset: str, output: str) -> str:
+        return dataflow.read_options(dataflow.complete(GIVEN, dataset, output)).job_name
+
+    assert name("cars", "gs://bucket/out") == name("cars", "gs://bucket/out/")
+    assert name("cars", "gs://bucket/out") != name("cars", "gs://bucket/other")
+    assert len(name("c" * 200, PLACES[1])) < 64
+
+
+def test_runners_are_known_as_beam_knows_them():
+    for name in ("DataflowRunner", "dataflowrunner", "apache_beam.runners.dataflow.DataflowRunner"):
+        assert dataflow.is_dataflow(name)
+    assert not dataflow.is_dataflow("embedded")
+
+
+def test_a_dry_run_stands_without_a_value():
+    assert dataflow.is_dry_run(["--dry_run"])
+    assert dataflow.is_dry_run(["--dry_run=true"])
+    assert not dataflow.is_dry_run([])
+    assert dataflow.with_values(["--dry_run", "--x=1"]) == ["--dry_run=true", "--x=1"]
+
+
+def test_a_run_that_nobody_waits_for_fails_with_its_sentence(tmp_path):
+    outcome = Outcome(failure="3 of 4 shards were not written")
+    awaited = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0)
+    _conclude(awaited, outcome)
+    assert saved_outcome(str(tmp_path)) == outcome
+    alone = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0, awaited=False)
+    with pytest.raises(RuntimeError, match="3 of 4 shards were not written"):
+        _conclude(alone, outcome)
+    _conclude(alone, Outcome(warnings=("all is well, almost",)))
+    assert saved_outcome(str(tmp_path)) == Outcome(warnings=("all is well, almost",))
