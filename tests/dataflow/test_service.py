@@ -1,0 +1,202 @@
+"""Jobs on a stand-in of Dataflow's service, staged in a stand-in of its store: to their end, and without us."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines import files, stores
+from pipelines.materialize import dataflow_job
+from tests.dataflow.service import EXECUTE, Service, served
+from tests.in_process import augshard
+
+pytestmark = pytest.mark.stores
+
+pytest.importorskip("google.cloud.dataflow", reason="needs the extra gcp")
+
+
+@pytest.fixture
+def service(gcs, tmp_path, monkeypatch) -> Iterator[Service]:
+    """The service, for a launcher that looks at it often."""
+    monkeypatch.setattr(dataflow_job, "_POLL", 0.1)
+    monkeypatch.setattr(dataflow_job, "_EXPLAINS", 0.1)
+    with served(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def request_of(service, bucket, recipe_file):
+    """The arguments of a request that writes to a new place in the bucket."""
+
+    def ask(*more: object, output: str = "out") -> list[str]:
+        asked = [
+            *("materialize", "--input", f"{bucket}/photos", "--output", f"{bucket}/{output}"),
+            *("--recipe", recipe_file("png"), "--copies", 2, "--shards", 2, "--runner", "DataflowRunner"),
+            *("--project", "my-project", "--region", "us-central1", "--temp_location", f"{bucket}/tmp"),
+            *("--sdk_container_image", "place/augshard:1", "--no_auth"),
+            *("--dataflow_endpoint", service.endpoint, *more),
+        ]
+        return list(map(str, asked))
+
+    return ask
+
+
+def contents(directory: str) -> dict[str, bytes]:
+    """All files of a dataset, but the one that may differ between runs."""
+    return {
+        name: files.read(os.path.join(directory, name))
+        for name in files.tree(directory)
+        if name != "run.json"
+    }
+
+
+def rows(text: str) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in text.splitlines())
+
+
+def test_c4_a_job_that_nobody_waits_for_writes_the_same_bytes(
+    request_of, service, bucket, images, materialize, tmp_path
+):
+    began = time.monotonic()
+    ended = augshard(*request_of("--no_wait_until_finish"))
+    assert ended.status == 0, ended.err
+    [job] = service.jobs.values()
+    console = f"https://console.cloud.google.com/dataflow/jobs/us-central1/{job['id']}?project=my-project"
+    assert ended.err == f"augshard: job {job['id']}: {console}\n"
+    left = rows(ended.out)
+    assert left["job"] == f"{job['name']} ({job['id']})"
+    assert left["state"] in ("pending", "running")
+    assert (
+        left["cancel"] == f"gcloud dataflow jobs cancel {job['id']} --project my-project --region us-central1"
+    )
+    assert left["next"].startswith("the same command says what came of it")
+    staged = [name for name in files.tree(f"{bucket}/tmp") if job["name"] in name]
+    assert [os.path.basename(name) for name in staged] == ["pipeline.pb"]
+
+    other = augshard(*request_of("--copies", 5))
+    assert other.status == 2
+    assert f"job {job['id']} on Dataflow, by another request, writes to it" in other.err
+    over = augshard(*request_of("--overwrite"))
+    assert over.status == 2
+    assert "wait for its end, or cancel it" in over.err
+
+    ended = augshard(*request_of())  # waits
+    assert ended.status == 0, ended.err
+    assert len(service.jobs) == 1
+    assert ended.err.endswith(f"augshard: job {job['id']} is done\n")
+    assert rows(ended.out)["records"] == "46 (46 new)"
+    assert rows(augshard(*request_of()).out)["time"] == "nothing was left to do"
+    assert len(service.jobs) == 1
+    assert time.monotonic() - began < 600
+
+    local = materialize(images, "--copies", 2, "--shards", 2)
+    assert contents(f"{bucket}/out") == contents(str(local))
+
+
+def test_a_job_that_fails_is_told_by_its_own_words_and_the_same_command_goes_on(request_of, service, bucket):
+    service.states = ("PENDING", "RUNNING", "FAILED")
+    service.message = (
+        "Traceback (most recent call last):\n  in process\nPassingFault: cat/1.jpg: input/output error"
+    )
+    ended = augshard(*request_of(output="failing"))
+    [job] = service.jobs.values()
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.splitlines()[1:] == [
+        f"augshard: job {job['id']} is pending",
+        f"augshard: job {job['id']} is running",
+        f"augshard: job {job['id']} is failed",
+        f"augshard: Dataflow ended job {job['id']} as failed: PassingFault: cat/1.jpg: input/output error "
+        f"(the whole error: {bucket}/failing/.unfinished/error.txt)",
+    ]
+    service.states, service.message = ("CANCELLED",), ""
+    ended = augshard(*request_of(output="failing"))
+    assert ended.status == 1
+    assert len(service.jobs) == 2
+    assert "as cancelled; https://console.cloud.google.com/dataflow/jobs/" in ended.err
+    service.states = ("DONE",)
+    ended = augshard(*request_of(output="failing"))
+    assert (ended.status, len(service.jobs)) == (1, 3)
+    assert "as done; " in ended.err
+
+
+def test_what_a_job_found_wrong_is_told_by_whoever_asks_after_its_end(request_of, service, bucket):
+    service.states = ("RUNNING",)
+    assert augshard(*request_of("--no_wait_until_finish", output="wrong")).status == 0
+    text = json.dumps({"errors": [], "failure": "3 of 9 images were rejected", "warnings": []})
+    files.write(f"{bucket}/wrong/.unfinished/outcome.json", text.encode())
+    [job] = service.jobs.values()
+    service.requests.clear()
+    here = [*request_of(output="wrong"), "--runner", "embedded"]
+    assert f"job {job['id']} on Dataflow was to write to it" in augshard(*here).err
+    ended = augshard(*request_of(output="wrong"))
+    assert (ended.status, ended.err) == (1, "augshard: 3 of 9 images were rejected\n")
+    assert service.requests == []  # the output knows
+    service.states = ("CANCELLED",)
+    augshard(*request_of(output="wrong"))
+    assert len(service.jobs) == 2  # and now the work goes on
+
+
+def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bucket):
+    ended = augshard(*request_of("--template_location", f"{bucket}/templates/out", output="later"))
+    assert (ended.status, ended.err, service.jobs) == (0, "", {})
+    assert rows(ended.out)["template"] == f"{bucket}/templates/out"
+    template = json.loads(files.read(f"{bucket}/templates/out"))
+    options = template["environment"]["sdkPipelineOptions"]["options"]
+    assert template["name"] == options["job_name"]
+    assert files.size(options["pipelineUrl"]) > 10_000
+    assert list(files.tree(f"{bucket}/later")) == []
+
+
+@pytest.mark.parametrize("code", [400, 403])
+def test_what_the_service_refuses_is_a_wrong_request(request_of, service, bucket, code):
+    service.refusal = code, "the workflow could not be created: no permission for place/augshard:1"
+    ended = augshard(*request_of(output="refused"))
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == (
+        "augshard: --runner DataflowRunner: Dataflow refuses the job: the workflow could not be created: no "
+        "permission for place/augshard:1\n"
+    )
+    assert list(files.tree(f"{bucket}/refused")) == []
+
+
+def test_two_jobs_of_one_name_do_not_run_at_once(request_of, service):
+    service.states = ("RUNNING",)
+    assert augshard(*request_of("--no_wait_until_finish", "--job_name=cars", output="one")).status == 0
+    ended = augshard(*request_of("--job_name=cars", output="two"))
+    assert ended.status == 2
+    assert "There is already active job named cars" in ended.err
+
+
+def test_a_bucket_for_staging_that_is_not_there_is_named(request_of):
+    ended = augshard(*request_of("--temp_location=gs://nowhere-at-all/tmp", output="three"))
+    assert ended.status == 2
+    assert "Could not upload to GCS path gs://nowhere-at-all/tmp" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_ctrl_c_cancels_the_job(request_of, service, bucket, start_command):
+    service.states = ("RUNNING",)
+    process = start_command(*request_of(output="stopped"))
+    deadline = time.monotonic() + 300
+    while not service.jobs:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    [job] = service.jobs.values()
+    while files.size(f"{bucket}/stopped/.unfinished/job.json") is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert job["currentState"] == "JOB_STATE_CANCELLED"
+    assert process.returncode == 130
+    assert err.splitlines()[-2:] == [
+        f"augshard: job {job['id']} is cancelled",
+        "augshard: stopped; run the same command again to go on",
+    ]
+    assert list(files.tree(f"{bucket}/stopped")) == []
