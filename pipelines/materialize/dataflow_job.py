@@ -175,7 +175,7 @@ def _follow(job: Job, result: Any, output: str) -> str:
         while True:
             state: str = result.state
             if state != said:
-                _tell(f"job {job.id} is {state.lower()}")
+                _tell(f"job {job.id}: {state.lower()}")
                 said = state
             if _has_ended(state):
                 return state
@@ -193,7 +193,7 @@ def _cancel(job: Job, result: Any, output: str) -> None:
         deadline = time.monotonic() + _CANCELS
         while not _has_ended(result.state) and time.monotonic() < deadline:
             time.sleep(min(_POLL, 1))
-        _tell(f"job {job.id} is {result.state.lower()}")
+        _tell(f"job {job.id}: {result.state.lower()}")
         files.remove(os.path.join(output, JOB))
     except Exception as error:  # noqa: BLE001 (whatever it is, the user has to know)
         _tell(f"job {job.id} could not be cancelled ({error}); end it in {job.console}")

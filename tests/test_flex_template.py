@@ -18,7 +18,7 @@ from pipelines.cli import app
 from pipelines.materialize import dataflow
 from pipelines.plan import parse_bytes, parse_fractions
 
-FOLDER = Path(__file__).parents[2] / "docker" / "flex-template"
+FOLDER = Path(__file__).parents[1] / "docker" / "flex-template"
 METADATA = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
 PARAMETERS = {parameter["name"]: parameter for parameter in METADATA["parameters"]}
 OPTIONS = {
