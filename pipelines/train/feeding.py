@@ -37,7 +37,6 @@ from pipelines.format.stored import StoredCopy
 from pipelines.plan import split_of
 from pipelines.sources import source_path
 
-
 _READ = 32
 """How many records are read at a time."""
 
