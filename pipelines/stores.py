@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from augment.errors import RequestError
 
@@ -120,6 +121,10 @@ def _no_credentials(why: str) -> OSError:
     return OSError(errno.EPERM, f"the store takes no credentials that are here ({why}); see docs/stores.md")
 
 
+def _silent(url: str) -> OSError:
+    return OSError(errno.EHOSTUNREACH, f"the store does not answer at {urlsplit(url).netloc}")
+
+
 def _failed(error: BaseException) -> OSError:
     said = str(error).strip().splitlines() or [type(error).__name__]
     return OSError(errno.EIO, f"the store cannot be used ({said[0]})")
@@ -194,6 +199,7 @@ class S3:
         from botocore.exceptions import (
             BotoCoreError,
             ClientError,
+            EndpointConnectionError,
             NoCredentialsError,
             PartialCredentialsError,
         )
@@ -202,6 +208,8 @@ class S3:
             yield
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise _no_credentials(str(error).lower()) from error
+        except EndpointConnectionError as error:
+            raise _silent(error.kwargs["endpoint_url"]) from error
         except (ClientError, Boto3Error, BotoCoreError) as error:
             cause = error.__context__ if isinstance(error, Boto3Error) else error
             if not isinstance(cause, ClientError):
@@ -235,10 +243,12 @@ class GCS:
             known = False  # what is public can be read
         with self._faults():
             self._client = create_storage_client(_options(), use_credentials=known)
+        self._patience = 10.0
 
     def list(self, bucket: str, prefix: str, *, deep: bool) -> Iterator[Entry]:
         found = self._client.list_blobs(
             bucket,
+            retry=self._retry(),
             prefix=prefix,
             delimiter=None if deep else "/",
             fields="items(name,size,generation),prefixes,nextPageToken",
@@ -252,14 +262,14 @@ class GCS:
 
     def status(self, bucket: str, key: str) -> Status | None:
         with self._faults():
-            blob = self._client.bucket(bucket).get_blob(key)
+            blob = self._client.bucket(bucket).get_blob(key, retry=self._retry())
         if blob is None:
             return None
         return Status(blob.size, (blob.metadata or {}).get(DIGEST), str(blob.generation))
 
     def read(self, bucket: str, key: str) -> bytes:
         with self._faults():
-            content: bytes = self._blob(bucket, key).download_as_bytes(raw_download=True)
+            content: bytes = self._blob(bucket, key).download_as_bytes(raw_download=True, retry=self._retry())
             return content
 
     def download(self, bucket: str, key: str, file: IO[bytes]) -> None:
@@ -297,6 +307,12 @@ class GCS:
         with ThreadPoolExecutor(8) as pool:  # each is a request
             list(pool.map(gone, keys))
 
+    def _retry(self) -> Any:
+        """Until a first answer came, what is typed is more likely wrong than the network."""
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        return DEFAULT_RETRY.with_timeout(self._patience)
+
     def _blob(self, bucket: str, key: str) -> Any:
         return self._client.bucket(bucket).blob(key)
 
@@ -308,6 +324,7 @@ class GCS:
 
         try:
             yield
+            self._patience = 120.0  # seconds; an answer came
         except exceptions.NotFound as error:
             raise _missing(f"there is no such {missing}") from error
         except exceptions.PreconditionFailed as error:
@@ -317,7 +334,10 @@ class GCS:
         except (exceptions.Unauthorized, GoogleAuthError) as error:
             raise _no_credentials(str(error).splitlines()[0]) from error
         except (exceptions.GoogleAPICallError, exceptions.RetryError, requests.RequestException) as error:
-            raise _failed(error) from error
+            cause = error.cause if isinstance(error, exceptions.RetryError) else error
+            if isinstance(cause, requests.ConnectionError) and cause.request is not None:
+                raise _silent(str(cause.request.url)) from error
+            raise _failed(cause or error) from error
 
 
 _STORES: dict[str, tuple[str, Callable[[], Store]]] = {"gs": ("gcp", GCS), "s3": ("aws", S3)}

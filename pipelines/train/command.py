@@ -21,12 +21,12 @@ from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Layout, check_root
 from pipelines.train import request as requests
+from pipelines.train.arms import Feed, open_feed, parse_arms
 from pipelines.train.models import find_model
 from pipelines.train.output import only_run
 from pipelines.train.summary import summary
 
 if TYPE_CHECKING:
-    from pipelines.train.arms import Feed
     from pipelines.train.run import Settings
 
 LEARNING_RATE = 0.001
@@ -68,6 +68,7 @@ def train_command(
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe)
     fractions = parse_fractions(split_fractions) if split_fractions else None
+    wanted = parse_arms(arms, copies)
     found = find_model(model, size=loaded.image_size, weights=weights)
     fingerprint = read_manifest(shards).fingerprint if shards else None
     with only_run(output):
@@ -75,7 +76,6 @@ def train_command(
         import_tensorflow(requests.threads(earlier))
         import tensorflow as tf
 
-        from pipelines.train.arms import open_feed, parse_arms
         from pipelines.train.run import Settings
 
         if deterministic:
@@ -91,7 +91,7 @@ def train_command(
                 split_fractions=fractions,
                 validation_fraction=validation_fraction,
             )
-            for arm in parse_arms(arms, copies)
+            for arm in wanted
         ]
         settings = Settings(
             model=found,

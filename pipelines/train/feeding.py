@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment import codec
-from augment.augmenter import BLOCK, CORES, Augmenter, augment_files
+from augment.augmenter import CORES, Augmenter, augment_files
 from augment.codec import decode_stored
 from augment.errors import RequestError
 from augment.keys import fold_in, seed_key, source_words, words
@@ -36,6 +36,9 @@ from pipelines.format.manifest import read_manifest
 from pipelines.format.stored import StoredCopy
 from pipelines.plan import split_of
 from pipelines.sources import source_path
+
+_READ = 32
+"""How many records are read at a time."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -122,7 +125,8 @@ class Stored:
         def decoded(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return decode_stored(image, self._storage, self.manifest.image_size), label
 
-        blocks = tf.data.Dataset.from_tensor_slices(rows).batch(BLOCK).map(read)
+        # Blocks are small and read ahead, so that decoding waits for none of them.
+        blocks = tf.data.Dataset.from_tensor_slices(rows).batch(_READ).map(read).prefetch(2)
         return blocks.unbatch().map(decoded, num_parallel_calls=2 * CORES, deterministic=True)
 
     def check(self, members: Members, copies: Iterable[int]) -> None:
