@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import NOT_AUGMENTED, augment_files
+from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import Recipe
+from pipelines.files import is_remote, read, reason
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import read_manifest
-from pipelines.format.records import parse
+from pipelines.format.records import ShardReader, parse
 from pipelines.plan import places, split_of
 from pipelines.sources import Folder, Layout, Source, check_root, list_folder, source_path, top_folders
 
@@ -53,7 +57,7 @@ def from_images(
     images = list_images(directory, layout=layout, split_fractions=split_fractions)
     ordered = images.ordered(split, seed)
     number = {label: i for i, label in enumerate(images.classes)}
-    files = tf.data.Dataset.from_tensor_slices(
+    listed = tf.data.Dataset.from_tensor_slices(
         {
             "path": [os.fsencode(source_path(images.root, source.id)) for source in ordered],
             "label": np.array([number[source.label] for source in ordered], np.int64),
@@ -61,6 +65,53 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
+    files = fetched(listed) if is_remote(images.root) else listed
+    return augmented(files, recipe, seed=seed, copy=copy)
+
+
+_READERS = 32
+"""Objects that are asked for at once: each takes its time, and none of it here."""
+
+
+def fetched(files: tf.data.Dataset) -> tf.data.Dataset:
+    """Dictionaries with `path`, which are URLs, with `image` instead: their contents.
+
+    The order stays. An object that is gone or refused has no contents, which no decoder takes.
+    """
+    pool = ThreadPoolExecutor(_READERS)
+
+    def contents_of(paths: np.ndarray) -> np.ndarray:
+        return np.array(list(pool.map(_object, paths)), object)
+
+    @tf.autograph.experimental.do_not_convert
+    def with_contents(block: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        read = tf.numpy_function(contents_of, [block.pop("path")], tf.string, stateful=False)
+        return {**block, "image": tf.ensure_shape(read, [None])}
+
+    return files.batch(_READERS).map(with_contents).prefetch(2).unbatch()
+
+
+def _object(url: bytes) -> bytes:
+    """An image must not be left out for a fault that passes: so that is waited for, not silently."""
+    while True:
+        try:
+            return read(os.fsdecode(url))
+        except (FileNotFoundError, PermissionError):
+            return b""
+        except OSError as error:
+            sys.stderr.write(f"augshard: {os.fsdecode(url)}: {reason(error)}; trying again\n")
+            time.sleep(10)
+
+
+def contents(file: dict[str, tf.Tensor]) -> tf.Tensor:
+    """An image file's bytes, of a dictionary with its `path` or its `image`."""
+    return file["image"] if "image" in file else tf.io.read_file(file["path"])
+
+
+def augmented(files: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor) -> tf.data.Dataset:
+    """`augment_files`, also for what was fetched."""
+    if "image" in files.element_spec:
+        return augment_dataset(files, recipe, seed=seed, copy=copy).ignore_errors()
     return augment_files(files, recipe, seed=seed, copy=copy)
 
 
@@ -143,7 +194,27 @@ def from_shards(
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
         return parse(record, storage, size)
 
-    records = tf.data.TFRecordDataset(paths, buffer_size=1 << 20)
+    if is_remote(directory):
+        records = _remote_records(paths)
+    else:
+        records = tf.data.TFRecordDataset(paths, buffer_size=1 << 20)
     return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE
     )
+
+
+def _remote_records(urls: list[str]) -> tf.data.Dataset:
+    """The records of shards in a store, a shard at a time: the next is on its way while one is read."""
+
+    def shard(url: bytes) -> np.ndarray:
+        reader = ShardReader(url.decode())
+        frames = list(reader)
+        if reader.damage or not all(frame.sound for frame in frames):
+            raise OSError(f"{url.decode()}: it is damaged")
+        return np.array([frame.data for frame in frames], object)
+
+    @tf.autograph.experimental.do_not_convert
+    def records(url: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(shard, [url], tf.string, stateful=False), [None])
+
+    return tf.data.Dataset.from_tensor_slices(urls).map(records).prefetch(1).unbatch()

@@ -16,7 +16,8 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from augment.errors import RequestError
@@ -60,13 +61,15 @@ def below(url: str, *, deep: bool = True) -> Iterator[Entry]:
     return store.list(bucket, f"{key}/" if key and not key.endswith("/") else key, deep=deep)
 
 
-def tree(directory: str) -> Iterator[str]:
-    """The paths, relative to a directory, of all files in it."""
+def tree(directory: str, without: str) -> Iterator[str]:
+    """The paths, relative to a directory, of all files in it, but for one of its folders."""
     if is_remote(directory):
-        yield from (entry.name for entry in below(directory))
+        yield from (e.name for e in below(directory) if not e.name.startswith(f"{without}/"))
         return
-    for folder, _, names in os.walk(directory):
+    for folder, folders, names in os.walk(directory):
         inside = os.path.relpath(folder, directory)
+        if inside == "." and without in folders:
+            folders.remove(without)
         yield from (os.path.normpath(os.path.join(inside, name)) for name in names)
 
 
@@ -175,18 +178,25 @@ def hold(lock: IO[str], output: str) -> None:
         raise RequestError(f"output {output}: another run is writing to it; wait for its end") from None
 
 
-def open_file(path: str) -> BinaryIO:
+def open_file(path: str, buffering: int = -1) -> BinaryIO:
     """A file for reading, on this machine's disk.
 
     An object is brought there at its first use, and kept until this process ends or its room is needed
     for others: all of them take half of what was free. What becomes of it meanwhile is not seen.
     """
-    return _downloads().open(path) if is_remote(path) else open(path, "rb")
+    return _downloads().open(path, buffering) if is_remote(path) else open(path, "rb", buffering)
 
 
-def room() -> int:
-    """How many bytes of objects `open_file` keeps."""
-    return _downloads().room
+def bring(urls: Sequence[str], total: int) -> None:
+    """Has objects of so many bytes in all ready for `open_file`, several at a time.
+
+    Raises OSError also if there is no room for twice as many: a next copy is read before one is let go.
+    """
+    downloads = _downloads()
+    if 2 * total > downloads.room:
+        raise downloads.full(2 * total)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda url: downloads.open(url).close(), urls))
 
 
 @functools.cache
@@ -207,30 +217,31 @@ class _Downloads:
         """bytes of those that are kept or on their way"""
         self._coming: dict[str, threading.Lock] = {}
 
-    def open(self, url: str) -> BinaryIO:
-        with self._lock:
-            coming = self._coming.setdefault(url, threading.Lock())
-        with coming:  # of two threads that want one object, one brings it
-            with self._lock:
+    def open(self, url: str, buffering: int = -1) -> BinaryIO:
+        while True:
+            with self._lock:  # so that it is not let go of before it is open
                 if url in self._kept:
                     self._kept.move_to_end(url)
-                    return open(self._kept[url][0], "rb")
-            path, size = self._bring(url)
-            with self._lock:
-                self._kept[url] = path, size
-                return open(path, "rb")
+                    return open(self._kept[url][0], "rb", buffering)
+                coming = self._coming.setdefault(url, threading.Lock())
+            with coming:  # of two threads that want one object, one brings it
+                if url not in self._kept:
+                    self._bring(url)
 
-    def _bring(self, url: str) -> tuple[str, int]:
+    def full(self, wanted: int) -> OSError:
+        return OSError(
+            errno.ENOSPC,
+            f"{self._folder.name} has room for {self.room:,} bytes of copies, and it takes {wanted:,}; set "
+            "TMPDIR to a folder on a larger disk",
+        )
+
+    def _bring(self, url: str) -> None:
         store, bucket, key = _at(url)
         status = store.status(bucket, key)
         if status is None:
             raise FileNotFoundError(errno.ENOENT, "there is no such object")
         if status.size > self.room:
-            raise OSError(
-                errno.ENOSPC,
-                f"it has {status.size:,} bytes, and {self._folder.name} has room for {self.room:,}; "
-                "set TMPDIR to a larger disk",
-            )
+            raise self.full(status.size)
         with self._lock:
             while self._kept and self._taken + status.size > self.room:
                 _, (oldest, freed) = self._kept.popitem(last=False)
@@ -246,4 +257,6 @@ class _Downloads:
             with self._lock:
                 self._taken -= status.size
             raise
-        return path, status.size
+        with self._lock:
+            self._kept[url] = path, status.size
+            self._coming.pop(url, None)

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from pipelines import files
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.graphs import AT_ONCE, Graphs
 from pipelines.audit.sampling import Chosen
@@ -160,7 +161,7 @@ class Rederiver:
             outcome.vanished = True  # or moved, which the rest of the input tells
             return outcome
         except OSError as error:
-            return found("unreadable", f"the source cannot be read ({os.strerror(error.errno or 0).lower()})")
+            return found("unreadable", f"the source cannot be read ({files.reason(error)})")
         except ValueError:  # a forged name that no file can have
             return found("unreadable", "the source cannot be read (no file can have such a name)")
         changed = hashlib.sha256(contents).hexdigest() != member.sha256
@@ -230,7 +231,7 @@ class Rederiver:
         at = sample.shard.record_of.get(sample.row)
         if at is None:
             return None
-        with open(os.path.join(self._audit.directory, sample.shard.file), "rb") as file:
+        with files.open_file(os.path.join(self._audit.directory, sample.shard.file)) as file:
             file.seek(at[0])
             record = unpack(file.read(at[1]))
         return None if record is None else record.image

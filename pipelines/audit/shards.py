@@ -21,10 +21,10 @@ import tensorflow as tf
 
 from augment.augmenter import CORES, Augmenter
 from augment.codec import decode_stored
+from pipelines import files
 from pipelines.audit import align, rows
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
-from pipelines.files import file_digest
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import ShardReader, unpack
@@ -114,13 +114,14 @@ class ShardChecker:
 
     def _read_samples(self, shard: Shard) -> None:
         audit, path = self._audit, os.path.join(self._audit.directory, shard.samples_file)
-        if not os.path.isfile(path):
+        size = files.size(path)
+        if size is None:
             audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
             return
         listed = self._manifest.files[shard.samples_file]
         try:
-            check_file(audit, shard.samples_file, listed, os.path.getsize(path), file_digest(path))
-            with pq.ParquetFile(path) as file:
+            check_file(audit, shard.samples_file, listed, size, files.file_digest(path))
+            with files.open_file(path) as opened, pq.ParquetFile(opened) as file:
                 table = file.read()
             table.validate(full=True)
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -167,7 +168,7 @@ class ShardChecker:
 
     def _read_records(self, shard: Shard) -> None:
         path = os.path.join(self._audit.directory, shard.file)
-        if not os.path.isfile(path):
+        if files.size(path) is None:
             self._found("missing", "the file is not there", shard, None, None)
             return
         sources = None if shard.rows is None else shard.rows.column("source").to_pylist()

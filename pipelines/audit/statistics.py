@@ -23,6 +23,7 @@ from tqdm import tqdm
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.promise import Fit, promised
+from pipelines.files import open_file
 from pipelines.format.layout import REJECTS, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
@@ -127,7 +128,7 @@ class SamplesReader:
         """The rows of one shard; None if they cannot be read."""
         name = samples_file(split, copy, group, self._manifest.splits[split].groups)
         try:
-            with pq.ParquetFile(os.path.join(self._directory, name)) as file:
+            with open_file(os.path.join(self._directory, name)) as opened, pq.ParquetFile(opened) as file:
                 rows = file.read(columns=list(columns)).select(columns)
             rows.validate(full=True)  # which refuses text that is no UTF-8
             if all(rows.schema.field(column) == self._schema.field(column) for column in columns):
@@ -262,7 +263,7 @@ def _rejects(directory: str) -> tuple[Counter[str], list[tuple[str, str, str]]]:
     reasons: Counter[str] = Counter()
     kept: list[tuple[str, str, str]] = []
     try:
-        with open(os.path.join(directory, REJECTS), encoding="utf-8") as file:
+        with open_file(os.path.join(directory, REJECTS)) as file:
             for line in file:
                 reject = json.loads(line)
                 source, reason, detail = (str(reject[name]) for name in ("source", "reason", "detail"))

@@ -12,6 +12,7 @@ from augment.recipe import NAME, Recipe
 from pipelines.audit.files import SMALL, shard_names
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.shards import Shard
+from pipelines.files import read
 from pipelines.format.layout import MANIFEST, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import load_plugins
@@ -29,8 +30,7 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
 
     Raises RequestError if its plugins are not there.
     """
-    with open(os.path.join(audit.directory, MANIFEST), "rb") as file:
-        content = file.read()
+    content = read(os.path.join(audit.directory, MANIFEST))
     if manifest.digest != manifest.sealed().digest:
         _found(audit, "manifest", "it does not have the digest that stands in it: it was changed")
     elif content != manifest.content():

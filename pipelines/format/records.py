@@ -15,6 +15,7 @@ import tensorflow as tf
 from augment.codec import decode_stored
 from augment.ops import Size
 from augment.recipe import Storage
+from pipelines.files import open_file
 
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
@@ -146,7 +147,7 @@ class ShardReader:
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[Frame]:
-        with open(self.path, "rb", buffering=_BUFFER) as file:
+        with open_file(self.path, buffering=_BUFFER) as file:
             whole = os.fstat(file.fileno()).st_size
 
             def read(count: int) -> bytes:

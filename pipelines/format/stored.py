@@ -9,12 +9,14 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.errors import RequestError
+from pipelines import files
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import masked_crc
@@ -37,12 +39,15 @@ class StoredCopy:
         self.sources: list[str] = []
         """ids, by position"""
         labels, places = [], []
+        if files.is_remote(directory):
+            _bring(directory, manifest, split, copy)
         for shard in range(groups):
             file = shard_file(manifest.request.name, split, copy, shard, groups)
             path = os.path.join(directory, file)
             table = os.path.join(directory, samples_file(split, copy, shard, groups))
             try:
-                rows = pq.read_table(table, columns=["source", "label"])
+                with files.open_file(table) as rows_file:
+                    rows = pq.read_table(rows_file, columns=["source", "label"])
                 starts, lengths = _frames(path)
             except (OSError, ValueError, pa.ArrowInvalid):
                 starts, rows = np.zeros(0, np.int64), None
@@ -62,19 +67,35 @@ class StoredCopy:
     def read(self, positions: np.ndarray) -> np.ndarray:
         """The records at positions [n], as an array of bytes. Raises OSError for a damaged one."""
         records = np.empty(len(positions), object)
-        files: dict[int, int] = {}
-        try:
+        with ExitStack() as stack:
+            shards: dict[int, int] = {}
             for i, (shard, start, length) in enumerate(self._places[positions].tolist()):
-                if shard not in files:
-                    files[shard] = os.open(self._paths[shard], os.O_RDONLY)
-                record = os.pread(files[shard], length, start)
-                if masked_crc(record) != os.pread(files[shard], 4, start + length):
+                if shard not in shards:
+                    file = stack.enter_context(files.open_file(self._paths[shard], buffering=0))
+                    shards[shard] = file.fileno()
+                record = os.pread(shards[shard], length, start)
+                if masked_crc(record) != os.pread(shards[shard], 4, start + length):
                     raise OSError(f"{self._paths[shard]}: its record at byte {start} is damaged")
                 records[i] = record
-        finally:
-            for file in files.values():
-                os.close(file)
         return records
+
+
+def _bring(directory: str, manifest: Manifest, split: str, copy: int) -> None:
+    """Brings a copy's files here at once. Raises RequestError if that cannot be."""
+    groups = manifest.splits[split].groups
+    wanted = [
+        name
+        for shard in range(groups)
+        for name in (
+            shard_file(manifest.request.name, split, copy, shard, groups),
+            samples_file(split, copy, shard, groups),
+        )
+    ]
+    total = sum(manifest.files[name].bytes for name in wanted if name in manifest.files)
+    try:
+        files.bring([os.path.join(directory, name) for name in wanted], total)
+    except OSError as error:
+        raise RequestError(f"{directory}: split {split}, copy {copy}: {files.reason(error)}") from None
 
 
 def _frames(path: str) -> tuple[np.ndarray, np.ndarray]:
@@ -83,9 +104,10 @@ def _frames(path: str) -> tuple[np.ndarray, np.ndarray]:
     Raises ValueError if the lengths do not add up to the file.
     """
     starts, lengths = [], []
-    size, begin = os.path.getsize(path), 0
-    if size:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+    with files.open_file(path) as file, ExitStack() as stack:
+        size, begin = os.fstat(file.fileno()).st_size, 0
+        if size:
+            contents = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             while begin + 16 <= size:  # the length and its CRC, 12 bytes; the record; its CRC
                 (length,) = struct.unpack_from("<Q", contents, begin)
                 starts.append(begin + 12)

@@ -6,7 +6,6 @@ TensorFlow is imported late, so that most mistakes are answered at once.
 from __future__ import annotations
 
 import datetime
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import load_recipe
-from pipelines.files import file_digest
+from pipelines.files import absolute, file_digest
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.plan import parse_fractions
@@ -221,7 +220,7 @@ def _environment(**paths: str | None) -> dict[str, Any]:
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        **{name: path and os.path.abspath(path) for name, path in paths.items()},
+        **{name: path and absolute(path) for name, path in paths.items()},
     }
 
 

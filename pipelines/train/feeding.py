@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment import codec
-from augment.augmenter import CORES, Augmenter, augment_files
+from augment.augmenter import CORES, Augmenter
 from augment.codec import decode_stored
 from augment.errors import RequestError
 from augment.keys import fold_in, seed_key, source_words, words
@@ -31,7 +31,8 @@ from augment.layer import AugmentLayer
 from augment.ops import Size
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe
-from pipelines.datasets import Images
+from pipelines.datasets import Images, augmented, contents, fetched
+from pipelines.files import is_remote
 from pipelines.format.manifest import read_manifest
 from pipelines.format.stored import StoredCopy
 from pipelines.plan import split_of
@@ -157,7 +158,7 @@ class Live:
 
         A copy that is a tensor, an int64 scalar, is not NOT_AUGMENTED.
         """
-        live = augment_files(self._files(members, rows), self._recipe, seed=self._seed, copy=copy)
+        live = augmented(self._files(members, rows), self._recipe, seed=self._seed, copy=copy)
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
@@ -166,7 +167,7 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def begun(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-            image = augmenter.head(codec.decode(tf.io.read_file(file["path"])))
+            image = augmenter.head(codec.decode(contents(file)))
             return {"image": image, "key": file["key"], "copy": tf.cast(copy, tf.int32)}, file["label"]
 
         files = self._files(members, rows)
@@ -177,7 +178,7 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            return file["source"], tf.shape(codec.decode(tf.io.read_file(file["path"])))
+            return file["source"], tf.shape(codec.decode(contents(file)))
 
         files = self._files(members, tf.range(len(members), dtype=tf.int64))
         trial = files.map(tried, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
@@ -193,7 +194,8 @@ class Live:
                 "key": tf.constant(members.keys),
             }
         chosen = {name: tf.gather(values, rows) for name, values in every.items()}
-        return tf.data.Dataset.from_tensor_slices(chosen)
+        files = tf.data.Dataset.from_tensor_slices(chosen)
+        return fetched(files) if is_remote(self._root) else files
 
 
 def members(images: Images, split: str, seed: int, stored: Stored | None) -> Members:
