@@ -59,7 +59,7 @@ def materialize_command(
         stores.use_options(beam_arguments)
     dry = on_dataflow and dataflow.is_dry_run(beam_arguments)
     if on_dataflow and not dry:
-        dataflow.check_credentials(beam_arguments)
+        dataflow.check_access(beam_arguments)
     if not dry:
         check_root(root)
     digests = load_plugins(list(plugins))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from augment.errors import RequestError
+from pipelines import files
 
 RUNNER = "DataflowRunner"
 
@@ -120,10 +121,18 @@ def _installed() -> bool:
         return False
 
 
-def check_credentials(arguments: Sequence[str]) -> None:
-    """Raises RequestError without credentials: Beam would look for them for half a minute."""
-    if read_options(arguments).no_auth:
-        return
+def check_access(arguments: Sequence[str]) -> None:
+    """Raises RequestError without credentials, or a bucket for staging: Beam would try for minutes."""
+    options = read_options(arguments)
+    if not options.no_auth:
+        _check_credentials()
+    try:
+        any(files.below(options.temp_location, deep=False))
+    except OSError as error:
+        raise RequestError(f"--temp_location {options.temp_location}: {files.reason(error)}") from None
+
+
+def _check_credentials() -> None:
     from google.auth import default
     from google.auth.exceptions import GoogleAuthError
 

@@ -138,29 +138,38 @@ def _has_ended(state: str) -> bool:
 
 def _outcome_of(job: Job, result: Any, output: str, options: Sequence[str]) -> Outcome | Left:
     _tell(f"job {job.id}: {job.console}")
-    where = f"--project {job.project} --region {job.region}"
-    if dataflow.read_options(options).no_wait_until_finish and not _has_ended(result.state):
-        return Left(
-            {
-                "job": f"{job.name} ({job.id})",
-                "state": result.state.lower(),
-                "console": job.console,
-                "cancel": f"gcloud dataflow jobs cancel {job.id} {where}",
-                "next": "the same command says what came of it; without --no_wait_until_finish it waits",
-            }
-        )
-    with ProgressBar(output):
-        state = _follow(job, result, output)
+    try:
+        if dataflow.read_options(options).no_wait_until_finish and not _has_ended(result.state):
+            return _left(job, result.state)
+        with ProgressBar(output):
+            state = _follow(job, result, output)
+        error = _why(job, result)
+    except Exception as fault:  # noqa: BLE001 (whatever lies between here and the service)
+        text = str(fault).strip() or type(fault).__name__
+        seen = f"job {job.id} is out of sight ({text.splitlines()[0]})"
+        return Outcome(failure=f"{seen}; it goes on, and the same command finds it again: {job.console}")
     files.remove(os.path.join(output, JOB))
     if outcome := saved_outcome(output):
         return outcome
-    error = _why(job, result)
+    ended = f"Dataflow ended job {job.id} as {state.lower()}"
     if not error:
-        return Outcome(failure=f"Dataflow ended job {job.id} as {state.lower()}; {job.console} shows more")
+        return Outcome(failure=f"{ended}; {job.console} shows more")
     write_file(output, f"{WORK}/error.txt", error + "\n")
-    last = [line.strip() for line in error.splitlines() if line.strip()][-1]
+    last = error.splitlines()[-1].strip()
     log = os.path.join(output, WORK, "error.txt")
-    return Outcome(failure=f"Dataflow ended job {job.id} as {state.lower()}: {last} (the whole error: {log})")
+    return Outcome(failure=f"{ended}: {last} (the whole error: {log})")
+
+
+def _left(job: Job, state: str) -> Left:
+    return Left(
+        {
+            "job": f"{job.name} ({job.id})",
+            "state": state.lower(),
+            "console": job.console,
+            "cancel": f"gcloud dataflow jobs cancel {job.id} --project {job.project} --region {job.region}",
+            "next": "the same command says what came of it; without --no_wait_until_finish it waits",
+        }
+    )
 
 
 _POLL = 5.0  # seconds between two looks, as in Beam

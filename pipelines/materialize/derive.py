@@ -17,7 +17,7 @@ from augment.direct import direct_call
 from augment.keys import source_words
 from pipelines import files
 from pipelines.format.records import serialize
-from pipelines.sources import Reject, read_source
+from pipelines.sources import Reject
 
 
 class PassingFault(Exception):
@@ -37,8 +37,8 @@ class Derived(NamedTuple):
 class Deriver:
     """Derives the copies of one plan's sources. Used by several threads at once."""
 
-    def __init__(self, augmenter: Augmenter, labels: dict[str, int], root: str) -> None:
-        self._augmenter, self._labels, self._root = augmenter, labels, root
+    def __init__(self, augmenter: Augmenter, labels: dict[str, int]) -> None:
+        self._augmenter, self._labels = augmenter, labels
         self._graph = functools.cache(self._trace)
 
     def draws(self, sources: Sequence[str], copies: Sequence[int]) -> dict[str, np.ndarray]:
@@ -49,14 +49,21 @@ class Deriver:
         return self._augmenter.draw((words[..., 0], words[..., 1]), np.array([copies], np.int32))
 
     def derive(
-        self, source: str, label: str, copies: Sequence[int], position: int, draws: Sequence[tf.Tensor]
+        self,
+        source: str,
+        label: str,
+        read: Callable[[], bytes],
+        copies: Sequence[int],
+        position: int,
+        draws: Sequence[tf.Tensor],
     ) -> Derived | Reject:
         """One source's samples, with row `position` of the draws. Raises PassingFault.
 
-        NOT_AUGMENTED can only be the first of the copies; the draws are of the others.
+        `read` gives its contents, or raises OSError. NOT_AUGMENTED can only be the first of the copies;
+        the draws are of the others.
         """
         try:
-            contents = read_source(self._root, source)
+            contents = read()
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
             return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import os
 import time
 import uuid
@@ -29,10 +30,13 @@ from pipelines.format.samples import Receipt, read_receipt, schema, write_sample
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
 from pipelines.materialize.files import scratch
 from pipelines.plan import Plan
-from pipelines.sources import Reject
+from pipelines.sources import Reject, read_source
 
 COPIES_AT_ONCE = 8
 """Copies of one group that are written in one pass over its sources."""
+
+READS_AHEAD = 32
+"""Images of a store that are on their way at once: each is a request, which takes its time."""
 
 ATTEMPTS = 3
 """How often a group is tried when reading fails for a passing reason."""
@@ -60,13 +64,14 @@ class GroupWriter:
     """Writes groups of one plan. Built once a process; one group at a time."""
 
     def __init__(self, plan: Plan, root: str, output: str) -> None:
-        self.plan, self.output = plan, output
+        self.plan, self.root, self.output = plan, root, output
         self.augmenter = Augmenter(plan.request.parsed_recipe(), plan.request.seed)
         labels = {label: number for number, label in enumerate(plan.classes)}
-        self._deriver = Deriver(self.augmenter, labels, root)
+        self._deriver = Deriver(self.augmenter, labels)
         self.schema = schema(self.augmenter)
         self.parity_class = parity_class()
         self._pool = ThreadPoolExecutor(CORES)
+        self._readers = ThreadPoolExecutor(READS_AHEAD) if files.is_remote(root) else None
 
     def write(self, group: Group, progress: Callable[[int], None]) -> Iterator[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
@@ -155,12 +160,28 @@ class GroupWriter:
         """What becomes of each source, in order, with its position."""
         tensors = [tf.constant(values) for values in draws.values()]
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
-        for position, (source, label) in enumerate(group.sources):
-            waiting.append(self._pool.submit(self._deriver.derive, source, label, copies, position, tensors))
+        for position, ((source, label), read) in enumerate(
+            zip(group.sources, self._reads(group), strict=True)
+        ):
+            waiting.append(
+                self._pool.submit(self._deriver.derive, source, label, read, copies, position, tensors)
+            )
             if len(waiting) > 2 * CORES:
                 yield position + 1 - len(waiting), waiting.popleft().result()
         while waiting:
             yield len(group.sources) - len(waiting), waiting.popleft().result()
+
+    def _reads(self, group: Group) -> Iterator[Callable[[], bytes]]:
+        """What gives each source's contents: read from a disk when it is called, from a store before."""
+        if self._readers is None:
+            yield from (functools.partial(read_source, self.root, source) for source, _ in group.sources)
+            return
+        coming: collections.deque[Future[bytes]] = collections.deque()
+        for source, _ in group.sources:
+            coming.append(self._readers.submit(read_source, self.root, source))
+            if len(coming) == READS_AHEAD:
+                yield coming.popleft().result
+        yield from (read.result for read in coming)
 
     def _rows(
         self,

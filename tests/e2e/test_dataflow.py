@@ -44,7 +44,7 @@ def bucket(tmp_path_factory, images) -> Iterator[str]:
         client = storage.Client.create_anonymous_client()
         client.project = "test"
         made = client.create_bucket("augshard-test")
-        for name in files.tree(str(images)):
+        for name in tree(str(images)):
             made.blob(f"photos/{name}").upload_from_filename(Path(images, name))
         yield f"gs://{made.name}"
     stores.store.cache_clear()
@@ -78,11 +78,11 @@ def request_of(service, bucket, recipe_file) -> Callable[..., list[str]]:
 
 def contents(directory: str) -> dict[str, bytes]:
     """All files of a dataset, but the one that may differ between runs."""
-    return {
-        name: files.read(os.path.join(directory, name))
-        for name in files.tree(directory)
-        if name != "run.json"
-    }
+    return {name: files.read(os.path.join(directory, name)) for name in tree(directory) - {"run.json"}}
+
+
+def tree(directory: str) -> set[str]:
+    return set(files.tree(directory, without=""))
 
 
 def rows(text: str) -> dict[str, str]:
@@ -104,7 +104,7 @@ def test_c4_a_job_that_nobody_waits_for_writes_the_same_bytes(
         left["cancel"] == f"gcloud dataflow jobs cancel {job['id']} --project my-project --region us-central1"
     )
     assert left["next"].startswith("the same command says what came of it")
-    staged = [name for name in files.tree(f"{bucket}/tmp") if job["name"] in name]
+    staged = [name for name in tree(f"{bucket}/tmp") if job["name"] in name]
     assert [os.path.basename(name) for name in staged] == ["pipeline.pb"]
 
     other = augshard(*request_of("--copies", 5))
@@ -177,7 +177,7 @@ def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bu
     options = template["environment"]["sdkPipelineOptions"]["options"]
     assert template["name"] == options["job_name"]
     assert files.size(options["pipelineUrl"]) > 10_000
-    assert list(files.tree(f"{bucket}/later")) == []
+    assert tree(f"{bucket}/later") == set()
 
 
 @pytest.mark.parametrize("code", [400, 403])
@@ -189,7 +189,7 @@ def test_what_the_service_refuses_is_a_wrong_request(request_of, service, bucket
         "augshard: --runner DataflowRunner: Dataflow refuses the job: the workflow could not be created: no "
         "permission for place/augshard:1\n"
     )
-    assert list(files.tree(f"{bucket}/refused")) == []
+    assert tree(f"{bucket}/refused") == set()
 
 
 def test_two_jobs_of_one_name_do_not_run_at_once(request_of, service):
@@ -203,8 +203,7 @@ def test_two_jobs_of_one_name_do_not_run_at_once(request_of, service):
 def test_a_bucket_for_staging_that_is_not_there_is_named(request_of):
     ended = augshard(*request_of("--temp_location=gs://nowhere-at-all/tmp", output="three"))
     assert ended.status == 2
-    assert "Could not upload to GCS path gs://nowhere-at-all/tmp" in ended.err
-    assert ended.err.count("\n") == 1
+    assert ended.err == "augshard: --temp_location gs://nowhere-at-all/tmp: there is no such bucket\n"
 
 
 def test_ctrl_c_cancels_the_job(request_of, service, bucket, start_command):
@@ -226,4 +225,4 @@ def test_ctrl_c_cancels_the_job(request_of, service, bucket, start_command):
         f"augshard: job {job['id']}: cancelled",
         "augshard: stopped; run the same command again to go on",
     ]
-    assert list(files.tree(f"{bucket}/stopped")) == []
+    assert tree(f"{bucket}/stopped") == set()
