@@ -86,7 +86,7 @@ def materialize_command(
     )
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
     # keep in a file; some of its loggers have levels of their own.
-    logging.disable(logging.ERROR)
+    logging.disable(logging.CRITICAL)
     if runner != "embedded" or beam_arguments:
         from pipelines.materialize import runners
 

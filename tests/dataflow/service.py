@@ -20,6 +20,9 @@ from typing import Any
 EXECUTE = ("execute",)
 """Instead of states: run what was submitted."""
 
+LOST = "LOST"
+"""As a state: the service no longer shows the job to whoever asks."""
+
 ENDED = {"JOB_STATE_DONE", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"}
 
 
@@ -31,6 +34,7 @@ class Service:
         self.states: Sequence[str] = EXECUTE
         self.message = ""
         self.refusal: tuple[int, str] | None = None
+        """status and message for whoever submits, or asks"""
         self.jobs: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.endpoint = ""
@@ -62,7 +66,9 @@ class Service:
             ended = self._processes[number].poll()
             state = {None: "RUNNING", 0: "DONE"}.get(ended, "FAILED")
             job["currentState"] = f"JOB_STATE_{state}"
-        elif len(self._left[number]) > 0:
+        elif self._left[number] == [LOST]:
+            self.refusal = 403, "no permission to see it"
+        elif self._left[number]:
             job["currentState"] = f"JOB_STATE_{self._left[number].pop(0)}"
         return job
 
@@ -93,8 +99,10 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found = re.match(r"/v1b3/projects/([^/]+)/locations/([^/]+)/jobs/([^/?]+)(/messages)?", self.path)
-            if found is None or found[3] not in service.jobs:
-                self._answer(404, {"error": {"code": 404, "message": "Job not found", "status": "NOT_FOUND"}})
+            if service.refusal:
+                self._refuse(*service.refusal)
+            elif found is None or found[3] not in service.jobs:
+                self._refuse(404, "Job not found")
             elif found[4]:
                 self._answer(200, {"jobMessages": service.messages(found[3])})
             else:
@@ -104,10 +112,9 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             found = re.match(r"/v1b3/projects/([^/]+)/locations/([^/]+)/jobs(\?|$)", self.path)
             job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if found is None:
-                self._answer(404, {})
+                self._refuse(404, "Not found")
             elif service.refusal:
-                code, message = service.refusal
-                self._answer(code, {"error": {"code": code, "message": message}})
+                self._refuse(*service.refusal)
             else:
                 self._answer(200, service.create(found[1], found[2], job))
 
@@ -117,6 +124,9 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert asked["requestedState"] in ("JOB_STATE_CANCELLED", 5)
             self._answer(200, service.cancel(found[3]))
+
+        def _refuse(self, code: int, message: str) -> None:
+            self._answer(code, {"error": {"code": code, "message": message}})
 
         def _answer(self, code: int, content: dict[str, Any]) -> None:
             service.requests.append(f"{self.command} {self.path.partition('?')[0]}")

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from pipelines import files, stores
 from pipelines.materialize import dataflow_job
-from tests.dataflow.service import Service, served
+from tests.dataflow.service import LOST, Service, served
 from tests.engines import servers
 from tests.in_process import augshard
 
@@ -29,8 +30,6 @@ def bucket(tmp_path_factory, images) -> Iterator[str]:
     program = shutil.which("fake-gcs-server")
     if program is None:
         pytest.skip("needs fake-gcs-server: go install github.com/fsouza/fake-gcs-server@v1.56.1")
-    from google.cloud import storage
-
     port = servers.free_port()
     where = ["-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
     command = [program, "-backend", "memory", "-scheme", "http", *where]
@@ -39,14 +38,14 @@ def bucket(tmp_path_factory, images) -> Iterator[str]:
         servers.running(command, logs / "gcs.log", lambda: servers.answers(port)),
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        address, name = f"http://127.0.0.1:{port}", "augshard-test"
+        patch.setenv("STORAGE_EMULATOR_HOST", address)
         stores.store.cache_clear()
-        client = storage.Client.create_anonymous_client()
-        client.project = "test"
-        made = client.create_bucket("augshard-test")
-        for name in tree(str(images)):
-            made.blob(f"photos/{name}").upload_from_filename(Path(images, name))
-        yield f"gs://{made.name}"
+        asked = urllib.request.Request(f"{address}/storage/v1/b", json.dumps({"name": name}).encode())
+        urllib.request.urlopen(asked, timeout=30).close()
+        for photo in tree(str(images)):
+            files.write(f"gs://{name}/photos/{photo}", Path(images, photo).read_bytes())
+        yield f"gs://{name}"
     stores.store.cache_clear()
 
 
@@ -185,11 +184,26 @@ def test_what_the_service_refuses_is_a_wrong_request(request_of, service, bucket
     service.refusal = code, "the workflow could not be created: no permission for place/augshard:1"
     ended = augshard(*request_of(output="refused"))
     assert (ended.status, ended.out) == (2, "")
-    assert ended.err == (
-        "augshard: --runner DataflowRunner: Dataflow refuses the job: the workflow could not be created: no "
-        "permission for place/augshard:1\n"
-    )
+    assert ended.err.startswith("augshard: --runner DataflowRunner: Dataflow refuses the job: ")
+    assert ended.err.endswith(": the workflow could not be created: no permission for place/augshard:1\n")
+    assert ended.err.count("\n") == 1
     assert tree(f"{bucket}/refused") == set()
+
+
+def test_a_job_that_is_lost_from_sight_is_found_again(request_of, service, bucket):
+    service.states = ("RUNNING", LOST)
+    ended = augshard(*request_of(output="lost"))
+    [job] = service.jobs.values()
+    assert ended.status == 1
+    assert f"augshard: job {job['id']} is out of sight (" in ended.err
+    assert "; it goes on, and the same command finds it again: https://console" in ended.err
+    ended = augshard(*request_of(output="lost"))
+    assert ended.status == 2
+    assert f"job {job['id']} on Dataflow cannot be looked at: " in ended.err
+    service.refusal, job["currentState"] = None, "JOB_STATE_FAILED"
+    ended = augshard(*request_of(output="lost"))
+    assert (ended.status, len(service.jobs)) == (1, 1)
+    assert f"Dataflow ended job {job['id']} as failed; https://console" in ended.err
 
 
 def test_two_jobs_of_one_name_do_not_run_at_once(request_of, service):

@@ -18,6 +18,8 @@ from tests.in_process import augshard
 
 pytest.importorskip("google.cloud.dataflow", reason="needs the extra gcp")
 
+pytestmark = pytest.mark.stores
+
 ASKED = (
     *("materialize", "--input", "gs://bucket/photos", "--output", "gs://bucket/out", "--recipe", "flowers"),
     *("--copies", "3", "--runner", "DataflowRunner", "--project", "my-project", "--region", "us-central1"),
@@ -86,6 +88,18 @@ def test_what_beam_finds_wrong_with_a_submission_is_one_sentence():
         "augshard: --runner DataflowRunner: Invalid Project ID (12345). Please make sure you specified the "
         "Project ID, not project number; num_workers (9) cannot exceed max_num_workers (3)\n"
     )
+
+
+def test_credentials_that_are_not_there_are_named_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    ended = augshard(*ASKED)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith(
+        "augshard: --runner DataflowRunner: there are no Google credentials here; make"
+    )
+    assert ended.err.count("\n") == 1
 
 
 def test_the_job_names_the_image_and_one_process_a_worker(described):
