@@ -53,7 +53,7 @@ class Left:
     rows: dict[str, str]
 
 
-def saved_job(output: str) -> Job | None:
+def _saved_job(output: str) -> Job | None:
     """The job on record in an output; None if there is none."""
     path = os.path.join(output, JOB)
     if files.size(path) is None:
@@ -99,17 +99,40 @@ def _submit(pipeline: Any) -> Any:
         raise RequestError(f"--runner {dataflow.RUNNER}: {error}") from None
 
 
+def joined(
+    request: Request, output: str, *, overwrite: bool, runner: str, options: Sequence[str]
+) -> Job | None:
+    """The job of an earlier command that this one asks for again. Raises RequestError if it is in the way."""
+    job = _saved_job(output)
+    if job is None:
+        return None
+    if not dataflow.is_dataflow(runner):
+        raise RequestError(
+            f"output {output}: job {job.id} on Dataflow was to write to it; see first what came of it, with "
+            f"the command that submitted it ({job.console})"
+        )
+    if overwrite:
+        if saved_outcome(output) is None and not _has_ended(_find(job, options).state):
+            raise RequestError(
+                f"output {output}: job {job.id} on Dataflow writes to it; wait for its end, or cancel it "
+                f"({job.console})"
+            )
+        return None
+    if job.request != request:
+        differences = request.differences(job.request) or ["the number of copies, or the originals"]
+        raise RequestError(
+            f"output {output}: job {job.id} on Dataflow, by another request, writes to it: "
+            f"{'; '.join(differences)}. See first what came of that, with the command that submitted it"
+        )
+    return job
+
+
 def rejoin(job: Job, output: str, options: Sequence[str]) -> Outcome | Left:
     """What came of a job that an earlier command submitted; waits for it if it is still at work."""
     if outcome := saved_outcome(output):
         files.remove(os.path.join(output, JOB))
         return outcome
     return _outcome_of(job, _find(job, options), output, options)
-
-
-def is_over(job: Job, output: str, options: Sequence[str]) -> bool:
-    """Whether nothing writes to its output any more."""
-    return saved_outcome(output) is not None or _has_ended(_find(job, options).state)
 
 
 def _find(job: Job, options: Sequence[str]) -> Any:

@@ -18,7 +18,7 @@ from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, RUN
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize import dataflow
-from pipelines.materialize.dataflow_job import Job, Left, described, is_over, rejoin, saved_job, start
+from pipelines.materialize.dataflow_job import Left, described, joined, rejoin, start
 from pipelines.materialize.files import write_file
 from pipelines.materialize.finish import Outcome, Run, saved_outcome
 from pipelines.materialize.lock import only_run
@@ -62,7 +62,7 @@ def launch(
     _check_output(root, output)
     _check_input(root, request)
     with only_run(output):
-        job = _joined(request, output, overwrite, runner, beam_arguments)
+        job = joined(request, output, overwrite=overwrite, runner=runner, options=beam_arguments)
         if job:
             outcome = rejoin(job, output, beam_arguments)
             return _come_of(outcome, root, output, job.records)
@@ -99,34 +99,6 @@ def dry_run(
     run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=time.time())
     _, pipeline = _build(request, run, None, dataflow.RUNNER, beam_arguments)
     return described(pipeline.run().job)
-
-
-def _joined(
-    request: Request, output: str, overwrite: bool, runner: str, beam_arguments: Sequence[str]
-) -> Job | None:
-    """The job of an earlier command that this one asks for again. Raises RequestError if it is in the way."""
-    job = saved_job(output)
-    if job is None:
-        return None
-    if not dataflow.is_dataflow(runner):
-        raise RequestError(
-            f"output {output}: job {job.id} on Dataflow was to write to it; see first what came of it, with "
-            f"the command that submitted it ({job.console})"
-        )
-    if overwrite:
-        if not is_over(job, output, beam_arguments):
-            raise RequestError(
-                f"output {output}: job {job.id} on Dataflow writes to it; wait for its end, or cancel it "
-                f"({job.console})"
-            )
-        return None
-    if job.request != request:
-        differences = request.differences(job.request) or ["the number of copies, or the originals"]
-        raise RequestError(
-            f"output {output}: job {job.id} on Dataflow, by another request, writes to it: "
-            f"{'; '.join(differences)}. See first what came of that, with the command that submitted it"
-        )
-    return job
 
 
 def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> Report | Left:
