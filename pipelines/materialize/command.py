@@ -138,6 +138,8 @@ def _table(report: Report, output: str) -> str:
         rows["time"] = "nothing was left to do"
     rows["dataset"] = output
     rows["next"] = f"tfds.builder_from_directory({output!r}).as_dataset()"
+    if files.is_remote(output):  # which TFDS reads with TensorFlow's own clients, or not at all
+        rows["next"] = f"datasets.from_shards({output!r})"
     width = max(map(len, rows))
     return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
 
