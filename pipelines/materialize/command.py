@@ -13,6 +13,7 @@ from augment.safety import findings, summary
 from pipelines import files, stores
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
+from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import JobFailed, Report, launch
 from pipelines.plan import MOST_GROUPS, parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
@@ -137,9 +138,7 @@ def _table(report: Report, output: str) -> str:
     else:
         rows["time"] = "nothing was left to do"
     rows["dataset"] = output
-    rows["next"] = f"tfds.builder_from_directory({output!r}).as_dataset()"
-    if files.is_remote(output):  # which TFDS reads with TensorFlow's own clients, or not at all
-        rows["next"] = f"datasets.from_shards({output!r})"
+    rows["next"] = how_to_read(output)
     width = max(map(len, rows))
     return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
 
