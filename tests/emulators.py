@@ -47,8 +47,10 @@ def running(logs: Path) -> Iterator[dict[str, str]]:
     commands = {
         "moto": ([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(s3)], s3),
         "fake-gcs-server": (
-            [str(_fake_gcs()), "-scheme", "http", "-host", "127.0.0.1", "-port", str(gcs)]
-            + ["-backend", "memory", "-external-url", f"http://127.0.0.1:{gcs}"],
+            [
+                *(str(_fake_gcs()), "-scheme", "http", "-host", "127.0.0.1", "-port", str(gcs)),
+                *("-backend", "memory", "-external-url", f"http://127.0.0.1:{gcs}"),
+            ],
             gcs,
         ),
     }

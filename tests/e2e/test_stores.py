@@ -193,7 +193,7 @@ def test_c7_a_killed_run_leaves_only_whole_objects_and_resumes(
     for name in files.tree(output, without=WORK):
         said = store.status("data", f"killed/{name}")
         assert said.sha256 == hashlib.sha256(files.read(f"{output}/{name}")).hexdigest()
-    with pytest.raises(RequestError, match="holds no manifest.json, so it is no finished dataset"):
+    with pytest.raises(RequestError, match=r"holds no manifest\.json, so it is no finished dataset"):
         read_manifest(output)
 
     before = {entry.name: entry.version for entry in files.below(output)}
@@ -422,7 +422,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     files.write(f"{scheme}://data/others/thing", b"")
     assert "holds files that are no augshard dataset" in said(images, f"{scheme}://data/others")
     assert "it lies inside the input" in said(f"{scheme}://data/odd", f"{scheme}://data/odd/out")
-    with pytest.raises(RequestError, match="it holds no manifest.json"):
+    with pytest.raises(RequestError, match=r"it holds no manifest\.json"):
         datasets.from_shards(f"{scheme}://data/others")
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
@@ -448,5 +448,5 @@ def test_a_store_that_does_not_answer_is_named(scheme, monkeypatch, new_clients)
     for variable in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
         monkeypatch.setenv(variable, f"http://127.0.0.1:{emulators.free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(OSError, match="the store does not answer at 127.0.0.1:"):
+    with pytest.raises(OSError, match=r"the store does not answer at 127\.0\.0\.1:"):
         files.read(f"{scheme}://data/{MANIFEST}")
