@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,17 +15,17 @@ from pathlib import Path
 
 from pipelines import stores
 
-BIN = Path(__file__).parents[1] / "build" / "stores" / "bin"
-"""Where `make test-stores` puts fake-gcs-server."""
+BUILD = Path(__file__).parents[1] / "build" / "stores"
+"""Where `make test-stores` puts the emulators, which are no part of the locked environment."""
 
 
 def missing() -> list[str]:
-    """What the emulators need and is not here."""
-    modules = {"boto3": "the extra aws", "google.cloud.storage": "the extra gcp", "moto": "moto[s3]"}
-    modules |= {"flask": "flask", "flask_cors": "flask-cors"}
-    return [what for module, what in modules.items() if not _importable(module)] + (
-        [] if _fake_gcs() else ["fake-gcs-server"]
-    )
+    """What the tests need and is not here."""
+    modules = {"boto3": "the extra aws", "google.cloud.storage": "the extra gcp"}
+    return [
+        *(what for module, what in modules.items() if not _importable(module)),
+        *(name for name in ("moto_server", "fake-gcs-server") if not _program(name)),
+    ]
 
 
 def _importable(module: str) -> bool:
@@ -36,8 +35,9 @@ def _importable(module: str) -> bool:
         return False
 
 
-def _fake_gcs() -> str | None:
-    return shutil.which("fake-gcs-server", path=f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}")
+def _program(name: str) -> str | None:
+    places = [str(BUILD / "bin"), str(BUILD / "venv" / "bin"), os.environ.get("PATH", "")]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 @contextlib.contextmanager
@@ -45,18 +45,19 @@ def running(logs: Path) -> Iterator[dict[str, str]]:
     """Both of them; what has to be in the environment of those who use them."""
     s3, gcs = free_port(), free_port()
     commands = {
-        "moto": ([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(s3)], s3),
+        "moto_server": (["-H", "127.0.0.1", "-p", str(s3)], s3),
         "fake-gcs-server": (
             [
-                *(str(_fake_gcs()), "-scheme", "http", "-host", "127.0.0.1", "-port", str(gcs)),
+                *("-scheme", "http", "-host", "127.0.0.1", "-port", str(gcs)),
                 *("-backend", "memory", "-external-url", f"http://127.0.0.1:{gcs}"),
             ],
             gcs,
         ),
     }
     with contextlib.ExitStack() as stack:
-        for name, (command, port) in commands.items():
+        for name, (options, port) in commands.items():
             log = stack.enter_context(open(logs / f"{name}.log", "wb"))
+            command = [str(_program(name)), *options]
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             stack.callback(process.wait)
             stack.callback(process.kill)
