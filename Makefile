@@ -5,10 +5,11 @@ EXTRAS ?=
 ARGS   ?=
 
 BIN := $(VENV)/bin
+STORES := build/stores
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-engines engines lint docs bench constraints clean
+.PHONY: help install demo test test-slow test-engines test-stores engines lint docs bench constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -20,14 +21,17 @@ install: $(VENV)/.installed $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv with
 demo: $(VENV)/.installed  ## the whole tour on a small dataset that it draws itself
 	$(BIN)/augshard demo $(ARGS)
 
-test: $(VENV)/.installed-test  ## all tests but the slow ones and those on other engines, in two processes
-	$(BIN)/python -m pytest -m "not slow and not engines" -n 2 --dist worksteal $(ARGS)
+test: $(VENV)/.installed-test  ## all tests but the slow ones and those on engines and stores, in two processes
+	$(BIN)/python -m pytest -m "not slow and not engines and not stores" -n 2 --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.installed-test  ## the slow tests alone
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal $(ARGS) || test $$? -eq 5  # 5: there are none
 
 test-engines: $(VENV)/.installed-test  ## the tests on Flink and Prism, which need Java, Maven and Go
 	$(BIN)/python -m pytest -m engines $(ARGS)
+
+test-stores: $(VENV)/.installed-test $(VENV)/.installed-aws $(VENV)/.installed-gcp $(STORES)/.installed  ## the tests on emulated object stores, which need Go
+	$(BIN)/python -m pytest -m stores $(ARGS)
 
 engines: $(VENV)/.installed-test  ## the same request on every engine, with its time and digest
 	@$(BIN)/python -m tests.engines $(ARGS)
@@ -69,6 +73,15 @@ $(VENV)/.installed-%: $(VENV)/.installed
 	@echo "==> installing what augshard[$*] adds"
 	@$(call pins,base $*) > $(VENV)/pins.txt
 	@$(PIP) install -r $(VENV)/pins.txt
+	@touch $@
+
+# Emulators of object stores, in a place of their own: no code of ours runs with what they bring.
+$(STORES)/.installed:
+	@command -v go > /dev/null || { echo "fake-gcs-server is built with Go, which is not here: install it" >&2; exit 1; }
+	@echo "==> installing moto and fake-gcs-server in $(STORES)"
+	@$(PYTHON) -m venv $(STORES)/venv
+	@$(STORES)/venv/bin/pip --disable-pip-version-check --quiet install 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
+	@GOBIN=$(CURDIR)/$(STORES)/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
 	@touch $@
 
 # Pins that still fit are kept; `make constraints ARGS=--upgrade` renews them all.

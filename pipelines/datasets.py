@@ -69,8 +69,8 @@ def from_images(
     return augmented(files, recipe, seed=seed, copy=copy)
 
 
-_READERS = 32
-"""Objects that are asked for at once: each takes its time, and none of it here."""
+_READERS = 10
+"""Objects that are asked for at once: as many connections as the stores' clients keep."""
 
 
 def fetched(files: tf.data.Dataset) -> tf.data.Dataset:

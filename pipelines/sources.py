@@ -139,7 +139,7 @@ def check_root(root: str) -> str:
 
 def source_path(root: str, source: str) -> str:
     if files.is_remote(root):
-        return f"{root}/{source}"
+        return f"{root.rstrip('/')}/{source}"
     return os.path.join(root, *source.split("/"))
 
 

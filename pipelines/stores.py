@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -90,10 +91,28 @@ def use_options(arguments: Sequence[str]) -> None:
     store.cache_clear()
 
 
+def without_secrets(arguments: Sequence[str]) -> list[str]:
+    """Beam's options as they may stand in a file that others read."""
+    kept: list[str] = []
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if kept and kept[-1] in _SECRETS:
+            kept.append(_HIDDEN)
+        else:
+            kept.append(f"{name}={_HIDDEN}" if equals and name in _SECRETS else argument)
+    return kept
+
+
+_SECRETS = ("--s3_access_key_id", "--s3_secret_access_key", "--s3_session_token")
+_HIDDEN = "(hidden)"
+
+
 @functools.cache
 def store(scheme: str) -> Store:
     """The store of a scheme. Raises RequestError if its extra is not installed."""
     extra, create = _STORES[scheme]
+    # Clients keep ten connections, and warn of each that they open beyond those.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     try:
         return create()
     except ImportError:

@@ -88,6 +88,16 @@ def provides(distribution: str) -> set[str]:
     return {top(".".join(parts).removesuffix(".py")) for parts in paths}
 
 
+BY_EXTRAS = {
+    ("pipelines/stores.py", module)
+    for module in ("boto3", "botocore", "google.api_core", "google.auth", "google.cloud", "requests")
+} | {
+    ("pipelines/materialize/dataflow.py", "google.auth"),
+    ("pipelines/materialize/dataflow_job.py", "google.api_core"),
+}
+"""What Beam's own extras bring, and who imports it late, and says so where they are not installed."""
+
+
 @pytest.mark.parametrize(
     ("places", "extras"),
     [(("augment", "pipelines"), ()), (("tests", "benchmarks", "docs"), ("test",))],
@@ -95,7 +105,11 @@ def provides(distribution: str) -> set[str]:
 )
 def test_every_import_is_of_a_declared_dependency(places, extras):
     provided = set().union(*map(provides, required(*extras)))
-    undeclared = {module: path for module, path in imported(*places).items() if top(module) not in provided}
+    undeclared = {
+        module: path
+        for module, path in imported(*places).items()
+        if top(module) not in provided and (path, top(module)) not in BY_EXTRAS
+    }
     assert undeclared == {}
 
 

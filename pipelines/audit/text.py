@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.audit.findings import Audit, Finding, Parity
 from pipelines.format.layout import MANIFEST
+from pipelines.format.tfds import how_to_read
 
 SHOWN = 20
 """Findings on the terminal."""
@@ -146,4 +147,4 @@ def _next(audit: Audit) -> str:
         return f"{here} --input DIR"
     if audit.manifest and audit.checked["derived"] < audit.manifest.records:
         return f"{here} --input {shlex.quote(audit.input)} --samples all"
-    return f"tfds.builder_from_directory({audit.directory!r}).as_dataset()"
+    return how_to_read(audit.directory)

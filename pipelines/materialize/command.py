@@ -13,6 +13,7 @@ from augment.safety import findings, summary
 from pipelines import files, stores
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
+from pipelines.format.tfds import how_to_read
 from pipelines.materialize import dataflow
 from pipelines.materialize.dataflow_job import Left
 from pipelines.materialize.launch import JobFailed, Report, dry_run, launch
@@ -157,7 +158,7 @@ def _table(report: Report, output: str) -> str:
     else:
         rows["time"] = "nothing was left to do"
     rows["dataset"] = output
-    rows["next"] = f"tfds.builder_from_directory({output!r}).as_dataset()"
+    rows["next"] = how_to_read(output)
     return _columns(rows)
 
 

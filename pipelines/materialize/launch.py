@@ -25,6 +25,7 @@ from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import top_errors
 from pipelines.sources import Folder, check_root, top_folders
+from pipelines.stores import without_secrets
 
 
 class JobFailed(Exception):
@@ -238,7 +239,7 @@ def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "runner": runner,
-        "beam_options": list(beam_arguments),
+        "beam_options": without_secrets(beam_arguments),
         "input": root,
         "output": output,
     }

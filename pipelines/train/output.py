@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from augment.errors import RequestError
-from pipelines.files import hold
+from pipelines.files import hold, is_remote
 
 REQUEST = "request.json"
 RUN = "run.json"
@@ -39,6 +39,8 @@ def only_run(output: str) -> Iterator[None]:
 
     Raises RequestError if another holds it, or if it is or has something that is not ours.
     """
+    if is_remote(output):
+        raise RequestError(f"output {output}: runs are kept on this machine's disk; give a local directory")
     if os.path.exists(output) and not os.path.isdir(output):
         raise RequestError(f"output {output}: it is a file; give a directory")
     new = not os.path.isdir(output)

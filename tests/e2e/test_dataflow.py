@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,37 +13,30 @@ import pytest
 
 from pipelines import files, stores
 from pipelines.materialize import dataflow_job
+from tests import emulators
 from tests.dataflow.service import LOST, Service, served
-from tests.engines import servers
 from tests.in_process import augshard
 
-pytestmark = pytest.mark.stores
-
-pytest.importorskip("google.cloud.dataflow", reason="needs the extra gcp")
+pytestmark = [
+    pytest.mark.stores,
+    pytest.mark.skipif(bool(emulators.missing()), reason=f"needs {', '.join(emulators.missing())}"),
+]
 
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory, images) -> Iterator[str]:
     """A bucket with the images below photos/, in an emulator to which all clients of this process go."""
-    program = shutil.which("fake-gcs-server")
-    if program is None:
-        pytest.skip("needs fake-gcs-server: go install github.com/fsouza/fake-gcs-server@v1.56.1")
-    port = servers.free_port()
-    where = ["-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
-    command = [program, "-backend", "memory", "-scheme", "http", *where]
-    logs = tmp_path_factory.mktemp("gcs")
     with (
-        servers.running(command, logs / "gcs.log", lambda: servers.answers(port)),
+        emulators.running(tmp_path_factory.mktemp("stores")) as environment,
         pytest.MonkeyPatch.context() as patch,
     ):
-        address, name = f"http://127.0.0.1:{port}", "augshard-test"
-        patch.setenv("STORAGE_EMULATOR_HOST", address)
+        for name, value in environment.items():
+            patch.setenv(name, value)
         stores.store.cache_clear()
-        asked = urllib.request.Request(f"{address}/storage/v1/b", json.dumps({"name": name}).encode())
-        urllib.request.urlopen(asked, timeout=30).close()
+        emulators.make_bucket("gs", "photographs")
         for photo in tree(str(images)):
-            files.write(f"gs://{name}/photos/{photo}", Path(images, photo).read_bytes())
-        yield f"gs://{name}"
+            files.write(f"gs://photographs/photos/{photo}", Path(images, photo).read_bytes())
+        yield "gs://photographs"
     stores.store.cache_clear()
 
 

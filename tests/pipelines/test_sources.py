@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.errors import RequestError
+from pipelines import stores
 from pipelines.sources import (
     Folder,
     Ignored,
@@ -373,13 +375,35 @@ def test_a_root_that_cannot_be_listed_is_a_clear_sentence(tmp_path):
     cases = {
         str(tmp_path / "gone"): "there is no such directory",
         str(tmp_path / "file"): "it is not a directory; give the folder that holds the classes",
-        "gs://bucket/x": "only local directories can be read",
     }
     for root, problem in cases.items():
         with pytest.raises(RequestError) as error:
             check_root(root)
         assert str(error.value) == f"input {root}: {problem}"
     assert check_root(os.path.relpath(tmp_path)) == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("hdfs://host/x", "it must be a local path, gs://BUCKET/PATH or s3://BUCKET/PATH"),
+        ("s3:///x", "it names no bucket; it must be s3://BUCKET/PATH"),
+    ],
+)
+def test_a_url_of_no_store_is_a_clear_sentence(url, problem):
+    with pytest.raises(RequestError) as error:
+        check_root(url)
+    assert str(error.value) == f"{url}: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"), [("s3://b/x", "boto3", "aws"), ("gs://b/x", "google.auth", "gcp")]
+)
+def test_a_store_whose_extra_is_missing_names_it(url, module, extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    stores.store.cache_clear()
+    with pytest.raises(RequestError, match=f"needs the extra {extra}, which is not installed: make install"):
+        check_root(url)
 
 
 def test_a_source_that_became_a_pipe_is_not_waited_for(tmp_path):
