@@ -20,7 +20,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -130,20 +130,23 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Reads a preset by its name, or a recipe file by its path.
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _read) -> Recipe:
+    """Reads a preset by its name, or a recipe file by its path, which `read` turns into its contents.
 
     Raises RequestError if there is none, or if what it says is wrong.
     """
     text = str(name_or_path)
     if "/" in text or "\\" in text or text.endswith((".yaml", ".yml")):
-        path = Path(text)
         try:
-            source = path.read_text(encoding="utf-8")
+            source = read(text).decode()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise RequestError(f"recipe {text}: cannot be read ({reason})") from None
-        return parse_recipe(source, name=re.sub(r"\W", "_", path.stem).lower(), where=text)
+        return parse_recipe(source, name=re.sub(r"\W", "_", Path(text).stem).lower(), where=text)
     presets = preset_names()
     if text not in presets:
         raise RequestError(

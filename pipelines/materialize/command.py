@@ -64,7 +64,7 @@ def materialize_command(
     if not dry:
         check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(recipe, read=files.read)
     name = name if name is not None else loaded.name
     if not NAME.fullmatch(name):
         raise RequestError(

@@ -159,13 +159,17 @@ def test_what_a_job_found_wrong_is_told_by_whoever_asks_after_its_end(request_of
     assert len(service.jobs) == 2  # and now the work goes on
 
 
-def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bucket):
-    ended = augshard(*request_of("--template_location", f"{bucket}/templates/out", output="later"))
+def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bucket, recipe_file):
+    recipe = f"{bucket}/recipes/mine.yaml"  # for a launcher that has no files of its own
+    files.write(recipe, recipe_file("png").read_bytes())
+    where = ("--template_location", f"{bucket}/templates/out", "--recipe", recipe)
+    ended = augshard(*request_of(*where, output="later"))
     assert (ended.status, ended.err, service.jobs) == (0, "", {})
     assert rows(ended.out)["template"] == f"{bucket}/templates/out"
     template = json.loads(files.read(f"{bucket}/templates/out"))
     options = template["environment"]["sdkPipelineOptions"]["options"]
     assert template["name"] == options["job_name"]
+    assert template["name"].startswith("augshard-mine-")
     assert files.size(options["pipelineUrl"]) > 10_000
     assert tree(f"{bucket}/later") == set()
 
