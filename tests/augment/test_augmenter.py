@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tensorflow.python.framework import op_def_registry
 
 import augment
 from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files, augment_image
 from augment.codec import DecodeError
 from augment.errors import RequestError
 from augment.recipe import load_recipe, parse_recipe, preset_names
+from tests.graphs import stateful_ops
 
 
 def png(image: np.ndarray) -> bytes:
@@ -195,17 +194,6 @@ def test_files_that_cannot_be_read_or_decoded_are_left_out_and_the_rest_keeps_it
 
 
 # ---------------------------------------------------------------- statelessness
-
-
-def stateful_ops(dataset: tf.data.Dataset) -> Iterator[str]:
-    """The stateful ops within the functions that a dataset maps."""
-    graph = tf.compat.v1.GraphDef.FromString(dataset._as_serialized_graph().numpy())
-    assert graph.library.function
-    for function in graph.library.function:
-        for node in function.node_def:
-            definition = op_def_registry.get(node.op)
-            if definition is not None and definition.is_stateful:
-                yield f"{function.signature.name}: {node.op} {node.name}"
 
 
 @pytest.mark.parametrize("copy", [0, NOT_AUGMENTED])
