@@ -29,6 +29,10 @@ DIGEST = "sha256"
 """Under what an object's metadata say the SHA-256 that it was uploaded with."""
 
 
+AT_ONCE = 32
+"""Requests that may well be under way at once."""
+
+
 class Entry(NamedTuple):
     """What a listing found."""
 
@@ -253,6 +257,7 @@ class GCS:
     def __init__(self) -> None:
         import google.auth
         from apache_beam.io.gcp.gcsio import create_storage_client
+        from requests.adapters import HTTPAdapter
 
         # Beam asks for credentials five times in half a minute before it goes on without.
         known = not os.environ.get("STORAGE_EMULATOR_HOST")
@@ -262,6 +267,8 @@ class GCS:
             known = False  # what is public can be read
         with self._faults():
             self._client = create_storage_client(_options(), use_credentials=known)
+        for scheme in ("https://", "http://"):  # the library keeps ten connections, and makes others anew
+            self._client._http.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
         self._patience = 10.0
 
     def list(self, bucket: str, prefix: str, *, deep: bool) -> Iterator[Entry]:

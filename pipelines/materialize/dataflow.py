@@ -50,7 +50,7 @@ def is_dataflow(runner: str) -> bool:
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Those of Beam's options that are decided by here, without Beam. Raises RequestError."""
     parser = _Parser(allow_abbrev=False, add_help=False)
-    for name in (*_NEEDED, "job_name", "template_location", "dataflow_job_file", "flexrs_goal"):
+    for name in (*_NEEDED, "job_name", "template_location", "flexrs_goal"):
         parser.add_argument(f"--{name}")
     for name in ("save_main_session", "no_auth", "no_wait_until_finish"):
         parser.add_argument(f"--{name}", action="store_true")

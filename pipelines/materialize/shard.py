@@ -31,12 +31,10 @@ from pipelines.materialize.derive import Derived, Deriver, PassingFault
 from pipelines.materialize.files import scratch
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
+from pipelines.stores import AT_ONCE
 
 COPIES_AT_ONCE = 8
 """Copies of one group that are written in one pass over its sources."""
-
-READS_AHEAD = 32
-"""Images of a store that are on their way at once: each is a request, which takes its time."""
 
 ATTEMPTS = 3
 """How often a group is tried when reading fails for a passing reason."""
@@ -71,7 +69,7 @@ class GroupWriter:
         self.schema = schema(self.augmenter)
         self.parity_class = parity_class()
         self._pool = ThreadPoolExecutor(CORES)
-        self._readers = ThreadPoolExecutor(READS_AHEAD) if files.is_remote(root) else None
+        self._readers = ThreadPoolExecutor(AT_ONCE) if files.is_remote(root) else None
 
     def write(self, group: Group, progress: Callable[[int], None]) -> Iterator[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
@@ -179,7 +177,7 @@ class GroupWriter:
         coming: collections.deque[Future[bytes]] = collections.deque()
         for source, _ in group.sources:
             coming.append(self._readers.submit(read_source, self.root, source))
-            if len(coming) == READS_AHEAD:
+            if len(coming) == AT_ONCE:
                 yield coming.popleft().result
         yield from (read.result for read in coming)
 
