@@ -71,7 +71,8 @@ def launch(
             _remove_all_but_lock(output)
         made_by, expected_digest, finished = _earlier(output)
         if made_by:
-            _check_same(request, made_by, output, finished)
+            workers_here = not dataflow.is_dataflow(runner)
+            _check_same(request, made_by, output, finished, workers_here=workers_here)
         if finished and request == finished.request and _all_there(output, finished):
             files.remove(os.path.join(output, PLAN))
             return Report(finished, 0, 0.0)
@@ -183,11 +184,16 @@ def _all_there(output: str, manifest: Manifest) -> bool:
     return all(sizes[name] == file.bytes for name, file in manifest.files.items())
 
 
-def _check_same(request: Request, made_by: Request, output: str, finished: Manifest | None) -> None:
-    """Raises RequestError unless the request continues what made the output."""
+def _check_same(
+    request: Request, made_by: Request, output: str, finished: Manifest | None, *, workers_here: bool
+) -> None:
+    """Raises RequestError unless the request continues what made the output.
+
+    Workers elsewhere may be another kind of machine; how they differ, the job finds out.
+    """
     differences = request.differences(made_by)
-    here = parity_class()
-    if finished:
+    if finished and workers_here:
+        here = parity_class()
         differences += [
             f"{what} was {there}, now {here.get(what)}"
             for what, there in finished.parity_class.items()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import files, stores
-from pipelines.materialize import dataflow_job
+from pipelines.materialize import dataflow_job, launch
 from tests import emulators
 from tests.dataflow.service import LOST, Service, served
 from tests.in_process import augshard
@@ -80,7 +80,7 @@ def rows(text: str) -> dict[str, str]:
 
 
 def test_c4_a_job_that_nobody_waits_for_writes_the_same_bytes(
-    request_of, service, bucket, images, materialize
+    request_of, service, bucket, images, materialize, monkeypatch
 ):
     ended = augshard(*request_of("--no_wait_until_finish"))
     assert ended.status == 0, ended.err
@@ -109,7 +109,9 @@ def test_c4_a_job_that_nobody_waits_for_writes_the_same_bytes(
     assert len(service.jobs) == 1
     assert ended.err.endswith(f"augshard: job {job['id']}: done\n")
     assert rows(ended.out)["records"] == "46 (46 new)"
-    assert rows(augshard(*request_of()).out)["time"] == "nothing was left to do"
+    with monkeypatch.context() as patch:  # workers are of their kind, whatever the launcher's machine is
+        patch.setattr(launch, "parity_class", lambda: {"architecture": "another"})
+        assert rows(augshard(*request_of()).out)["time"] == "nothing was left to do"
     assert len(service.jobs) == 1
 
     local = materialize(images, "--copies", 2, "--shards", 2)
