@@ -1,11 +1,11 @@
-"""What listing, planning, grouping and reporting take, by the number of images; nothing is decoded.
+"""What listing, planning, grouping, reporting and reading the manifest take, by the number of images.
 
     python -m benchmarks.planning [--images 100000 1000000 10000000] [--copies 10]
     python -m benchmarks.planning --phases reporting --images 1000000000
     python -m benchmarks.planning --balance --images 1000000
 
-The job's own code works on sources that are made up as they are asked for. Each phase runs in a
-process of its own, whose peak memory is then the phase's.
+Nothing is decoded: the job's own code works on sources that are made up as they are asked for. Each
+phase runs in a process of its own, whose peak memory is then the phase's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import resource
 import subprocess
 import sys
@@ -25,7 +26,7 @@ import numpy as np
 
 from augment.recipe import load_recipe
 from benchmarks.measure import ROOT
-from pipelines.format.manifest import File, parity_class
+from pipelines.format.manifest import File, parity_class, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize.finish import GroupFiles, Run, finish
 from pipelines.materialize.pipeline import AssignToGroup, CountFound
@@ -145,11 +146,21 @@ def _reporting(images: int, copies: int) -> None:
         report(planned(in_numbers(images), copies), images // REJECTS, output)
 
 
+def _reading(images: int, copies: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="augshard-benchmark-") as output:
+        plan = planned(in_numbers(images), copies)
+        writer = multiprocessing.Process(target=report, args=(plan, images // REJECTS, output))
+        writer.start()
+        writer.join()
+        read_manifest(output)
+
+
 PHASES: dict[str, Callable[[int, int], None]] = {
     "listing": _listing,
     "planning": _planning,
     "grouping": _grouping,
     "reporting": _reporting,
+    "reading": _reading,
 }
 
 
