@@ -29,7 +29,7 @@ from pipelines.sources import Folder, Listing, class_errors, split_errors
 
 IMAGES_A_GROUP = 256
 FEWEST_GROUPS = 8
-MOST_GROUPS = 99_999  # TFDS numbers shards with five digits
+MOST_GROUPS = 99_999  # the five digits in a shard's name; see docs/scale.md
 
 
 def places(seed: int, sources: Sequence[str]) -> np.ndarray:
