@@ -125,13 +125,13 @@ def version(url: str) -> str | None:
     return None if status is None else status.version
 
 
-def place(finished: str, path: str, sha256: str) -> None:
-    """Moves a finished local file to its name, where nobody ever sees half of it."""
+def place(finished: str, path: str, sha256: str | None = None) -> None:
+    """Moves a finished local file, whose SHA-256 may be known, to where nobody ever sees half of it."""
     if not is_remote(path):
         os.replace(finished, path)
         return
     store, bucket, key = _at(path)
-    store.upload(bucket, key, finished, sha256)
+    store.upload(bucket, key, finished, sha256 or file_digest(finished))
     os.remove(finished)
 
 

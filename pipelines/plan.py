@@ -10,6 +10,8 @@ the same order without knowing N.
 from __future__ import annotations
 
 import decimal
+import functools
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -27,7 +29,7 @@ from pipelines.sources import Folder, Listing, class_errors, split_errors
 
 IMAGES_A_GROUP = 256
 FEWEST_GROUPS = 8
-MOST_GROUPS = 99_999  # TFDS numbers shards with five digits
+MOST_GROUPS = 99_999  # the five digits in a shard's name; see docs/scale.md
 
 
 def places(seed: int, sources: Sequence[str]) -> np.ndarray:
@@ -95,12 +97,20 @@ def parse_fractions(text: str) -> dict[str, str]:
 
 def split_of(source: str, fractions: dict[str, str]) -> str:
     """The split of a source by the hash of its id alone: it stays when other images come or go."""
-    place, bound = name_bits(source), Fraction(0)
-    for split, share in fractions.items():
-        bound += Fraction(share)
-        if place < bound * 2**64:
+    place = name_bits(source)
+    for split, bound in _bounds(tuple(fractions.items())):
+        if place < bound:
             return split
     raise AssertionError("the fractions add up to 1")
+
+
+@functools.lru_cache(maxsize=16)
+def _bounds(fractions: tuple[tuple[str, str], ...]) -> tuple[tuple[str, int], ...]:
+    """The first number of 64 bits behind each split: a job asks for every source."""
+    bounds = itertools.accumulate(Fraction(share) for _, share in fractions)
+    return tuple(
+        (split, math.ceil(bound * 2**64)) for (split, _), bound in zip(fractions, bounds, strict=True)
+    )
 
 
 class SplitPlan(BaseModel):

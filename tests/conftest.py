@@ -7,7 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
+# The first call of much that is tested loads kernels or builds tables; and no test is about time.
+settings.register_profile("augshard", deadline=None)
+settings.load_profile("augshard")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 

@@ -5,12 +5,14 @@ A directory with a manifest is complete; without one it is no dataset.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,8 +35,9 @@ class SplitCounts(BaseModel):
     augmented: bool
 
 
-class File(BaseModel):
-    """One file of the dataset."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class File:
+    """One file of the dataset. A large one has millions, so it takes little memory."""
 
     bytes: int
     sha256: str
@@ -72,14 +75,29 @@ class Manifest(BaseModel):
 
     def sealed(self) -> Manifest:
         """The same with its digest."""
-        return self.model_copy(update={"digest": hashlib.sha256(self._text({"digest"})).hexdigest()})
+        digest = hashlib.sha256()
+        for part in self._text({"digest"}):
+            digest.update(part.encode())
+        return self.model_copy(update={"digest": digest.hexdigest()})
+
+    def text(self) -> Iterator[str]:
+        """The file, in parts: it has an entry for every other one."""
+        return self._text(set())
 
     def content(self) -> bytes:
         """The file."""
-        return self._text(set())
+        return b"".join(part.encode() for part in self.text())
 
-    def _text(self, without: set[str]) -> bytes:
-        return json_text(self.model_dump(mode="json", exclude_none=True, exclude=without)).encode()
+    def _text(self, without: set[str]) -> Iterator[str]:
+        document = self.model_dump(mode="json", exclude_none=True, exclude={"files", *without})
+        encoder = json.JSONEncoder(**_STYLE, default=_fields)
+        yield from encoder.iterencode({**document, "files": self.files})
+        yield "\n"
+
+
+def _fields(file: File) -> dict[str, Any]:
+    fields = {"bytes": file.bytes, "sha256": file.sha256}
+    return fields if file.records is None else {**fields, "records": file.records}
 
 
 def parity_class() -> dict[str, str]:
@@ -129,6 +147,9 @@ def read_manifest(directory: str) -> Manifest:
         raise RequestError(f"{path}: it is damaged at {where!r}") from None
 
 
+_STYLE: dict[str, Any] = {"indent": 1, "sort_keys": True, "ensure_ascii": False}
+
+
 def json_text(document: Any) -> str:
     """JSON as it stands in our files: sorted, indented, ending in a line break."""
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(document, **_STYLE) + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from pipelines import files
@@ -24,14 +24,10 @@ def scratch(output: str) -> Iterator[str]:
         yield folder
 
 
-def write_file(output: str, name: str, text: str) -> None:
-    """Writes a file of the dataset directory under another name, then renames it; or an object, whole."""
-    path = os.path.join(output, name)
-    if files.is_remote(output):
-        files.write(path, text.encode())
-        return
+def write_file(output: str, name: str, text: str | Iterable[str]) -> None:
+    """Writes a file of the dataset directory, whole or in parts, elsewhere, then puts it in its place."""
     with scratch(output) as folder:
         temporary = os.path.join(folder, uuid.uuid4().hex)
         with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.replace(temporary, path)
+            file.writelines([text] if isinstance(text, str) else text)
+        files.place(temporary, os.path.join(output, name))

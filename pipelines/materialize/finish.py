@@ -8,8 +8,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines import files
 from pipelines.format import tfds
@@ -21,6 +21,8 @@ from pipelines.format.layout import (
     OUTCOME,
     REJECTS,
     RUN,
+    samples_file,
+    shard_file,
     tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
@@ -60,41 +62,98 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def finish(finished: list[Finished], plan: Plan, listing_rejects: Iterable[Reject], run: Run) -> None:
-    """Writes everything but shards and samples, the manifest last; then the outcome."""
+class GroupFiles(NamedTuple):
+    """What one group left in the output, in the few bytes that the last step needs of it."""
+
+    split: str
+    number: int
+    files: tuple[tuple[int, File, File], ...]
+    """copy, shard, samples"""
+    rejects: frozenset[Reject]
+    """once, while the receipt of every copy has them"""
+    parity_classes: frozenset[str]
+    """as JSON"""
+
+
+def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupFiles:
+    """Of the shards of one group."""
+    finished = list(finished)
+    return GroupFiles(
+        split,
+        number,
+        tuple(
+            (
+                f.receipt.copy,
+                File(bytes=f.receipt.bytes, sha256=f.receipt.sha256, records=f.receipt.records),
+                File(bytes=f.samples_bytes, sha256=f.samples_sha256),
+            )
+            for f in finished
+        ),
+        frozenset(reject for f in finished for reject in f.receipt.rejects),
+        frozenset(json.dumps(f.receipt.parity_class, sort_keys=True) for f in finished),
+    )
+
+
+class _Shards:
+    """All groups' files, added up in any order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.files: dict[str, File] = {}
+        self.rejects: set[Reject] = set()
+        self.parity_classes: set[str] = set()
+        self.records = self.count = 0
+        self.written = dict.fromkeys(plan.splits, 0)
+        """records of each split in its first copy"""
+        self.lengths = {
+            tfds_split(split, copy): [(0, 0)] * planned.groups
+            for split, planned in plan.splits.items()
+            for copy in plan.copies(split)
+        }
+        """records and bytes of each shard, by TFDS's split"""
+
+    def add(self, group: GroupFiles) -> None:
+        name, groups = self._plan.request.name, self._plan.splits[group.split].groups
+        for copy, shard, samples in group.files:
+            records = shard.records or 0
+            self.files[shard_file(name, group.split, copy, group.number, groups)] = shard
+            self.files[samples_file(group.split, copy, group.number, groups)] = samples
+            self.lengths[tfds_split(group.split, copy)][group.number] = (records, shard.bytes)
+            self.records += records
+            self.count += 1
+            if copy == self._plan.copies(group.split)[0]:
+                self.written[group.split] += records
+        self.rejects |= group.rejects
+        self.parity_classes |= group.parity_classes
+
+
+def finish(
+    _: None, groups: Iterable[GroupFiles], plan: Plan, listing_rejects: Iterable[Reject], run: Run
+) -> None:
+    """Writes everything but shards and samples, the manifest last; then the outcome.
+
+    One worker does this for all: its time and memory grow with the number of shards and of rejects.
+    """
     if plan.errors:
         return _conclude(run, Outcome(errors=plan.errors))
-    finished = sorted(finished, key=lambda f: (f.receipt.split, f.receipt.copy, f.receipt.shard))
-    rejects = {reject for f in finished for reject in f.receipt.rejects} | {
-        Reject(*reject) for reject in listing_rejects
-    }
-    failure = _failure(finished, plan, rejects, run)
+    shards = _Shards(plan)
+    for group in groups:
+        shards.add(group)
+    shards.rejects.update(Reject(*reject) for reject in listing_rejects)
+    failure = _failure(shards, plan, run)
     if failure:
-        write_file(run.output, REJECTS, _rejects_text(rejects))
+        write_file(run.output, REJECTS, _rejects_text(shards.rejects))
         return _conclude(run, Outcome(failure=failure))
 
-    splits: dict[str, list[tuple[int, int]]] = {}
-    files: dict[str, File] = {}
-    written: dict[str, int] = {}
-    for shard in finished:
-        receipt = shard.receipt
-        name = tfds_split(receipt.split, receipt.copy)
-        splits.setdefault(name, []).append((receipt.records, receipt.bytes))
-        files[receipt.file] = File(bytes=receipt.bytes, sha256=receipt.sha256, records=receipt.records)
-        files[shard.samples_file] = File(bytes=shard.samples_bytes, sha256=shard.samples_sha256)
-        if receipt.copy == plan.copies(receipt.split)[0]:
-            written[receipt.split] = written.get(receipt.split, 0) + receipt.records
     recipe, request = plan.request.parsed_recipe(), plan.request
-    texts = {
-        REJECTS: _rejects_text(rejects),
-        LABELS: "".join(f"{label}\n" for label in plan.classes),
-        FEATURES: json_text(tfds.features(recipe.image_size, recipe.storage, len(plan.classes))),
-        DATASET_INFO: json_text(tfds.dataset_info(request.name, splits)),
+    texts: dict[str, Iterable[str]] = {
+        REJECTS: _rejects_text(shards.rejects),
+        LABELS: (f"{label}\n" for label in plan.classes),
+        FEATURES: [json_text(tfds.features(recipe.image_size, recipe.storage, len(plan.classes)))],
+        DATASET_INFO: [json_text(tfds.dataset_info(request.name, shards.lengths))],
     }
     for name, text in texts.items():
-        content = text.encode()
-        files[name] = File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-        write_file(run.output, name, text)
+        shards.files[name] = _write_counted(run.output, name, text)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         fingerprint=plan.fingerprint,
@@ -104,35 +163,51 @@ def finish(finished: list[Finished], plan: Plan, listing_rejects: Iterable[Rejec
         splits={
             split: SplitCounts(
                 sources=planned.sources,
-                written=written[split],
+                written=shards.written[split],
                 groups=planned.groups,
                 augmented=planned.augmented,
             )
             for split, planned in plan.splits.items()
         },
-        records=sum(f.receipt.records for f in finished),
-        rejects=len(rejects),
+        records=shards.records,
+        rejects=len(shards.rejects),
         ignored=plan.ignored,
         listing_digest=plan.listing_digest,
-        parity_class=finished[0].receipt.parity_class,
-        files=files,
+        parity_class=json.loads(next(iter(shards.parity_classes))),
+        files=shards.files,
     )
     write_file(run.output, RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
-    write_file(run.output, MANIFEST, manifest.sealed().content().decode())
+    write_file(run.output, MANIFEST, manifest.sealed().text())
     return _conclude(run, Outcome(warnings=plan.warnings))
 
 
-def _failure(finished: list[Finished], plan: Plan, rejects: set[Reject], run: Run) -> str:
+def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
+    """Writes a file in parts, and says what the manifest is to say of it."""
+    size, digest = 0, hashlib.sha256()
+
+    def counted() -> Iterator[str]:
+        nonlocal size
+        for part in text:
+            content = part.encode()
+            size += len(content)
+            digest.update(content)
+            yield part
+
+    write_file(output, name, counted())
+    return File(bytes=size, sha256=digest.hexdigest())
+
+
+def _failure(shards: _Shards, plan: Plan, run: Run) -> str:
     expected = sum(split.groups * len(plan.copies(name)) for name, split in plan.splits.items())
-    if len(finished) != expected:
-        return f"{expected - len(finished)} of {expected} shards were not written; run it again to resume"
-    classes = {json.dumps(f.receipt.parity_class, sort_keys=True) for f in finished}
+    if shards.count != expected:
+        return f"{expected - shards.count} of {expected} shards were not written; run it again to resume"
+    classes, rejects = shards.parity_classes, shards.rejects
     if len(classes) > 1:
         return f"workers differ in what decides pixels: {' and '.join(sorted(classes))}; make them alike"
     listed = plan.sources + plan.listing_rejects
     reasons = collections.Counter(reject.reason for reject in rejects)
     counted = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    if not any(f.receipt.records for f in finished):
+    if not shards.records:
         return f"no image could be used ({counted}); {os.path.join(run.output, REJECTS)} names them"
     if len(rejects) > run.max_rejects * listed:
         return (
@@ -144,8 +219,8 @@ def _failure(finished: list[Finished], plan: Plan, rejects: set[Reject], run: Ru
     return ""
 
 
-def _rejects_text(rejects: Iterable[Reject]) -> str:
-    return "".join(json.dumps(reject._asdict(), ensure_ascii=False) + "\n" for reject in sorted(rejects))
+def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:
+    return (json.dumps(reject._asdict(), ensure_ascii=False) + "\n" for reject in sorted(rejects))
 
 
 def _conclude(run: Run, outcome: Outcome) -> None:

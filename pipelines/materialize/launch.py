@@ -143,13 +143,13 @@ def _check_remote_output(root: str, output: str) -> None:
 
 
 def _check_apart(root: str, real: str, output: str) -> None:
-    inside = os.path.commonpath([root, real])
-    if inside == root:
+    root, real = os.path.join(root, ""), os.path.join(real, "")
+    if real.startswith(root):
         raise RequestError(
             f"output {output}: it lies inside the input, whose files it would then be; "
             "give a directory elsewhere"
         )
-    if inside == real:
+    if root.startswith(real):
         raise RequestError(f"output {output}: the input lies inside it; give a directory of its own")
 
 

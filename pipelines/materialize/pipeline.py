@@ -15,7 +15,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.format.request import Request
-from pipelines.materialize.finish import Run, finish
+from pipelines.materialize.finish import Run, finish, group_files
 from pipelines.materialize.plan_file import plan_and_save
 from pipelines.materialize.progress import Progress, Stopped
 from pipelines.plan import Plan, group_of, places, split_of
@@ -53,15 +53,19 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, expected
     )
     members = found | "Assign to group" >> beam.ParDo(AssignToGroup(), plan)
     everyone = pipeline | "Once" >> beam.Create([0]) | "Every group" >> beam.ParDo(EveryGroup(), plan)
-    receipts = (
+    groups = (
         (members, everyone)
         | "Join groups" >> beam.Flatten()
         | "Group" >> beam.GroupByKey()
         | "Write groups" >> beam.ParDo(WriteGroup(run), plan)
-        | "Gather receipts" >> beam.combiners.ToList()
     )
-    rejects = beam.pvalue.AsList(found | "Listing rejects" >> beam.ParDo(OnlyRejects()))
-    _ = receipts | "Manifest" >> beam.Map(finish, plan, rejects, run)
+    rejects = found | "Listing rejects" >> beam.ParDo(OnlyRejects())
+    # Side inputs that are read once: a list would be put together in time that grows with its square.
+    _ = (
+        pipeline
+        | "When all is written" >> beam.Create([None])
+        | "Manifest" >> beam.Map(finish, beam.pvalue.AsIter(groups), plan, beam.pvalue.AsIter(rejects), run)
+    )
 
 
 class ListTop(beam.DoFn):
@@ -155,7 +159,7 @@ class EveryGroup(beam.DoFn):
 
 
 class WriteGroup(beam.DoFn):
-    """A group to the receipts of its shards."""
+    """A group to what its receipts say."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -171,7 +175,7 @@ class WriteGroup(beam.DoFn):
         sources = [(source, label) for _, source, label in sorted(members) if source]
         # When stopped it ends as if it were done: an error would be tried again.
         with suppress(Stopped), Progress(self.run.output, f"{split}-{number}") as progress:
-            yield from self._writer.write(Group(split, number, sources), progress)
+            yield group_files(split, number, self._writer.write(Group(split, number, sources), progress))
 
 
 class OnlyRejects(beam.DoFn):

@@ -19,6 +19,7 @@ from pipelines import files
 from pipelines.format.layout import PROGRESS, STOP
 from pipelines.materialize.files import write_file
 from pipelines.materialize.plan_file import saved_plan
+from pipelines.plan import Plan
 
 
 def _every(output: str) -> float:
@@ -56,13 +57,15 @@ class Progress:
             self._check()
 
     def _check(self) -> None:
-        if files.size(self._stop) is not None:
-            raise Stopped
+        with contextlib.suppress(OSError):  # a store that does not answer; the next look is soon
+            if files.size(self._stop) is not None:
+                raise Stopped
 
     def _note(self) -> None:
         self._noted = time.monotonic()
         if files.is_remote(self._path):
-            files.write(self._path, str(self._done).encode())
+            with contextlib.suppress(OSError):  # no reason to fail the work
+                files.write(self._path, str(self._done).encode())
             return
         with open(self._path, "w", encoding="ascii") as file:
             file.write(str(self._done))
@@ -105,12 +108,17 @@ class ProgressBar:
             dynamic_ncols=True,
         ) as bar:
             while not self._stop.wait(self._every):
-                if bar.total is None and (plan := saved_plan(self._output)):
+                if bar.total is None and (plan := self._plan()):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
                     bar.set_description("writing")
                     bar.unpause()
                 bar.update(self._samples() - bar.n)
             bar.update(self._samples() - bar.n)
+
+    def _plan(self) -> Plan | None:
+        with contextlib.suppress(OSError):
+            return saved_plan(self._output)
+        return None
 
     def _samples(self) -> int:
         if files.is_remote(self._output):

@@ -664,7 +664,7 @@ def agree(contents: bytes) -> None:
         assert pixels.size <= 3 * codec.MAX_PIXELS
 
 
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 
 @FUZZ
@@ -765,7 +765,7 @@ def test_png_decodes_to_the_same_pixels_everywhere(
     assert_png_holds(picture(*size), encode)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
 def test_png_holds_any_pixels(pixels: np.ndarray) -> None:
     assert_png_holds(pixels)

@@ -25,7 +25,7 @@ def draws_of(recipe, ids=("a", "b", "c"), seed=0, copy=0):
 
 
 @given(st.permutations(OPS), st.integers(0, len(OPS)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_c5_adding_removing_or_reordering_ops_leaves_the_draws_of_others_alone(make_recipe, order, kept):
     everything = draws_of(make_recipe(*OPS, height=20, width=33))
     some = Augmenter(make_recipe(*order[:kept], height=20, width=33), 0)
@@ -43,7 +43,7 @@ def test_c5_the_second_op_of_a_name_draws_by_its_own_id(make_recipe):
 
 
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=12), st.integers(0, 2**31 - 1), st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_c1_a_sample_draws_the_same_in_any_company(make_recipe, ids, copy, data):
     recipe = make_recipe(*OPS, height=20, width=33)
     chosen = data.draw(st.lists(st.sampled_from(range(len(ids))), min_size=1))

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageFilter
@@ -30,7 +30,6 @@ def blurred_by_pillow(image: np.ndarray, sigma: np.float32) -> np.ndarray:
     return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(float(sigma))))
 
 
-@settings(deadline=None)  # the first call loads kernels
 @given(SIDES.flatmap(lambda sides: hnp.arrays(np.uint8, (*sides, 3))), st.integers(0, 2**64 - 1))
 @example(np.zeros((1, 1, 3), np.uint8), 0)
 def test_blur_is_that_of_pillow_for_any_sigma_and_size(image, key):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
@@ -38,14 +38,12 @@ def wide() -> np.ndarray:
     return np.clip(levels, [0, 20, 0], [255, 200, 255]).astype(np.uint8)
 
 
-@settings(deadline=None)  # the first call loads kernels
 @given(images())
 @example(BLACK)
 def test_equalized_is_that_of_pillow(image):
     equals(quality.equalized(tf.constant(image)), ImageOps.equalize(Image.fromarray(image)))
 
 
-@settings(deadline=None)  # the first call loads kernels
 @given(images())
 @example(BLACK)
 def test_autocontrasted_is_that_of_pillow(image):
@@ -64,7 +62,6 @@ def test_autocontrasted_truncates_as_pillow_for_every_range_of_levels():
         equals(stretched, ImageOps.autocontrast(Image.fromarray(image)))
 
 
-@settings(deadline=None)  # the first call loads kernels
 @given(images(), st.floats(0, 10, width=32))
 @example(BLACK, 0.0)
 def test_sharpened_is_that_of_pillow(image, factor):
@@ -89,7 +86,6 @@ def test_luma_is_that_of_pillow_for_colors_all_over_the_cube():
     equals(quality.luma(tf.constant(cube)), Image.fromarray(cube).convert("L").convert("RGB"))
 
 
-@settings(deadline=None)  # the first call loads kernels
 @given(images())
 def test_mean_luma_is_what_pillow_blends_with(image):
     got = quality.blended(quality.mean_luma(tf.constant(image)), tf.constant(image), tf.constant(0.0))

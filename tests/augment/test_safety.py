@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment.errors import RequestError
@@ -264,7 +264,6 @@ def test_digits_alone_are_read_and_with_larger_numbers_are_not():
     assert opaque([*DIGITS, "10"]) == [*DIGITS, "10"]
 
 
-@settings(deadline=None)  # the first call builds the table of words
 @given(st.lists(st.text(max_size=12), max_size=6))
 def test_any_names_can_be_read(names):
     for finding in findings(recipe_with(*EVERYTHING), names):

@@ -421,7 +421,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert "it names no bucket" in said(f"{scheme}:///x", out)
     files.write(f"{scheme}://data/others/thing", b"")
     assert "holds files that are no augshard dataset" in said(images, f"{scheme}://data/others")
-    assert "it lies inside the input" in said(f"{scheme}://data/odd", f"{scheme}://data/odd/out")
+    assert "it lies inside the input" in said(f"{scheme}://data/others", f"{scheme}://data/others/out")
     with pytest.raises(RequestError, match=r"it holds no manifest\.json"):
         datasets.from_shards(f"{scheme}://data/others")
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment import codec
@@ -74,7 +74,6 @@ def test_a_record_is_read_by_tf_io_and_by_tfds_alike(photo, stored):
 
 
 @given(st.binary(), st.integers(0, 2**31), st.text(), st.integers(-1, 2**31))
-@settings(deadline=None)
 def test_c4_a_record_is_the_same_bytes_every_time(image, label, source, copy):
     record = serialize(image=image, label=label, source=source, copy=copy)
     assert record == serialize(image=image, label=label, source=source, copy=copy)

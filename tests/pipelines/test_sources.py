@@ -241,7 +241,7 @@ NAMES = st.text(
 KINDS = ("file", "image", "hidden", "pipe", "broken", "not utf8")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.tuples(st.sampled_from(KINDS), st.lists(NAMES, max_size=3).map(tuple), NAMES), max_size=12))
 def test_c6_every_file_is_found_once(wanted):
     with tempfile.TemporaryDirectory() as root:
