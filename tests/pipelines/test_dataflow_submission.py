@@ -76,7 +76,7 @@ def test_a_dry_run_says_what_would_be_submitted(tmp_path):
     assert rows["steps"].startswith(
         "Root, List top, Share folders, List folders, Count, Plan, Assign to group"
     )
-    assert rows["steps"].endswith("Group, Write groups, Gather receipts, Listing rejects, Manifest")
+    assert rows["steps"].endswith("Group, Write groups, Listing rejects, When all is written, Manifest")
     assert rows["staged"].startswith("gs://bucket/tmp/augshard-flowers-84ffca10.")
     assert rows["next"] == "the same command without --dry_run"
 
@@ -173,12 +173,13 @@ def test_image_bytes_pass_through_no_shuffle(pipeline):
     }
     # A split and a group's number; a place, a source's id and its class.
     assert shuffled.pop("Group") == "kv(kv(string_utf8, varint), tuple(varint, string_utf8, string_utf8))"
-    # Folders; sums of what was listed; receipts.
-    assert {name.split("/")[0] for name in shuffled} == {"Share folders", "Count", "Gather receipts"}
-    # Images are read in the one step behind the shuffle of names, and what it gives on are receipts.
+    # Folders; sums of what was listed.
+    assert {name.split("/")[0] for name in shuffled} == {"Share folders", "Count"}
+    # Images are read in the one step behind the shuffle of names, and what it gives on, of its files, goes
+    # to the last step alone.
     [write] = [t for t in components.transforms.values() if t.unique_name == "Write groups"]
     [written] = write.outputs.values()
     readers = {
         t.unique_name.split("/")[0] for t in components.transforms.values() if written in t.inputs.values()
     }
-    assert readers == {"Gather receipts"}
+    assert readers == {"Manifest"}
