@@ -437,7 +437,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
             monkeypatch.delenv(variable)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         monkeypatch.setenv("HOME", str(tmp_path))
-        assert "there are no credentials" in said("s3://data/x", out)
+        assert "the store takes no credentials that are here" in said("s3://data/x", out)
     monkeypatch.setitem(sys.modules, {"s3": "boto3", "gs": "google.auth"}[scheme], None)
     extra = {"s3": "aws", "gs": "gcp"}[scheme]
     assert f"{scheme}:// needs the extra {extra}, which is not installed" in said(f"{scheme}://data/x", out)
