@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -21,7 +20,12 @@ WORKER = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 CONFIG: dict[str, Any] = yaml.safe_load((DOCKER / "flink/config.yaml").read_text(encoding="utf-8"))
-SET_BY_US = ("classloader.resolve-order", *(f"restart-strategy.{key}" for key in ("type", "fixed-delay.delay")))
+SET_BY_US = (
+    "classloader.resolve-order",
+    "restart-strategy.type",
+    "restart-strategy.fixed-delay.attempts",
+    "restart-strategy.fixed-delay.delay",
+)
 
 
 def manifest(name: str) -> dict[str, Any]:
@@ -56,7 +60,8 @@ def test_every_base_image_is_an_argument_and_pinned(path):
 def test_the_boot_program_and_tensorflow_are_of_the_lock():
     assert set(re.findall(r"BEAM_VERSION=(\S+)", WORKER)) == pinned("apache-beam")
     (tensorflow,) = pinned("tensorflow")
-    stand_in = tomllib.loads((DOCKER / "tensorflow-cpu/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (DOCKER / "tensorflow-cpu/pyproject.toml").read_text(encoding="utf-8")
+    stand_in = tomllib.loads(text)["project"]
     assert stand_in["version"] == tensorflow
     assert stand_in["dependencies"] == [f"tensorflow-cpu=={tensorflow}"]
     for variant in ("cpu", "gpu"):
@@ -117,11 +122,12 @@ def test_workers_see_the_same_files_as_the_one_who_submits():
 def test_the_manifests_start_the_job_as_compose_does():
     (server,), (job,) = JOB["initContainers"], JOB["containers"]
     submitted, in_compose = options(job["args"]), options(SERVICES["materialize"]["entrypoint"])
-    for same in ("runner", "environment_type", "environment_config"):
+    for same in ("runner", "environment_type", "environment_config", "experiments"):
         assert submitted[same] == in_compose[same]
     served = options(server["args"])
     assert submitted["job_endpoint"] == f"{served['job-host']}:{served['job-port']}"
-    assert server["startupProbe"]["exec"]["command"][-1] == f"</dev/tcp/{served['job-host']}/{served['job-port']}"
+    assert server["startupProbe"]["exec"]["command"][-1] == "</dev/tcp/localhost/8099"
+    assert submitted["job_endpoint"] == "localhost:8099"
     assert served["flink-master"] == f"{manifest('flink')['metadata']['name']}-rest:8081"
     flink = manifest("flink")["spec"]
     main, pool = TASK_MANAGER["containers"]
@@ -141,7 +147,7 @@ def test_flink_is_of_one_version_and_set_the_same_way_everywhere():
     flink = manifest("flink")["spec"]
     assert flink["flinkVersion"] == f"v{version.replace('.', '_')}"
     for key in SET_BY_US:
-        assert flink["flinkConfiguration"][key] == CONFIG[key]
+        assert flink["flinkConfiguration"][key] == str(CONFIG[key])
 
 
 def test_flink_tries_again_only_when_dead_workers_are_forgotten():
