@@ -9,7 +9,7 @@ STORES := build/stores
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-engines test-stores engines lint docs bench constraints clean
+.PHONY: help install demo test test-slow test-engines test-stores engines lint docs bench image constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of e
 
 bench: $(VENV)/.installed-test  ## how many images a second materializing gives
 	$(BIN)/python -m benchmarks.materialize $(ARGS)
+
+image:  ## the worker image, by Docker; ARGS='--build-arg EXTRAS=gcp' and the like (docs/containers.md)
+	DOCKER_BUILDKIT=1 docker build -f docker/Dockerfile -t augshard $(ARGS) .
 
 # The lock's sections are chosen here and installed with `-r`: pip checks hashes only for requirements that
 # are pinned where they are listed, and refuses a directory beside them, so neither `-c` nor `-e .[test]` would do.
@@ -109,6 +112,11 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	@{ echo "# Written by 'make constraints'. Each section below 'base' holds what that extra adds to it."; \
 	   for section in base test aws gcp; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
 	@mv $(LOCK)/constraints.txt constraints.txt
+	@version=$$(sed -n 's/^tensorflow==\([^ ]*\).*/\1/p' constraints.txt); \
+	  printf '%s\n' "tensorflow-cpu==$$version; platform_machine == 'x86_64'" \
+	    "tensorflow==$$version; platform_machine != 'x86_64'" | $(COMPILE) --no-deps - | $(TRIM) > docker/cpu.txt; \
+	  echo "tensorflow[and-cuda]==$$version" | $(COMPILE) -c constraints.txt \
+	    $$(grep -vx -- '--no-emit-package tensorflow' $(LOCK)/in-base) - | $(TRIM) > docker/gpu.txt
 	@rm -rf $(LOCK)
 	@echo "==> wrote constraints.txt"
 

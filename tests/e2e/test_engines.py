@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,32 @@ def test_c4_flink_on_one_machine_writes_the_same_bytes(images, materialize, tree
     output = materialize(images, *REQUEST, *flink_local, into=tmp_path / "out")
     assert tree(output) == tree(materialize(images, *REQUEST))
     assert json.loads((output / "run.json").read_text())["runner"] == "FlinkRunner"
+
+
+@pytest.mark.parametrize("started_by", ["a pool", "the entry point"])
+def test_c4_workers_in_containers_write_the_same_bytes(
+    images, materialize, tree, tmp_path_factory, tmp_path, started_by
+):
+    missing = servers.missing("docker", "java", "mvn")
+    if missing:
+        pytest.skip(f"containers on Flink need {', '.join(missing)}")
+    if not servers.image():
+        pytest.skip(f"there is no image {servers.IMAGE!r}; `make image` builds it")
+    with contextlib.ExitStack() as stack:
+        jobs = stack.enter_context(servers.job_server(tmp_path))
+        everything = tmp_path_factory.getbasetemp()
+        if started_by == "a pool":
+            pool = stack.enter_context(servers.container_pool(tmp_path, everything))
+            workers = ["--environment_type=EXTERNAL", f"--environment_config={pool}"]
+        else:
+            start = tmp_path / "start"
+            start.write_text(f'#!/bin/sh\nexec {shlex.join(servers.container(everything))} "$@"\n')
+            start.chmod(0o755)
+            config = json.dumps({"command": str(start)})
+            workers = ["--environment_type=PROCESS", f"--environment_config={config}"]
+        flink = ("--runner=FlinkRunner", f"--job_endpoint={jobs}", "--parallelism=2")
+        output = materialize(images, *REQUEST, *flink, *workers, into=tmp_path / "out")
+    assert tree(output) == tree(materialize(images, *REQUEST))
 
 
 def test_c4_prism_writes_the_same_bytes(images, materialize, tree, tmp_path):

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "engines"
 PRISM_MODULE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 BOOT_MODULE = "github.com/apache/beam/sdks/v2/python/container"
+IMAGE = "augshard"
 STARTS = 300  # seconds in which a server has to answer
 
 
@@ -136,6 +137,32 @@ def worker_pool(logs: Path) -> Iterator[str]:
         PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",  # it starts `python`
         PYTHONPATH=str(ROOT),
     ):
+        yield f"127.0.0.1:{port}"
+
+
+def image() -> bool:
+    """Whether this machine has the image of docker/Dockerfile, which `make image` builds."""
+    return subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True).returncode == 0
+
+
+def container(folder: Path) -> list[str]:
+    """The start of a command in the image, run as whoever runs this, which sees a folder under its path."""
+    user, mount = f"{os.getuid()}:{os.getgid()}", f"{folder}:{folder}"
+    return ["docker", "run", "--rm", "--init", "--network=host", f"--user={user}", f"--volume={mount}", IMAGE]
+
+
+@contextlib.contextmanager
+def container_pool(logs: Path, folder: Path) -> Iterator[str]:
+    """A pool of workers in a container, each started by Beam's boot program; its address."""
+    port = free_port()
+    module = "apache_beam.runners.worker.worker_pool_main"
+    pool = ["python", "-m", module, f"--service_port={port}", "--container_executable=/opt/apache/beam/boot"]
+    run = container(folder)
+    name = f"augshard-pool-{port}"  # ending `docker run` would not end what it started
+    with contextlib.ExitStack() as stack:
+        stack.callback(subprocess.run, ["docker", "rm", "--force", name], capture_output=True)
+        command = [*run[:2], f"--name={name}", *run[2:], *pool]
+        stack.enter_context(running(command, logs / "workers.log", lambda: answers(port)))
         yield f"127.0.0.1:{port}"
 
 
