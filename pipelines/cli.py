@@ -439,6 +439,12 @@ def main() -> None:
     except RequestError as error:
         sys.stderr.write(f"augshard: {error}\n")
         sys.exit(2)
+    except OSError as error:  # a disk that is full, a store that does not answer
+        from pipelines.files import reason
+
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"augshard: {where}{reason(error)}\n")
+        sys.exit(1)
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             resumes = sys.argv[1:2] in (["materialize"], ["train"])

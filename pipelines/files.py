@@ -18,6 +18,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from augment.errors import RequestError
@@ -47,18 +48,23 @@ def reason(error: OSError) -> str:
     return said[:1].lower() + said[1:]
 
 
-def _at(url: str) -> tuple[Store, str, str]:
-    """The store, bucket and key of a URL."""
+@contextmanager
+def _at(url: str) -> Iterator[tuple[Store, str, str]]:
+    """The store, bucket and key of a URL; faults within know its name."""
     from pipelines import stores
 
     scheme, bucket, key = stores.split(url)
-    return stores.store(scheme), bucket, key
+    try:
+        yield stores.store(scheme), bucket, key
+    except OSError as error:
+        error.filename = error.filename or url
+        raise
 
 
 def below(url: str, *, deep: bool = True) -> Iterator[Entry]:
     """All objects below a folder of a store, or with `deep` off its own and its folders, page after page."""
-    store, bucket, key = _at(url)
-    return store.list(bucket, f"{key}/" if key and not key.endswith("/") else key, deep=deep)
+    with _at(url) as (store, bucket, key):
+        yield from store.list(bucket, f"{key}/" if key and not key.endswith("/") else key, deep=deep)
 
 
 def tree(directory: str, without: str) -> Iterator[str]:
@@ -84,9 +90,9 @@ def size(path: str) -> int | None:
     """A file's, in bytes; None if there is no such file."""
     if not is_remote(path):
         return os.path.getsize(path) if os.path.isfile(path) else None
-    store, bucket, key = _at(path)
-    status = store.status(bucket, key)
-    return None if status is None else status.size
+    with _at(path) as (store, bucket, key):
+        status = store.status(bucket, key)
+        return None if status is None else status.size
 
 
 def sizes(directory: str, wanted: Iterable[str]) -> dict[str, int | None]:
@@ -100,29 +106,29 @@ def sizes(directory: str, wanted: Iterable[str]) -> dict[str, int | None]:
 def read(path: str) -> bytes:
     """All of a file."""
     if is_remote(path):
-        store, bucket, key = _at(path)
-        return store.read(bucket, key)
+        with _at(path) as (store, bucket, key):
+            return store.read(bucket, key)
     with open(path, "rb") as file:
         return file.read()
 
 
 def write(url: str, content: bytes) -> None:
     """Writes an object."""
-    store, bucket, key = _at(url)
-    store.write(bucket, key, content)
+    with _at(url) as (store, bucket, key):
+        store.write(bucket, key, content)
 
 
 def replace(url: str, content: bytes, version: str | None) -> str | None:
     """Writes an object if it still is of a version, None: if there is none; the new version, None if not."""
-    store, bucket, key = _at(url)
-    return store.replace(bucket, key, content, version)
+    with _at(url) as (store, bucket, key):
+        return store.replace(bucket, key, content, version)
 
 
 def version(url: str) -> str | None:
     """An object's; None if there is none."""
-    store, bucket, key = _at(url)
-    status = store.status(bucket, key)
-    return None if status is None else status.version
+    with _at(url) as (store, bucket, key):
+        status = store.status(bucket, key)
+        return None if status is None else status.version
 
 
 def place(finished: str, path: str, sha256: str | None = None) -> None:
@@ -130,9 +136,9 @@ def place(finished: str, path: str, sha256: str | None = None) -> None:
     if not is_remote(path):
         os.replace(finished, path)
         return
-    store, bucket, key = _at(path)
-    store.upload(bucket, key, finished, sha256 or file_digest(finished))
-    os.remove(finished)
+    with _at(path) as (store, bucket, key):
+        store.upload(bucket, key, finished, sha256 or file_digest(finished))
+        os.remove(finished)
 
 
 def is_whole(path: str, length: int, sha256: str) -> bool:
@@ -143,18 +149,18 @@ def is_whole(path: str, length: int, sha256: str) -> bool:
     """
     if not is_remote(path):
         return size(path) == length and file_digest(path) == sha256
-    store, bucket, key = _at(path)
-    status = store.status(bucket, key)
-    if status is None or status.size != length:
-        return False
-    return (status.sha256 or file_digest(path)) == sha256
+    with _at(path) as (store, bucket, key):
+        status = store.status(bucket, key)
+        if status is None or status.size != length:
+            return False
+        return (status.sha256 or file_digest(path)) == sha256
 
 
 def remove(path: str) -> None:
     """Removes a file, or a folder with all that is in it, if it is there."""
     if is_remote(path):
-        store, bucket, key = _at(path)
-        store.remove(bucket, [key, *(f"{key}/{entry.name}" for entry in below(path))])
+        with _at(path) as (store, bucket, key):
+            store.remove(bucket, [key, *(f"{key}/{entry.name}" for entry in below(path))])
     elif os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
@@ -236,27 +242,27 @@ class _Downloads:
         )
 
     def _bring(self, url: str) -> None:
-        store, bucket, key = _at(url)
-        status = store.status(bucket, key)
-        if status is None:
-            raise FileNotFoundError(errno.ENOENT, "there is no such object")
-        if status.size > self.room:
-            raise self.full(status.size)
-        with self._lock:
-            while self._kept and self._taken + status.size > self.room:
-                _, (oldest, freed) = self._kept.popitem(last=False)
-                os.remove(oldest)  # whoever has it open goes on reading it
-                self._taken -= freed
-            self._taken += status.size
-        handle, path = tempfile.mkstemp(dir=self._folder.name)
-        try:
-            with open(handle, "wb") as file:
-                store.download(bucket, key, file)
-        except BaseException:
-            os.remove(path)
+        with _at(url) as (store, bucket, key):
+            status = store.status(bucket, key)
+            if status is None:
+                raise FileNotFoundError(errno.ENOENT, "there is no such object")
+            if status.size > self.room:
+                raise self.full(status.size)
             with self._lock:
-                self._taken -= status.size
-            raise
-        with self._lock:
-            self._kept[url] = path, status.size
-            self._coming.pop(url, None)
+                while self._kept and self._taken + status.size > self.room:
+                    _, (oldest, freed) = self._kept.popitem(last=False)
+                    os.remove(oldest)  # whoever has it open goes on reading it
+                    self._taken -= freed
+                self._taken += status.size
+            handle, path = tempfile.mkstemp(dir=self._folder.name)
+            try:
+                with open(handle, "wb") as file:
+                    store.download(bucket, key, file)
+            except BaseException:
+                os.remove(path)
+                with self._lock:
+                    self._taken -= status.size
+                raise
+            with self._lock:
+                self._kept[url] = path, status.size
+                self._coming.pop(url, None)

@@ -605,18 +605,18 @@ def test_jpeg_of_many_scans_is_too_large_and_soon_refused() -> None:
     contents = saved(Image.new("L", (5000, 5000), 128), "JPEG", progressive=True)
     last = contents[contents.rindex(b"\xff\xc4") : -2]
     hostile = contents[:-2] + last * 3000 + b"\xff\xd9"
-    before = time.monotonic()
+    before = time.process_time()
     assert codec.examine(hostile) == codec.Rejection("too_large", "JPEG of more than 100 scans")
     assert codec.decoder(hostile) is codec.decode
-    assert time.monotonic() - before < 10
+    assert time.process_time() - before < 10
 
 
 def test_tiff_whose_tags_read_the_file_over_and_over_is_refused() -> None:
     entries = b"".join(struct.pack("<HHII", 300 + i, 7, 500_000, 0) for i in range(60_000))
     hostile = b"II*\0" + struct.pack("<IH", 8, 60_000) + entries + b"\0\0\0\0"
-    before = time.monotonic()
+    before = time.process_time()
     assert codec.examine(hostile) == codec.Rejection("corrupt", "TIFF data cannot be decoded")
-    assert time.monotonic() - before < 10
+    assert time.process_time() - before < 10
 
 
 def test_pillow_settings_and_warnings_are_left_alone() -> None:

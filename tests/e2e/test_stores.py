@@ -444,9 +444,13 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_store_that_does_not_answer_is_named(scheme, monkeypatch, new_clients):
+def test_a_store_that_does_not_answer_is_named(scheme, run_command, monkeypatch, new_clients):
     for variable in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
         monkeypatch.setenv(variable, f"http://127.0.0.1:{emulators.free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(OSError, match=r"the store does not answer at 127\.0\.0\.1:"):
         files.read(f"{scheme}://data/{MANIFEST}")
+    audit = run_command("audit", f"{scheme}://data/out")
+    assert audit.status == 1
+    assert audit.err.startswith(f"augshard: {scheme}://data/out")
+    assert "the store does not answer at 127.0.0.1:" in audit.err
