@@ -50,6 +50,7 @@ def launch() -> ModuleType:
     return module
 
 
+@pytest.mark.stores
 def test_the_service_knows_every_field_of_the_metadata():
     service = pytest.importorskip("google.cloud.dataflow", reason="needs the extra gcp")
     metadata = service.TemplateMetadata.from_json(json.dumps(METADATA), ignore_unknown_fields=False)
