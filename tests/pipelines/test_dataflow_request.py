@@ -119,6 +119,10 @@ def test_a_dry_run_stands_without_a_value():
     assert dataflow.is_dry_run(["--dry_run=true"])
     assert not dataflow.is_dry_run([])
     assert dataflow.with_values(["--dry_run", "--x=1"]) == ["--dry_run=true", "--x=1"]
+    assert dataflow.with_values(["--dry_run", "true", "--x=1"]) == ["--dry_run=true", "--x=1"]
+    for no in (["--dry_run", "false"], ["--dry_run=false"]):  # of which Beam would make a yes
+        assert dataflow.with_values([*no, "--x=1"]) == ["--x=1"]
+        assert not dataflow.is_dry_run(no)
 
 
 def test_a_run_that_nobody_waits_for_fails_with_its_sentence(tmp_path):
