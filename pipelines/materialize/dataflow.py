@@ -76,8 +76,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def with_values(arguments: Sequence[str]) -> list[str]:
-    """The arguments as Beam takes them: it wants a value with --dry_run, which reads like a switch."""
-    return ["--dry_run=true" if argument == "--dry_run" else argument for argument in arguments]
+    """The arguments as Beam takes them: to it, --dry_run has a value, and any means yes, "false" too."""
+    kept: list[str] = []
+    for argument in arguments:
+        if kept and kept[-1] == "--dry_run" and argument in ("true", "false"):
+            kept[-1] += f"={argument}"
+        else:
+            kept.append(argument)
+    named = ("--dry_run=true" if argument == "--dry_run" else argument for argument in kept)
+    return [argument for argument in named if argument != "--dry_run=false"]
 
 
 def check_request(arguments: Sequence[str], root: str, output: str) -> None:

@@ -6,7 +6,9 @@ process that submitted it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -17,12 +19,12 @@ from typing import Any
 
 from augment.errors import RequestError
 from pipelines import files
-from pipelines.format.layout import JOB, WORK
+from pipelines.format.layout import JOB
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
 from pipelines.materialize import dataflow
 from pipelines.materialize.files import write_file
-from pipelines.materialize.finish import Outcome, saved_outcome
+from pipelines.materialize.finish import Outcome, saved_outcome, summed_up
 from pipelines.materialize.progress import ProgressBar, stop
 
 
@@ -72,7 +74,7 @@ def start(
 ) -> Outcome | Left:
     """Submits a pipeline and waits for what comes of it, unless the options say not to.
 
-    Raises RequestError if the service or the bucket for staging refuses it.
+    Raises RequestError if the service or the bucket for staging refuses it, OSError if the service fails.
     """
     result = _submit(pipeline)
     if not result.has_job:
@@ -87,7 +89,8 @@ def start(
 
 def _submit(pipeline: Any) -> Any:
     from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
-    from google.api_core.exceptions import ClientError
+    from google.api_core.exceptions import ClientError, GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
 
     try:
         return pipeline.run()
@@ -95,13 +98,14 @@ def _submit(pipeline: Any) -> Any:
         raise RequestError(f"--runner {dataflow.RUNNER}: {error}") from None
     except ClientError as error:
         raise RequestError(f"--runner {dataflow.RUNNER}: Dataflow refuses the job: {error.message}") from None
+    except (GoogleAPIError, GoogleAuthError) as error:
+        fault = f"the job could not be submitted to Dataflow ({_headline(error)}); run the same command again"
+        raise OSError(errno.EIO, fault) from None
     except OSError as error:  # by which Beam says that it could not stage
         raise RequestError(f"--runner {dataflow.RUNNER}: {error}") from None
 
 
-def joined(
-    request: Request, output: str, *, overwrite: bool, runner: str, options: Sequence[str]
-) -> Job | None:
+def joined(request: Request, output: str, runner: str) -> Job | None:
     """The job of an earlier command that this one asks for again. Raises RequestError if it is in the way."""
     job = _saved_job(output)
     if job is None:
@@ -111,13 +115,6 @@ def joined(
             f"output {output}: job {job.id} on Dataflow was to write to it; see first what came of it, with "
             f"the command that submitted it ({job.console})"
         )
-    if overwrite:
-        if saved_outcome(output) is None and not _has_ended(_find(job, options).state):
-            raise RequestError(
-                f"output {output}: job {job.id} on Dataflow writes to it; wait for its end, or cancel it "
-                f"({job.console})"
-            )
-        return None
     if job.request != request:
         differences = request.differences(job.request) or ["the number of copies, or the originals"]
         raise RequestError(
@@ -128,11 +125,24 @@ def joined(
 
 
 def rejoin(job: Job, output: str, options: Sequence[str]) -> Outcome | Left:
-    """What came of a job that an earlier command submitted; waits for it if it is still at work."""
-    if outcome := saved_outcome(output):
+    """What came of a job that an earlier command submitted; waits for it if it is still at work.
+
+    That it left an outcome is no end: the service tries a step that failed again.
+    """
+    from google.api_core.exceptions import ClientError, NotFound
+
+    try:
+        result = _find(job, options)
+    except NotFound:  # for all the minutes that Beam asks: the service forgets jobs
+        gone = f"Dataflow knows job {job.id} no longer; run the same command again to go on"
+        outcome = saved_outcome(output) or Outcome(failure=gone)
         files.remove(os.path.join(output, JOB))
         return outcome
-    return _outcome_of(job, _find(job, options), output, options)
+    except ClientError as error:
+        raise RequestError(f"job {job.id} on Dataflow cannot be looked at: {error.message}") from None
+    except Exception as fault:  # noqa: BLE001 (whatever lies between here and the service)
+        return _out_of_sight(job, fault)
+    return _outcome_of(job, result, output, options)
 
 
 def _find(job: Job, options: Sequence[str]) -> Any:
@@ -140,17 +150,13 @@ def _find(job: Job, options: Sequence[str]) -> Any:
     from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
     from apache_beam.runners.dataflow.dataflow_runner import DataflowPipelineResult, DataflowRunner
     from apache_beam.runners.dataflow.internal.apiclient import DataflowApplicationClient
-    from google.api_core.exceptions import ClientError
 
     asked = PipelineOptions([*options])
     google = asked.view_as(GoogleCloudOptions)
     google.project, google.region = job.project, job.region
     runner = DataflowRunner()
     runner.dataflow_client = DataflowApplicationClient(asked)
-    try:
-        return DataflowPipelineResult(runner.dataflow_client.get_job(job.id), runner, asked)
-    except ClientError as error:
-        raise RequestError(f"job {job.id} on Dataflow cannot be looked at: {error.message}") from None
+    return DataflowPipelineResult(runner.dataflow_client.get_job(job.id), runner, asked)
 
 
 def _has_ended(state: str) -> bool:
@@ -166,21 +172,25 @@ def _outcome_of(job: Job, result: Any, output: str, options: Sequence[str]) -> O
             return _left(job, result.state)
         with ProgressBar(output):
             state = _follow(job, result, output)
-        error = _why(job, result)
     except Exception as fault:  # noqa: BLE001 (whatever lies between here and the service)
-        text = str(fault).strip() or type(fault).__name__
-        seen = f"job {job.id} is out of sight ({text.splitlines()[0]})"
-        return Outcome(failure=f"{seen}; it goes on, and the same command finds it again: {job.console}")
+        return _out_of_sight(job, fault)
+    error = _why(job, result)
     files.remove(os.path.join(output, JOB))
     if outcome := saved_outcome(output):
         return outcome
     ended = f"Dataflow ended job {job.id} as {state.lower()}"
     if not error:
         return Outcome(failure=f"{ended}; {job.console} shows more")
-    write_file(output, f"{WORK}/error.txt", error + "\n")
-    last = error.splitlines()[-1].strip()
-    log = os.path.join(output, WORK, "error.txt")
-    return Outcome(failure=f"{ended}: {last} (the whole error: {log})")
+    return Outcome(failure=f"{ended}: {summed_up(error, output)}")
+
+
+def _out_of_sight(job: Job, fault: Exception) -> Outcome:
+    seen = f"job {job.id} is out of sight ({_headline(fault)})"
+    return Outcome(failure=f"{seen}; it goes on, and the same command finds it again: {job.console}")
+
+
+def _headline(fault: Exception) -> str:
+    return (str(fault).strip() or type(fault).__name__).splitlines()[0]
 
 
 def _left(job: Job, state: str) -> Left:
@@ -219,14 +229,16 @@ def _follow(job: Job, result: Any, output: str) -> str:
 
 def _cancel(job: Job, result: Any, output: str) -> None:
     """Ends a job, and does not wait long: Dataflow takes minutes to end workers, which see a mark at once."""
-    stop(output)
+    with contextlib.suppress(OSError):  # a store that does not answer
+        stop(output)
     try:
         result.cancel()
         deadline = time.monotonic() + _CANCELS
         while not _has_ended(result.state) and time.monotonic() < deadline:
             time.sleep(min(_POLL, 1))
         _tell(f"job {job.id}: {result.state.lower()}")
-        files.remove(os.path.join(output, JOB))
+        with contextlib.suppress(OSError):  # with the record, the next command sees how it ended
+            files.remove(os.path.join(output, JOB))
     except Exception as error:  # noqa: BLE001 (whatever it is, the user has to know)
         _tell(f"job {job.id} could not be cancelled ({error}); end it in {job.console}")
 
@@ -234,15 +246,16 @@ def _cancel(job: Job, result: Any, output: str) -> None:
 def _why(job: Job, result: Any) -> str:
     """What a job failed of, in its own words; empty if it does not say."""
     deadline = time.monotonic() + _EXPLAINS
-    while result.state == "FAILED":
-        messages, _ = result._runner.dataflow_client.list_messages(
-            job.id, minimum_importance="JOB_MESSAGE_ERROR"
-        )
-        texts = [message.message_text.strip() for message in messages]
-        if texts or time.monotonic() > deadline:
-            # A worker's own words come with a traceback; the service's do not.
-            return max(texts, key=lambda text: "Traceback" in text, default="")
-        time.sleep(_POLL)
+    with contextlib.suppress(Exception):  # who may see a job need not be one who may see its messages
+        while result.state == "FAILED":
+            messages, _ = result._runner.dataflow_client.list_messages(
+                job.id, minimum_importance="JOB_MESSAGE_ERROR"
+            )
+            texts = [message.message_text.strip() for message in messages]
+            if texts or time.monotonic() > deadline:
+                # A worker's own words come with a traceback; the service's do not.
+                return max(texts, key=lambda text: "Traceback" in text, default="")
+            time.sleep(_POLL)
     return ""
 
 

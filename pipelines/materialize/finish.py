@@ -16,11 +16,14 @@ from pipelines.format import tfds
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,
+    JOB,
     LABELS,
+    LOCK,
     MANIFEST,
     OUTCOME,
     REJECTS,
     RUN,
+    WORK,
     samples_file,
     shard_file,
     tfds_split,
@@ -224,10 +227,30 @@ def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:
 
 
 def _conclude(run: Run, outcome: Outcome) -> None:
-    write_file(run.output, OUTCOME, json_text(dataclasses.asdict(outcome)))
     sentence = "; ".join(outcome.errors) or outcome.failure
+    if not (sentence or run.awaited or files.size(os.path.join(run.output, JOB)) is not None):
+        clear_work(run.output)  # of a template's job there is no record by which a launcher would come back
+        return
+    write_file(run.output, OUTCOME, json_text(dataclasses.asdict(outcome)))
     if sentence and not run.awaited:
         raise RuntimeError(sentence)
+
+
+def clear_work(output: str) -> None:
+    """Removes what a run in progress needs, but for the lock, which is for its holder to remove."""
+    for name in files.names(os.path.join(output, WORK)) - {LOCK}:
+        files.remove(os.path.join(output, WORK, name))
+
+
+def summed_up(text: str, output: str) -> str:
+    """The last line of an error, and where the whole of it is."""
+    *_, last = (line.strip() for line in text.splitlines() if line.strip())
+    log = os.path.join(WORK, "error.txt")
+    try:
+        write_file(output, log, text + "\n")
+    except OSError as error:
+        return f"{last} (the whole error could not be kept: {files.reason(error)})"
+    return f"{last} (the whole error: {os.path.join(output, log)})"
 
 
 def saved_outcome(output: str) -> Outcome | None:

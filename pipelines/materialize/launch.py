@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
@@ -14,13 +15,12 @@ from typing import Any
 
 from augment.errors import RequestError
 from pipelines import files
-from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
+from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize import dataflow
 from pipelines.materialize.dataflow_job import Left, described, joined, rejoin, start
-from pipelines.materialize.files import write_file
-from pipelines.materialize.finish import Outcome, Run, saved_outcome
+from pipelines.materialize.finish import Outcome, Run, clear_work, saved_outcome, summed_up
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import top_errors
@@ -63,7 +63,7 @@ def launch(
     _check_output(root, output)
     _check_input(root, request)
     with only_run(output):
-        job = joined(request, output, overwrite=overwrite, runner=runner, options=beam_arguments)
+        job = joined(request, output, runner)
         if job:
             outcome = rejoin(job, output, beam_arguments)
             return _come_of(outcome, root, output, job.records)
@@ -232,8 +232,7 @@ def _remove_all_but_lock(output: str) -> None:
     files.remove(os.path.join(output, MANIFEST))
     for name in files.names(output) - {WORK}:
         files.remove(os.path.join(output, name))
-    for name in files.names(os.path.join(output, WORK)) - {LOCK}:
-        files.remove(os.path.join(output, WORK, name))
+    clear_work(output)
 
 
 def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -> dict[str, object]:
@@ -288,7 +287,8 @@ def _run_pipeline(
         with ProgressBar(run.output), runners.quiet(engine):
             runners.wait(pipeline.run(), lambda: stop(run.output))
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
-        stop(run.output)  # a job whose job server went away goes on
+        with contextlib.suppress(OSError):  # a store's fault hides no other
+            stop(run.output)  # a job whose job server went away goes on
         raise _failure(runners.message(error), run.output) from None
     outcome = saved_outcome(run.output)
     if outcome is None:
@@ -302,7 +302,4 @@ def _failure(text: str, output: str) -> BaseException:
         return KeyboardInterrupt()
     if text.startswith("Unable to fetch remote"):  # a job server's jar, or Prism, from the internet
         return RequestError(f"--runner: {text}; or give one that is here (see docs/runners.md)")
-    log = os.path.join(WORK, "error.txt")
-    write_file(output, log, text + "\n")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return JobFailed(f"{lines[-1]} (the whole error: {os.path.join(output, log)})")
+    return JobFailed(summed_up(text, output))

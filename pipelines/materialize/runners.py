@@ -159,7 +159,8 @@ def wait(result: PipelineResult, stop: Callable[[], None]) -> None:
     try:
         result.wait_until_finish()
     except KeyboardInterrupt:
-        stop()
+        with contextlib.suppress(OSError):  # a store that does not answer
+            stop()
         with contextlib.suppress(Exception):  # an embedded job ends with this process
             deadline = time.monotonic() + (_STOPS if isinstance(result, PortableResult) else 0)
             while not PipelineState.is_terminal(result.state):

@@ -33,6 +33,8 @@ class Service:
         self.logs = logs
         self.states: Sequence[str] = EXECUTE
         self.message = ""
+        self.silent = False
+        """whether whoever asks for messages is refused"""
         self.refusal: tuple[int, str] | None = None
         """status and message for whoever submits, or asks"""
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -103,6 +105,8 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 self._refuse(*service.refusal)
             elif found is None or found[3] not in service.jobs:
                 self._refuse(404, "Job not found")
+            elif found[4] and service.silent:
+                self._refuse(403, "no permission to see its messages")
             elif found[4]:
                 self._answer(200, {"jobMessages": service.messages(found[3])})
             else:

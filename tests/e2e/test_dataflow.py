@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,9 +102,9 @@ def test_c4_a_job_that_nobody_waits_for_writes_the_same_bytes(
     other = augshard(*request_of("--copies", 5))
     assert other.status == 2
     assert f"job {job['id']} on Dataflow, by another request, writes to it" in other.err
-    over = augshard(*request_of("--overwrite"))
-    assert over.status == 2
-    assert "wait for its end, or cancel it" in over.err
+    over = augshard(*request_of("--overwrite", "--no_wait_until_finish"))
+    assert over.status == 0, over.err  # by which it is followed, as by the command without
+    assert rows(over.out)["job"] == left["job"]
 
     ended = augshard(*request_of())  # waits
     assert ended.status == 0, ended.err
@@ -144,24 +146,44 @@ def test_a_job_that_fails_is_told_by_its_own_words_and_the_same_command_goes_on(
     assert "as done; " in ended.err
 
 
+def test_overwriting_waits_until_it_was_told_what_came_of_a_job(request_of, service, bucket):
+    again = request_of("--overwrite", "--no_wait_until_finish", output="over")
+    assert augshard(*again).status == 0
+    [job] = service.jobs.values()
+    deadline = time.monotonic() + 300
+    while job["currentState"] != "JOB_STATE_DONE":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        service.look(job["id"])
+    told = augshard(*again)
+    assert rows(told.out)["records"] == "46 (46 new)", told.err
+    assert len(service.jobs) == 1
+    assert "manifest.json" in tree(f"{bucket}/over")
+    service.states = ("RUNNING",)
+    assert augshard(*again).status == 0
+    assert len(service.jobs) == 2
+    assert "manifest.json" not in tree(f"{bucket}/over")
+
+
 def test_what_a_job_found_wrong_is_told_by_whoever_asks_after_its_end(request_of, service, bucket):
     service.states = ("RUNNING",)
     assert augshard(*request_of("--no_wait_until_finish", output="wrong")).status == 0
     text = json.dumps({"errors": [], "failure": "3 of 9 images were rejected", "warnings": []})
     files.write(f"{bucket}/wrong/.unfinished/outcome.json", text.encode())
     [job] = service.jobs.values()
-    service.requests.clear()
     here = [*request_of(output="wrong"), "--runner", "embedded"]
     assert f"job {job['id']} on Dataflow was to write to it" in augshard(*here).err
+    tried_again = augshard(*request_of("--no_wait_until_finish", output="wrong"))
+    assert rows(tried_again.out)["state"] == "running"
+    job["currentState"] = "JOB_STATE_FAILED"
     ended = augshard(*request_of(output="wrong"))
-    assert (ended.status, ended.err) == (1, "augshard: 3 of 9 images were rejected\n")
-    assert service.requests == []  # the output knows
-    job["currentState"], service.states = "JOB_STATE_DONE", ("CANCELLED",)
+    assert (ended.status, ended.err.splitlines()[-1]) == (1, "augshard: 3 of 9 images were rejected")
+    service.states = ("CANCELLED",)
     augshard(*request_of(output="wrong"))
     assert len(service.jobs) == 2  # and now the work goes on
 
 
-def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bucket, recipe_file):
+def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bucket, recipe_file, tmp_path):
     recipe = f"{bucket}/recipes/mine.yaml"  # for a launcher that has no files of its own
     files.write(recipe, recipe_file("png").read_bytes())
     where = ("--template_location", f"{bucket}/templates/out", "--recipe", recipe)
@@ -174,6 +196,14 @@ def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bu
     assert template["name"].startswith("augshard-mine-")
     assert files.size(options["pipelineUrl"]) > 10_000
     assert tree(f"{bucket}/later") == set()
+
+    described = tmp_path / "template.json"
+    described.write_bytes(files.read(f"{bucket}/templates/out"))
+    command = [sys.executable, "-m", "tests.dataflow.worker", str(described)]
+    worked = subprocess.run(command, capture_output=True, text=True)
+    assert worked.returncode == 0, worked.stderr
+    assert "manifest.json" in tree(f"{bucket}/later")
+    assert ".unfinished" not in files.names(f"{bucket}/later")
 
 
 @pytest.mark.parametrize("code", [400, 403])
@@ -201,6 +231,16 @@ def test_a_job_that_is_lost_from_sight_is_found_again(request_of, service, bucke
     ended = augshard(*request_of(output="lost"))
     assert (ended.status, len(service.jobs)) == (1, 1)
     assert f"Dataflow ended job {job['id']} as failed; https://console" in ended.err
+
+
+def test_how_a_job_ended_is_told_to_one_who_may_not_see_why(request_of, service):
+    service.states, service.silent = ("FAILED",), True
+    ended = augshard(*request_of(output="unseen"))
+    [job] = service.jobs.values()
+    assert ended.status == 1
+    assert f"Dataflow ended job {job['id']} as failed; https://console" in ended.err
+    augshard(*request_of(output="unseen"))
+    assert len(service.jobs) == 2
 
 
 def test_two_jobs_of_one_name_do_not_run_at_once(request_of, service):

@@ -8,7 +8,10 @@ import sys
 import pytest
 
 from augment.errors import RequestError
-from pipelines.materialize import dataflow
+from pipelines import files
+from pipelines.format.layout import JOB, LOCK, PLAN, PROGRESS, WORK
+from pipelines.format.request import Request
+from pipelines.materialize import dataflow, dataflow_job
 from pipelines.materialize.finish import Outcome, Run, _conclude, saved_outcome
 
 GIVEN = (
@@ -119,6 +122,10 @@ def test_a_dry_run_stands_without_a_value():
     assert dataflow.is_dry_run(["--dry_run=true"])
     assert not dataflow.is_dry_run([])
     assert dataflow.with_values(["--dry_run", "--x=1"]) == ["--dry_run=true", "--x=1"]
+    assert dataflow.with_values(["--dry_run", "true", "--x=1"]) == ["--dry_run=true", "--x=1"]
+    for no in (["--dry_run", "false"], ["--dry_run=false"]):  # of which Beam would make a yes
+        assert dataflow.with_values([*no, "--x=1"]) == ["--x=1"]
+        assert not dataflow.is_dry_run(no)
 
 
 def test_a_run_that_nobody_waits_for_fails_with_its_sentence(tmp_path):
@@ -129,5 +136,40 @@ def test_a_run_that_nobody_waits_for_fails_with_its_sentence(tmp_path):
     alone = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0, awaited=False)
     with pytest.raises(RuntimeError, match="3 of 4 shards were not written"):
         _conclude(alone, outcome)
-    _conclude(alone, Outcome(warnings=("all is well, almost",)))
-    assert saved_outcome(str(tmp_path)) == Outcome(warnings=("all is well, almost",))
+
+
+def test_only_a_job_on_record_leaves_its_outcome_beside_a_dataset(tmp_path):
+    alone = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0, awaited=False)
+    almost = Outcome(warnings=("all is well, almost",))
+    (tmp_path / PROGRESS).mkdir(parents=True)
+    for name in (PLAN, JOB, f"{PROGRESS}/train-0", f"{WORK}/{LOCK}"):
+        (tmp_path / name).touch()
+    _conclude(alone, almost)
+    assert saved_outcome(str(tmp_path)) == almost  # for the launcher that the record brings back
+    (tmp_path / JOB).unlink()
+    _conclude(alone, almost)
+    assert files.names(str(tmp_path / WORK)) == {LOCK}
+
+
+@pytest.fixture
+def job() -> dataflow_job.Job:
+    request = Request(name="flowers", recipe_name="flowers", recipe={}, seed=0, copies=1)
+    return dataflow_job.Job("my-project", "us-central1", "2026-1", "flowers", request, 0)
+
+
+def test_a_store_that_does_not_answer_keeps_no_job_from_being_cancelled(job, monkeypatch, capsys):
+    class Running:
+        state = "RUNNING"
+
+        def cancel(self) -> None:
+            self.state = "CANCELLED"
+
+    def silent(_: str) -> None:
+        raise OSError("the store does not answer")
+
+    monkeypatch.setattr(dataflow_job, "stop", silent)
+    monkeypatch.setattr(files, "remove", silent)
+    running = Running()
+    dataflow_job._cancel(job, running, "out")
+    assert running.state == "CANCELLED"
+    assert capsys.readouterr().err == "augshard: job 2026-1: cancelled\n"

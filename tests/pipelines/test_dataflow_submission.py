@@ -14,9 +14,12 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
+from pipelines.format.request import Request
+from pipelines.materialize import dataflow_job
 from tests.in_process import augshard
 
 pytest.importorskip("google.cloud.dataflow", reason="needs the extra gcp")
+exceptions = pytest.importorskip("google.api_core.exceptions", reason="needs the extra gcp")
 
 pytestmark = pytest.mark.stores
 
@@ -183,3 +186,34 @@ def test_image_bytes_pass_through_no_shuffle(pipeline):
         t.unique_name.split("/")[0] for t in components.transforms.values() if written in t.inputs.values()
     }
     assert readers == {"Manifest"}
+
+
+@pytest.mark.parametrize(
+    "fault", [exceptions.ServiceUnavailable("try later"), exceptions.RetryError("try later", None)]
+)
+def test_a_service_that_fails_is_no_wrong_request(fault):
+    class Pipeline:
+        def run(self) -> None:
+            raise fault
+
+    with pytest.raises(OSError, match=r"could not be submitted to Dataflow \(.*try later.*\); run the same"):
+        dataflow_job._submit(Pipeline())
+
+
+def test_a_job_that_is_looked_for_in_vain_is_out_of_sight_or_forgotten(tmp_path, monkeypatch):
+    request = Request(name="flowers", recipe_name="flowers", recipe={}, seed=0, copies=1)
+    job = dataflow_job.Job("my-project", "us-central1", "2026-1", "flowers", request, 0)
+    dataflow_job._save(job, str(tmp_path))
+
+    def rejoin(fault: Exception) -> str:
+        def failing(*_: object) -> None:
+            raise fault
+
+        monkeypatch.setattr(dataflow_job, "_find", failing)
+        return dataflow_job.rejoin(job, str(tmp_path), ()).failure
+
+    for fault in (exceptions.ServiceUnavailable("try later"), OSError("no route")):
+        assert rejoin(fault).startswith("job 2026-1 is out of sight (")
+        assert dataflow_job.joined(request, str(tmp_path), "DataflowRunner") == job
+    assert rejoin(exceptions.NotFound("no such job")).startswith("Dataflow knows job 2026-1 no longer; run")
+    assert dataflow_job.joined(request, str(tmp_path), "DataflowRunner") is None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from augment.errors import RequestError
-from pipelines.materialize import runners
-from pipelines.materialize.launch import _failure
+from pipelines.materialize import finish, launch, progress, runners
+from pipelines.materialize.finish import Run
+from pipelines.materialize.launch import JobFailed, _failure
 
 
 def test_a_job_server_that_is_not_there_is_named():
@@ -58,3 +61,46 @@ def test_a_broken_connection_is_summed_up():
 
     assert runners.message(Broken()) == "the connection to the job server broke (Socket closed)"
     assert runners.message(ValueError()) == "ValueError"
+
+
+@pytest.fixture
+def silent_store(monkeypatch) -> None:
+    """Nothing can be written any more."""
+
+    def silent(*_: object) -> None:
+        raise OSError(errno.EHOSTUNREACH, "The store does not answer")
+
+    for module in (progress, finish):
+        monkeypatch.setattr(module, "write_file", silent)
+
+
+@pytest.mark.usefixtures("silent_store")
+def test_what_a_worker_said_is_not_lost_to_a_store_that_does_not_answer(tmp_path, monkeypatch):
+    class Pipeline:
+        def run(self) -> None:
+            raise RuntimeError("Traceback\n  in a worker\nPassingFault: cat/1.jpg")
+
+    monkeypatch.setattr(launch, "_build", lambda *_: (None, Pipeline()))
+    run = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0)
+    with pytest.raises(JobFailed) as error:
+        launch._run_pipeline(None, run, None, "embedded", (), 0)
+    assert str(error.value) == (
+        "PassingFault: cat/1.jpg (the whole error could not be kept: the store does not answer)"
+    )
+
+
+@pytest.mark.usefixtures("silent_store")
+def test_ctrl_c_ends_a_job_whose_store_does_not_answer(tmp_path):
+    class Job(PipelineResult):
+        cancelled = False
+
+        def wait_until_finish(self) -> None:
+            raise KeyboardInterrupt
+
+        def cancel(self) -> None:
+            self.cancelled = True
+
+    job = Job(PipelineState.RUNNING)
+    with pytest.raises(KeyboardInterrupt):
+        runners.wait(job, lambda: progress.stop(str(tmp_path)))
+    assert job.cancelled
