@@ -70,7 +70,7 @@ def from_images(
 
 
 _READERS = 10
-"""Objects that are asked for at once: as many connections as the stores' clients keep."""
+"""Objects that are asked for at once, and of which a block is made."""
 
 
 def fetched(files: tf.data.Dataset) -> tf.data.Dataset:
@@ -92,14 +92,18 @@ def fetched(files: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _object(url: bytes) -> bytes:
-    """An image must not be left out for a fault that passes: so that is waited for, not silently."""
+    """An image must not be left out for a fault that passes: so that is waited for, not silently.
+
+    Whatever were raised here would cost a whole block, see `augmented`.
+    """
     while True:
         try:
             return read(os.fsdecode(url))
         except (FileNotFoundError, PermissionError):
             return b""
-        except OSError as error:
-            sys.stderr.write(f"augshard: {os.fsdecode(url)}: {reason(error)}; trying again\n")
+        except Exception as error:  # noqa: BLE001 (of the stores' own libraries)
+            why = reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            sys.stderr.write(f"augshard: {os.fsdecode(url)}: {why}; trying again\n")
             time.sleep(10)
 
 

@@ -62,9 +62,14 @@ def _at(url: str) -> Iterator[tuple[Store, str, str]]:
 
 
 def below(url: str, *, deep: bool = True) -> Iterator[Entry]:
-    """All objects below a folder of a store, or with `deep` off its own and its folders, page after page."""
+    """All objects below a folder of a store, or with `deep` off its own and its folders, page after page.
+
+    Not the empty ones that consoles make to mark a folder.
+    """
     with _at(url) as (store, bucket, key):
-        yield from store.list(bucket, f"{key}/" if key and not key.endswith("/") else key, deep=deep)
+        for entry in store.list(bucket, f"{key}/" if key and not key.endswith("/") else key, deep=deep):
+            if entry.size != 0 or entry.name.rpartition("/")[2]:
+                yield entry
 
 
 def tree(directory: str, without: str) -> Iterator[str]:
@@ -160,7 +165,8 @@ def remove(path: str) -> None:
     """Removes a file, or a folder with all that is in it, if it is there."""
     if is_remote(path):
         with _at(path) as (store, bucket, key):
-            store.remove(bucket, [key, *(f"{key}/{entry.name}" for entry in below(path))])
+            inside = store.list(bucket, f"{key}/", deep=True)  # what marks a folder too
+            store.remove(bucket, [key, *(f"{key}/{entry.name}" for entry in inside)])
     elif os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):

@@ -17,6 +17,7 @@ import functools
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -83,6 +84,11 @@ def split(url: str) -> tuple[str, str, str]:
         raise RequestError(f"{url}: it must be a local path, gs://BUCKET/PATH or s3://BUCKET/PATH")
     if not match[2]:
         raise RequestError(f"{url}: it names no bucket; it must be {match[1]}://BUCKET/PATH")
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", match[2]):
+        raise RequestError(
+            f"{url}: no bucket can be named {match[2]!r}; a name has letters, digits, '.', '_' and '-', and "
+            "begins and ends with a letter or a digit"
+        )
     return match[1], match[2], match[3]
 
 
@@ -92,7 +98,7 @@ def use_options(arguments: Sequence[str]) -> None:
     from apache_beam.options.pipeline_options import PipelineOptions
 
     FileSystems.set_options(PipelineOptions([*arguments]))
-    store.cache_clear()
+    forget()
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:
@@ -111,11 +117,25 @@ _SECRETS = ("--s3_access_key_id", "--s3_secret_access_key", "--s3_session_token"
 _HIDDEN = "(hidden)"
 
 
-@functools.cache
+_MAKING = threading.Lock()
+
+
 def store(scheme: str) -> Store:
-    """The store of a scheme. Raises RequestError if its extra is not installed."""
+    """The store of a scheme, one a process. Raises RequestError if its extra is not installed."""
+    with _MAKING:  # of several threads, the first makes it
+        return _made(scheme)
+
+
+def forget() -> None:
+    """Has stores be made anew, by the options and the environment as they are then."""
+    with _MAKING:
+        _made.cache_clear()
+
+
+@functools.cache
+def _made(scheme: str) -> Store:
     extra, create = _STORES[scheme]
-    # Clients keep ten connections, and warn of each that they open beyond those.
+    # Clients keep so many connections, and warn of each that they open beyond those.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     try:
         return create()
@@ -141,7 +161,8 @@ def _refused(why: str) -> OSError:
 
 
 def _no_credentials(why: str) -> OSError:
-    return OSError(errno.EPERM, f"the store takes no credentials that are here ({why}); see docs/stores.md")
+    # Not EPERM, by which Python makes a PermissionError: a token expires, and the next one does.
+    return OSError(errno.EIO, f"the store takes no credentials that are here ({why}); see docs/stores.md")
 
 
 def _silent(url: str) -> OSError:
@@ -160,8 +181,17 @@ class S3:
         import boto3.s3.transfer  # noqa: F401 (Beam's module is there without it)
         from apache_beam.io.aws.s3io import S3IO
 
-        with self._faults():
-            self._client = S3IO(options=_options()).client.client
+        try:
+            with self._faults():
+                self._client = S3IO(options=_options()).client.client
+        except ValueError as error:
+            raise RequestError(
+                f"s3://: {error}; AWS_ENDPOINT_URL and --s3_endpoint_url must be https://HOST:PORT or "
+                "http://HOST:PORT"
+            ) from None
+        session = self._client._endpoint.http_session  # which keeps ten connections, and makes others anew
+        session._max_pool_connections = AT_ONCE  # to a proxy
+        session._manager.connection_pool_kw["maxsize"] = AT_ONCE
 
     def list(self, bucket: str, prefix: str, *, deep: bool) -> Iterator[Entry]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -345,8 +375,10 @@ class GCS:
     @contextmanager
     def _faults(self, missing: str = "object") -> Iterator[None]:
         import requests
+        import urllib3
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
+        from google.cloud.storage.exceptions import DataCorruption
 
         try:
             yield
@@ -359,7 +391,13 @@ class GCS:
             raise _refused(error.message) from error
         except (exceptions.Unauthorized, GoogleAuthError) as error:
             raise _no_credentials(str(error).splitlines()[0]) from error
-        except (exceptions.GoogleAPICallError, exceptions.RetryError, requests.RequestException) as error:
+        except (
+            exceptions.GoogleAPICallError,
+            exceptions.RetryError,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,  # a body that breaks off
+            DataCorruption,
+        ) as error:
             cause = error.cause if isinstance(error, exceptions.RetryError) else error
             if isinstance(cause, requests.ConnectionError) and cause.request is not None:
                 raise _silent(str(cause.request.url)) from error

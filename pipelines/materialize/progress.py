@@ -107,13 +107,16 @@ class ProgressBar:
             smoothing=0.1,
             dynamic_ncols=True,
         ) as bar:
+            if bar.disable:
+                return
             while not self._stop.wait(self._every):
                 if bar.total is None and (plan := self._plan()):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
                     bar.set_description("writing")
                     bar.unpause()
                 bar.update(self._samples() - bar.n)
-            bar.update(self._samples() - bar.n)
+            if not files.is_remote(self._output):  # where a last look would hold up the end
+                bar.update(self._samples() - bar.n)
 
     def _plan(self) -> Plan | None:
         with contextlib.suppress(OSError):
@@ -137,6 +140,8 @@ class ProgressBar:
         notes = os.path.join(self._output, PROGRESS)
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
             for entry in files.below(notes):
+                if self._stop.is_set():
+                    break
                 if self._notes.get(entry.name, ("", 0))[0] != entry.version:
                     samples = int(files.read(os.path.join(notes, entry.name)))
                     self._notes[entry.name] = entry.version, samples

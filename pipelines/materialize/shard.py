@@ -98,7 +98,9 @@ class GroupWriter:
             return None
         if not files.is_whole(os.path.join(self.output, receipt.file), receipt.bytes, receipt.sha256):
             return None
-        return Finished(receipt, samples, files.size(path) or 0, files.file_digest(path))
+        with files.open_file(path) as table:  # which is here by now, wherever it lies
+            size = os.fstat(table.fileno()).st_size
+        return Finished(receipt, samples, size, files.file_digest(path))
 
     def _write_with_retries(
         self, group: Group, copies: list[int], progress: Callable[[int], None]

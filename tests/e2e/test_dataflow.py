@@ -34,12 +34,12 @@ def bucket(tmp_path_factory, images) -> Iterator[str]:
     ):
         for name, value in environment.items():
             patch.setenv(name, value)
-        stores.store.cache_clear()
+        stores.forget()
         emulators.make_bucket("gs", "photographs")
         for photo in tree(str(images)):
             files.write(f"gs://photographs/photos/{photo}", Path(images, photo).read_bytes())
         yield "gs://photographs"
-    stores.store.cache_clear()
+    stores.forget()
 
 
 @pytest.fixture

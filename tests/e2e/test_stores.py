@@ -7,12 +7,12 @@ import hashlib
 import http.server
 import json
 import os
-import platform
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from augment.recipe import load_recipe
 from pipelines import datasets, files, stores
 from pipelines.format.layout import LOCK, MANIFEST, RUN, WORK
 from pipelines.format.manifest import read_manifest
+from pipelines.materialize.lock import _machine
 from pipelines.sources import Folder, Listing, list_folder, top_folders
 from tests import emulators
 
@@ -40,20 +41,20 @@ def emulated(tmp_path_factory) -> Iterator[dict[str, str]]:
     with emulators.running(tmp_path_factory.mktemp("stores")) as environment:
         for name, value in environment.items():
             patch.setenv(name, value)
-        stores.store.cache_clear()
+        stores.forget()
         for scheme in SCHEMES:
             emulators.make_bucket(scheme, "data")
         yield environment
     patch.undo()
-    stores.store.cache_clear()
+    stores.forget()
 
 
 @pytest.fixture
 def new_clients() -> Iterator[None]:
     """For a test that changes what clients are made of."""
-    stores.store.cache_clear()
+    stores.forget()
     yield
-    stores.store.cache_clear()
+    stores.forget()
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,7 @@ def test_c7_an_upload_that_breaks_off_leaves_no_object(scheme, emulated, tmp_pat
     with contextlib.closing(narrow), pytest.raises(OSError, match="the store"):
         files.place(str(content), url, files.file_digest(str(content)))
     monkeypatch.setenv(variable, emulated[variable])
-    stores.store.cache_clear()
+    stores.forget()
     assert files.size(url) is None
     assert content.exists()
     files.place(str(content), url, files.file_digest(str(content)))
@@ -266,7 +267,9 @@ def test_shards_and_live_in_a_store_give_what_they_give_on_a_disk(
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_audit_reads_dataset_and_images_from_a_store(scheme, stored, run, run_command, tmp_path):
     output = f"{scheme}://data/audited"
+    files.write(f"{output}/", b"")  # a folder that was made in a console
     run(stored(scheme), output, "--copies", 2, "--shards", 2)
+    files.write(f"{output}/samples/", b"")
     report = tmp_path / "audit.html"
     ended = run_command("audit", output, "--input", stored(scheme), "--samples", "all", "--report", report)
     assert ended.status == 0, ended.out + ended.err
@@ -319,7 +322,7 @@ def test_of_two_runs_one_writes_and_one_whose_end_came_unseen_is_replaced(
     lock(scheme, renewed=time.time() - 1000)
     run(stored(scheme), output)
     assert read_manifest(output)
-    lock(scheme, host=platform.node(), process=2**22 + 1)  # more than Linux numbers
+    lock(scheme, **_machine(), process=2**22 + 1)  # more than Linux numbers
     run(stored(scheme), output)
 
 
@@ -385,6 +388,55 @@ def test_a_live_read_waits_out_a_fault_that_passes(stored, monkeypatch, capsys, 
     assert capsys.readouterr().err.count("the store does not answer; trying again") == 1
 
 
+class Counting(http.server.BaseHTTPRequestHandler):
+    """Answers every GET with two bytes."""
+
+    protocol_version = "HTTP/1.1"
+    connections = 0
+
+    def setup(self) -> None:
+        super().setup()
+        type(self).connections += 1
+
+    def do_GET(self) -> None:
+        time.sleep(0.05)  # so that many are under way
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ab")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def counting(monkeypatch, new_clients) -> Iterator[type[Counting]]:
+    """The store of all clients."""
+    handler = type("Counted", (Counting,), {})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for variable in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{server.server_port}")
+    yield handler
+    server.shutdown()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_connections_are_kept(scheme, counting):
+    with ThreadPoolExecutor(stores.AT_ONCE) as pool:
+        for _ in range(3):
+            assert set(pool.map(files.read, [f"{scheme}://data/x"] * stores.AT_ONCE)) == {b"ab"}
+    assert counting.connections < 1.5 * stores.AT_ONCE  # a few break while so many come at once
+
+
+def test_what_arrives_damaged_is_a_fault_that_passes():
+    from google.cloud.storage.exceptions import DataCorruption
+
+    store, why = stores.store("gs"), r"the store cannot be used \(Checksum mismatch"
+    with pytest.raises(OSError, match=why), store._faults():
+        raise DataCorruption(None, "Checksum mismatch while downloading")
+
+
 class Refusing(http.server.BaseHTTPRequestHandler):
     """Answers everything as both stores answer those who may not."""
 
@@ -406,7 +458,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     scheme, run_command, recipe_file, images, tmp_path, monkeypatch, new_clients
 ):
     def said(root: object, output: object) -> str:
-        stores.store.cache_clear()
+        stores.forget()
         ended = run_command(
             "materialize", "--input", root, "--output", output, "--recipe", recipe_file("png")
         )
@@ -433,6 +485,8 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert "the store refuses it to the credentials in use" in said(images, f"{scheme}://data/x")
     server.shutdown()
     if scheme == "s3":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
+        assert "s3://: Invalid endpoint: localhost:9000; AWS_ENDPOINT_URL and" in said("s3://data/x", out)
         for variable in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(variable)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

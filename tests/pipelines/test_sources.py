@@ -401,7 +401,7 @@ def test_a_url_of_no_store_is_a_clear_sentence(url, problem):
 )
 def test_a_store_whose_extra_is_missing_names_it(url, module, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    stores.store.cache_clear()
+    stores.forget()
     with pytest.raises(RequestError, match=f"needs the extra {extra}, which is not installed: make install"):
         check_root(url)
 

@@ -1,0 +1,281 @@
+"""What holds in any object store, seen in one in memory; tests/e2e/test_stores.py has real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import tensorflow as tf
+
+from augment.augmenter import Augmenter
+from augment.errors import RequestError
+from augment.recipe import load_recipe
+from pipelines import datasets, files, stores
+from pipelines.format.layout import LOCK, PLAN, PROGRESS, WORK
+from pipelines.materialize import lock
+from pipelines.materialize.derive import Deriver, PassingFault
+from pipelines.materialize.lock import only_run
+from pipelines.materialize.progress import ProgressBar
+from pipelines.sources import check_root
+
+OUT = "s3://bucket/out"
+
+
+class Memory:
+    """A store. A key's version counts its writings."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[bytes, int]] = {}
+        self.reads = 0
+
+    def list(self, bucket: str, prefix: str, *, deep: bool) -> Iterator[stores.Entry]:
+        folders = set()
+        for key, (content, version) in sorted(self.objects.items()):
+            name = key.removeprefix(prefix)
+            if not key.startswith(prefix):
+                continue
+            if deep or "/" not in name:
+                yield stores.Entry(name, len(content), str(version))
+            elif (folder := name.partition("/")[0]) not in folders:
+                folders.add(folder)
+                yield stores.Entry(folder, None, "")
+
+    def status(self, bucket: str, key: str) -> stores.Status | None:
+        if key not in self.objects:
+            return None
+        content, version = self.objects[key]
+        return stores.Status(len(content), None, str(version))
+
+    def read(self, bucket: str, key: str) -> bytes:
+        self.reads += 1
+        if key not in self.objects:
+            raise stores._missing("there is no such object")
+        return self.objects[key][0]
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        self.objects[key] = content, self.objects.get(key, (b"", 0))[1] + 1
+
+    def replace(self, bucket: str, key: str, content: bytes, version: str | None) -> str | None:
+        status = self.status(bucket, key)
+        if version != (status and status.version):
+            return None
+        self.write(bucket, key, content)
+        return str(self.objects[key][1])
+
+    def remove(self, bucket: str, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.objects.pop(key, None)
+
+
+@pytest.fixture
+def memory(monkeypatch) -> Iterator[Memory]:
+    """The store behind s3://."""
+    store = Memory()
+    monkeypatch.setitem(stores._STORES, "s3", ("aws", lambda: store))
+    stores.forget()
+    yield store
+    stores.forget()
+
+
+@pytest.mark.parametrize("bucket", ["{bucket}", "my bucket!", "-mine", "mine_"])
+def test_what_can_be_no_bucket_is_named(bucket):
+    with pytest.raises(RequestError, match="no bucket can be named") as error:
+        check_root(f"gs://{bucket}/photos")
+    assert str(error.value).startswith(f"gs://{bucket}/photos: ")
+    assert stores.split("gs://a.b_c-1/photos") == ("gs", "a.b_c-1", "photos")
+
+
+def test_of_many_threads_one_makes_the_client(monkeypatch):
+    made = []
+
+    def slow() -> Memory:
+        made.append(1)
+        time.sleep(0.05)
+        return Memory()
+
+    monkeypatch.setitem(stores._STORES, "s3", ("aws", slow))
+    stores.forget()
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(map(id, pool.map(stores.store, ["s3"] * 8)))) == 1
+    assert len(made) == 1
+    stores.forget()
+
+
+def test_objects_that_mark_a_folder_are_no_files(memory):
+    for name, content in {"out/": b"", "out/cat/": b"", "out/cat/a.png": b"a", "out/cat/empty": b""}.items():
+        memory.write("bucket", name, content)
+    assert sorted(files.tree(OUT, without=WORK)) == ["cat/a.png", "cat/empty"]
+    assert files.names(OUT) == {"cat"}
+    files.remove(OUT)
+    assert memory.objects == {}
+    memory.write("bucket", "out/", b"")
+    assert files.names(OUT) == set()
+
+
+def test_expired_credentials_reject_no_image():
+    def read() -> bytes:
+        raise stores._no_credentials("ExpiredToken")
+
+    deriver = Deriver(Augmenter(load_recipe("flowers"), 0), {"cat": 0})
+    with pytest.raises(PassingFault, match="takes no credentials that are here"):
+        deriver.derive("cat/a.jpg", "cat", read, [0], 0, [])
+
+
+class Corrupt(Exception):
+    """As a client's library raises one, which is no OSError."""
+
+
+def test_no_live_image_is_left_out_for_whatever_fault(monkeypatch, capsys, photo):
+    image = tf.io.encode_png(photo).numpy()
+    faults: Iterator[Exception] = iter([Corrupt("checksum mismatch"), stores._no_credentials("ExpiredToken")])
+
+    def read(url: str) -> bytes:
+        for fault in faults:
+            raise fault
+        return image
+
+    monkeypatch.setattr(datasets, "read", read)
+    monkeypatch.setattr(datasets.time, "sleep", lambda _: None)
+    names = [f"cat/{i}.png" for i in range(12)]
+    listed = {"path": [f"s3://bucket/{name}" for name in names], "source": names}
+    fetched = datasets.fetched(tf.data.Dataset.from_tensor_slices(listed))
+    live = datasets.augmented(fetched, load_recipe("flowers"), seed=0, copy=-1)
+    assert [element["source"].decode() for element in live.as_numpy_iterator()] == names
+    said = capsys.readouterr().err
+    assert "Corrupt: checksum mismatch; trying again" in said
+    assert "takes no credentials that are here (ExpiredToken); see docs/stores.md; trying again" in said
+
+
+def held(**changes: object) -> bytes:
+    """What the lock of a run that is no more says, on this machine."""
+    gone = 2**22 + 1  # more than Linux numbers
+    return json.dumps({**lock._machine(), "process": gone, "renewed": time.time(), **changes}).encode()
+
+
+@pytest.mark.skipif("processes" not in lock._machine(), reason="needs Linux's /proc")
+@pytest.mark.parametrize(
+    "changes",
+    [{"host": "elsewhere"}, {"boot": "another"}, {"processes": "pid:[1]"}, {"process": os.getpid()}],
+)
+def test_only_a_process_that_surely_died_is_replaced_at_once(changes, memory):
+    memory.write("bucket", f"out/{WORK}/{LOCK}", held(**changes))
+    with pytest.raises(RequestError, match="another run is writing to it"), only_run(OUT):
+        pass
+    memory.write("bucket", f"out/{WORK}/{LOCK}", held(**changes, renewed=time.time() - 1000))
+    with only_run(OUT):
+        pass
+    memory.write("bucket", f"out/{WORK}/{LOCK}", held())
+    with only_run(OUT):
+        pass
+    assert memory.objects == {}
+
+
+def test_a_lock_by_host_name_alone_is_waited_for(memory):
+    said = {"host": platform.node(), "process": 2**22 + 1, "renewed": time.time()}
+    memory.write("bucket", f"out/{WORK}/{LOCK}", json.dumps(said).encode())
+    with pytest.raises(RequestError, match="another run is writing to it"), only_run(OUT):
+        pass
+
+
+def test_a_lock_that_was_copied_from_a_disk_is_nobodys(memory):
+    memory.write("bucket", f"out/{PLAN}", b"{}")
+    memory.write("bucket", f"out/{WORK}/{LOCK}", b"")
+    with only_run(OUT):
+        assert json.loads(files.read(f"{OUT}/{WORK}/{LOCK}"))["process"] == os.getpid()
+    assert list(memory.objects) == [f"out/{PLAN}"]
+
+
+def test_a_lock_that_goes_while_it_is_looked_at_is_taken(memory, monkeypatch):
+    memory.write("bucket", f"out/{WORK}/{LOCK}", held())
+    real = memory.read
+
+    def read(bucket: str, key: str) -> bytes:
+        memory.objects.pop(key)
+        monkeypatch.setattr(memory, "read", real)
+        return real(bucket, key)
+
+    monkeypatch.setattr(memory, "read", read)
+    with only_run(OUT):
+        assert files.size(f"{OUT}/{WORK}/{LOCK}")
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_lost_answer_to_a_renewal_gives_up_no_lock(memory, monkeypatch):
+    """The store did what was asked, and refuses it when the client asks again."""
+    monkeypatch.setattr(lock, "RENEWED", 0.01)
+    monkeypatch.setattr(lock.os, "_exit", lambda _: pytest.fail("the run ended"))
+    real, lost = memory.replace, []
+
+    def replace(bucket: str, key: str, content: bytes, version: str | None) -> str | None:
+        answer = real(bucket, key, content, version)
+        if answer and len(lost) < 3:  # the first is that to taking it
+            lost.append(answer)
+            return None
+        return answer
+
+    monkeypatch.setattr(memory, "replace", replace)
+    with only_run(OUT):
+        wait_until(lambda: memory.objects[f"out/{WORK}/{LOCK}"][1] > 6)
+        assert len(lost) == 3
+    assert memory.objects == {}
+
+
+def test_a_run_whose_lock_was_taken_over_ends_and_leaves_it(memory, monkeypatch, capfd):
+    ended: list[int] = []
+    gone = threading.Event()
+
+    def leave(status: int) -> None:
+        ended.append(status)
+        gone.set()
+
+    monkeypatch.setattr(lock, "RENEWED", 0.01)
+    monkeypatch.setattr(lock.os, "_exit", leave)
+    other = held(host="elsewhere", token="another")
+    with only_run(OUT):
+        memory.write("bucket", f"out/{WORK}/{LOCK}", other)
+        assert gone.wait(20)
+    assert ended[0] == 1
+    assert memory.objects[f"out/{WORK}/{LOCK}"][0] == other
+    assert f"augshard: output {OUT}: this run's lock is gone" in capfd.readouterr().err
+
+
+def test_a_store_that_fails_at_the_end_does_not_hide_how_the_run_ended(memory, monkeypatch):
+    def fails(*_: object) -> None:
+        raise stores._failed(OSError("gone"))
+
+    monkeypatch.setattr(memory, "remove", fails)
+    with pytest.raises(KeyboardInterrupt), only_run(OUT):
+        raise KeyboardInterrupt
+
+
+def test_without_a_terminal_no_notes_are_read(memory, monkeypatch):
+    monkeypatch.setattr("pipelines.materialize.progress._every", lambda _: 0.005)
+    for group in range(20):
+        memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
+    with ProgressBar(OUT):
+        time.sleep(0.05)
+    assert memory.reads == 0
+
+
+def test_the_end_of_a_run_does_not_wait_for_notes(memory):
+    for group in range(20):
+        memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
+    bar = ProgressBar(OUT)
+    assert bar._samples() == 100
+    for group in range(20):
+        memory.write("bucket", f"out/{PROGRESS}/{group}", b"9")
+    bar._stop.set()
+    assert bar._samples() == 100
+    assert memory.reads == 20
