@@ -218,14 +218,14 @@ def _remote_folders(url: str, prefix: str) -> tuple[list[str], list[Reject | Ign
             found = _object(entry.name, entry.size, prefix)
             if isinstance(found, Source):
                 rest.append(Reject(found.id, "no_class", "it lies in no class folder"))
-            elif found is not None:
+            else:
                 rest.append(found)
         elif entry.name and not entry.name.startswith("."):
             names.append(entry.name)
         else:  # a hidden folder, or one without a name
             for inside in files.below(f"{url}/{entry.name}/"):
                 found = _object(f"{entry.name}/{inside.name}", inside.size or 0, prefix)
-                if found is not None and not isinstance(found, Source):
+                if not isinstance(found, Source):
                     rest.append(found)
     return sorted(names), rest
 
@@ -266,9 +266,8 @@ def _list_objects(url: str, folder: Folder) -> Iterator[Found]:
     for entry in files.below(url):
         found = _object(entry.name, entry.size or 0, folder.id + "/")
         if isinstance(found, Source):
-            yield found._replace(split=folder.split, label=folder.label)
-        elif found is not None:
-            yield found
+            found = found._replace(split=folder.split, label=folder.label)
+        yield found
 
 
 def _classify(entry: os.DirEntry[str], name: str) -> Source | Reject | Ignored | None:
@@ -288,11 +287,9 @@ def _classify(entry: os.DirEntry[str], name: str) -> Source | Reject | Ignored |
     return _by_name(name, status.st_size)
 
 
-def _object(name: str, size: int, prefix: str) -> Source | Reject | Ignored | None:
-    """What one object of a store is, by its name behind `prefix`; None if it only marks a folder."""
+def _object(name: str, size: int, prefix: str) -> Source | Reject | Ignored:
+    """What one object of a store is, by its name behind `prefix`."""
     parts = name.split("/")
-    if not parts[-1] and not size:
-        return None
     if any(part.startswith(".") for part in parts):
         return Ignored(HIDDEN)
     if not all(parts):
