@@ -90,10 +90,12 @@ def provides(distribution: str) -> set[str]:
 
 BY_EXTRAS = {
     ("pipelines/stores.py", module)
-    for module in ("boto3", "botocore", "google.api_core", "google.auth", "google.cloud", "requests")
+    for module in ("boto3", "botocore", "google.api_core", "google.auth", "google.cloud", "requests", "urllib3")
 } | {
     ("pipelines/materialize/dataflow.py", "google.auth"),
     ("pipelines/materialize/dataflow_job.py", "google.api_core"),
+    ("pipelines/materialize/dataflow_job.py", "google.auth"),
+    ("tests/e2e/test_stores.py", "google.cloud"),
 }
 """What Beam's own extras bring, and who imports it late, and says so where they are not installed."""
 
