@@ -88,9 +88,9 @@ def provides(distribution: str) -> set[str]:
     return {top(".".join(parts).removesuffix(".py")) for parts in paths}
 
 
+GOOGLES = ("google.api_core", "google.auth", "google.cloud")
 BY_EXTRAS = {
-    ("pipelines/stores.py", module)
-    for module in ("boto3", "botocore", "google.api_core", "google.auth", "google.cloud", "requests", "urllib3")
+    ("pipelines/stores.py", module) for module in ("boto3", "botocore", *GOOGLES, "requests", "urllib3")
 } | {
     ("pipelines/materialize/dataflow.py", "google.auth"),
     ("pipelines/materialize/dataflow_job.py", "google.api_core"),
