@@ -50,10 +50,11 @@ bench: $(VENV)/.installed-test  ## how many images a second materializing gives
 image:  ## the worker image, by Docker; ARGS='--build-arg EXTRAS=gcp' and the like (docs/containers.md)
 	DOCKER_BUILDKIT=1 docker build -f docker/Dockerfile -t augshard $(ARGS) .
 
-# The lock's sections are chosen here and installed with `-r`: pip checks hashes only for requirements that
-# are pinned where they are listed, and refuses a directory beside them, so neither `-c` nor `-e .[test]` would do.
-# $(call pins,SECTIONS) prints those sections of constraints.txt.
+# The lock is whole, so pip has nothing to solve: `--no-deps` takes its pins as they are. Pips before 23.3 know no
+# hash for a requirement with an extra (`google-auth[pyopenssl]`) that is pinned without, and stop at it.
+# $(call pins,SECTIONS) prints those sections of constraints.txt, $(call install,SECTIONS) installs them.
 pins = awk -v 'wanted= $(1) ' '/^\#\# / {keep = index(wanted, " " $$2 " ")} keep' constraints.txt
+install = $(call pins,$(1)) > $(VENV)/pins.txt && $(PIP) install --no-deps -r $(VENV)/pins.txt && $(PIP) check
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c '' 2>/dev/null || { \
@@ -65,17 +66,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@rm -f $(VENV)/.installed*
 	@test -x $(BIN)/pip || { echo "==> making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "==> installing TensorFlow, Apache Beam and the rest at the versions in constraints.txt (a few minutes)"
-	@$(call pins,base) > $(VENV)/pins.txt
-	@$(PIP) install -r $(VENV)/pins.txt
+	@$(PIP) install 'pip>=21.3'  # for `-e`; Python 3.10.0 to 3.10.2 come with an older one
+	@$(call install,base)
 	@$(PIP) install --no-deps --no-build-isolation -e .
-	@$(PIP) check
 	@touch $@
 
 # One rule for each extra: test, aws, gcp, heic.
 $(VENV)/.installed-%: $(VENV)/.installed
 	@echo "==> installing what augshard[$*] adds"
-	@$(call pins,base $*) > $(VENV)/pins.txt
-	@$(PIP) install -r $(VENV)/pins.txt
+	@$(call install,base $*)
 	@touch $@
 
 # Emulators of object stores, in a place of their own: no code of ours runs with what they bring.
