@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from augment.errors import RequestError
 from pipelines.files import is_remote, names
 from pipelines.format.layout import MANIFEST, SAMPLES
-from pipelines.format.manifest import Manifest, read_manifest
+from pipelines.format.manifest import Manifest, open_manifest, read_manifest
 
 KEPT = 1000
 """Findings of one kind that are kept in full; more are only counted."""
@@ -113,7 +113,7 @@ def open_audit(directory: str, root: str | None) -> Audit:
     if not is_remote(path) and not (os.path.isfile(path) and os.access(path, os.R_OK)):
         read_manifest(directory)  # raises the sentence
     try:
-        return Audit(directory, read_manifest(directory), root)
+        return Audit(directory, open_manifest(directory)[0], root)
     except RequestError as error:
         if not names(os.path.join(directory, SAMPLES)):
             raise  # another program's manifest
