@@ -182,7 +182,6 @@ def open_manifest(directory: str) -> tuple[Manifest, bytes]:
     path = os.path.join(directory, MANIFEST)
     try:
         content = read_in(directory, MANIFEST, MANIFEST_BYTES)
-        document = json.loads(content.decode())
     except FileNotFoundError:
         if not files.is_remote(directory) and not os.path.exists(directory):
             raise RequestError(f"{directory}: there is no such directory") from None
@@ -192,18 +191,26 @@ def open_manifest(directory: str) -> tuple[Manifest, bytes]:
         ) from None
     except NotADirectoryError:
         raise RequestError(f"{directory}: it is not a directory") from None
+    except OSError as error:
+        raise RequestError(f"{path}: it cannot be read ({files.reason(error)})") from None
+    return parse_manifest(content, path), content
+
+
+def parse_manifest(content: bytes, path: str) -> Manifest:
+    """A manifest that may be anybody's, within its bounds. Raises RequestError, with its path, if it is not."""
+    try:
+        document = json.loads(content.decode())
     except RecursionError:
         raise RequestError(f"{path}: it cannot be read (it is nested too deep)") from None
-    except (OSError, ValueError) as error:
-        why = files.reason(error) if isinstance(error, OSError) else error
-        raise RequestError(f"{path}: it cannot be read ({why})") from None
+    except ValueError as error:
+        raise RequestError(f"{path}: it cannot be read ({error})") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
         raise RequestError(
             f"{path}: its schema_version is {_short(version)}; this augshard reads version {SCHEMA_VERSION}"
         )
     try:
-        return Manifest.model_validate(document), content
+        return Manifest.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = _short(".".join(map(str, first["loc"])))

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from augment.augmenter import Augmenter
 from pipelines.files import open_file
@@ -99,9 +99,16 @@ def read_receipt(path: str) -> Receipt | None:
     """The receipt in a samples file's footer, or None if there is none that can be read."""
     try:
         with open_file(path) as file:
-            footer = pq.read_schema(file).metadata[_KEY]
+            return parse_receipt(pq.read_schema(file).metadata[_KEY])
+    except (OSError, pa.ArrowException, KeyError, TypeError):
+        return None
+
+
+def parse_receipt(footer: bytes) -> Receipt | None:
+    """The receipt of a footer that may be anybody's; None if it is none, or not within its bounds."""
+    try:
         return _RECEIPT.validate_json(footer)
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):  # pydantic's is a ValueError
+    except ValidationError:
         return None
 
 
