@@ -9,7 +9,7 @@ STORES := build/stores
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-engines test-stores engines lint docs bench image constraints clean
+.PHONY: help install demo test test-slow test-engines test-stores engines lint docs bench image check-lock constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of e
 
 bench: $(VENV)/.installed-test  ## how many images a second materializing gives
 	$(BIN)/python -m benchmarks.materialize $(ARGS)
+
+check-lock: $(VENV)/.installed-test  ## licences, installability and advisories of what constraints.txt pins (ten minutes)
+	@$(BIN)/python -m tests.lock $(ARGS)
 
 image:  ## the worker image, by Docker; ARGS='--build-arg EXTRAS=gcp' and the like (docs/containers.md)
 	DOCKER_BUILDKIT=1 docker build -f docker/Dockerfile -t augshard $(ARGS) .
