@@ -72,15 +72,18 @@ def settings(scratch: Path, chance: random.Random, times: int) -> str:
             if used:
                 os.sched_setaffinity(0, used)
 
-        ended = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *words],
-            env=os.environ | changed,
-            preexec_fn=prepare,
-            timeout=LONGEST,
-            capture_output=True,
-            check=False,
-        )
         story = f"run {number}: {changed}, umask {umask:o}, cores {used}, {' '.join(words[-4:])}"
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "pipelines.cli", *words],
+                env=os.environ | changed,
+                preexec_fn=prepare,
+                timeout=LONGEST,
+                capture_output=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Broken(f"{story}: it did not end within {LONGEST:.0f} s") from error
         if ended.returncode:
             raise Broken(f"{story}: status {ended.returncode}, {ended.stderr[-500:]!r}")
         expected = expected or digest(output)
