@@ -133,8 +133,7 @@ def _section(op: type[Op]) -> str:
         f"![{op.name}: before and after](images/{op.name}.webp)",
         f"`- {example(op)}`",
     ]
-    settings = [name for name in op.model_fields if name not in ("id", "p") or _is_its_own(op, name)]
-    settings.sort(key=lambda name: name not in inspect.get_annotations(op))  # those of all of a kind go last
+    settings = [name for name in op.in_order() if name not in ("id", "p") or _is_its_own(op, name)]
     if settings:
         rows = "\n".join(_setting(op, name) for name in settings)
         parts.append("| setting | default | takes | meaning |\n| --- | --- | --- | --- |\n" + rows)

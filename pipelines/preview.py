@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from augment import codec
 from augment.arrays import tf
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops.sizes import Resize
@@ -65,7 +66,7 @@ def _copies(augmenter: Augmenter, source: str, image: tf.Tensor, copies: int) ->
     pictures = []
     for copy in range(copies):
         block = augmenter.draw_copies(source_words([source]), copy)
-        draw = {name: values[0] for name, values in block.items()}
+        draw = at(block, 0)
         pixels = augmenter.sample(image, draw, augmented=True).numpy()
         recorded = augmenter.recorded(draw)
         pictures.append(Picture(pixels, [f"copy {copy}", *(f"{n} {short(v)}" for n, v in recorded.items())]))

@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from augment.arrays import Array, cast, ones, shift_right, take, tf, where
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import ROWS, Draw, Interval, Op, Side, Size, interval, per_image
-from augment.ops.grain import draw_key, grain
+from augment.draws import Draw, Uniforms, table, uniform_between
+from augment.ops.base import ROWS, Op, Size, per_image
+from augment.ops.grain import grain
 from augment.ops.hazards import Hazard
-
-Level = Annotated[int, Field(ge=0, le=255)]
+from augment.ops.parameters import Parameter, Whole
+from augment.ops.settings import Interval, Level, Side, interval
 
 
 class RandomErasing(Op):
@@ -57,7 +57,9 @@ class RandomErasing(Op):
             "height": cast(height, np.int32),
             "width": cast(width, np.int32),
         }
-        return draw | draw_key(u, 4) if self.fill == "noise" else draw
+        if self.fill == "noise":
+            draw |= {"key_high": u.word(4), "key_low": u.word(5)}
+        return draw
 
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
@@ -111,13 +113,12 @@ class Cutout(Op):
     fill_value: Level = 0
     """the level that they are filled with"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
         height, width = self.known(size)
-        draw: Draw = {}
-        for hole in range(self.holes):
-            draw[f"row_{hole + 1}"] = u.integer(2 * hole, height)
-            draw[f"column_{hole + 1}"] = u.integer(2 * hole + 1, width)
-        return draw
+        centre: dict[str, Parameter] = {}
+        for hole in range(1, self.holes + 1):
+            centre |= {f"row_{hole}": Whole(height), f"column_{hole}": Whole(width)}
+        return centre
 
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)

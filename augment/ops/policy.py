@@ -14,22 +14,15 @@ import numpy as np
 from pydantic import Field
 
 from augment.arrays import Array, cast, stack, take, tf, where
-from augment.draws import Uniforms, table
+from augment.draws import Draw, Uniforms, table
 from augment.ops.affine import Rotation, Shear, Translation
-from augment.ops.base import (
-    Draw,
-    Op,
-    Size,
-    WholeInterval,
-    fixed_as_uint8,
-    per_image,
-    whole_interval,
-)
+from augment.ops.base import Op, Size, fixed_as_uint8, per_image
 from augment.ops.color import Invert
 from augment.ops.hazards import Hazard
 from augment.ops.jitter import ColorJitter
-from augment.ops.operations import Space, drawn_in_turn, repeated
+from augment.ops.operations import Space, repeated
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize
+from augment.ops.settings import WholeInterval, whole_interval
 from augment.ops.sub_policies import SUB_POLICIES
 
 _NONE = np.zeros(1)
@@ -178,14 +171,15 @@ class RandAugment(Policy):
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         space = self.space(self.known(size))
-        draw: Draw = {}
-        for i in range(self.layers):
-            draw |= space.drawn(u.integer(2 * i, len(space.names)), u.integer(2 * i + 1, 2), f"{i + 1}")
-        return draw
+        return space.drawn(
+            {
+                f"{i + 1}": (u.integer(2 * i, len(space.names)), u.integer(2 * i + 1, 2))
+                for i in range(self.layers)
+            }
+        )
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        layers = [f"{i + 1}" for i in range(self.layers)]
-        return self.space(_size_of(image)).operated_in_turn(image, draw, layers, self.fill_value)
+        return self.space(_size_of(image)).operated_in_turn(image, draw, self.fill_value)
 
 
 def _size_of(image: tf.Tensor) -> Size:
@@ -214,11 +208,11 @@ class TrivialAugment(Policy):
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         space = self.space(self.known(size))
         index = 2 * u.integer(1, 31) + u.integer(2, 2)
-        return space.drawn(u.integer(0, len(space.names)), index, "1")
+        return space.drawn({"1": (u.integer(0, len(space.names)), index)})
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        space = self.space(_size_of(image))
-        return space.operated(image, draw["_position_1"], draw["_index_1"], self.fill_value)
+        position, index = draw["_positions"][..., 0], draw["_indices"][..., 0]
+        return self.space(_size_of(image)).operated(image, position, index, self.fill_value)
 
 
 class AutoAugment(Policy):
@@ -265,7 +259,7 @@ class AutoAugment(Policy):
         space = self.space(self.known(size))
         pairs = SUB_POLICIES[self.policy]
         chosen = u.integer(0, len(pairs))
-        draw: Draw = {"sub_policy": chosen}
+        operations = {}
         for i in range(2):
             positions = np.array([space.names.index(pair[i][0]) for pair in pairs], np.int32)
             starts = np.array([math.ceil(pair[i][1] * 2**32) for pair in pairs], np.int64)
@@ -273,12 +267,11 @@ class AutoAugment(Policy):
             fires = cast(u.word(1 + 2 * i), np.int64) < take(starts, chosen)
             position = where(fires, take(positions, chosen), chosen * 0)
             index = where(fires, 2 * take(levels, chosen) + u.integer(2 + 2 * i, 2), chosen * 0)
-            draw |= space.drawn(position, index, f"{i + 1}")
-        return draw
+            operations[f"{i + 1}"] = (position, index)
+        return {"sub_policy": chosen, **space.drawn(operations)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        space = self.space(_size_of(image))
-        return space.operated_in_turn(image, draw, ["1", "2"], self.fill_value)
+        return self.space(_size_of(image)).operated_in_turn(image, draw, self.fill_value)
 
 
 _LEVELS = 256
@@ -332,6 +325,7 @@ class AugMix(Policy):
         draw: Draw = {f"weight_{c}": _unit(share) for c, share in enumerate(shares)}
         draw["_weights"] = stack([cast(share, np.int32) for share in shares])
         low, high = self.depth
+        operations = {}
         for c in range(1, self.width + 1):
             depth = u.integer(_OF_A_CHAIN * c + 1, high - low + 1) + low
             for i in range(high):
@@ -339,10 +333,11 @@ class AugMix(Policy):
                 position = u.integer(counter, len(space.names) - 1) + 1
                 index = 2 * u.integer(counter + 1, _LEVELS) + u.integer(counter + 2, 2)
                 within = depth > i
-                draw |= space.drawn(
-                    where(within, position, depth * 0), where(within, index, depth * 0), f"{c}_{i + 1}"
+                operations[f"{c}_{i + 1}"] = (
+                    where(within, position, depth * 0),
+                    where(within, index, depth * 0),
                 )
-        return draw
+        return draw | space.drawn(operations)
 
     def _shares(self, u: Uniforms) -> list[Array]:
         """int64 [...] in 65536ths: the original's share and that of each chain; they add up to one.
@@ -361,8 +356,7 @@ class AugMix(Policy):
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         space, depth = self.space(_size_of(image)), self.depth[1]
-        suffixes = [f"{c + 1}_{i + 1}" for c in range(self.width) for i in range(depth)]
-        positions, indices = drawn_in_turn(draw, suffixes)
+        positions, indices = draw["_positions"], draw["_indices"]
         weights = tf.convert_to_tensor(draw["_weights"])
 
         def chain(c: tf.Tensor, mixed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,9 +12,11 @@ import numpy as np
 from pydantic import Field
 
 from augment.arrays import Array, shift_right, take, tf
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import COLUMNS, ROWS, Draw, Interval, Op, Side, Size, as_float, as_uint8, interval
+from augment.draws import Draw, Uniforms, table, uniform_between
+from augment.ops.base import COLUMNS, ROWS, Op, Size, as_float, as_uint8
 from augment.ops.hazards import Hazard
+from augment.ops.parameters import Parameter, Whole
+from augment.ops.settings import Interval, Side, interval
 
 
 class Resize(Op):
@@ -119,12 +121,9 @@ class RandomCrop(Op):
     height: Side
     width: Side
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
         height, width = self.known(size)
-        return {
-            "top": u.integer(0, height - self.height + 1),
-            "left": u.integer(1, width - self.width + 1),
-        }
+        return {"top": Whole(height - self.height + 1), "left": Whole(width - self.width + 1)}
 
     def output_size(self, size: Size | None) -> Size:
         height, width = self.known(size)
@@ -158,11 +157,9 @@ class PadAndCrop(Op):
     mode: Literal["constant", "reflect", "symmetric"] = "constant"
     """what is added: black, or the mirror image without or with the edge pixels, as in tf.pad"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "top": u.integer(0, 2 * self.padding + 1),
-            "left": u.integer(1, 2 * self.padding + 1),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        places = Whole(2 * self.padding + 1)
+        return {"top": places, "left": places}
 
     def output_size(self, size: Size | None) -> Size:
         height, width = self.known(size)

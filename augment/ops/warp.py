@@ -9,10 +9,12 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import shift_right, take, tf
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import ROWS, Draw, Interval, Op, Size, fixed_as_uint8, interval
-from augment.ops.grain import draw_key, grain
+from augment.arrays import shift_right, tf
+from augment.draws import Draw, uniform_between
+from augment.ops.base import ROWS, Op, Size, fixed_as_uint8
+from augment.ops.grain import grain
+from augment.ops.parameters import KEY, Parameter, Real
+from augment.ops.settings import Interval, interval
 
 
 class Elastic(Op):
@@ -34,12 +36,8 @@ class Elastic(Op):
     strength: Annotated[Interval, interval(None, 0.0, 0.48)]
     """how far a knot may move, as a fraction of a cell"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "strength": u.real(0, *self.strength),
-            "_strength": take(table(_fixed, np.int64, *self.strength), u.index(0)),
-            **draw_key(u, 1),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"strength": Real(self.strength, _strength=(_fixed, np.int64)), **KEY}
 
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from augment.draws import TABLE_SIZE, Uniforms
+from augment.draws import TABLE_SIZE, Uniforms, recorded
 from augment.ops.sequence import draw_steps
 from augment.recipe import Recipe
 
@@ -202,4 +202,4 @@ def promised(recipe: Recipe) -> list[Tally]:
     """A tally for each parameter that the samples table records, in the order of its columns."""
     none = np.zeros([REFERENCE], np.uint32)
     draw = draw_steps(recipe.steps, (none, none), uniforms_of=EvenWords)
-    return [Tally(name, np.asarray(values)) for name, values in draw.items() if "._" not in name]
+    return [Tally(name, np.asarray(values)) for name, values in recorded(draw).items()]

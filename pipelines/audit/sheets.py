@@ -107,7 +107,7 @@ class Ops:
         return OPERATIONS[value] if name in self._operations else short(value)
 
 
-def _paths(ops: tuple[Op, ...], within: str = "") -> Iterator[tuple[str, Op]]:
+def _paths(ops: Sequence[Op], within: str = "") -> Iterator[tuple[str, Op]]:
     for op in ops:
         yield within + op.id, op
         if isinstance(op, Group):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from augment.augmenter import Augmenter, augment_image
-from augment.draws import Uniforms
+from augment.draws import Uniforms, at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops.sizes import RandomResizedCrop
@@ -120,11 +120,11 @@ def test_random_crop_is_the_recorded_slice_and_reaches_every_place(make_recipe, 
     image = photo_of(7, 9)
     augmenter = Augmenter(make_recipe("random_crop: {height: 5, width: 9}", height=7, width=9), 0)
     draws = augmenter.draw_copies(source_words(str(i) for i in range(100)), 0)
-    assert set(draws["random_crop.top"]) == {0, 1, 2}
-    assert set(draws["random_crop.left"]) == {0}
+    assert set(draws["random_crop"]["top"]) == {0, 1, 2}
+    assert set(draws["random_crop"]["left"]) == {0}
     for i in range(10):
-        top = draws["random_crop.top"][i]
-        got = augmenter.tail(tf.constant(image), {n: v[i] for n, v in draws.items()})
+        top = draws["random_crop"]["top"][i]
+        got = augmenter.tail(tf.constant(image), at(draws, i))
         np.testing.assert_array_equal(got, image[top : top + 5])
 
 
@@ -141,11 +141,11 @@ def test_pad_and_crop_is_the_recorded_slice_of_what_numpy_pads(make_recipe, phot
     image = photo_of(7, 9)
     augmenter = Augmenter(make_recipe(f"pad_and_crop: {{padding: 3, mode: {mode}}}", height=7, width=9), 0)
     draws = augmenter.draw_copies(source_words(str(i) for i in range(200)), 0)
-    assert set(draws["pad_and_crop.top"]) == set(draws["pad_and_crop.left"]) == set(range(7))
+    assert set(draws["pad_and_crop"]["top"]) == set(draws["pad_and_crop"]["left"]) == set(range(7))
     padded = np.pad(image, [(3, 3), (3, 3), (0, 0)], mode=mode)
     for i in range(10):
-        top, left = draws["pad_and_crop.top"][i], draws["pad_and_crop.left"][i]
-        got = augmenter.tail(tf.constant(image), {n: v[i] for n, v in draws.items()})
+        top, left = draws["pad_and_crop"]["top"][i], draws["pad_and_crop"]["left"][i]
+        got = augmenter.tail(tf.constant(image), at(draws, i))
         np.testing.assert_array_equal(got, padded[top : top + 7, left : left + 9])
 
 
@@ -176,8 +176,8 @@ def test_a_random_resized_crop_has_the_recorded_area_and_proportions_within_the_
     draws = augmenter.draw_copies(source_words(str(i) for i in range(40)), 0)
     image = tf.constant(places(*sides))
     for i in range(40):
-        drawn = {name.partition(".")[2]: values[i] for name, values in draws.items()}
-        got = augmenter.tail(image, {n: v[i] for n, v in draws.items()}).numpy()
+        drawn = at(draws, i)["random_resized_crop"]
+        got = augmenter.tail(image, at(draws, i)).numpy()
         area = drawn["area"] * sides[0] * sides[1]
         for axis, wanted, start in (
             (0, (area / drawn["ratio"]) ** 0.5, drawn["top"]),
@@ -209,14 +209,14 @@ def test_a_batch_of_random_resized_crops_has_the_pixels_of_its_images(given, wan
     draw = op.draw(Uniforms((words[:, 0], words[:, 1])), given)
     batch = tf.function(op.apply, autograph=False)(images, draw).numpy()
     for i, image in enumerate(images):
-        alone = op.apply(tf.constant(image), {name: values[i] for name, values in draw.items()})
+        alone = op.apply(tf.constant(image), at(draw, i))
         np.testing.assert_array_equal(batch[i], alone)
 
 
 def test_proportions_are_as_often_upright_as_oblong():
     recipe = parse_recipe("ops: [{random_resized_crop: {height: 8, width: 8}}]", name="test")
     draws = Augmenter(recipe, 0).draw_copies(source_words(str(i) for i in range(5000)), 0)
-    ratio, area = draws["random_resized_crop.ratio"], draws["random_resized_crop.area"]
+    ratio, area = draws["random_resized_crop"]["ratio"], draws["random_resized_crop"]["area"]
     assert abs((ratio > 1).mean() - 0.5) < 0.03
     assert 3 / 4 <= ratio.min() < 0.76
     assert 1.32 < ratio.max() <= 4 / 3
