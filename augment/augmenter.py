@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Augmenter:
 
 
 def augment_image(
-    image: bytes | np.ndarray | tf.Tensor,
+    image: bytes | str | os.PathLike[str] | np.ndarray | tf.Tensor,
     recipe: Recipe,
     *,
     seed: int,
@@ -98,24 +99,38 @@ def augment_image(
     """Copy `copy` of one source: uint8 [H, W, 3], equal to the record in a shard.
 
     Args:
-        image: an image file's bytes, or its decoded pixels, uint8 [H, W, 3].
+        image: an image file's bytes, its path (a str or a PathLike, which decides no draw: the
+            source does), or its decoded pixels, uint8 [H, W, 3].
         recipe: see `load_recipe`.
         seed: in [0, 2**64).
         source: the source id, its path relative to the input root, `/`-separated.
         copy: from 0; -1 for the image brought to size but not augmented.
 
-    Raises RequestError for other copies, seeds or pixels, and DecodeError for bytes that
-    are no usable image.
+    Raises RequestError for other copies, seeds or images, or a file that cannot be read, and
+    DecodeError for bytes that are no usable image.
     """
     augmenter = Augmenter(recipe, seed)
     block = augmenter.draw_copies(source_words([source]), check_copy(copy))
     draw = at(block, 0)
+    if isinstance(image, (str, os.PathLike)):
+        try:
+            image = Path(image).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise RequestError(f"the image {os.fspath(image)!r} cannot be read ({reason})") from None
     with tf.device("CPU"):
         if isinstance(image, bytes):
             rejection = codec.examine(image)
             if rejection:
                 raise codec.DecodeError(rejection)
-        pixels = _pixels(tf.convert_to_tensor(image))
+        try:
+            given = tf.convert_to_tensor(image)
+        except (ValueError, TypeError):
+            raise RequestError(
+                f"the image is a {type(image).__name__}; it must be a file's bytes, its path, "
+                "or uint8 [H, W, 3]"
+            ) from None
+        pixels = _pixels(given)
         return augmenter.sample(pixels, draw, augmented=copy != NOT_AUGMENTED).numpy()
 
 

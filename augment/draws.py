@@ -94,6 +94,12 @@ class Uniforms:
             self._words[counter] = threefry2x32(self._key, (np.uint32(0), np.uint32(counter)))[0]
         return self._words[counter]
 
+    def words(self, first: int, count: int) -> Array:
+        """uint32 [..., count]: `word` for so many counters in a row, in one go."""
+        high, low = (word[..., np.newaxis] for word in self._key)
+        counters = np.arange(first, first + count, dtype=np.uint32)
+        return threefry2x32((high, low), (np.uint32(0), counters))[0]
+
     def index(self, counter: int) -> Array:
         """int32 [...] uniform in [0, 65536): the position in a table."""
         return cast(shift_right(self.word(counter), 16), np.int32)

@@ -144,7 +144,10 @@ class AffineOp(Op):
         raise NotImplementedError(f"{type(self).__name__} does not define inverse()")
 
     def reach(self) -> float:
-        """The most by which the inverse map can magnify a distance along an axis."""
+        """The most by which the inverse map can magnify a distance along an axis; 1 at least.
+
+        For a map may be skipped, and one that shrinks costs what a later one magnifies its precision.
+        """
         return 1.0
 
     def output_size(self, size: Size | None) -> Size:
@@ -218,7 +221,7 @@ class Zoom(AffineOp):
         return identity(draw["_inverse"])._replace(a=draw["_inverse"], e=draw["_inverse"])
 
     def reach(self) -> float:
-        return 1 / self.scale[0]
+        return max(1.0, 1 / self.scale[0])
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         low, high = self.scale

@@ -145,6 +145,10 @@ class Op(Settings):
         """
         return ()
 
+    def advice(self) -> Iterable[str]:
+        """What lint says of its settings, apart from labels; sentences without a full stop."""
+        return ()
+
     def known(self, size: Size | None) -> Size:
         """`size`, for ops that cannot do without. Raises ValueError where it is not known."""
         if size is None:

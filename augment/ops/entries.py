@@ -6,6 +6,7 @@ and what would be right.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from augment.errors import did_you_mean
 from augment.ops.base import Op, op_types
-from augment.ops.settings import explain
+from augment.ops.settings import explain, foreign
 
 
 def read_entry(entry: Any) -> Op:
@@ -25,11 +26,25 @@ def read_entry(entry: Any) -> Op:
     [(name, settings)] = entry.items()
     known = op_types()
     if name not in known:
-        raise ValueError(f"there is no op {name!r}; {did_you_mean(str(name), known)}")
+        raise ValueError(f"there is no op {name!r}; {_meant(str(name), known)}")
     try:
         return known[name].model_validate({} if settings is None else settings)
     except ValidationError as error:
         raise ValueError(f"{name}: {explain(error, known[name])}") from None
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """What an op is called here that other libraries call so, or else what is near."""
+    plain = re.sub(r"[\W_]", "", name).lower()
+    if plain in foreign()["mixing"]:
+        return (
+            "a recipe makes of one image one image, and never mixes images or labels; mix in the "
+            "training step, on batches"
+        )
+    here = foreign()["ops"].get(plain)
+    if here is None and plain in {other.replace("_", "") for other in known}:
+        here = next(other for other in known if other.replace("_", "") == plain)
+    return f"here it is {here}" if here else did_you_mean(name, known)
 
 
 def written_entry(op: Op, *, brief: bool = False) -> dict[str, Any]:

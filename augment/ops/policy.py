@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from augment.arrays import Array, cast, stack, take, tf, where
 from augment.draws import Draw, Uniforms, table
@@ -134,10 +134,11 @@ class RandAugment(Policy):
 
     Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
     search space" (2019). An operation is drawn uniformly and with replacement. Magnitude
-    30 is the end of the ranges of AutoAugment (table 6 there): shears by 0.3,
+    `highest` is the end of the ranges of AutoAugment (table 6 there): shears by 0.3,
     translations by 150/331 of the side in whole pixels, rotations by 30 degrees,
     factors 1 - 0.9 and 1 + 0.9, 4 of 8 bits, threshold 0; 0 leaves the image as it is.
-    Signs are drawn.
+    Signs are drawn. By default magnitudes count to 30, as in torchvision, so that 9 is 30 % of
+    the ranges; in the scale of the paper and its code, which counts to 10, 9 is 90 % of them.
 
     `op_<i>` records the i-th operation as a number: 0 identity, 1 autocontrast,
     2 equalize, 3 invert, 4 rotate, 5 posterize, 6 solarize, 7 color, 8 contrast,
@@ -152,6 +153,14 @@ class RandAugment(Policy):
     """N: how many operations are applied, one after the other"""
     magnitude: Annotated[int, Field(ge=0, le=30)] = 9
     """M: how strong all of them are"""
+    highest: Literal[10, 30] = 30
+    """the magnitude at the end of the ranges: 30 as in torchvision, 10 as in the paper"""
+
+    @model_validator(mode="after")
+    def _within_the_scale(self) -> RandAugment:
+        if self.magnitude > self.highest:
+            raise ValueError(f"magnitude is {self.magnitude}; it must be at most highest, {self.highest}")
+        return self
 
     def space(self, size: Size) -> Space:
         level = np.array([self.magnitude])
@@ -159,10 +168,10 @@ class RandAugment(Policy):
         return Space.of(
             _strengths(
                 level,
-                30,
+                self.highest,
                 shear=0.3,
-                across=150 * width * level // (331 * 30),
-                down=150 * height * level // (331 * 30),
+                across=150 * width * level // (331 * self.highest),
+                down=150 * height * level // (331 * self.highest),
                 degrees=30.0,
                 change=0.9,
                 bits=4,
@@ -222,7 +231,9 @@ class AutoAugment(Policy):
     tables 7 to 9. Each of the two operations is applied with its own probability.
     Levels 0 to 9 divide the ranges of its table 6 evenly: shears to 0.3, translations to
     150/331 of the side in whole pixels, rotations to 30 degrees, all three with a drawn
-    sign; factors from 0.1 to 1.9; 8 to 4 bits; thresholds from 256 down to 0.
+    sign; factors from 0.1 to 1.9; 8 to 4 bits; thresholds from 256 down to 0. So does
+    torchvision; the authors' code for CIFAR-10 counts tenths of the ranges instead, so that level 9
+    is 90 % of them, and translates by up to 10 pixels.
 
     `sub_policy` records the position in the table, from 0. Operations and magnitudes are
     recorded as those of rand_augment, one that is not applied as identity.

@@ -7,11 +7,14 @@ drawn from it (`Op.parameters`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from importlib import resources
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -169,6 +172,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+@functools.cache
+def foreign() -> dict[str, Any]:
+    """What other libraries call ops and settings: `ops`, `mixing` and, by op, `settings`."""
+    text = resources.files("augment.ops").joinpath("foreign.yaml").read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """pydantic's findings as sentences that name the field, its value and what would be right."""
     return "; ".join(_explain_one(finding, model) for finding in error.errors())
@@ -180,7 +191,9 @@ def _explain_one(finding: Any, model: type[BaseModel]) -> str:
     if kind == "model_type":
         return f"its settings are {value!r}; they must be pairs of name and value"
     if kind in ("extra_forbidden", "invalid_key"):
-        return f"there is no setting {field!r}; {did_you_mean(field, model.model_fields)}"
+        here = foreign()["settings"].get(getattr(model, "name", ""), {}).get(field)
+        meant = f"here it is {here}" if here else did_you_mean(field, model.model_fields)
+        return f"there is no setting {field!r}; {meant}"
     if kind == "missing":
         return f"{field} is missing; it is {_requirement(model, field)}"
     if kind == "value_error":

@@ -4,6 +4,7 @@ of whole numbers in float64, which are exact in any order."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -13,6 +14,7 @@ from augment.arrays import shift_right, tf
 from augment.draws import Draw, uniform_between
 from augment.ops.base import ROWS, Op, Size, fixed_as_uint8
 from augment.ops.grain import grain
+from augment.ops.hazards import Hazard
 from augment.ops.parameters import KEY, Parameter, Real
 from augment.ops.settings import Interval, interval
 
@@ -49,6 +51,10 @@ class Elastic(Op):
         columns = tf.range(width) * (1 << _PLACE_BITS) + right
         return _bilinear(image, rows, columns)
 
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.strength[1] > _MUCH:
+            yield Hazard("stretch", f"limit {self.name} to strength [0, {_MUCH}]")
+
     def _displacements(self, draw: Draw, size: Size) -> list[tf.Tensor]:
         """int32 [..., H, W], down and right, with 8 fractional bits: where an output pixel's level is."""
         knots = self.cells + 3
@@ -65,6 +71,9 @@ class Elastic(Op):
             fields.append(tf.cast(shift_right(field * reach + (1 << (drop - 1)), drop), tf.int32))
         return fields
 
+
+_MUCH = 0.2
+"""From how much of a cell on neighbouring cells can differ visibly in their proportions."""
 
 _PLACE_BITS = 8
 _SPLINE_BITS = 12

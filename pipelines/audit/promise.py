@@ -39,6 +39,9 @@ class EvenWords(Uniforms):
             self._words[counter] = np.random.default_rng([high, low, counter]).permutation(even)
         return self._words[counter]
 
+    def words(self, first: int, count: int) -> np.ndarray:
+        return np.stack([self.word(first + i) for i in range(count)], -1)
+
     def _unit(self, counter: int) -> np.ndarray:
         return self.word(counter).astype(np.float64) / 2**32
 

@@ -296,3 +296,22 @@ def test_affine_ops_need_to_know_the_size_of_their_images():
         "recipe r: op 1 (rotation): rotation needs to know the size of its images; put resize, crop_or_pad "
         "or random_resized_crop before it"
     )
+
+
+def test_a_run_stays_within_its_fixed_point_where_ops_of_it_are_skipped(make_recipe):
+    """Four that shrink distances may all be skipped, and then five that magnify them are alone."""
+    near = [f"zoom: {{scale: [10, 10], p: 0.5, id: near_{i}}}" for i in range(4)]
+    far = [f"zoom: {{scale: [0.1, 0.1], id: far_{i}}}" for i in range(5)]
+    recipe = make_recipe(*near, *far, height=64, width=64)
+    draws = Augmenter(recipe, 0).draw_copies(source_words(map(str, range(100))), 0)
+    skipped = ~np.any([draws[f"near_{i}"]["applied"] for i in range(4)], axis=0)
+    assert skipped.any()
+    runs = [step.ops for step in recipe.steps[1:]]
+    assert [op.id for ops in runs for op in ops] == [op.id for op in recipe.ops[1:]]
+    for ops in runs:
+        expected = np.full(100, 1.0)
+        for op in ops:
+            expected *= np.where(draws[op.id].get("applied", True), 1 / op.scale[0], 1)
+        transforms = draws[ops[0].id]["_transform"]
+        np.testing.assert_allclose(transforms[:, 0], expected, rtol=1e-3)
+        np.testing.assert_array_equal(transforms[:, 0], transforms[:, 4])

@@ -415,3 +415,10 @@ def test_at_magnitude_0_only_what_has_no_magnitude_changes_pixels(photo_of):
         got = augmenter.tail(tf.constant(photo), at(draws, i))
         if OPERATIONS[draws["rand_augment"]["op_1"][i]] not in ("autocontrast", "equalize"):
             np.testing.assert_array_equal(got, photo)
+
+
+def test_rand_augment_at_9_of_10_is_rand_augment_at_27_of_30():
+    paper, torchvision = (
+        entry(f"rand_augment: {{magnitude: {m}, highest: {h}}}").ops[1] for m, h in ((9, 10), (27, 30))
+    )
+    np.testing.assert_array_equal(paper.space(SIZE).magnitudes, torchvision.space(SIZE).magnitudes)
