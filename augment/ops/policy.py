@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from augment.ops.hazards import Hazard
 from augment.ops.jitter import ColorJitter
 from augment.ops.operations import Space, repeated
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize
+from augment.ops.sequence import paths
 from augment.ops.settings import WholeInterval, whole_interval
 from augment.ops.sub_policies import SUB_POLICIES
 
@@ -55,6 +56,13 @@ class Policy(Op):
         instead = f"instead of {self.name}, choose harmless ops by one_of"
         for change in dict.fromkeys(hazard.change for hazard in found):
             yield Hazard(change, instead)
+
+
+def operation_columns(ops: Iterable[Op], columns: Iterable[str]) -> set[str]:
+    """Those columns of the samples table whose values are numbers of a policy's operations."""
+    policies = {path for path, op in paths(ops) if isinstance(op, Policy)}
+    split = ((column, column.rpartition(".")) for column in columns)
+    return {column for column, (path, _, name) in split if path in policies and name.startswith("op_")}
 
 
 def _like(name: str, low: float, high: float, height: int, width: int) -> list[Op]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
 from pydantic import FieldSerializationInfo, field_serializer
@@ -126,6 +126,14 @@ class Group(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         return (hazard.inside(op.id) for op in self.ops if op.p > 0 for hazard in op.hazards(size))
+
+
+def paths(ops: Iterable[Op], within: str = "") -> Iterator[tuple[str, Op]]:
+    """The ops, and those within them, each with its path."""
+    for op in ops:
+        yield within + op.id, op
+        if isinstance(op, Group):
+            yield from paths(op.ops, f"{within}{op.id}/")
 
 
 def draw_steps(
