@@ -34,9 +34,9 @@ import yaml
 from pydantic import Field, ValidationError
 
 from augment.errors import RequestError, did_you_mean
+from augment.labels.hazards import Hazard
 from augment.ops import Op, Size
 from augment.ops.entries import read_entry, repeated_id, written_entry
-from augment.ops.hazards import Hazard
 from augment.ops.sequence import Step, runs
 from augment.ops.settings import Settings, explain
 

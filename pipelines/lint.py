@@ -8,9 +8,9 @@ import textwrap
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
-from augment.ops.hazards import CHANGES
+from augment.labels.findings import LIMITS, Finding, findings, listed, opaque
+from augment.labels.hazards import CHANGES
 from augment.recipe import Recipe
-from augment.safety import LIMITS, Finding, findings, listed, opaque
 from pipelines.format.manifest import json_text
 from pipelines.sources import Layout, check_root, class_folders
 

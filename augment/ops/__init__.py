@@ -7,6 +7,7 @@ in which they are documented: `Resize(128, 128)`.
 """
 
 from augment.draws import Draw
+from augment.labels.hazards import Hazard
 from augment.ops.affine import Height, Rotation, Shear, Translation, Width, Zoom
 from augment.ops.base import Op, Size, op_types
 from augment.ops.color import Brightness, Contrast, Gamma, Grayscale, Hue, Invert, Saturation
@@ -14,7 +15,6 @@ from augment.ops.compose import OneOf, SomeOf, Sometimes
 from augment.ops.degrade import Blur, JpegQuality, Noise
 from augment.ops.erase import Cutout, RandomErasing
 from augment.ops.geometry import Flip, Perspective, Rot90
-from augment.ops.hazards import Hazard
 from augment.ops.jitter import ChannelShuffle, ColorJitter
 from augment.ops.policy import AugMix, AutoAugment, RandAugment, TrivialAugment
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize

@@ -18,8 +18,8 @@ from pydantic import Field
 
 from augment.arrays import Array, cast, ones, shift_right, stack, tf, where
 from augment.draws import Draw, uniform_between
+from augment.labels.hazards import Hazard, turned
 from augment.ops.base import Op, Size, as_float, as_uint8
-from augment.ops.hazards import Hazard, turned
 from augment.ops.parameters import Parameter, Real
 from augment.ops.settings import Interval, interval
 

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from augment.arrays import Array, tf
 from augment.draws import Draw, Uniforms
-from augment.ops.hazards import Hazard
+from augment.labels.hazards import Hazard
 from augment.ops.parameters import Parameter
 from augment.ops.settings import Checked, Drawn, Probability, Settings
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from augment.arrays import tf
 from augment.draws import Draw, uniform_between
+from augment.labels.hazards import Hazard, recolored
 from augment.ops.base import Op, Size, as_float, as_uint8, per_image
-from augment.ops.hazards import Hazard, recolored
 from augment.ops.parameters import Parameter, Real
 from augment.ops.settings import Interval, interval
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from augment.arrays import tf
 from augment.draws import Draw, table, uniform_between
+from augment.labels.hazards import Hazard
 from augment.ops.base import COLUMNS, ROWS, Op, Size, fixed_as_uint8, per_image
 from augment.ops.grain import grain
-from augment.ops.hazards import Hazard
 from augment.ops.parameters import KEY, Parameter, Real
 from augment.ops.settings import Interval, WholeInterval, interval, whole_interval
 

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from augment.arrays import Array, cast, least, shift_right, stack, take, tf, total, where
 from augment.draws import Draw, Uniforms, table, uniform_between
+from augment.labels.hazards import Hazard
 from augment.ops.base import ROWS, Op, Size, per_image
 from augment.ops.grain import grain
-from augment.ops.hazards import Hazard
 from augment.ops.parameters import Parameter, Whole
 from augment.ops.settings import Interval, Level, Side, interval
 

@@ -13,9 +13,9 @@ from pydantic import Field, model_validator
 
 from augment.arrays import Array, cast, stack, tf
 from augment.draws import Draw, Uniforms, uniform_between
+from augment.labels.hazards import Hazard
 from augment.ops.affine import resample
 from augment.ops.base import COLUMNS, ROWS, Op, Size, changed_where
-from augment.ops.hazards import Hazard
 from augment.ops.parameters import Parameter, Real
 from augment.ops.settings import Chance, choices
 

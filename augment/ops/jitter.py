@@ -14,9 +14,9 @@ import numpy as np
 
 from augment.arrays import tf
 from augment.draws import Draw
+from augment.labels.hazards import Hazard, recolored
 from augment.ops.base import Op, Size, changed_by
 from augment.ops.color import hue_turned, in_sixths
-from augment.ops.hazards import Hazard, recolored
 from augment.ops.parameters import Choice, Parameter, Real
 from augment.ops.quality import blended, luma, mean_luma
 from augment.ops.settings import Interval, interval

@@ -15,10 +15,10 @@ from pydantic import Field, model_validator
 
 from augment.arrays import Array, cast, stack, take, tf, where
 from augment.draws import Draw, Uniforms, table
+from augment.labels.hazards import Hazard
 from augment.ops.affine import Rotation, Shear, Translation
 from augment.ops.base import Op, Size, fixed_as_uint8, per_image
 from augment.ops.color import Invert
-from augment.ops.hazards import Hazard
 from augment.ops.jitter import ColorJitter
 from augment.ops.operations import Space, repeated
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize

@@ -17,8 +17,8 @@ import numpy as np
 
 from augment.arrays import tf
 from augment.draws import Draw
+from augment.labels.hazards import Hazard
 from augment.ops.base import COLUMNS, ROWS, Op, Size, as_float, per_image
-from augment.ops.hazards import Hazard
 from augment.ops.settings import Interval, choices, interval
 
 

@@ -18,10 +18,10 @@ from pydantic import FieldSerializationInfo, field_serializer
 from augment.arrays import Array, tf
 from augment.draws import Draw, Uniforms
 from augment.keys import Words, fold_in, name_words
+from augment.labels.hazards import Hazard
 from augment.ops.affine import LARGEST_REACH, Affine, AffineOp
 from augment.ops.base import Op, Size, changed_where
 from augment.ops.entries import read_entry, repeated_id, written_entry
-from augment.ops.hazards import Hazard
 from augment.ops.settings import Checked, EntryError
 
 

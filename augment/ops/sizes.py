@@ -13,9 +13,9 @@ from pydantic import Field, model_validator
 
 from augment.arrays import Array, cast, shift_right, take, tf, where
 from augment.draws import Draw, Uniforms, table, uniform_between
+from augment.labels.hazards import Hazard
 from augment.ops.base import COLUMNS, ROWS, Op, Size, as_float, as_uint8
 from augment.ops.erase import CANDIDATES, candidates, first_of
-from augment.ops.hazards import Hazard
 from augment.ops.parameters import KEY, Parameter, Real, Whole
 from augment.ops.settings import Interval, Side, interval
 

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from augment.arrays import shift_right, tf
 from augment.draws import Draw, uniform_between
+from augment.labels.hazards import Hazard
 from augment.ops.base import ROWS, Op, Size, fixed_as_uint8
 from augment.ops.grain import grain
-from augment.ops.hazards import Hazard
 from augment.ops.parameters import KEY, Parameter, Real
 from augment.ops.settings import Interval, interval
 

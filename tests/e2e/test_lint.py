@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.ops.hazards import CHANGES
+from augment.labels.hazards import CHANGES
 from augment.recipe import parse_recipe
 
 TO_SIZE = "ops:\n  - resize: {height: 8, width: 8}\n"
