@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import math
 import re
@@ -137,6 +138,10 @@ class Recipe:
                     found[f"{op.id}/{hazard.within}".rstrip("/") + f".{hazard.change}"] = hazard
         return found
 
+    def advice(self) -> list[str]:
+        """What lint says of the settings, apart from labels."""
+        return [sentence for op in self.ops for sentence in op.advice()]
+
     def __repr__(self) -> str:
         """The recipe as a file would have it, without what is as it is by default."""
         storage = self.storage.model_dump(exclude_defaults=True)
@@ -154,9 +159,8 @@ class Recipe:
         return "\n".join([*head, "ops:", *entries])
 
     def _repr_html_(self) -> str:
-        from augment.notebook import shown
-
-        return shown(self)
+        shown: str = importlib.import_module("augment.notebook").shown(self)  # which imports this module
+        return shown
 
     def canonical(self) -> dict[str, Any]:
         """All that decides pixels and bytes, as JSON; equal for recipes that mean the same."""

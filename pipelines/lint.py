@@ -44,6 +44,7 @@ def lint(
             "hazards": {key: {"change": h.change, "narrow": h.narrow} for key, h in recipe.hazards().items()},
             "findings": [dataclasses.asdict(finding) for finding in found],
             "opaque": unknown,
+            "advice": recipe.advice(),
             "limits": LIMITS,
         }
         try:
@@ -57,6 +58,7 @@ def lint(
             f"{len(unknown)} of {len(classes)} names do not say what the pictures show "
             f"({listed(unknown)}): whether their labels are endangered cannot be known.\n"
         )
+    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in recipe.advice()]
     parts.append(textwrap.fill(LIMITS, 100) + "\n")
     return "\n".join(parts), any(not finding.acknowledged for finding in found)
 

@@ -101,8 +101,10 @@ class Choice(Parameter):
         return drawn | {working: take(values, index) for working, values in self.also.items()}
 
     def __str__(self) -> str:
-        one, *more = map(str, self.values)
-        return f"one of {', '.join((one, *more))}" if more else one
+        if len(self.values) == 1:
+            return str(self.values[0])
+        shown = map(str, self.values[:8])
+        return f"one of {', '.join(shown)}" + (f" ... ({len(self.values)})" if len(self.values) > 8 else "")
 
 
 @dataclasses.dataclass(frozen=True)
