@@ -58,8 +58,8 @@ def lint(
             f"{len(unknown)} of {len(classes)} names do not say what the pictures show "
             f"({listed(unknown)}): whether their labels are endangered cannot be known.\n"
         )
-    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in recipe.advice()]
     parts.append(textwrap.fill(LIMITS, 100) + "\n")
+    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in recipe.advice()]
     return "\n".join(parts), any(not finding.acknowledged for finding in found)
 
 
