@@ -9,7 +9,7 @@ STORES := build/stores
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-engines test-stores engines lint docs bench image constraints clean
+.PHONY: help install demo test test-slow fuzz test-engines test-stores engines lint docs bench image constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,10 @@ test-engines: $(VENV)/.installed-test  ## the tests on Flink and Prism, which ne
 
 test-stores: $(VENV)/.installed-test $(VENV)/.installed-aws $(VENV)/.installed-gcp $(STORES)/.installed  ## the tests on emulated object stores, which need Go
 	$(BIN)/python -m pytest -m stores $(ARGS)
+
+fuzz: $(VENV)/.installed-test  ## five minutes of fuzzing our own parsing, guided by coverage; ARGS='--seconds 3600 manifest'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install 'atheris==3.0.0'
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 engines: $(VENV)/.installed-test  ## the same request on every engine, with its time and digest
 	@$(BIN)/python -m tests.engines $(ARGS)
