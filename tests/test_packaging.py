@@ -98,7 +98,7 @@ BY_EXTRAS = {
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
 }
-"""What Beam's own extras or `make fuzz` bring, and who imports it late, and says so where it is not installed."""
+"""What Beam's extras or `make fuzz` bring, and who imports it late, and says so where it is not there."""
 
 
 @pytest.mark.parametrize(

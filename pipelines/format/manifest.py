@@ -197,7 +197,7 @@ def open_manifest(directory: str) -> tuple[Manifest, bytes]:
 
 
 def parse_manifest(content: bytes, path: str) -> Manifest:
-    """A manifest that may be anybody's, within its bounds. Raises RequestError, with its path, if it is not."""
+    """A manifest that may be anybody's. Raises RequestError, with its path, if it is not within bounds."""
     try:
         document = json.loads(content.decode())
     except RecursionError:
