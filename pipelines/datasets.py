@@ -23,7 +23,7 @@ from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
-from pipelines.files import is_remote, read, reason
+from pipelines import storage
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
@@ -67,7 +67,7 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    files = fetched(listed) if is_remote(images.root) else listed
+    files = listed if storage.at(images.root).is_file_system else fetched(listed)
     return augmented(files, recipe, seed=seed, copy=copy)
 
 
@@ -100,11 +100,11 @@ def _object(url: bytes) -> bytes:
     """
     while True:
         try:
-            return read(os.fsdecode(url))
+            return storage.at(os.fsdecode(url)).read()
         except (FileNotFoundError, PermissionError):
             return b""
         except Exception as error:  # noqa: BLE001 (of the stores' own libraries)
-            why = reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            why = storage.reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
             sys.stderr.write(f"augshard: {os.fsdecode(url)}: {why}; trying again\n")
             time.sleep(10)
 
@@ -196,13 +196,13 @@ def from_shards(
         for copy in wanted
         for shard in range(counts.groups)
     ]
-    storage, size, classes = manifest.request.storage, manifest.image_size, len(manifest.classes)
+    stored, size, classes = manifest.request.storage, manifest.image_size, len(manifest.classes)
 
     @tf.autograph.experimental.do_not_convert
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        return parse(record, storage, size, classes)
+        return parse(record, stored, size, classes)
 
-    records = _remote_records(paths, size) if is_remote(directory) else _local_records(paths, size)
+    records = (_local_records if storage.at(directory).is_file_system else _remote_records)(paths, size)
     return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE
     )
@@ -212,9 +212,9 @@ def _shard(directory: str, manifest: Manifest, name: str) -> str:
     """The path of a shard. Raises RequestError if it is not there, or not as large as the manifest says."""
     try:
         path = path_in(directory, name)
-        there = manifest.files[name].bytes if is_remote(path) else os.stat(path).st_size
+        there = os.stat(path).st_size if storage.at(path).is_file_system else manifest.files[name].bytes
     except OSError as error:
-        raise RequestError(f"{os.path.join(directory, name)}: {reason(error)}") from None
+        raise RequestError(f"{os.path.join(directory, name)}: {storage.reason(error)}") from None
     if there != manifest.files[name].bytes:
         raise RequestError(
             f"{path}: it has {there:,} bytes; by the manifest it has {manifest.files[name].bytes:,}; "
@@ -230,7 +230,8 @@ def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
     """
 
     def checked(path: bytes) -> bytes:
-        frames_of(os.fsdecode(path), size)
+        with open(path, "rb", buffering=0) as file:
+            frames_of(file, size)
         return path
 
     @tf.autograph.experimental.do_not_convert

@@ -20,7 +20,7 @@ from augment.ops import Draw
 from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
 from augment.recipe import Recipe
-from pipelines.files import reason
+from pipelines import storage
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest, parity_class
@@ -87,7 +87,7 @@ def _contents(root: str, source: str) -> bytes:
     try:
         contents = read_source(root, source)
     except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else error
+        why = storage.reason(error) if isinstance(error, OSError) else error
         raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
     rejection = codec.examine(contents)
     if rejection:

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from augment.augmenter import CORES, Augmenter
 from augment.codec import decode_stored
-from pipelines import files
+from pipelines import storage
 from pipelines.audit import align, rows
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
@@ -115,12 +115,13 @@ class ShardChecker:
         audit, listed = self._audit, self._manifest.files[shard.samples_file]
         try:
             path = path_in(audit.directory, shard.samples_file)
-            size = files.size(path)
+            size = storage.at(path).size()
             if size is None:
                 audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
                 return
-            check_file(audit, shard.samples_file, listed, size, files.file_digest(path))
-            table = read_samples(path)
+            check_file(audit, shard.samples_file, listed, size, storage.at(path).digest())
+            with storage.at(path).open() as opened:
+                table = read_samples(opened)
         except (OSError, ValueError) as error:
             message = f"it cannot be read as Parquet ({_first_line(error)})"
             audit.findings.add(Finding("unreadable", message, shard.samples_file))
@@ -167,7 +168,7 @@ class ShardChecker:
         sources = None if shard.rows is None else shard.rows.column("source").to_pylist()
         try:
             path = path_in(self._audit.directory, shard.file)
-            if files.size(path) is None:
+            if storage.at(path).size() is None:
                 self._found("missing", "the file is not there", shard, None, None)
                 return
             reader = ShardReader(path, self._manifest.image_size)

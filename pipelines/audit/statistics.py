@@ -20,9 +20,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.promise import Fit, promised
-from pipelines.files import open_file
 from pipelines.format.bounds import LINE_BYTES
 from pipelines.format.inside import path_in
 from pipelines.format.layout import REJECTS, samples_file
@@ -261,7 +261,7 @@ def _rejects(directory: str) -> tuple[Counter[str], list[tuple[str, str, str]]]:
     reasons: Counter[str] = Counter()
     kept: list[tuple[str, str, str]] = []
     try:
-        with open_file(path_in(directory, REJECTS)) as file:
+        with storage.at(path_in(directory, REJECTS)).open() as file:
             while line := file.readline(LINE_BYTES):
                 reject = json.loads(line)
                 source, reason, detail = (str(reject[name]) for name in ("source", "reason", "detail"))

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from pipelines import files
+from pipelines import storage
 
 
 def path_in(directory: str, name: str) -> str:
@@ -16,7 +16,7 @@ def path_in(directory: str, name: str) -> str:
     it is no file, such as a pipe, on which a reader would wait. That it is there is not looked at.
     """
     path = os.path.join(directory, name)
-    if files.is_remote(directory):
+    if not storage.at(directory).is_file_system:
         return path
     root, real = os.path.realpath(directory), os.path.realpath(path)
     if os.path.commonpath([root, real]) != root:
@@ -29,7 +29,7 @@ def path_in(directory: str, name: str) -> str:
 def read_in(directory: str, name: str, most: int) -> bytes:
     """All of a file that has no reason to be larger than `most` bytes. Raises OSError, also if it is."""
     path = path_in(directory, name)
-    size = files.size(path)
+    size = storage.at(path).size()
     if size is not None and size > most:
         raise OSError(errno.EFBIG, f"it has {size:,} bytes; at most {most:,} are read", path)
-    return files.read(path)
+    return storage.at(path).read()

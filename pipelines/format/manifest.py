@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.bounds import (
     MANIFEST_BYTES,
     MOST_CLASSES,
@@ -165,25 +165,25 @@ def parity_class() -> dict[str, str]:
     }
 
 
-def read_manifest(directory: str) -> Manifest:
+def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
     """The manifest of a finished dataset. Raises RequestError if there is none that can be believed."""
-    manifest, content = open_manifest(directory)
+    manifest, content = open_manifest(directory, name)
     for _, fault in manifest.faults(content):
-        path = os.path.join(directory, MANIFEST)
+        path = os.path.join(directory, name)
         raise RequestError(f"{path}: {fault}; augshard audit {directory} says more")
     return manifest
 
 
-def open_manifest(directory: str) -> tuple[Manifest, bytes]:
+def open_manifest(directory: str, name: str = MANIFEST) -> tuple[Manifest, bytes]:
     """The same as far as it can be read, for who says what is wrong with it; and the file.
 
     What stands in it is within its bounds. Raises RequestError if it is not, or there is none.
     """
-    path = os.path.join(directory, MANIFEST)
+    path = os.path.join(directory, name)
     try:
-        content = read_in(directory, MANIFEST, MANIFEST_BYTES)
+        content = read_in(directory, name, MANIFEST_BYTES)
     except FileNotFoundError:
-        if not files.is_remote(directory) and not os.path.exists(directory):
+        if storage.at(directory).is_file_system and not os.path.exists(directory):
             raise RequestError(f"{directory}: there is no such directory") from None
         raise RequestError(
             f"{directory}: it holds no {MANIFEST}, so it is no finished dataset; "
@@ -192,7 +192,7 @@ def open_manifest(directory: str) -> tuple[Manifest, bytes]:
     except NotADirectoryError:
         raise RequestError(f"{directory}: it is not a directory") from None
     except OSError as error:
-        raise RequestError(f"{path}: it cannot be read ({files.reason(error)})") from None
+        raise RequestError(f"{path}: it cannot be read ({storage.reason(error)})") from None
     return parse_manifest(content, path), content
 
 
@@ -204,7 +204,9 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
         raise RequestError(f"{path}: it cannot be read (it is nested too deep)") from None
     except ValueError as error:
         raise RequestError(f"{path}: it cannot be read ({error})") from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "schema_version" not in document:
+        raise RequestError(f"{path}: it is no manifest of augshard's, for it has no schema_version")
+    version = document["schema_version"]
     if version != SCHEMA_VERSION:
         raise RequestError(
             f"{path}: its schema_version is {_short(version)}; this augshard reads version {SCHEMA_VERSION}"

@@ -8,7 +8,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -17,7 +17,7 @@ import tensorflow as tf
 from augment.codec import decode_stored
 from augment.ops import Size
 from augment.recipe import Storage
-from pipelines.files import open_file
+from pipelines import storage
 from pipelines.format.bounds import record_bytes
 
 
@@ -174,27 +174,21 @@ def frames(read: Callable[[int, int], bytes], size: int, largest: int) -> Iterat
         start += 12 + length + 4
 
 
-def frames_of(path: str, image_size: Size) -> tuple[np.ndarray, np.ndarray]:
+def frames_of(file: BinaryIO, image_size: Size) -> tuple[np.ndarray, np.ndarray]:
     """Where the records of a shard begin, and how long they are: int64 [n] each.
 
-    Raises FramingError if it is damaged, OSError if it cannot be read.
+    `file` is on this machine's disk. Raises FramingError if it is damaged, OSError if it cannot be read.
     """
-    with open_file(path, buffering=0) as file:
-        number = file.fileno()
-        found = list(
-            frames(
-                lambda at, count: os.pread(number, count, at),
-                os.fstat(number).st_size,
-                record_bytes(image_size),
-            )
-        )
+    number = file.fileno()
+    size = os.fstat(number).st_size
+    found = list(frames(lambda at, count: os.pread(number, count, at), size, record_bytes(image_size)))
     starts, lengths = np.array(found, np.int64).reshape(-1, 2).T
     return starts, lengths
 
 
 def read_records(path: str, numbers: set[int], image_size: Size) -> Iterator[tuple[int, bytes]]:
     """The bytes of some records of a shard by their number. Ends early where the shard is damaged."""
-    with open_file(path, buffering=0) as file, contextlib.suppress(FramingError):
+    with storage.at(path).open(buffering=0) as file, contextlib.suppress(FramingError):
         opened = file.fileno()
         places = frames(
             lambda at, count: os.pread(opened, count, at),
@@ -225,7 +219,7 @@ class ShardReader:
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[Frame]:
-        with open_file(self.path, buffering=_BUFFER) as file:
+        with storage.at(self.path).open(buffering=_BUFFER) as file:
 
             def read(_: int, count: int) -> bytes:
                 data = file.read(count)

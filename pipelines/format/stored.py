@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
@@ -36,18 +37,19 @@ class StoredCopy:
 
     def __init__(self, directory: str, manifest: Manifest, split: str, copy: int) -> None:
         groups = manifest.splits[split].groups
-        self._paths: list[str] = []
+        self._directory = storage.at(directory)
+        self._shards: list[str] = []
         self.sources: list[str] = []
         """ids, by position"""
         labels, places = [], []
-        if files.is_remote(directory):
-            _bring(directory, manifest, split, copy)
+        self._versions = _bring(self._directory, manifest, split, copy)
         for shard in range(groups):
             file = shard_file(manifest.request.name, split, copy, shard, groups)
             try:
-                path = path_in(directory, file)
-                rows = read_rows(directory, manifest, split, copy, shard, ["source", "label"])
-                starts, lengths = frames_of(path, manifest.image_size)
+                with self._open(samples_file(split, copy, shard, groups)) as opened:
+                    rows = read_samples(opened, ["source", "label"])
+                with self._open(file, buffering=0) as opened:
+                    starts, lengths = frames_of(opened, manifest.image_size)
                 sources = rows["source"].to_pylist()
                 _check(len(starts) == len(rows), "it has other records than its samples file has rows")
                 _check(all(map(is_id, sources)), "a source in its samples file is no path below an input")
@@ -55,12 +57,12 @@ class StoredCopy:
                 within = (numbers >= 0) & (numbers < len(manifest.classes))
                 _check(bool(within.all()), "a label in its samples file is none of a class")
             except (OSError, ValueError) as error:
-                why = files.reason(error) if isinstance(error, OSError) else error
+                why = storage.reason(error) if isinstance(error, OSError) else error
                 raise RequestError(
-                    f"{os.path.join(directory, file)}: it, or its samples file, is missing or damaged "
+                    f"{self._directory.to(file)}: it, or its samples file, is missing or damaged "
                     f"({why}); see augshard audit {directory}"
                 ) from None
-            self._paths.append(path)
+            self._shards.append(file)
             self.sources += sources
             labels.append(numbers)
             places.append(np.stack([np.full_like(starts, shard), starts, lengths], axis=1))
@@ -75,17 +77,24 @@ class StoredCopy:
             shards: dict[int, int] = {}
             for i, (shard, start, length) in enumerate(self._places[positions].tolist()):
                 if shard not in shards:
-                    file = stack.enter_context(files.open_file(self._paths[shard], buffering=0))
+                    file = stack.enter_context(self._open(self._shards[shard], buffering=0))
                     shards[shard] = file.fileno()
                 record = os.pread(shards[shard], length, start)
                 if masked_crc(record) != os.pread(shards[shard], 4, start + length):
-                    raise OSError(f"{self._paths[shard]}: its record at byte {start} is damaged")
+                    raise OSError(
+                        f"{self._directory.to(self._shards[shard])}: its record at byte {start} is damaged"
+                    )
                 records[i] = record
         return records
 
+    def _open(self, name: str, buffering: int = -1) -> BinaryIO:
+        """Raises OSError if it is another one than at first, or a link leads out of the directory."""
+        path_in(self._directory.path, name)
+        return self._directory.open(name, buffering, self._versions.get(name))
 
-def _bring(directory: str, manifest: Manifest, split: str, copy: int) -> None:
-    """Brings a copy's files here at once. Raises RequestError if that cannot be."""
+
+def _bring(directory: storage.Location, manifest: Manifest, split: str, copy: int) -> dict[str, str]:
+    """Brings a copy's files here at once; their versions. Raises RequestError if that cannot be."""
     groups = manifest.splits[split].groups
     wanted = [
         name
@@ -97,9 +106,9 @@ def _bring(directory: str, manifest: Manifest, split: str, copy: int) -> None:
     ]
     total = sum(manifest.files[name].bytes for name in wanted if name in manifest.files)
     try:
-        files.bring([os.path.join(directory, name) for name in wanted], total)
+        return directory.bring(wanted, total)
     except OSError as error:
-        raise RequestError(f"{directory}: split {split}, copy {copy}: {files.reason(error)}") from None
+        raise RequestError(f"{directory.path}: split {split}, copy {copy}: {storage.reason(error)}") from None
 
 
 def read_rows(
@@ -112,7 +121,8 @@ def read_rows(
 ) -> pa.Table:
     """The samples table of one shard. Raises OSError, or ValueError as `read_samples` does."""
     name = samples_file(split, copy, shard, manifest.splits[split].groups)
-    return read_samples(path_in(directory, name), columns)
+    with storage.at(path_in(directory, name)).open() as opened:
+        return read_samples(opened, columns)
 
 
 def _check(right: bool, wrong: str) -> None:

@@ -14,18 +14,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from augment.errors import RequestError
-from pipelines import files
-from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
+from pipelines import storage
+from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
-from pipelines.materialize import dataflow
+from pipelines.materialize import belongings, dataflow
 from pipelines.materialize.dataflow_job import Left, described, joined, rejoin, start
-from pipelines.materialize.finish import Outcome, Run, clear_work, saved_outcome, summed_up
+from pipelines.materialize.finish import Outcome, Run, saved_outcome, summed_up
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import top_errors
 from pipelines.sources import Folder, check_root, top_folders
-from pipelines.stores import without_secrets
+from pipelines.storage.clients import without_secrets
 
 
 class JobFailed(Exception):
@@ -59,26 +59,27 @@ def launch(
     wait; what it left, or finds left by another, it then tells.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
-    root, output = check_root(root), files.absolute(output)
-    _check_output(root, output)
+    root, output = check_root(root), storage.at(output).absolute()
+    _check_output(root, output, overwrite)
     _check_input(root, request)
     with only_run(output):
         job = joined(request, output, runner)
         if job:
             outcome = rejoin(job, output, beam_arguments)
             return _come_of(outcome, root, output, job.records)
+        belongings.finish_emptying(output)
         if overwrite:
-            _remove_all_but_lock(output)
+            belongings.empty(output)
         made_by, expected_digest, finished = _earlier(output)
         if made_by:
             workers_here = not dataflow.is_dataflow(runner)
             _check_same(request, made_by, output, finished, workers_here=workers_here)
         if finished and request == finished.request and _all_there(output, finished):
-            files.remove(os.path.join(output, PLAN))
+            storage.at(output).remove(PLAN)
             return Report(finished, 0, 0.0)
         earlier = finished.records if finished else 0
         for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
-            files.remove(os.path.join(output, leftover))
+            storage.at(output).remove(leftover)
         about = _about(root, output, runner, beam_arguments)
         run = Run(
             input=root,
@@ -112,34 +113,19 @@ def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> R
     if outcome.failure:
         raise JobFailed(outcome.failure)
     manifest = read_manifest(output)
-    files.remove(os.path.join(output, PLAN))
-    seconds = json.loads(files.read(os.path.join(output, RUN)))["seconds"]
+    storage.at(output).remove(PLAN)
+    seconds = json.loads(storage.at(output).read(RUN))["seconds"]
     return Report(manifest, manifest.records - earlier, seconds, outcome.warnings)
 
 
-def _check_output(root: str, output: str) -> None:
-    if files.is_remote(output):
-        _check_remote_output(root, output)
-        return
-    if os.path.exists(output) and not os.path.isdir(output):
-        raise RequestError(f"output {output}: it is a file; give a directory")
-    if not files.is_remote(root):
-        _check_apart(os.path.realpath(root), os.path.realpath(output), output)
-    _check_ours(output)
-    parent = output
-    while not os.path.exists(parent):
-        parent = os.path.dirname(parent)
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise RequestError(f"output {output}: {parent} cannot be written to (permission denied)")
-
-
-def _check_remote_output(root: str, output: str) -> None:
-    if files.is_remote(root):
-        _check_apart(root, output, output)
+def _check_output(root: str, output: str, overwrite: bool) -> None:
+    out = storage.at(output)
+    out.check_writable()
+    _check_apart(storage.at(root).real(), out.real(), output)
     try:
-        _check_ours(output)
+        belongings.check_ours(output, overwrite=overwrite)
     except OSError as error:
-        raise RequestError(f"output {output}: {files.reason(error)}") from None
+        raise RequestError(f"output {output}: {storage.reason(error)}") from None
 
 
 def _check_apart(root: str, real: str, output: str) -> None:
@@ -153,14 +139,6 @@ def _check_apart(root: str, real: str, output: str) -> None:
         raise RequestError(f"output {output}: the input lies inside it; give a directory of its own")
 
 
-def _check_ours(output: str) -> None:
-    there = files.names(output)
-    if there and not there & {MANIFEST, WORK}:
-        raise RequestError(
-            f"output {output}: it holds files that are no augshard dataset; give an empty or new directory"
-        )
-
-
 def _check_input(root: str, request: Request) -> None:
     """What can be known from the top folders alone, before anything slow is imported."""
     folders = (found for found in top_folders(root, request.layout) if isinstance(found, Folder))
@@ -171,7 +149,7 @@ def _check_input(root: str, request: Request) -> None:
 
 def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
     """What an earlier run left: its request, its listing's digest, and its manifest if it finished."""
-    if files.size(os.path.join(output, MANIFEST)) is not None:
+    if storage.at(output).size(MANIFEST) is not None:
         manifest = read_manifest(output)
         return manifest.request, manifest.listing_digest, manifest
     plan = saved_plan(output)
@@ -180,7 +158,7 @@ def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
 
 def _all_there(output: str, manifest: Manifest) -> bool:
     """Whether every file of a finished dataset has its size; one that has not is written again."""
-    sizes = files.sizes(output, manifest.files)
+    sizes = storage.at(output).sizes(manifest.files)
     return all(sizes[name] == file.bytes for name, file in manifest.files.items())
 
 
@@ -225,14 +203,6 @@ def _check_same(
             f"output {output}: a run that was adding the originals did not end; finish it with "
             "--include-originals, or start over with --overwrite"
         )
-
-
-def _remove_all_but_lock(output: str) -> None:
-    """Empties an output; the manifest goes first, so that what is left is never taken for a dataset."""
-    files.remove(os.path.join(output, MANIFEST))
-    for name in files.names(output) - {WORK}:
-        files.remove(os.path.join(output, name))
-    clear_work(output)
 
 
 def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -> dict[str, object]:
