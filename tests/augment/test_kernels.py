@@ -1,0 +1,22 @@
+"""Host and device compute what the formulas say, to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augment.kernels import formulas, host
+from tests.kernel_cases import CASES, SIZES, made
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), size=SIZES, channels=st.sampled_from([1, 3]))
+def test_c10_the_host_computes_the_formula(name, seed, size, channels):
+    [kernels], [image] = made(name, seed, size, channels, 1)
+    before = image.copy()
+    expected = formulas.apply(kernels, image)
+    np.testing.assert_array_equal(host.apply(kernels, image), expected, strict=True)
+    np.testing.assert_array_equal(image, before)
