@@ -91,12 +91,9 @@ def resize(k: kinds.Resize, image: np.ndarray) -> np.ndarray:
         parts = down.weight[..., np.newaxis, np.newaxis].astype(np.int64) * sums[down.index] >> 16
         return ((parts.sum(axis=1) + 2) >> 2).astype(np.uint8)
     antialias = k.antialias or k.method == "area"
-    if width != k.width:
-        across = weights.filtered(width, k.width, k.method, antialias)
-        image = _rounded(_weighted(image.swapaxes(0, 1), across).swapaxes(0, 1))
-    if height != k.height:
-        image = _rounded(_weighted(image, weights.filtered(height, k.height, k.method, antialias)))
-    return image
+    across = weights.filtered(width, k.width, k.method, antialias)
+    image = _rounded(_weighted(image.swapaxes(0, 1), across).swapaxes(0, 1))
+    return _rounded(_weighted(image, weights.filtered(height, k.height, k.method, antialias)))
 
 
 def _weighted(image: np.ndarray, taps: weights.Taps) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from augment.arrays import Array, cast, is_numpy, shift_right, tf
+from augment.arrays import Array, cast, is_numpy, shift_right, tf, where
 from augment.kernels.grain import grain16
 
 Size = tuple[int, int]
@@ -61,16 +61,17 @@ def places(map_: Map, size: Size, *, whole: bool = False) -> tuple[Array, Array]
 
     In 32nds of a pixel, or, where `whole`, in pixels; rounded half up from the fixed point.
     """
-    xp: Any = np if is_numpy(_leaf(map_)) else tf
-    x, y = xp.arange(size[1], dtype=np.int64) if xp is np else tf.range(size[1], dtype=tf.int64), None
-    y = (np.arange(size[0], dtype=np.int64) if xp is np else tf.range(size[0], dtype=tf.int64))[:, np.newaxis]
     bits = 0 if whole else PLACE_BITS
+    y, x = (_upto(side, like=_leaf(map_)) for side in size)
+    y = y[:, np.newaxis]
     if isinstance(map_, Displaced):
         drop = PLACE_BITS - bits
         half = (1 << drop) >> 1
-        down, right = cast(map_.rows, np.int64), cast(map_.columns, np.int64)
-        found = [shift_right(v + half, drop) for v in (down + (y << PLACE_BITS if xp is np else y * 32), right + x * 32)]
-        return cast(found[0], np.int32), cast(found[1], np.int32)
+        rows, columns = (
+            shift_right(cast(part, np.int64) + at * (1 << PLACE_BITS) + half, drop)
+            for part, at in ((map_.rows, y), (map_.columns, x))
+        )
+        return cast(rows, np.int32), cast(columns, np.int32)
     m = [map_.matrix[..., i, np.newaxis, np.newaxis] for i in range(9 if isinstance(map_, Projective) else 6)]
     if isinstance(map_, Affine):
         columns, rows = (_affine(m[i] * x, m[i + 1] * y + m[i + 2], bits) for i in (0, 3))
@@ -92,24 +93,30 @@ def _affine(across: Array, down: Array, bits: int) -> Array:
     return shift_right(total + (1 << (SUM_BITS - bits - 1)), SUM_BITS - bits)
 
 
+def _upto(count: Array, like: Array) -> Array:
+    """int64 [count]: the numbers from 0."""
+    return np.arange(count, dtype=np.int64) if is_numpy(like) else tf.range(tf.cast(count, tf.int64))
+
+
 def _leaf(map_: Map) -> Array:
     return map_.rows if isinstance(map_, Displaced) else map_.matrix
 
 
 def folded(index: Array, side: Array, border: Border) -> Array:
     """Indices of pixels, int32 or int64, brought into [0, side); with border constant, clipped."""
-    xp: Any = np if is_numpy(index) else tf
-    least: Any = np.clip if xp is np else tf.clip_by_value
     if border == "wrap":
         return index % side
-    if border == "symmetric":
-        place = index % (2 * side)
-        return xp.minimum(place, 2 * side - 1 - place)
-    if border == "reflect":
-        period = xp.maximum(2 * side - 2, 1)
-        place = index % period
-        return xp.minimum(place, period - place) if xp is np else tf.minimum(place, period - place)
-    return least(index, 0, side - 1)
+    if border in ("symmetric", "reflect"):
+        again = 1 if border == "symmetric" else 0  # how often the edge pixel is met
+        last = 2 * side - 2 + again
+        place = index % (last + again if again else _least_one(last))
+        return where(place < side, place, last - place)
+    return np.clip(index, 0, side - 1) if is_numpy(index) else tf.clip_by_value(index, 0, side - 1)
+
+
+def _least_one(x: Array) -> Array:
+    """A mirror without the edge pixels shows the only pixel where there is no other."""
+    return max(x, 1) if isinstance(x, int) else tf.maximum(x, 1)
 
 
 _SPLINE_BITS = 12

@@ -53,7 +53,10 @@ def filtered(length: int, count: int, method: str, antialias: bool) -> Taps:
     """Pillow's weights, in 2 ** 22ths: a filter about each output pixel's middle, cut at the edges.
 
     With `antialias` it widens with the scale when shrinking, as in Pillow; without, it never does.
+    As many pixels as there are stay what they are, whatever the filter.
     """
+    if length == count:
+        return Taps(np.arange(count, dtype=np.int32)[:, np.newaxis], np.full((count, 1), 1 << FILTER_BITS, np.int32))
     shape, support = FILTERS[method]
     scale = length / count
     widened = max(scale, 1.0) if antialias else 1.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augment.kernels import formulas, host
-from tests.kernel_cases import CASES, SIZES, made
+from augment.kernels import device, formulas, host
+from tests.kernel_cases import CASES, SIZES, batched, made
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -20,3 +21,15 @@ def test_c10_the_host_computes_the_formula(name, seed, size, channels):
     expected = formulas.apply(kernels, image)
     np.testing.assert_array_equal(host.apply(kernels, image), expected, strict=True)
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
+@given(
+    seed=st.integers(0, 2**32 - 1), size=SIZES, channels=st.sampled_from([1, 3]), count=st.sampled_from([1, 2, 3])
+)
+def test_c10_the_device_computes_the_formula(name, seed, size, channels, count):
+    kernels, images = made(name, seed, size, channels, count)
+    expected = np.stack([formulas.apply(k, image) for k, image in zip(kernels, images, strict=True)])
+    np.testing.assert_array_equal(device.apply(kernels[0], tf.constant(images[0])), expected[0], strict=True)
+    np.testing.assert_array_equal(device.apply(batched(kernels), tf.constant(images)), expected, strict=True)
