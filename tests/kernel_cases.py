@@ -194,3 +194,35 @@ def batched(kernels: list[Any]) -> Any:
         else:
             joint[field.name] = batched(values)
     return type(first)(**joint)
+
+
+def arrays_in(kernels: Any) -> list[np.ndarray]:
+    """The arrays that kernels hold, in order."""
+    if isinstance(kernels, tuple):
+        return [array for kernel in kernels for array in arrays_in(kernel)]
+    if not dataclasses.is_dataclass(kernels) or isinstance(kernels, tables.Rule):
+        return []
+    found: list[np.ndarray] = []
+    for field in dataclasses.fields(kernels):
+        value = getattr(kernels, field.name)
+        if "rank" not in field.metadata:
+            found += arrays_in(value)
+        elif value is not None:
+            found.append(value)
+    return found
+
+
+def with_arrays(kernels: Any, arrays: list[Any]) -> Any:
+    """The same kernels with other arrays, which are taken from the front of a list."""
+    if isinstance(kernels, tuple):
+        return tuple(with_arrays(kernel, arrays) for kernel in kernels)
+    if not dataclasses.is_dataclass(kernels) or isinstance(kernels, tables.Rule):
+        return kernels
+    changed = {}
+    for field in dataclasses.fields(kernels):
+        value = getattr(kernels, field.name)
+        if "rank" not in field.metadata:
+            changed[field.name] = with_arrays(value, arrays)
+        elif value is not None:
+            changed[field.name] = arrays.pop(0)
+    return type(kernels)(**{**{f.name: getattr(kernels, f.name) for f in dataclasses.fields(kernels)}, **changed})

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from augment.kernels import kinds, maps, weights
+from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
 
 _BORDERS = {
@@ -77,72 +77,110 @@ def _channels(k: kinds.Channels, image: np.ndarray) -> np.ndarray:
 def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     size = image.shape[0], image.shape[1]
     whole = k.interpolation == "nearest"
-    rows, columns = _places(k.map, size, whole=whole)
-    if not whole:
-        part = ((rows & 31) << 5 | columns & 31).astype(np.uint16)
-        rows, columns = rows >> 5, columns >> 5
-    if _beyond_int16(rows) or _beyond_int16(columns):
-        # Far outside, where OpenCV's places end. A border that repeats is met again within.
-        rows, columns = (
-            _nearer(index, side, k.border) for index, side in ((rows, size[0]), (columns, size[1]))
-        )
-    place = np.empty((*size, 2), np.int16)
-    place[..., 0], place[..., 1] = columns, rows
-    border = _BORDERS[k.border]
-    fill = (k.fill,) * 3
+    place, part = _near_places(k.map, size, whole=whole) or _far_places(k, size)
+    border, fill = _BORDERS[k.border], (k.fill,) * 3
     if whole:
         return _with_channels(cv2.remap(image, place, None, cv2.INTER_NEAREST, None, border, fill))
     return _with_channels(cv2.remap(image, place, part, cv2.INTER_LINEAR, None, border, fill))
 
 
-def _beyond_int16(index: np.ndarray) -> bool:
-    """Whether any place lies so far away; a map's extremes need not be at its corners."""
-    return bool(index.size) and not (-32768 < index.min() and index.max() < 32767)
+_Places = tuple[np.ndarray, np.ndarray]
+"""What OpenCV takes: int16 [H, W, 2] whole columns and rows, uint16 [H, W] 32 times the part of a row
+beyond them, in 32nds, plus that of a column."""
 
 
-def _nearer(index: np.ndarray, side: int, border: str) -> np.ndarray:
-    """Another index with the same level there and at the next one."""
-    if border in ("constant", "edge"):
-        return np.clip(index, -2, side + 1)
-    period = {"wrap": side, "symmetric": 2 * side, "reflect": max(2 * side - 2, 1)}[border]
-    return index % period
-
-
-def _places(map_: maps.Map, size: maps.Size, *, whole: bool) -> tuple[np.ndarray, np.ndarray]:
-    """`maps.places` in the narrowest numbers that hold them: int32 for affine maps, float64 for others."""
-    height, width = size
-    bits = 0 if whole else maps.PLACE_BITS
-    x, y = np.arange(width, dtype=np.int64), np.arange(height, dtype=np.int64)
+def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | None:
+    """`maps.places` where narrow numbers hold all of them, which their extremes tell; else None."""
     if isinstance(map_, maps.Affine):
-        drop = maps.AFFINE_BITS - maps.SUM_BITS
-        half, final = 1 << (drop - 1), maps.SUM_BITS - bits
-        a, b, c, d, e, f = map_.matrix.tolist()
-        terms = [a * x + half >> drop, b * y + (c + half) >> drop, d * x + half >> drop, e * y + (f + half) >> drop]
-        furthest = max(max(abs(int(t[0])), abs(int(t[-1]))) for t in terms)
-        if furthest < 1 << 29:
-            right, down, right_y, down_y = (t.astype(np.int32) for t in terms)
-            columns = np.add.outer(down + np.int32(1 << (final - 1)), right)
-            rows = np.add.outer(down_y + np.int32(1 << (final - 1)), right_y)
-            np.right_shift(columns, final, out=columns)
-            np.right_shift(rows, final, out=rows)
-            return rows, columns
+        return _near_affine(map_.matrix.tolist(), size, whole=whole)
     if isinstance(map_, maps.Projective):
-        m = map_.matrix.tolist()
-        most = [abs(m[i]) * width + abs(m[i + 1]) * height + abs(m[i + 2]) for i in (0, 3, 6)]
-        if (max(most[:2]) * 64 + most[2]) < 1 << 52:
-            # Whole numbers below 2**52: exact in float64, and so is the floor of their quotient,
-            # which lies further from a whole number than it is rounded.
-            u, v = x.astype(np.float64), y.astype(np.float64)
-            divisor = np.add.outer(m[7] * v + m[8], m[6] * u)
-            twice = 2 * divisor
-            found = []
-            for i in (3, 0):
-                place = np.add.outer((m[i + 1] * v + m[i + 2]) * (2 << bits), m[i] * u * (2 << bits))
-                place += divisor
-                place /= twice
-                found.append(np.floor(place, out=place).astype(np.int32))
-            return found[0], found[1]
-    return maps.places(map_, size, whole=whole)
+        return _near_projective(map_.matrix.tolist(), size, whole=whole)
+    return None
+
+
+def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
+    height, width = size
+    x, y = np.arange(width, dtype=np.int64), np.arange(height, dtype=np.int64)
+    drop = maps.AFFINE_BITS - maps.SUM_BITS
+    half = 1 << (drop - 1)
+    terms = [
+        (m[i] * x + half >> drop, m[i + 1] * y + (m[i + 2] + half) >> drop)  # across, down
+        for i in (0, 3)
+    ]
+    if max(abs(int(end)) for pair in terms for term in pair for end in (term[0], term[-1])) >= 1 << 29:
+        return None
+    final = 1 << (maps.SUM_BITS - (0 if whole else maps.PLACE_BITS) - 1)
+    columns, rows = (
+        np.add.outer(down.astype(np.int32) + np.int32(final), across.astype(np.int32)) for across, down in terms
+    )
+    place = np.empty((height, width, 2), np.int16)
+    np.right_shift(columns, maps.SUM_BITS, out=place[..., 0], casting="unsafe")
+    np.right_shift(rows, maps.SUM_BITS, out=place[..., 1], casting="unsafe")
+    if whole:
+        return place, place
+    part = rows.astype(np.uint16)  # the bits behind the point; what goes before is cut off
+    part >>= 6
+    part &= 31 << 5
+    part |= columns.astype(np.uint16) >> 11
+    return place, part
+
+
+def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
+    """Whole numbers below 2**52 are exact in float64, and their quotient, rounded down, is the right
+    one: it lies further from the next whole number than it is off."""
+    height, width = size
+    most = [abs(m[i]) * width + abs(m[i + 1]) * height + abs(m[i + 2]) for i in (0, 3, 6)]
+    if max(most[:2]) * 64 + most[2] >= 1 << 52 or not _near_corners(m, size):
+        return None
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, np.newaxis]
+    twice = 2 << (0 if whole else maps.PLACE_BITS)
+    divisor = 2 * m[7] * y + 2 * m[8] + 2 * m[6] * x
+    place = np.empty_like(divisor)
+    found = []
+    for i in (3, 0):  # (twice n + d) // 2 d, for a numerator n and a divisor d, both linear in x and y
+        down = (twice * m[i + 1] + m[7]) * y + (twice * m[i + 2] + m[8])
+        np.add(down, (twice * m[i] + m[6]) * x, out=place)
+        np.divide(place, divisor, out=place)
+        found.append(np.floor(place, out=place).astype(np.int32))
+    return _packed(found[0], found[1], whole=whole)
+
+
+def _near_corners(m: list[int], size: maps.Size) -> bool:
+    """Whether places fit into 16 bits: a quotient of what is linear is furthest at a corner."""
+    for y in (0, size[0] - 1):
+        for x in (0, size[1] - 1):
+            *numerators, divisor = (m[i] * x + m[i + 1] * y + m[i + 2] for i in (0, 3, 6))
+            if divisor <= 0 or max(map(abs, numerators)) > 32000 * divisor:
+                return False
+    return True
+
+
+def _packed(rows: np.ndarray, columns: np.ndarray, *, whole: bool) -> _Places:
+    bits = 0 if whole else maps.PLACE_BITS
+    place = np.empty((*rows.shape, 2), np.int16)
+    np.right_shift(columns, bits, out=place[..., 0], casting="unsafe")
+    np.right_shift(rows, bits, out=place[..., 1], casting="unsafe")
+    return place, place if whole else ((rows & 31) << 5 | columns & 31).astype(np.uint16)
+
+
+def _far_places(k: kinds.Warp, size: maps.Size) -> _Places:
+    """Those of any map. Where OpenCV's numbers end, another place with the same levels around it."""
+    whole = k.interpolation == "nearest"
+    bits = 0 if whole else maps.PLACE_BITS
+    rows, columns = (
+        _nearer(index, side, bits, k.border)
+        for index, side in zip(maps.places(k.map, size, whole=whole), size, strict=True)
+    )
+    return _packed(rows, columns, whole=whole)
+
+
+def _nearer(index: np.ndarray, side: int, bits: int, border: str) -> np.ndarray:
+    if -(32000 << bits) < index.min() and index.max() < 32000 << bits:
+        return index
+    if border in ("constant", "edge"):
+        return np.clip(index, -2 << bits, (side + 1) << bits)
+    period = {"wrap": side, "symmetric": 2 * side, "reflect": max(2 * side - 2, 1)}[border]
+    return index % (period << bits)
 
 
 def _resize(k: kinds.Resize, image: np.ndarray) -> np.ndarray:
@@ -195,7 +233,8 @@ def _levels(k: kinds.Levels, image: np.ndarray) -> np.ndarray:
 def _looked_up(table: np.ndarray, image: np.ndarray) -> np.ndarray:
     if len(table) > 1:
         return cv2.LUT(image, np.ascontiguousarray(table.T)[np.newaxis])
-    return _with_channels(cv2.LUT(image, table[0]))
+    flat = np.ascontiguousarray(image).reshape(1, -1)  # rows are no matter, and cost
+    return cv2.LUT(flat, table[0]).reshape(image.shape)
 
 
 def _adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
@@ -210,7 +249,14 @@ def _adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
         statistic = np.stack(counts).reshape(channels, 256).astype(np.int64)
     else:
         statistic = np.stack([np.bincount(c.ravel(), minlength=256) for c in cv2.split(image)])
-    return _looked_up(k.rule.table(statistic, np.int64(height * width), k.factor), image)
+    count = np.int64(height * width)
+    if k.rule.line is None:
+        return _looked_up(k.rule.table(statistic, count, k.factor), image)
+    slope, start = k.rule.line(statistic, count, k.factor)
+    line = np.zeros((channels, channels + 1), np.float32)  # 24 bits hold all that follows exactly
+    line[:, :-1] = np.eye(channels, dtype=np.float32) * np.float32(slope)
+    line[:, -1] = start
+    return _with_channels(cv2.transform(image, line / np.float32(1 << tables.LINE_BITS)))
 
 
 def _luma(image: np.ndarray) -> np.ndarray:
@@ -237,12 +283,12 @@ def _hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     c, turn = chroma.astype(np.int16), cv2.LUT(chroma, k.turns)
     two = c + c
     r16, g16, b16 = r.astype(np.int16), g.astype(np.int16), b.astype(np.int16)
-    # From one to below seven chromas on, so that below it is enough to subtract six once.
-    place = np.where(value == g, two + b16 - r16, two + two + r16 - g16)
-    place = np.where(value == r, g16 - b16, place)
+    place = two + two + r16 - g16
+    cv2.copyTo(two + b16 - r16, cv2.compare(value, g, cv2.CMP_EQ), place)
+    cv2.copyTo(g16 - b16, cv2.compare(value, r, cv2.CMP_EQ), place)
     place += turn
-    six = two * np.int16(3)
-    place = np.minimum(place.view(np.uint16), (place - six).view(np.uint16)).view(np.int16)
+    # Subtracts six chromas where that leaves no negative number, which would be large without a sign.
+    place = np.minimum(place.view(np.uint16), (place - 3 * two).view(np.uint16)).view(np.int16)
     full = least.astype(np.int16)
     planes = []
     for weight in (
@@ -261,20 +307,21 @@ def _saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
         return image
     planes = cv2.split(image)
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
-    grows = bool((k.distances > _LEVELS).any())
-    if grows:
+    moved = [cv2.subtract(value, plane) for plane in planes]
+    scaled = [cv2.LUT(distance, k.distances) for distance in moved]
+    if (k.distances > _LEVELS).any():
         least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
         c = cv2.subtract(value, least).astype(np.float32)
-        twice, below = 2 * value.astype(np.float32), np.maximum(2 * c, 1)
-    out = []
-    for plane in planes:
-        distance = cv2.subtract(value, plane)
-        scaled = cv2.LUT(distance, k.distances)
-        if grows:
+        twice = value.astype(np.float32) * np.float32(2)
+        below = np.maximum(c * np.float32(2), 1)
+        for distance, out in zip(moved, scaled, strict=True):
             # Whole numbers below 2**18 over ones below 2**9: float32's quotient has the same floor.
-            scaled = cv2.min(scaled, ((twice * distance + c) / below).astype(np.uint8))
-        out.append(cv2.subtract(value, scaled))
-    return cv2.merge(out)
+            most = distance.astype(np.float32)
+            most *= twice
+            most += c
+            most /= below
+            cv2.min(out, most.astype(np.uint8), out)
+    return cv2.merge([cv2.subtract(value, distance) for distance in scaled])
 
 
 _LEVELS = np.arange(256)

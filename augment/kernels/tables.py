@@ -18,6 +18,8 @@ from augment.arrays import Array, cast, is_numpy, shift_right, take, tf, where
 FACTOR_BITS = 24
 """The fractional bits of a factor; a float32 of 1 or more has no more than 23."""
 OFFSET_BITS = 16
+LINE_BITS = 11
+"""The fractional bits of a straight line: with a factor of 10, levels take 13 more."""
 LEVELS = np.arange(256, dtype=np.int64)
 
 
@@ -119,13 +121,23 @@ class Rule:
     occurs in each channel [..., C, 256]"""
     table: Callable[[Array, Array, Array], Array]
     """from the statistic, the number of pixels (int64 []) and the kernel's factor"""
+    line: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
+    """where the table is a straight line: slope int64 [..., 1] and start [..., C] in 2048ths of a
+    level, rounded half to even and clipped"""
+
+
+def _contrast_line(sums: Array, count: Array, factor: Array) -> tuple[Array, Array]:
+    one = 1 << LINE_BITS
+    slope = shift_right(factor + (1 << (FACTOR_BITS - LINE_BITS - 1)), FACTOR_BITS - LINE_BITS)
+    slope = slope[..., np.newaxis]
+    return slope, (2 * (one - slope) * sums + count) // (2 * count)
 
 
 def _contrast(sums: Array, count: Array, factor: Array) -> Array:
-    bits = 16
-    factor = shift_right(factor, FACTOR_BITS - bits)[..., np.newaxis, np.newaxis]
-    total = factor * count * LEVELS + ((1 << bits) - factor) * sums[..., np.newaxis]
-    return _uint8((total + count * (1 << (bits - 1))) // (count * (1 << bits)))
+    slope, start = (part[..., np.newaxis] for part in _contrast_line(sums, count, factor))
+    total = slope * LEVELS + start
+    even = (1 << (LINE_BITS - 1)) - 1 + (shift_right(total, LINE_BITS) & 1)
+    return _uint8(shift_right(total + even, LINE_BITS))
 
 
 def _contrast_with_gray(total: Array, count: Array, factor: Array) -> Array:
@@ -173,8 +185,8 @@ def _products() -> np.ndarray:
     return np.outer(scales, np.arange(256)).ravel()
 
 
-CONTRAST = Rule("sums", _contrast)
-"""Contrast of tf.image: scales the distance from the channel's mean, rounded half up."""
+CONTRAST = Rule("sums", _contrast, _contrast_line)
+"""Contrast of tf.image: scales the distance from the channel's mean."""
 CONTRAST_WITH_GRAY = Rule("gray", _contrast_with_gray)
 """Contrast of Pillow: blends with the mean of the luma, rounded half up."""
 EQUALIZE = Rule("histogram", _equalized)
