@@ -26,9 +26,9 @@ def images(rng: np.random.Generator, height: int, width: int, channels: int) -> 
     if kind == 1:
         return rng.choice(np.array([0, 7, 128, 250, 255], np.uint8), shape)
     if kind == 2:
-        return (np.add.outer(np.arange(height), np.arange(width))[..., None] + rng.integers(0, 99, channels)).astype(
-            np.uint8
-        )
+        return (
+            np.add.outer(np.arange(height), np.arange(width))[..., None] + rng.integers(0, 99, channels)
+        ).astype(np.uint8)
     return np.full(shape, rng.integers(0, 256, channels), np.uint8)
 
 
@@ -51,7 +51,11 @@ def _key(rng: np.random.Generator) -> np.ndarray:
 
 def _warp(make: Callable[..., maps.Map]) -> Callable[..., Made]:
     def warp(rng: np.random.Generator, height: int, width: int, alike: Any) -> Made:
-        interpolation, border, fill = alike.choice(["bilinear", "nearest"]), alike.choice(BORDERS), alike.integers(256)
+        interpolation, border, fill = (
+            alike.choice(["bilinear", "nearest"]),
+            alike.choice(BORDERS),
+            alike.integers(256),
+        )
         map_ = make(rng, height, width)
         return (kinds.Warp(map=map_, interpolation=str(interpolation), border=str(border), fill=int(fill)),)
 
@@ -71,7 +75,11 @@ def _window(rng: np.random.Generator, height: int, width: int, alike: Any) -> Ma
 
 def _orient(rng: np.random.Generator, height: int, width: int, alike: Any) -> Made:
     transposed = (rng if height == width else alike).integers(2) == 1
-    return (kinds.Orient(transposed=np.bool_(transposed), rows=rng.integers(2) == 1, columns=rng.integers(2) == 1),)
+    return (
+        kinds.Orient(
+            transposed=np.bool_(transposed), rows=rng.integers(2) == 1, columns=rng.integers(2) == 1
+        ),
+    )
 
 
 def _resize(rng: np.random.Generator, height: int, width: int, alike: Any) -> Made:
@@ -129,7 +137,11 @@ def _blend(rng: np.random.Generator, height: int, width: int, alike: Any) -> Mad
 
 
 def _choose(rng: np.random.Generator, height: int, width: int, alike: Any) -> Made:
-    branches = ((), (kinds.Gray(),), (*_levels(rng, height, width, alike), *_noise(rng, height, width, alike)))
+    branches = (
+        (),
+        (kinds.Gray(),),
+        (*_levels(rng, height, width, alike), *_noise(rng, height, width, alike)),
+    )
     return (kinds.Choose(index=np.int32(rng.integers(3)), branches=branches),)
 
 
@@ -169,7 +181,9 @@ SIZES = st.one_of(
 )
 
 
-def made(name: str, seed: int, size: tuple[int, int], channels: int, count: int) -> tuple[list[Made], np.ndarray]:
+def made(
+    name: str, seed: int, size: tuple[int, int], channels: int, count: int
+) -> tuple[list[Made], np.ndarray]:
     """Kernels for each of `count` images, and the images."""
     kernels, pictures = [], []
     for i in range(count):
@@ -225,4 +239,6 @@ def with_arrays(kernels: Any, arrays: list[Any]) -> Any:
             changed[field.name] = with_arrays(value, arrays)
         elif value is not None:
             changed[field.name] = arrays.pop(0)
-    return type(kernels)(**{**{f.name: getattr(kernels, f.name) for f in dataclasses.fields(kernels)}, **changed})
+    return type(kernels)(
+        **{**{f.name: getattr(kernels, f.name) for f in dataclasses.fields(kernels)}, **changed}
+    )

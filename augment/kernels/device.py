@@ -345,7 +345,8 @@ def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
     for axis, side in ((2, width), (1, height)):
         along = tf.range(side)
         total = sum(
-            weight[..., tap] * tf.gather(total, maps.folded(along + (tap - count // 2), side, "edge"), axis=axis)
+            weight[..., tap]
+            * tf.gather(total, maps.folded(along + (tap - count // 2), side, "edge"), axis=axis)
             for tap in range(count)
         )
     even = (1 << 15) - 1 + (_shift(total, 16) & 1)

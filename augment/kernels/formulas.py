@@ -177,7 +177,9 @@ def enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     level = image.astype(np.int64)
     base = luma(image)[..., np.newaxis] if k.base == "gray" else smooth(image)
     up, down = (np.asarray(table, np.int64) for table in (k.up, k.down))
-    moved = np.where(level >= base, base + up[np.maximum(level - base, 0)], base - down[np.maximum(base - level, 0)])
+    moved = np.where(
+        level >= base, base + up[np.maximum(level - base, 0)], base - down[np.maximum(base - level, 0)]
+    )
     return np.clip(moved, 0, 255).astype(np.uint8)
 
 
@@ -225,7 +227,9 @@ def fill(k: kinds.Fill, image: np.ndarray) -> np.ndarray:
     inside = np.zeros((height, width), bool)
     for top, left, bottom, right in k.boxes:
         inside |= (top <= row) & (row < bottom) & (left <= column) & (column < right)
-    cover = np.uint8(k.level) if k.key is None else grain8(k.key, height, width * channels).reshape(image.shape)
+    cover = (
+        np.uint8(k.level) if k.key is None else grain8(k.key, height, width * channels).reshape(image.shape)
+    )
     return np.where(inside[..., np.newaxis], cover, image)
 
 
@@ -266,4 +270,3 @@ FORMULAS = {
     kinds.Choose: choose,
     kinds.Blend: blend,
 }
-

@@ -36,7 +36,9 @@ def _pieces(key: Array, rows: int, count: int, bits: int) -> Array:
         words = threefry2x32(_two(key), (tf.cast(row, tf.uint32), tf.cast(block, tf.uint32)))
         mask = (1 << bits) - 1
         parts = [
-            cast(shift_right(word, at) & np.uint32(mask), np.int32) for word in words for at in range(0, 32, bits)
+            cast(shift_right(word, at) & np.uint32(mask), np.int32)
+            for word in words
+            for at in range(0, 32, bits)
         ]
         pieces = tf.stack(parts, -1)
         pieces = tf.reshape(pieces, tf.concat([tf.shape(pieces)[:-2], [-1]], 0))

@@ -111,7 +111,8 @@ def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | Non
         return None
     final = 1 << (maps.SUM_BITS - (0 if whole else maps.PLACE_BITS) - 1)
     columns, rows = (
-        np.add.outer(down.astype(np.int32) + np.int32(final), across.astype(np.int32)) for across, down in terms
+        np.add.outer(down.astype(np.int32) + np.int32(final), across.astype(np.int32))
+        for across, down in terms
     )
     place = np.empty((height, width, 2), np.int16)
     np.right_shift(columns, maps.SUM_BITS, out=place[..., 0], casting="unsafe")

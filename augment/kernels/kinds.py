@@ -24,7 +24,9 @@ from augment.kernels.tables import Rule
 Kernels = tuple["Kernel", ...]
 
 Interpolation = Literal["bilinear", "nearest"]
-Method = Literal["bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"]
+Method = Literal[
+    "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"
+]
 Base = Literal["gray", "smooth"]
 
 JOINT, BY_CHANNEL = 1, 3
@@ -220,4 +222,3 @@ def when(condition: Array, kernels: Callable[[], Kernels]) -> Kernels:
     if is_numpy(condition) and np.ndim(condition) == 0:
         return kernels() if condition else ()
     return (Choose(index=cast(condition, np.int32), branches=((), kernels())),)
-

@@ -56,7 +56,9 @@ def filtered(length: int, count: int, method: str, antialias: bool) -> Taps:
     As many pixels as there are stay what they are, whatever the filter.
     """
     if length == count:
-        return Taps(np.arange(count, dtype=np.int32)[:, np.newaxis], np.full((count, 1), 1 << FILTER_BITS, np.int32))
+        return Taps(
+            np.arange(count, dtype=np.int32)[:, np.newaxis], np.full((count, 1), 1 << FILTER_BITS, np.int32)
+        )
     shape, support = FILTERS[method]
     scale = length / count
     widened = max(scale, 1.0) if antialias else 1.0
