@@ -6,6 +6,9 @@ One image uint8 [H, W, C] goes in, and one comes out; `apply` runs kernels in or
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -27,7 +30,9 @@ def window(k: kinds.Window, image: np.ndarray) -> np.ndarray:
     return _at(image, rows, columns, k.border, k.fill).astype(np.uint8)
 
 
-def _at(image: np.ndarray, rows: np.ndarray, columns: np.ndarray, border: str, fill: int) -> np.ndarray:
+def _at(
+    image: np.ndarray, rows: np.ndarray, columns: np.ndarray, border: maps.Border, fill: int
+) -> np.ndarray:
     """int64 [..., C]: the levels at whole places, which may lie outside."""
     height, width, _ = image.shape
     levels = image[maps.folded(rows, height, border), maps.folded(columns, width, border)].astype(np.int64)
@@ -203,8 +208,8 @@ def blur(k: kinds.Blur, image: np.ndarray) -> np.ndarray:
     reach = len(k.weights) // 2
     padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge").astype(np.int64)
     height, width, _ = image.shape
-    across = sum(int(w) * padded[:, i : i + width] for i, w in enumerate(k.weights))
-    total = sum(int(w) * across[i : i + height] for i, w in enumerate(k.weights))
+    across: Any = sum(int(w) * padded[:, i : i + width] for i, w in enumerate(k.weights))
+    total: Any = sum(int(w) * across[i : i + height] for i, w in enumerate(k.weights))
     return half_to_even(np.asarray(total), 16).astype(np.uint8)
 
 
@@ -238,7 +243,8 @@ def jpeg(k: kinds.Jpeg, image: np.ndarray) -> np.ndarray:
     order = ..., slice(None, None, -1)  # OpenCV takes blue first
     encoded = cv2.imencode(".jpg", image[order].copy(), [cv2.IMWRITE_JPEG_QUALITY, int(k.quality)])[1]
     mode = cv2.IMREAD_GRAYSCALE if image.shape[-1] == 1 else cv2.IMREAD_COLOR
-    return cv2.imdecode(encoded, mode).reshape(image.shape)[order].copy()
+    decoded: Any = cv2.imdecode(encoded, mode)
+    return decoded.reshape(image.shape)[order].copy()
 
 
 def choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
@@ -247,11 +253,13 @@ def choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 def blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
     """(sum of weight * level + 2 ** 15) >> 16 over the branches."""
-    total = sum(int(w) * apply(b, image).astype(np.int64) for w, b in zip(k.weights, k.branches, strict=True))
+    total: Any = sum(
+        int(w) * apply(b, image).astype(np.int64) for w, b in zip(k.weights, k.branches, strict=True)
+    )
     return ((total + (1 << 15)) >> 16).astype(np.uint8)
 
 
-FORMULAS = {
+FORMULAS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {
     kinds.Window: window,
     kinds.Orient: orient,
     kinds.Channels: channels,

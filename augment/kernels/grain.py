@@ -33,11 +33,11 @@ def _pieces(key: Array, rows: int, count: int, bits: int) -> Array:
         pieces = words.view(f"<u{bits // 8}").reshape(*words.shape[:-2], -1)
     else:
         row, block = tf.range(rows)[:, None], tf.range(blocks)
-        words = threefry2x32(_two(key), (tf.cast(row, tf.uint32), tf.cast(block, tf.uint32)))
+        pair = threefry2x32(_two(key), (tf.cast(row, tf.uint32), tf.cast(block, tf.uint32)))
         mask = (1 << bits) - 1
         parts = [
             cast(shift_right(word, at) & np.uint32(mask), np.int32)
-            for word in words
+            for word in pair
             for at in range(0, 32, bits)
         ]
         pieces = tf.stack(parts, -1)

@@ -25,6 +25,8 @@ _BORDERS = {
     "wrap": cv2.BORDER_WRAP,
 }
 
+_NO_PARTS: Any = None
+
 
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
     """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image."""
@@ -33,7 +35,7 @@ def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
     return image
 
 
-def _with_channels(image: np.ndarray) -> np.ndarray:
+def _with_channels(image: Any) -> np.ndarray:
     """OpenCV drops the axis of a single channel."""
     return image[..., np.newaxis] if image.ndim == 2 else image
 
@@ -80,7 +82,7 @@ def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     place, part = _near_places(k.map, size, whole=whole) or _far_places(k, size)
     border, fill = _BORDERS[k.border], (k.fill,) * 3
     if whole:
-        return _with_channels(cv2.remap(image, place, None, cv2.INTER_NEAREST, None, border, fill))
+        return _with_channels(cv2.remap(image, place, _NO_PARTS, cv2.INTER_NEAREST, None, border, fill))
     return _with_channels(cv2.remap(image, place, part, cv2.INTER_LINEAR, None, border, fill))
 
 
@@ -196,7 +198,7 @@ def _resize(k: kinds.Resize, image: np.ndarray) -> np.ndarray:
         place = np.empty((k.height, k.width, 2), np.int16)
         place[..., 0] = weights.nearest(width, k.width)
         place[..., 1] = weights.nearest(height, k.height)[:, np.newaxis]
-        return _with_channels(cv2.remap(image, place, None, cv2.INTER_NEAREST))
+        return _with_channels(cv2.remap(image, place, _NO_PARTS, cv2.INTER_NEAREST))
     if k.method == "bilinear" and not k.antialias:
         return _with_channels(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
     antialias = k.antialias or k.method == "area"
@@ -287,7 +289,7 @@ def _hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     place = two + two + r16 - g16
     cv2.copyTo(two + b16 - r16, cv2.compare(value, g, cv2.CMP_EQ), place)
     cv2.copyTo(g16 - b16, cv2.compare(value, r, cv2.CMP_EQ), place)
-    place += turn
+    np.add(place, turn, out=place)
     # Subtracts six chromas where that leaves no negative number, which would be large without a sign.
     place = np.minimum(place.view(np.uint16), (place - 3 * two).view(np.uint16)).view(np.int16)
     full = least.astype(np.int16)
@@ -393,7 +395,7 @@ def _jpeg(k: kinds.Jpeg, image: np.ndarray) -> np.ndarray:
     encoded = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, int(k.quality)])[1]
     if gray:
         return _with_channels(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
+    return _with_channels(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
 
 
 def _choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:

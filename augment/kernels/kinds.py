@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
@@ -29,16 +30,8 @@ Method = Literal[
 ]
 Base = Literal["gray", "smooth"]
 
-JOINT, BY_CHANNEL = 1, 3
-"""How many tables a `Levels` has: one for all channels, or one for each."""
-
-
-def per_image(rank: int, **default: Any) -> Any:
-    """A field that holds an array of this rank for each image."""
-    return dataclasses.field(metadata={"rank": rank}, **default)
-
-
-_record = dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+SCALAR, VECTOR, MATRIX = ({"rank": rank} for rank in range(3))
+"""What marks a field as an array for each image, and of what rank."""
 
 
 class Kernel:
@@ -50,39 +43,39 @@ def arrays_of(kernel: Any) -> dict[str, int]:
     return {f.name: f.metadata["rank"] for f in dataclasses.fields(kernel) if "rank" in f.metadata}
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Window(Kernel):
     """What a frame shows: a crop where it lies within the image, padding where it does not."""
 
-    top: Array = per_image(0)
+    top: Array = field(metadata=SCALAR)
     """int32: the row of the image that is the first of the output, perhaps outside"""
-    left: Array = per_image(0)
+    left: Array = field(metadata=SCALAR)
     height: int
     width: int
     border: Border = "constant"
     fill: int = 0
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Orient(Kernel):
     """Exchanges rows and columns, then reverses the rows, then the columns: any of the 8 positions."""
 
-    transposed: Array = per_image(0)
+    transposed: Array = field(metadata=SCALAR)
     """bool; of a batch whose images are not square, it must be alike for all"""
-    rows: Array = per_image(0)
+    rows: Array = field(metadata=SCALAR)
     """bool: whether top and bottom are exchanged"""
-    columns: Array = per_image(0)
+    columns: Array = field(metadata=SCALAR)
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Channels(Kernel):
     """Puts the channels into another order. An image of one channel stays."""
 
-    order: Array = per_image(1)
+    order: Array = field(metadata=VECTOR)
     """int32 [3]: from which channel each comes"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Warp(Kernel):
     """Takes every pixel of the output from where a map says; the size stays."""
 
@@ -92,7 +85,7 @@ class Warp(Kernel):
     fill: int = 0
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Resize(Kernel):
     """Resamples a box of the image to a size."""
 
@@ -100,112 +93,112 @@ class Resize(Kernel):
     width: int
     method: Method = "bilinear"
     antialias: bool = False
-    box: Array | None = per_image(1, default=None)
+    box: Array | None = field(metadata=VECTOR, default=None)
     """int32 [4]: top, left, height, width of what is resampled, within the image; None for all of it"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Levels(Kernel):
     """Looks each level up in a table."""
 
-    table: Array = per_image(2)
+    table: Array = field(metadata=MATRIX)
     """uint8 [1 or 3, 256]: one for all channels, or one for each"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Adapt(Kernel):
     """Looks each level up in a table that follows from the image by a rule of `tables.py`."""
 
     rule: Rule
-    factor: Array | None = per_image(0, default=None)
+    factor: Array | None = field(metadata=SCALAR, default=None)
     """int64: what the rule takes beside the image's statistic"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Gray(Kernel):
     """Gives all channels Pillow's luma."""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Hue(Kernel):
     """Turns the hue in HSV."""
 
-    turns: Array = per_image(1)
+    turns: Array = field(metadata=VECTOR)
     """int16 [256]: for each chroma c, the turn in sixths of the circle times c, from c to below 7 c"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Saturation(Kernel):
     """Scales the saturation in HSV."""
 
-    distances: Array = per_image(1)
+    distances: Array = field(metadata=VECTOR)
     """uint8 [256]: what becomes of a channel's distance from the highest"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Enhance(Kernel):
     """Blends the image with its gray or with itself smoothed, or leads away from it."""
 
     base: Base
-    up: Array = per_image(1)
+    up: Array = field(metadata=VECTOR)
     """uint8 [256]: what is added to the base where the image lies above it by so much"""
-    down: Array = per_image(1)
+    down: Array = field(metadata=VECTOR)
     """uint8 [256]: what is subtracted where it lies below"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Blur(Kernel):
     """Weighs the pixels around, along columns and along rows; edge pixels go on outside."""
 
-    weights: Array = per_image(1)
+    weights: Array = field(metadata=VECTOR)
     """int32 [an odd number], in 256ths that sum to 256, none of them negative"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Noise(Kernel):
     """Adds to each level what a table holds at a random place."""
 
-    key: Array = per_image(1)
+    key: Array = field(metadata=VECTOR)
     """uint32 [2]: the sub-key from which Threefry makes the places"""
-    table: Array = per_image(1)
+    table: Array = field(metadata=VECTOR)
     """int16 [4096]"""
     monochrome: bool = False
     """whether the channels of a pixel share their place"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Fill(Kernel):
     """Covers boxes with one level, or, given a key, with uniformly random levels."""
 
-    boxes: Array = per_image(2)
+    boxes: Array = field(metadata=MATRIX)
     """int32 [n, 4]: top, left, bottom, right, the latter two outside; they may reach over the border"""
     level: int = 0
-    key: Array | None = per_image(1, default=None)
+    key: Array | None = field(metadata=VECTOR, default=None)
     """uint32 [2]"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Jpeg(Kernel):
     """Makes a JPEG, with color at half the resolution, and reads it again. XLA cannot compile it."""
 
-    quality: Array = per_image(0)
+    quality: Array = field(metadata=SCALAR)
     """int32 from 1 to 100"""
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Choose(Kernel):
     """Does one of several things, none of which changes the size. Made by `choose`."""
 
-    index: Array = per_image(0)
+    index: Array = field(metadata=SCALAR)
     """int32"""
     branches: tuple[Kernels, ...]
 
 
-@_record
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Blend(Kernel):
     """Weighs the outcomes of several things done to the same image."""
 
-    weights: Array = per_image(1)
+    weights: Array = field(metadata=VECTOR)
     """int32 [branches], in 65536ths that sum to 65536, none of them negative"""
     branches: tuple[Kernels, ...]
 
