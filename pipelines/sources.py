@@ -142,7 +142,7 @@ def check_root(root: str) -> str:
 
 def source_path(root: str, source: str) -> str:
     """Where a source or folder lies. Raises ValueError for an id that leads out of the root, as none does."""
-    if not storage.at(root).is_file_system:  # whose names lead nowhere: they are keys
+    if not storage.at(root).is_file_system:  # names there lead nowhere: they are keys
         return f"{root.rstrip('/')}/{source}"
     if not is_id(source):
         raise ValueError(f"{source!r} is no path below {root}")

@@ -76,8 +76,9 @@ BY_EXTRAS = {
     ("pipelines/materialize/dataflow_job.py", "google.api_core"),
     ("pipelines/materialize/dataflow_job.py", "google.auth"),
     ("tests/e2e/test_stores.py", "google.cloud"),
+    ("tests/fuzz/__main__.py", "atheris"),
 }
-"""What Beam's own extras bring, and who imports it late, and says so where they are not installed."""
+"""What Beam's extras or `make fuzz` bring, and who imports it late, and says so where it is not there."""
 
 
 @pytest.mark.parametrize(

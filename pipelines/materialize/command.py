@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
+from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
-from augment.safety import findings, summary
 from pipelines import storage
 from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest

@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.draws import Draw
 from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import parity_class
@@ -125,7 +126,7 @@ class GroupWriter:
         draws = self._deriver.draws([source for source, _ in group.sources], augmented)
         drawn: dict[int, dict[str, np.ndarray]] = {NOT_AUGMENTED: {}}
         for i, copy in enumerate(augmented):
-            drawn[copy] = {name: values[:, i] for name, values in draws.items()}
+            drawn[copy] = {name: values[:, i] for name, values in self.augmenter.recorded(draws).items()}
         columns: dict[str, list[Any]] = collections.defaultdict(list)
         digests: list[list[str]] = []
         rejects: list[Reject] = []
@@ -151,10 +152,10 @@ class GroupWriter:
             ]
 
     def _derived(
-        self, group: Group, copies: list[int], draws: dict[str, np.ndarray]
+        self, group: Group, copies: list[int], draws: Draw
     ) -> Iterator[tuple[int, Derived | Reject]]:
         """What becomes of each source, in order, with its position."""
-        tensors = [tf.constant(values) for values in draws.values()]
+        tensors = [tf.constant(values) for values in tf.nest.flatten(draws)]
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
         for position, ((source, label), read) in enumerate(
             zip(group.sources, self._reads(group), strict=True)
@@ -188,10 +189,10 @@ class GroupWriter:
         digests: list[list[str]],
         draws: dict[str, np.ndarray],
     ) -> dict[str, Any]:
-        """One copy's part of the samples table, by column; `draws` are the copy's, of all sources."""
+        """One copy's part of the samples table, by column; `draws` are its columns, of all sources."""
         count = len(digests)
         positions = np.array(columns["position"], np.int64)
-        drawn = {name: values[positions] for name, values in self.augmenter.recorded(draws).items()}
+        drawn: dict[str, Any] = {name: values[positions] for name, values in draws.items()}
         if not draws:
             drawn = {name: [None] * count for name in self.schema.names if "." in name}
         return {
