@@ -216,7 +216,7 @@ class Output(RuleBasedStateMachine):
         assert ended.status in (0, 1, 2), ended.err
         assert "Traceback" not in ended.err
         assert ended.status == 0 or killed or not must, ended.err
-        if ended.status == 2 and not killed:
+        if ended.status == 2 and not killed and not (overwrite and not self._usable()):
             assert after == before
             return
         goes_on = begun and not overwrite
@@ -234,14 +234,16 @@ class Output(RuleBasedStateMachine):
 
     def _must_succeed(self, wanted: Wanted, *, overwrite: bool, before: dict[str, bytes]) -> bool:
         """Whether there is nothing to refuse it for."""
-        folders = {name.partition("/")[0] for name in self.images}
-        usable = len(folders) == 2 and any(content != BROKEN for content in self.images.values())
-        if not usable or self.foreign:
+        if not self._usable() or self.foreign:
             return False
         if overwrite or not before or self.asked is None:
             return True
         unchanged = self.since == {name: {content} for name, content in self.images.items()}
         return unchanged and wanted.seed == self.asked.seed and wanted.copies >= self.asked.copies
+
+    def _usable(self) -> bool:
+        folders = {name.partition("/")[0] for name in self.images}
+        return len(folders) == 2 and any(content != BROKEN for content in self.images.values())
 
     def _origin(self) -> Images:
         """The images that a dataset was made from, by what it says itself."""
