@@ -254,6 +254,7 @@ def parity(
     for name in [] if recipe or op else without_example():
         sys.stderr.write(f"augshard: warning: op {name} is left out: it needs settings; see --recipe\n")
     import_tensorflow()
+    from pipelines.engines import choose
     from pipelines.materialize.launch import launch
     from pipelines.parity.report import agrees, as_json, as_text, compare
 
@@ -272,8 +273,7 @@ def parity(
             output=output,
             max_rejects=0,
             overwrite=False,
-            runner="embedded",
-            beam_arguments=(),
+            engine=choose(),
         )
 
     table = compare(wanted, count=samples, seed=seed, launch=materialized)

@@ -92,9 +92,9 @@ GOOGLES = ("google.api_core", "google.auth", "google.cloud")
 BY_EXTRAS = {
     ("pipelines/stores.py", module) for module in ("boto3", "botocore", *GOOGLES, "requests", "urllib3")
 } | {
-    ("pipelines/materialize/dataflow.py", "google.auth"),
-    ("pipelines/materialize/dataflow_job.py", "google.api_core"),
-    ("pipelines/materialize/dataflow_job.py", "google.auth"),
+    ("pipelines/engines/dataflow.py", "google.auth"),
+    ("pipelines/engines/dataflow_job.py", "google.api_core"),
+    ("pipelines/engines/dataflow_job.py", "google.auth"),
     ("tests/e2e/test_stores.py", "google.cloud"),
 }
 """What Beam's own extras bring, and who imports it late, and says so where they are not installed."""

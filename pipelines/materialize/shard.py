@@ -47,6 +47,8 @@ class Finished(NamedTuple):
     samples_file: str
     samples_bytes: int
     samples_sha256: str
+    kept: bool = False
+    """whether it was there before"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,7 @@ class GroupWriter:
             return None
         with files.open_file(path) as table:  # which is here by now, wherever it lies
             size = os.fstat(table.fileno()).st_size
-        return Finished(receipt, samples, size, files.file_digest(path))
+        return Finished(receipt, samples, size, files.file_digest(path), kept=True)
 
     def _write_with_retries(
         self, group: Group, copies: list[int], progress: Callable[[int], None]

@@ -1,0 +1,50 @@
+"""The record of a job that goes on without the process that submitted it.
+
+It lies in the output, so that the same command finds the job, whatever became of that process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines import files
+from pipelines.format.layout import JOB
+from pipelines.format.manifest import json_text
+from pipelines.format.request import Request
+
+
+class Job(BaseModel):
+    """A job that Dataflow accepted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    project: str
+    region: str
+    id: str
+    name: str
+    request: Request
+    """what it was to write"""
+
+    @property
+    def console(self) -> str:
+        """The page that shows it."""
+        place = f"https://console.cloud.google.com/dataflow/jobs/{self.region}/{self.id}"
+        return f"{place}?project={self.project}"
+
+    def save(self, output: str) -> None:
+        """Puts it on record."""
+        files.write(os.path.join(output, JOB), json_text(self.model_dump(mode="json")).encode())
+
+
+def saved_job(output: str) -> Job | None:
+    """The job on record in an output; None if there is none."""
+    path = os.path.join(output, JOB)
+    return None if files.size(path) is None else Job.model_validate(json.loads(files.read(path)))
+
+
+def forget_job(output: str) -> None:
+    """Removes the record."""
+    files.remove(os.path.join(output, JOB))

@@ -1,0 +1,36 @@
+"""A worker of the embedded runner in a process of its own: Beam's, which ends with its launcher.
+
+`python -m pipelines.engines.worker`
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+_LOOKS = 0.2
+"""Seconds between two looks whether the launcher is there: for so long it may be outlived."""
+
+
+def main() -> None:
+    """Works until the launcher lets go, or is no more."""
+    launcher = os.getppid()
+    threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal; the launcher tells us
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv)
+
+
+def _end_with(launcher: int) -> None:
+    """Ends this process once its parent is another one. What it has not finished has no name yet."""
+    while os.getppid() == launcher:
+        time.sleep(_LOOKS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
