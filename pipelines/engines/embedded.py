@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from pipelines.engines.engine import Engine
 
 if TYPE_CHECKING:
+    import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.runner import PipelineRunner
 
@@ -39,3 +42,30 @@ class Embedded(Engine):
             workers = SubprocessSDKEnvironment.from_command_string(command)
             direct.direct_running_mode = "in_memory"  # by which the runner leaves the choice of workers to us
         return fn_runner.FnApiRunner(workers, provision_info=fn_runner.ExtendedProvisionInfo(provision))
+
+    def begin(self, pipeline: beam.Pipeline) -> Any:
+        """In a thread: once it is interrupted, the runner waits for workers that nobody has told to stop."""
+        return _InThread(pipeline)
+
+
+class _InThread:
+    """A pipeline at work, which ends with this process."""
+
+    def __init__(self, pipeline: beam.Pipeline) -> None:
+        self._pipeline, self._end = pipeline, Future[None]()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._pipeline.run().wait_until_finish()
+        except BaseException as error:  # noqa: BLE001 (whatever a worker raised; it is raised again)
+            self._end.set_exception(error)
+        else:
+            self._end.set_result(None)
+
+    def wait_until_finish(self) -> None:
+        """Raises what the runner raised."""
+        self._end.result()
+
+    def cancel(self) -> None:
+        """Nothing is left to do."""

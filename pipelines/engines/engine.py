@@ -91,6 +91,10 @@ class Engine:
                 f"with the command that submitted it ({job.console})"
             )
 
+    def begin(self, pipeline: beam.Pipeline) -> PipelineResult:
+        """Has Beam run a pipeline."""
+        return pipeline.run()
+
     def follow(self, job: Any, output: str, stop: Callable[[], None]) -> Rows | None:
         """Waits for a job's end, unless it is to go on alone: then tells of it.
 
@@ -100,7 +104,7 @@ class Engine:
         """
         result = None
         try:
-            result = job.run()
+            result = self.begin(job)
             result.wait_until_finish()
         except BaseException as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
             with contextlib.suppress(OSError):  # a store's fault hides no other

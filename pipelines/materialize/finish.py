@@ -265,4 +265,4 @@ def saved_outcome(output: str) -> Outcome | None:
     if files.size(path) is None:
         return None
     said = json.loads(files.read(path))
-    return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]), said["new_records"])
+    return Outcome(**{**said, "errors": tuple(said["errors"]), "warnings": tuple(said["warnings"])})
