@@ -73,7 +73,7 @@ def below(url: str, *, deep: bool = True) -> Iterator[Entry]:
 
 
 def tree(directory: str, without: str) -> Iterator[str]:
-    """The paths, relative to a directory, of all files in it, but for one of its folders."""
+    """The paths, relative to a directory, of all files and links in it, but for one of its folders."""
     if is_remote(directory):
         yield from (e.name for e in below(directory) if not e.name.startswith(f"{without}/"))
         return
@@ -81,6 +81,7 @@ def tree(directory: str, without: str) -> Iterator[str]:
         inside = os.path.relpath(folder, directory)
         if inside == "." and without in folders:
             folders.remove(without)
+        names += [name for name in folders if os.path.islink(os.path.join(folder, name))]
         yield from (os.path.normpath(os.path.join(inside, name)) for name in names)
 
 

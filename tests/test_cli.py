@@ -233,7 +233,7 @@ def test_an_output_with_files_of_somebody_else(refused, tmp_path, more):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/thesis.tex").touch()
     assert refused(*more, output=tmp_path / "theirs") == (
-        f"output {tmp_path}/theirs: it holds files that are no augshard dataset; "
+        f"output {tmp_path}/theirs: it holds files that are no augshard dataset (thesis.tex); "
         "give an empty or new directory"
     )
 

@@ -23,6 +23,11 @@ PROGRESS = f"{WORK}/progress"
 SCRATCH = f"{WORK}/scratch"
 STOP = f"{WORK}/stop"
 """Tells workers that nobody waits for them any more."""
+ERROR = f"{WORK}/error.txt"
+"""The whole of an error that a launcher sums up."""
+FORMER_MANIFEST = f"{WORK}/former-{MANIFEST}"
+"""What was the manifest of a directory that is being emptied."""
+FORMER_PLAN = f"{WORK}/former-plan.json"
 
 
 def tfds_split(split: str, copy: int) -> str:

@@ -118,9 +118,9 @@ def parity_class() -> dict[str, str]:
     }
 
 
-def read_manifest(directory: str) -> Manifest:
+def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
     """The manifest of a finished dataset. Raises RequestError if there is none that can be read."""
-    path = os.path.join(directory, MANIFEST)
+    path = os.path.join(directory, name)
     try:
         document = json.loads(files.read(path).decode())
     except FileNotFoundError:
@@ -135,7 +135,9 @@ def read_manifest(directory: str) -> Manifest:
     except (OSError, ValueError, RecursionError) as error:
         why = files.reason(error) if isinstance(error, OSError) else error
         raise RequestError(f"{path}: it cannot be read ({why})") from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "schema_version" not in document:
+        raise RequestError(f"{path}: it is no manifest of augshard's, for it has no schema_version")
+    version = document["schema_version"]
     if version != SCHEMA_VERSION:
         raise RequestError(
             f"{path}: its schema_version is {version!r}; this augshard reads version {SCHEMA_VERSION}"

@@ -15,6 +15,7 @@ from pipelines import files
 from pipelines.format import tfds
 from pipelines.format.layout import (
     DATASET_INFO,
+    ERROR,
     FEATURES,
     JOB,
     LABELS,
@@ -251,12 +252,11 @@ def clear_work(output: str) -> None:
 def summed_up(text: str, output: str) -> str:
     """The last line of an error, and where the whole of it is."""
     *_, last = (line.strip() for line in text.splitlines() if line.strip())
-    log = os.path.join(WORK, "error.txt")
     try:
-        write_file(output, log, text + "\n")
+        write_file(output, ERROR, text + "\n")
     except OSError as error:
         return f"{last} (the whole error could not be kept: {files.reason(error)})"
-    return f"{last} (the whole error: {os.path.join(output, log)})"
+    return f"{last} (the whole error: {os.path.join(output, ERROR)})"
 
 
 def saved_outcome(output: str) -> Outcome | None:

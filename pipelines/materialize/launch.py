@@ -15,10 +15,11 @@ from typing import Any
 from augment.errors import RequestError
 from pipelines import files
 from pipelines.engines.engine import Engine, JobFailed, Rows
-from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
+from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
-from pipelines.materialize.finish import Outcome, Run, clear_work, saved_outcome, summed_up
+from pipelines.materialize import belongings
+from pipelines.materialize.finish import Outcome, Run, saved_outcome, summed_up
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.materialize.progress import ProgressBar, stop
@@ -55,13 +56,14 @@ def launch(
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     root, output = check_root(root), files.absolute(output)
-    _check_output(root, output)
+    _check_output(root, output, overwrite)
     _check_input(root, request)
     with only_run(output):
         job = engine.rejoin(request, output)
         if not job:
+            belongings.finish_emptying(output)
             if overwrite:
-                _remove_all_but_lock(output)
+                belongings.empty(output)
             made_by, expected_digest, finished = _earlier(output)
             if made_by:
                 _check_same(request, made_by, output, finished, workers_here=engine.workers_here)
@@ -122,15 +124,15 @@ def _sentence(failure: JobFailed, output: str) -> str:
     return ": ".join([*said, *([summed_up(failure.details, output)] if failure.details else [])])
 
 
-def _check_output(root: str, output: str) -> None:
+def _check_output(root: str, output: str, overwrite: bool) -> None:
     if files.is_remote(output):
-        _check_remote_output(root, output)
+        _check_remote_output(root, output, overwrite)
         return
     if os.path.exists(output) and not os.path.isdir(output):
         raise RequestError(f"output {output}: it is a file; give a directory")
     if not files.is_remote(root):
         _check_apart(os.path.realpath(root), os.path.realpath(output), output)
-    _check_ours(output)
+    belongings.check_ours(output, overwrite=overwrite)
     parent = output
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
@@ -138,11 +140,11 @@ def _check_output(root: str, output: str) -> None:
         raise RequestError(f"output {output}: {parent} cannot be written to (permission denied)")
 
 
-def _check_remote_output(root: str, output: str) -> None:
+def _check_remote_output(root: str, output: str, overwrite: bool) -> None:
     if files.is_remote(root):
         _check_apart(root, output, output)
     try:
-        _check_ours(output)
+        belongings.check_ours(output, overwrite=overwrite)
     except OSError as error:
         raise RequestError(f"output {output}: {files.reason(error)}") from None
 
@@ -156,14 +158,6 @@ def _check_apart(root: str, real: str, output: str) -> None:
         )
     if root.startswith(real):
         raise RequestError(f"output {output}: the input lies inside it; give a directory of its own")
-
-
-def _check_ours(output: str) -> None:
-    there = files.names(output)
-    if there and not there & {MANIFEST, WORK}:
-        raise RequestError(
-            f"output {output}: it holds files that are no augshard dataset; give an empty or new directory"
-        )
 
 
 def _check_input(root: str, request: Request) -> None:
@@ -230,14 +224,6 @@ def _check_same(
             f"output {output}: a run that was adding the originals did not end; finish it with "
             "--include-originals, or start over with --overwrite"
         )
-
-
-def _remove_all_but_lock(output: str) -> None:
-    """Empties an output; the manifest goes first, so that what is left is never taken for a dataset."""
-    files.remove(os.path.join(output, MANIFEST))
-    for name in files.names(output) - {WORK}:
-        files.remove(os.path.join(output, name))
-    clear_work(output)
 
 
 def _about(root: str, output: str, engine: Engine) -> dict[str, object]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from augment.errors import RequestError
 from pipelines import files
-from pipelines.format.layout import JOB, LOCK, PLAN, WORK
+from pipelines.format.layout import FORMER_MANIFEST, FORMER_PLAN, JOB, LOCK, PLAN, WORK
 
 RENEWED = 30
 """Seconds after which a lock in a store is written anew."""
@@ -77,8 +77,9 @@ def _lease(output: str) -> Iterator[None]:
 
 
 def _begun(output: str) -> bool:
-    """Whether there is something to go on with: a plan, or a job that nobody waits for."""
-    return any(files.size(os.path.join(output, name)) is not None for name in (PLAN, JOB))
+    """Whether there is something to go on with: a plan, a job that nobody waits for, a half-empty output."""
+    going_on = (PLAN, JOB, FORMER_MANIFEST, FORMER_PLAN)
+    return any(files.size(os.path.join(output, name)) is not None for name in going_on)
 
 
 class _Lease:

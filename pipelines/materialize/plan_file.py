@@ -23,9 +23,9 @@ def plan_and_save(listing: Listing, request: Request, output: str, expected_dige
     return plan
 
 
-def saved_plan(output: str) -> Plan | None:
+def saved_plan(output: str, name: str = PLAN) -> Plan | None:
     """The plan of an unfinished dataset, None if there is none."""
     try:
-        return Plan.model_validate_json(files.read(os.path.join(output, PLAN)))
+        return Plan.model_validate_json(files.read(os.path.join(output, name)))
     except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None

@@ -115,9 +115,8 @@ def test_what_a_worker_said_is_not_lost_to_a_store_that_does_not_answer(tmp_path
 
 
 @pytest.mark.usefixtures("silent_store")
-@pytest.mark.parametrize("runner", ["embedded", "FlinkRunner"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a worker says: KeyboardInterrupt")])
-def test_ctrl_c_ends_a_job_whose_store_does_not_answer(tmp_path, runner, error):
+def test_ctrl_c_ends_a_job_whose_store_does_not_answer(tmp_path, error):
     class Job(PipelineResult):
         cancelled = False
 
@@ -135,7 +134,7 @@ def test_ctrl_c_ends_a_job_whose_store_does_not_answer(tmp_path, runner, error):
             return self.job
 
     with pytest.raises(KeyboardInterrupt):
-        choose(runner).follow(Pipeline(), "", lambda: progress.stop(str(tmp_path)))
+        choose("FlinkRunner").follow(Pipeline(), "", lambda: progress.stop(str(tmp_path)))
     assert Pipeline.job.cancelled
 
 

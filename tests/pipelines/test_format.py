@@ -286,7 +286,7 @@ def test_a_file_that_is_not_there_is_no_receipt(tmp_path):
             "{directory}: it holds no manifest.json, so it is no finished dataset; "
             "finish it with the same augshard materialize",
         ),
-        ("[]", "{path}: its schema_version is None; this augshard reads version 1"),
+        ("[]", "{path}: it is no manifest of augshard's, for it has no schema_version"),
         ('{"schema_version": 99}', "{path}: its schema_version is 99; this augshard reads version 1"),
         ('{"schema_version": 1}', "{path}: it is damaged at 'fingerprint'"),
     ],

@@ -1,0 +1,160 @@
+"""What in an output directory is augshard's own, and emptying the directory of that, and of nothing else.
+
+Only a sealed manifest or a plan whose fingerprint follows from it says that files are ours, and which:
+a name such as `manifest.json` says nothing, for others use it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+from augment.errors import RequestError
+from pipelines import files
+from pipelines.format.layout import (
+    DATASET_INFO,
+    ERROR,
+    FEATURES,
+    FORMER_MANIFEST,
+    FORMER_PLAN,
+    JOB,
+    LABELS,
+    LOCK,
+    MANIFEST,
+    OUTCOME,
+    PLAN,
+    PROGRESS,
+    REJECTS,
+    RUN,
+    SAMPLES,
+    SCRATCH,
+    STOP,
+    WORK,
+    samples_file,
+    shard_file,
+)
+from pipelines.format.manifest import Manifest, read_manifest
+from pipelines.materialize.files import write_file
+from pipelines.materialize.plan_file import saved_plan
+from pipelines.plan import Plan
+
+_WORK_FILE = re.compile(
+    "|".join(
+        map(re.escape, (PLAN, OUTCOME, JOB, STOP, ERROR, f"{WORK}/{LOCK}", FORMER_MANIFEST, FORMER_PLAN))
+    )
+    + rf"|{re.escape(PROGRESS)}/\w+-\d+|{re.escape(SCRATCH)}/[0-9a-f]{{32}}[\w.-]*"
+)
+"""What a run in progress keeps: of these no other file says that they are ours, so their names have to."""
+
+
+def check_ours(output: str, *, overwrite: bool) -> None:
+    """Raises RequestError if an output holds files of somebody else that are in the way.
+
+    Beside a dataset of ours they are in the way where it is to be overwritten, and among what a run in
+    progress keeps.
+    """
+    strangers = _strangers(output)
+    if not strangers:
+        return
+    first = strangers[0] + (f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else "")
+    if not (_manifests(output) or _plans(output)):
+        if MANIFEST in strangers:
+            read_manifest(output)  # which says what is wrong with it
+        raise RequestError(
+            f"output {output}: it holds files that are no augshard dataset ({first}); give an empty or new "
+            "directory"
+        )
+    if overwrite:
+        raise RequestError(
+            f"output {output}: --overwrite removes only what augshard wrote, and it holds other files too "
+            f"({first}); move them elsewhere, or give another directory"
+        )
+    inside = next((name for name in strangers if name.startswith(f"{WORK}/")), None)
+    if inside is not None:
+        raise RequestError(
+            f"output {output}: {inside} is not augshard's, whose {WORK} is removed at a run's end; move it "
+            "elsewhere"
+        )
+
+
+def empty(output: str) -> None:
+    """Removes all that is ours but the lock. Raises RequestError, and removes nothing, if there is more.
+
+    Manifest and plan first get other names, under which no reader takes what is left for a dataset and by
+    which the next run knows what it is to remove, should this one be killed: see `finish_emptying`.
+    """
+    check_ours(output, overwrite=True)
+    for name, former in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)):
+        if files.size(os.path.join(output, name)) is not None:
+            write_file(output, former, files.read(os.path.join(output, name)).decode())
+            files.remove(os.path.join(output, name))
+    finish_emptying(output)
+
+
+def finish_emptying(output: str) -> None:
+    """Ends what an earlier `empty` began, if there is anything."""
+    if all(files.size(os.path.join(output, former)) is None for former in (FORMER_MANIFEST, FORMER_PLAN)):
+        return
+    kept = (FORMER_MANIFEST, FORMER_PLAN, f"{WORK}/{LOCK}")
+    ours = _ours(output)
+    for name in sorted(files.tree(output, without="")):
+        if _is_ours(name, ours) and name not in kept:
+            files.remove(os.path.join(output, name))
+    for folder in (SAMPLES, PROGRESS, SCRATCH):
+        with contextlib.suppress(OSError):  # there is none, or stores have none
+            os.rmdir(os.path.join(output, folder))
+    for former in kept[:2]:
+        files.remove(os.path.join(output, former))
+
+
+def _strangers(output: str) -> list[str]:
+    """The files in an output that are not ours, sorted."""
+    ours = _ours(output)
+    return sorted(name for name in files.tree(output, without="") if not _is_ours(name, ours))
+
+
+def _is_ours(name: str, ours: set[str]) -> bool:
+    return name in ours or _WORK_FILE.fullmatch(name) is not None
+
+
+def _ours(output: str) -> set[str]:
+    """What the manifests and plans of an output, former ones too, say that there is."""
+    beside = {MANIFEST, RUN, REJECTS, LABELS, FEATURES, DATASET_INFO}
+    manifests, plans = _manifests(output), _plans(output)
+    named = {name for manifest in manifests for name in manifest.files}
+    named.update(name for plan in plans for name in _planned(plan))
+    return named | beside if manifests or plans else set()
+
+
+def _manifests(output: str) -> list[Manifest]:
+    """Those that are sealed."""
+    found = []
+    for name in (MANIFEST, FORMER_MANIFEST):
+        if files.size(os.path.join(output, name)) is not None:
+            try:
+                manifest = read_manifest(output, name)
+            except RequestError:
+                continue
+            if manifest.digest == manifest.sealed().digest:
+                found.append(manifest)
+    return found
+
+
+def _plans(output: str) -> list[Plan]:
+    """Those whose fingerprint follows from them."""
+    plans = filter(None, (saved_plan(output, name) for name in (PLAN, FORMER_PLAN)))
+    return [
+        plan
+        for plan in plans
+        if plan.fingerprint == plan.request.fingerprint({s: p.groups for s, p in plan.splits.items()})
+    ]
+
+
+def _planned(plan: Plan) -> Iterator[str]:
+    for split, planned in plan.splits.items():
+        for copy in plan.copies(split):
+            for group in range(planned.groups):
+                yield shard_file(plan.request.name, split, copy, group, planned.groups)
+                yield samples_file(split, copy, group, planned.groups)
