@@ -458,6 +458,8 @@ def _run(stopped: process.Signals) -> int:
     except Exception:
         if not stopped.number:  # by which an import, say, was cut short
             raise
+    else:
+        return 0
     resumes = sys.argv[1:2] in (["materialize"], ["train"])
     sys.stderr.write(f"augshard: stopped{'; run the same command again to go on' * resumes}\n")
     sys.stdout.flush()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 _GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 """What is said of a stream that nobody reads any more: a pipe, a terminal that was closed."""
@@ -25,22 +25,37 @@ _AT_ONCE = 1.0
 """Seconds within which two signals are one: `timeout`, for one, sends each to a process and to its group."""
 
 
-class _Stream(io.FileIO):
-    """Where text goes. That nobody reads it stops no work."""
+class _Stream(io.TextIOWrapper):
+    """Where text goes: any text, and that nobody reads it stops no work."""
 
-    must_arrive = False
-    """Whether it is a fault that it cannot be kept, as on a full disk"""
+    def __init__(self, number: int, before: TextIO | None, *, must_arrive: bool) -> None:
+        raw = io.FileIO(number, "w", closefd=False)
+        encoding = before.encoding if before else "utf-8"
+        lines = raw.isatty() or not must_arrive
+        super().__init__(io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=lines)
+        self._must_arrive = must_arrive
 
-    def write(self, data: Any, /) -> int:
+    def write(self, text: str, /) -> int:
+        """As of any stream."""
+        with self._outliving():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As of any stream."""
+        with self._outliving():
+            super().flush()
+
+    @contextmanager
+    def _outliving(self) -> Iterator[None]:
         try:
-            return super().write(data)
+            yield
         except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())  # from now on, also for what is still in buffers
             os.close(nowhere)
-            if self.must_arrive and error.errno not in _GONE:
+            if self._must_arrive and error.errno not in _GONE:  # but on a full disk, say
                 raise OSError(error.errno, error.strerror, "standard output") from None
-            return len(data)
 
 
 @contextmanager
@@ -58,25 +73,15 @@ def streams() -> Iterator[None]:
     before, terminal = (sys.stdout, sys.stderr), os.dup(2)
     try:
         if sys.stdout is sys.__stdout__:  # else it is somebody's who calls us, as in tests
-            sys.stdout = _text(1, sys.stdout, must_arrive=True)
+            sys.stdout = _Stream(1, sys.stdout, must_arrive=True)
         if sys.stderr is sys.__stderr__:
-            sys.stderr = _text(terminal, sys.stderr, must_arrive=False)
+            sys.stderr = _Stream(terminal, sys.stderr, must_arrive=False)
             faulthandler.enable(terminal, all_threads=False)
         with unheard():
             yield
         sys.stdout.flush()
     finally:
         sys.stdout, sys.stderr = before
-
-
-def _text(number: int, before: TextIO | None, *, must_arrive: bool) -> TextIO:
-    raw = _Stream(number, "w", closefd=False)
-    raw.must_arrive = must_arrive
-    encoding = before.encoding if before else "utf-8"
-    lines = raw.isatty() or not must_arrive
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=lines, write_through=lines
-    )
 
 
 @contextmanager

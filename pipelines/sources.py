@@ -149,7 +149,7 @@ def read_source(root: str, source: str) -> bytes:
         return files.read(source_path(root, source))
     with open(source_path(root, source), "rb", opener=_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            raise OSError(errno.EINVAL, "It is no file, but a pipe, a socket or a device", source)
         return file.read()
 
 

@@ -5,6 +5,7 @@ A plain `DirectRunner` first tries to download another runner, and picks one by 
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -38,7 +39,7 @@ class Embedded(Engine):
         provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
         direct, workers = options.view_as(DirectOptions), None
         if direct.direct_running_mode == "multi_processing":
-            command = f"exec {shlex.quote(sys.executable)} -m pipelines.engines.worker"
+            command = f"exec {shlex.quote(sys.executable)} -m pipelines.engines.worker {os.getpid()}"
             workers = SubprocessSDKEnvironment.from_command_string(command)
             direct.direct_running_mode = "in_memory"  # by which the runner leaves the choice of workers to us
         return fn_runner.FnApiRunner(workers, provision_info=fn_runner.ExtendedProvisionInfo(provision))

@@ -20,8 +20,12 @@ def scratch(output: str) -> Iterator[str]:
             yield folder
     else:
         folder = os.path.join(output, SCRATCH)
-        os.makedirs(folder, exist_ok=True)
-        yield folder
+        try:
+            os.makedirs(folder, exist_ok=True)
+            yield folder
+        except OSError as error:  # of a disk that is full, which names no file
+            error.filename = error.filename or output
+            raise
 
 
 def write_file(output: str, name: str, text: str | Iterable[str]) -> None:

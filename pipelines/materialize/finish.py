@@ -64,8 +64,8 @@ class Outcome:
     failure: str = ""
     """why the work failed; what is finished is kept for a resume"""
     warnings: tuple[str, ...] = ()
-    new_records: int = 0
-    """that this run wrote; the others were there"""
+    kept: int = 0
+    """records that were there before"""
 
 
 class GroupFiles(NamedTuple):
@@ -79,8 +79,8 @@ class GroupFiles(NamedTuple):
     """once, while the receipt of every copy has them"""
     parity_classes: frozenset[str]
     """as JSON"""
-    new_records: int
-    """of the shards that were not there before"""
+    kept: int
+    """records that were there before"""
 
 
 def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupFiles:
@@ -99,7 +99,7 @@ def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupF
         ),
         frozenset(reject for f in finished for reject in f.receipt.rejects),
         frozenset(json.dumps(f.receipt.parity_class, sort_keys=True) for f in finished),
-        sum(f.receipt.records for f in finished if not f.kept),
+        sum(f.receipt.records for f in finished if f.kept),
     )
 
 
@@ -111,7 +111,7 @@ class _Shards:
         self.files: dict[str, File] = {}
         self.rejects: set[Reject] = set()
         self.parity_classes: set[str] = set()
-        self.records = self.new_records = self.count = 0
+        self.records = self.kept = self.count = 0
         self.written = dict.fromkeys(plan.splits, 0)
         """records of each split in its first copy"""
         self.lengths = {
@@ -132,7 +132,7 @@ class _Shards:
             self.count += 1
             if copy == self._plan.copies(group.split)[0]:
                 self.written[group.split] += records
-        self.new_records += group.new_records
+        self.kept += group.kept
         self.rejects |= group.rejects
         self.parity_classes |= group.parity_classes
 
@@ -188,7 +188,7 @@ def finish(
     )
     write_file(run.output, RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
     write_file(run.output, MANIFEST, manifest.sealed().text())
-    return _conclude(run, Outcome(warnings=plan.warnings, new_records=shards.new_records))
+    return _conclude(run, Outcome(warnings=plan.warnings, kept=shards.kept))
 
 
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:

@@ -115,7 +115,7 @@ def _come_of(engine: Engine, job: Any, root: str, output: str) -> Report | Rows:
     manifest = read_manifest(output)
     files.remove(os.path.join(output, PLAN))
     seconds = json.loads(files.read(os.path.join(output, RUN)))["seconds"]
-    return Report(manifest, outcome.new_records, seconds, outcome.warnings)
+    return Report(manifest, manifest.records - outcome.kept, seconds, outcome.warnings)
 
 
 def _sentence(failure: JobFailed, output: str) -> str:
@@ -203,6 +203,14 @@ def _check_same(
             f"output {output}: it was made by another request: {'; '.join(differences)}. "
             "Write to another directory, or start over with --overwrite"
         )
+    begun = saved_plan(output)
+    if begun and request.copies < begun.request.copies:
+        most = begun.request.copies
+        did = f"was adding copies up to {most}" if finished else f"was to write {most} copies"
+        raise RequestError(
+            f"output {output}: a run that {did} did not end; finish it with --copies {most}, or start over "
+            "with --overwrite"
+        )
     if request.copies < made_by.copies:
         raise RequestError(
             f"output {output}: it holds {made_by.copies} copies, more than --copies {request.copies}; "
@@ -212,12 +220,6 @@ def _check_same(
         raise RequestError(
             f"output {output}: it holds the originals; say --include-originals too, or start over "
             "with --overwrite"
-        )
-    begun = saved_plan(output)
-    if finished and begun and request.copies < begun.request.copies:
-        raise RequestError(
-            f"output {output}: a run that was adding copies up to {begun.request.copies} did not end; "
-            f"finish it with --copies {begun.request.copies}, or start over with --overwrite"
         )
     if finished and begun and begun.request.originals and not request.originals:
         raise RequestError(

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
@@ -39,6 +40,7 @@ def stop(output: str) -> None:
 class Progress:
     """Counts the samples that are done of one group. Called with how many more there are.
 
+    `kept` are those that were there before: no part of what a run does in its time.
     Entering it, and now and then a call, raises Stopped if the run was stopped.
     """
 
@@ -46,12 +48,13 @@ class Progress:
         self._path = os.path.join(output, PROGRESS, group)
         self._stop = os.path.join(output, STOP)
         self._every = _every(output)
-        self._done, self._noted = 0, time.monotonic()
+        self._done, self._kept, self._noted = 0, 0, time.monotonic()
         if not files.is_remote(output):
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
 
-    def __call__(self, samples: int) -> None:
+    def __call__(self, samples: int, *, kept: bool = False) -> None:
         self._done += samples
+        self._kept += samples * kept
         if time.monotonic() - self._noted > self._every:
             self._note()
             self._check()
@@ -65,10 +68,10 @@ class Progress:
         self._noted = time.monotonic()
         if files.is_remote(self._path):
             with contextlib.suppress(OSError):  # no reason to fail the work
-                files.write(self._path, str(self._done).encode())
+                files.write(self._path, f"{self._done} {self._kept}".encode())
             return
         with open(self._path, "w", encoding="ascii") as file:
-            file.write(str(self._done))
+            file.write(f"{self._done} {self._kept}")
 
     def __enter__(self) -> Progress:
         self._check()
@@ -78,13 +81,20 @@ class Progress:
         self._note()
 
 
+LINES = 10.0
+"""Seconds between two lines, where there is no terminal for a bar."""
+
+_Counts = tuple[int, int]
+"""Samples that are done, and how many of them were there before."""
+
+
 class ProgressBar:
-    """A bar on the terminal while the context lasts; nothing where there is no terminal."""
+    """A bar on the terminal while the context lasts; where there is no terminal a line now and then."""
 
     def __init__(self, output: str) -> None:
         self._output = output
         self._every = _every(output)
-        self._notes: dict[str, tuple[str, int]] = {}
+        self._notes: dict[str, tuple[str, _Counts]] = {}
         """of objects, by name: which version was read, and what stood there"""
         self._terminal = sys.stderr  # which may be another one when the thread begins
         self._stop = threading.Event()
@@ -107,42 +117,70 @@ class ProgressBar:
             smoothing=0.1,
             dynamic_ncols=True,
         ) as bar:
-            if bar.disable:
-                return
-            while not self._stop.wait(self._every):
+            began = time.monotonic()
+            while not self._stop.wait(LINES if bar.disable else self._every):
                 if bar.total is None and (plan := self._plan()):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
+                    began = time.monotonic()
                     bar.set_description("writing")
                     bar.unpause()
-                bar.update(self._samples() - bar.n)
-            if not files.is_remote(self._output):  # where a last look would hold up the end
-                bar.update(self._samples() - bar.n)
+                if bar.disable:
+                    self._terminal.write(_line(*self._samples(), bar.total, time.monotonic() - began))
+                else:
+                    self._show(bar)
+            if not (bar.disable or files.is_remote(self._output)):  # where a last look would hold up the end
+                self._show(bar)
+
+    def _show(self, bar: tqdm) -> None:
+        done, kept = self._samples()
+        new = kept - bar.initial
+        bar.initial, bar.n, bar.last_print_n = kept, bar.n + new, bar.last_print_n + new
+        bar.update(done - bar.n)
 
     def _plan(self) -> Plan | None:
         with contextlib.suppress(OSError):
             return saved_plan(self._output)
         return None
 
-    def _samples(self) -> int:
+    def _samples(self) -> _Counts:
         if files.is_remote(self._output):
             return self._remote_samples()
-        total = 0
+        noted: list[_Counts] = []
         try:
             with os.scandir(os.path.join(self._output, PROGRESS)) as notes:
                 for note in notes:
-                    with open(note.path, encoding="ascii") as noted:
-                        total += int(noted.read() or 0)
+                    with open(note.path, encoding="ascii") as file:
+                        noted.append(_counts(file.read()))
         except FileNotFoundError:
             pass
-        return total
+        return _sum(noted)
 
-    def _remote_samples(self) -> int:
+    def _remote_samples(self) -> _Counts:
         notes = os.path.join(self._output, PROGRESS)
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
             for entry in files.below(notes):
                 if self._stop.is_set():
                     break
-                if self._notes.get(entry.name, ("", 0))[0] != entry.version:
-                    samples = int(files.read(os.path.join(notes, entry.name)))
-                    self._notes[entry.name] = entry.version, samples
-        return sum(samples for _, samples in self._notes.values())
+                if entry.name not in self._notes or self._notes[entry.name][0] != entry.version:
+                    noted = _counts(files.read(os.path.join(notes, entry.name)).decode())
+                    self._notes[entry.name] = entry.version, noted
+        return _sum(noted for _, noted in self._notes.values())
+
+
+def _counts(note: str) -> _Counts:
+    done, kept = map(int, note.split() or (0, 0))  # nothing stands there while it is written anew
+    return done, kept
+
+
+def _sum(counts: Iterable[_Counts]) -> _Counts:
+    each = list(counts)
+    return sum(done for done, _ in each), sum(kept for _, kept in each)
+
+
+def _line(done: int, kept: int, total: float | None, seconds: float) -> str:
+    """How far a run is after so many seconds of writing; `total` is None while it lists."""
+    if total is None:
+        return "augshard: listing\n"
+    rate = (done - kept) / max(seconds, 1)
+    left = f", {tqdm.format_interval((total - done) / rate)} left" if rate else ""
+    return f"augshard: {done:,} of {total:,.0f} images, {rate:,.0f} images/s{left}\n"

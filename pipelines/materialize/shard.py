@@ -73,7 +73,7 @@ class GroupWriter:
         self._pool = ThreadPoolExecutor(CORES)
         self._readers = ThreadPoolExecutor(AT_ONCE) if files.is_remote(root) else None
 
-    def write(self, group: Group, progress: Callable[[int], None]) -> Iterator[Finished]:
+    def write(self, group: Group, progress: Callable[..., None]) -> Iterator[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
 
         `progress` is called with the number of samples that are done since the last call.
@@ -82,7 +82,7 @@ class GroupWriter:
         for copy in self.plan.copies(group.split):
             finished = self._in_place(group, copy)
             if finished:
-                progress(finished.receipt.records + len(finished.receipt.rejects))
+                progress(finished.receipt.records + len(finished.receipt.rejects), kept=True)
                 yield finished
             else:
                 missing.append(copy)
