@@ -479,7 +479,7 @@ def _at_home(argument: str) -> str:
 
 
 def _reason(error: OSError) -> str:
-    from pipelines.files import reason
+    from pipelines.storage import reason
 
     return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
 

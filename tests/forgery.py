@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines import storage
 from pipelines.audit.files import shard_lengths
-from pipelines.files import file_digest
 from pipelines.format import tfds
 from pipelines.format.manifest import Manifest, json_text, read_manifest
 from pipelines.format.records import Record, ShardReader, ShardWriter, serialize, unpack
@@ -90,7 +90,7 @@ class Forger:
             forged = dataclasses.replace(
                 receipt,
                 bytes=shard.stat().st_size,
-                sha256=file_digest(str(shard)),
+                sha256=storage.at(str(shard)).digest(),
                 records=len(self.records(name)),
                 **receipt_changes,
             )
@@ -107,7 +107,7 @@ class Forger:
     def list_again(self, name: str, records: int | None = None) -> None:
         """Puts a file's size and digest into the manifest."""
         path = self.out / name
-        listed = {"bytes": path.stat().st_size, "sha256": file_digest(str(path))}
+        listed = {"bytes": path.stat().st_size, "sha256": storage.at(str(path)).digest()}
         if records is not None:
             listed["records"] = records
         self.put_manifest(lambda document: document["files"].update({name: listed}))

@@ -90,8 +90,9 @@ def provides(distribution: str) -> set[str]:
 
 GOOGLES = ("google.api_core", "google.auth", "google.cloud")
 BY_EXTRAS = {
-    ("pipelines/stores.py", module) for module in ("boto3", "botocore", *GOOGLES, "requests", "urllib3")
-} | {
+    ("pipelines/storage/s3.py", "boto3"),
+    ("pipelines/storage/s3.py", "botocore"),
+    *(("pipelines/storage/gcs.py", module) for module in (*GOOGLES, "requests", "urllib3")),
     ("pipelines/engines/dataflow.py", "google.auth"),
     ("pipelines/engines/dataflow_job.py", "google.api_core"),
     ("pipelines/engines/dataflow_job.py", "google.auth"),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.engines import dataflow_job
 from pipelines.engines.engine import Engine, Rows
 from pipelines.engines.job import Job, saved_job
@@ -67,10 +67,10 @@ class Dataflow(Engine):
         if not self.options.no_auth:
             self._check_credentials()
         try:
-            any(files.below(self.options.temp_location, deep=False))
+            any(storage.at(self.options.temp_location).list(deep=False))
         except OSError as error:
             place = self.options.temp_location
-            raise RequestError(f"--temp_location {place}: {files.reason(error)}") from None
+            raise RequestError(f"--temp_location {place}: {storage.reason(error)}") from None
 
     def _check_given(self, root: str, output: str) -> None:
         """What can be known of a submission without Beam."""
@@ -83,7 +83,7 @@ class Dataflow(Engine):
                 f"--temp_location is {options.temp_location!r}; it must be gs://BUCKET/PATH on Dataflow"
             )
         for option, place in (("--input", root), ("--output", output)):
-            if not files.is_remote(place):
+            if "://" not in place:
                 raise RequestError(
                     f"{option} {place}: workers on Dataflow see nothing of this machine; give "
                     "gs://BUCKET/PATH, to which `gcloud storage cp --recursive` copies"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError
-from pipelines import stores
+from pipelines import storage
 from pipelines.engines.job import saved_job
 from pipelines.format.request import Request
 
@@ -54,7 +54,7 @@ class Engine:
             from pipelines.engines.options import check_options
 
             check_options(self.arguments, ours)
-            stores.use_options(self.arguments)
+            storage.use_options(self.arguments)
 
     def defaults(self, name: str, output: str) -> list[str]:
         """Options for a dataset of this name; they go first, so that the user's own come last, and hold."""

@@ -6,11 +6,10 @@ It lies in the output, so that the same command finds the job, whatever became o
 from __future__ import annotations
 
 import json
-import os
 
 from pydantic import BaseModel, ConfigDict
 
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import JOB
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
@@ -36,15 +35,15 @@ class Job(BaseModel):
 
     def save(self, output: str) -> None:
         """Puts it on record."""
-        files.write(os.path.join(output, JOB), json_text(self.model_dump(mode="json")).encode())
+        storage.at(output).write(JOB, json_text(self.model_dump(mode="json")))
 
 
 def saved_job(output: str) -> Job | None:
     """The job on record in an output; None if there is none."""
-    path = os.path.join(output, JOB)
-    return None if files.size(path) is None else Job.model_validate(json.loads(files.read(path)))
+    out = storage.at(output)
+    return None if out.size(JOB) is None else Job.model_validate(json.loads(out.read(JOB)))
 
 
 def forget_job(output: str) -> None:
     """Removes the record."""
-    files.remove(os.path.join(output, JOB))
+    storage.at(output).remove(JOB)

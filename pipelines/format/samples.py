@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.augmenter import Augmenter
-from pipelines.files import open_file
+from pipelines import storage
 from pipelines.sources import Reject
 
 _KEY = b"augshard"
@@ -84,7 +84,7 @@ def write_samples(path: str, columns: dict[str, Any], schema: pa.Schema, receipt
 def read_receipt(path: str) -> Receipt | None:
     """The receipt in a samples file's footer, or None if there is none that can be read."""
     try:
-        with open_file(path) as file:
+        with storage.at(path).open() as file:
             footer = pq.read_schema(file).metadata[_KEY]
         said = json.loads(footer)
         return Receipt(**{**said, "rejects": tuple(Reject(*reject) for reject in said["rejects"])})

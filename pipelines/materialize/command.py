@@ -10,7 +10,7 @@ from typing import cast, get_args
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import NAME, Recipe, load_recipe
 from augment.safety import findings, summary
-from pipelines import files
+from pipelines import storage
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
 from pipelines.format.manifest import Manifest
@@ -57,7 +57,7 @@ def materialize_command(
     if not engine.dry_run:
         check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe, read=files.read)
+    loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
     name = name if name is not None else loaded.name
     if not NAME.fullmatch(name):
         raise RequestError(

@@ -15,7 +15,7 @@ from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.direct import direct_call
 from augment.keys import source_words
-from pipelines import files
+from pipelines import storage
 from pipelines.format.records import serialize
 from pipelines.sources import Reject
 
@@ -67,7 +67,7 @@ class Deriver:
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
             return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
         except OSError as error:
-            raise PassingFault(f"{source}: {files.reason(error)}") from error
+            raise PassingFault(f"{source}: {storage.reason(error)}") from error
         plain = copies[0] == NOT_AUGMENTED
         graph = self._graph(len(copies) - plain, plain, codec.decoder(contents))
         try:

@@ -7,25 +7,17 @@ request, so there they are written and looked at more seldom, and only notes tha
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
 
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import PROGRESS, STOP
-from pipelines.materialize.files import write_file
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan
-
-
-def _every(output: str) -> float:
-    """Seconds between two looks."""
-    return 10 if files.is_remote(output) else 0.25
 
 
 class Stopped(Exception):
@@ -34,7 +26,7 @@ class Stopped(Exception):
 
 def stop(output: str) -> None:
     """Has all workers leave a run alone. Flink's job server, for one, has no way to end a job."""
-    write_file(output, STOP, "")
+    storage.at(output).write(STOP, "")
 
 
 class Progress:
@@ -45,33 +37,24 @@ class Progress:
     """
 
     def __init__(self, output: str, group: str) -> None:
-        self._path = os.path.join(output, PROGRESS, group)
-        self._stop = os.path.join(output, STOP)
-        self._every = _every(output)
+        self._output, self._name = storage.at(output), f"{PROGRESS}/{group}"
         self._done, self._kept, self._noted = 0, 0, time.monotonic()
-        if not files.is_remote(output):
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
 
     def __call__(self, samples: int, *, kept: bool = False) -> None:
         self._done += samples
         self._kept += samples * kept
-        if time.monotonic() - self._noted > self._every:
+        if time.monotonic() - self._noted > self._output.look_every:
             self._note()
             self._check()
 
     def _check(self) -> None:
         with contextlib.suppress(OSError):  # a store that does not answer; the next look is soon
-            if files.size(self._stop) is not None:
+            if self._output.size(STOP) is not None:
                 raise Stopped
 
     def _note(self) -> None:
         self._noted = time.monotonic()
-        if files.is_remote(self._path):
-            with contextlib.suppress(OSError):  # no reason to fail the work
-                files.write(self._path, f"{self._done} {self._kept}".encode())
-            return
-        with open(self._path, "w", encoding="ascii") as file:
-            file.write(f"{self._done} {self._kept}")
+        self._output.note(self._name, f"{self._done} {self._kept}")
 
     def __enter__(self) -> Progress:
         self._check()
@@ -92,10 +75,9 @@ class ProgressBar:
     """A bar on the terminal while the context lasts; where there is no terminal a line now and then."""
 
     def __init__(self, output: str) -> None:
-        self._output = output
-        self._every = _every(output)
+        self._output = storage.at(output)
         self._notes: dict[str, tuple[str, _Counts]] = {}
-        """of objects, by name: which version was read, and what stood there"""
+        """by name: which version was read, and what stood there"""
         self._terminal = sys.stderr  # which may be another one when the thread begins
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -118,7 +100,7 @@ class ProgressBar:
             dynamic_ncols=True,
         ) as bar:
             began = time.monotonic()
-            while not self._stop.wait(LINES if bar.disable else self._every):
+            while not self._stop.wait(LINES if bar.disable else self._output.look_every):
                 if bar.total is None and (plan := self._plan()):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
                     began = time.monotonic()
@@ -128,7 +110,7 @@ class ProgressBar:
                     self._terminal.write(_line(*self._samples(), bar.total, time.monotonic() - began))
                 else:
                     self._show(bar)
-            if not (bar.disable or files.is_remote(self._output)):  # where a last look would hold up the end
+            if not (bar.disable or self._output.ahead):  # where a last look would hold up the end
                 self._show(bar)
 
     def _show(self, bar: tqdm) -> None:
@@ -139,42 +121,20 @@ class ProgressBar:
 
     def _plan(self) -> Plan | None:
         with contextlib.suppress(OSError):
-            return saved_plan(self._output)
+            return saved_plan(self._output.path)
         return None
 
     def _samples(self) -> _Counts:
-        if files.is_remote(self._output):
-            return self._remote_samples()
-        noted: list[_Counts] = []
-        try:
-            with os.scandir(os.path.join(self._output, PROGRESS)) as notes:
-                for note in notes:
-                    with open(note.path, encoding="ascii") as file:
-                        noted.append(_counts(file.read()))
-        except FileNotFoundError:
-            pass
-        return _sum(noted)
-
-    def _remote_samples(self) -> _Counts:
-        notes = os.path.join(self._output, PROGRESS)
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
-            for entry in files.below(notes):
-                if self._stop.is_set():
+            for entry in self._output.list(PROGRESS):
+                if self._output.ahead and self._stop.is_set():
                     break
                 if entry.name not in self._notes or self._notes[entry.name][0] != entry.version:
-                    noted = _counts(files.read(os.path.join(notes, entry.name)).decode())
-                    self._notes[entry.name] = entry.version, noted
-        return _sum(noted for _, noted in self._notes.values())
-
-
-def _counts(note: str) -> _Counts:
-    done, kept = map(int, note.split() or (0, 0))  # nothing stands there while it is written anew
-    return done, kept
-
-
-def _sum(counts: Iterable[_Counts]) -> _Counts:
-    each = list(counts)
-    return sum(done for done, _ in each), sum(kept for _, kept in each)
+                    note = self._output.read(f"{PROGRESS}/{entry.name}").split()
+                    done, kept = map(int, note or (0, 0))  # nothing stands there while it is written anew
+                    self._notes[entry.name] = entry.version, (done, kept)
+        noted = [counts for _, counts in self._notes.values()]
+        return sum(done for done, _ in noted), sum(kept for _, kept in noted)
 
 
 def _line(done: int, kept: int, total: float | None, seconds: float) -> str:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.engines import choose, dataflow_job
 from pipelines.engines.dataflow import Dataflow, with_values
 from pipelines.engines.job import Job
@@ -158,7 +158,7 @@ def test_only_a_job_on_record_leaves_its_outcome_beside_a_dataset(tmp_path):
     assert saved_outcome(str(tmp_path)) == almost  # for the launcher that the record brings back
     (tmp_path / JOB).unlink()
     _conclude(alone, almost)
-    assert files.names(str(tmp_path / WORK)) == {LOCK}
+    assert storage.at(str(tmp_path / WORK)).names() == {LOCK}
 
 
 def test_a_store_that_does_not_answer_keeps_no_job_from_being_cancelled(monkeypatch, capsys):
@@ -178,7 +178,7 @@ def test_a_store_that_does_not_answer_keeps_no_job_from_being_cancelled(monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dataflow_job, "_await_end", interrupted)
-    monkeypatch.setattr(files, "remove", silent)
+    monkeypatch.setattr(storage.Local, "remove", silent)
     running = Running()
     with pytest.raises(KeyboardInterrupt):
         dataflow_job.follow(job, running, "out", silent, wait=True)

@@ -9,9 +9,10 @@ import pytest
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from augment.errors import RequestError
+from pipelines import storage
 from pipelines.engines import choose
 from pipelines.engines.engine import Engine, JobFailed
-from pipelines.materialize import finish, launch, progress
+from pipelines.materialize import launch, progress
 
 
 class Broken:
@@ -100,8 +101,7 @@ def silent_store(monkeypatch) -> None:
     def silent(*_: object) -> None:
         raise OSError(errno.EHOSTUNREACH, "The store does not answer")
 
-    for module in (progress, finish):
-        monkeypatch.setattr(module, "write_file", silent)
+    monkeypatch.setattr(storage.Local, "write", silent)
 
 
 @pytest.mark.usefixtures("silent_store")
