@@ -140,7 +140,7 @@ def test_a_recipe_file_that_is_not_there(refused, tmp_path):
         (
             ("--name", "My-Data"),
             "--name is 'My-Data'; TFDS reads names of lower-case letters, digits and _ "
-            "that begin with a letter",
+            "that begin with a letter, here of 128 at most",
         ),
         (
             ("--split-fractions", "train=0.5,test=0.4"),

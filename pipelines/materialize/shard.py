@@ -22,10 +22,12 @@ import numpy as np
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.draws import Draw
 from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import parity_class
 from pipelines.format.records import ShardWriter
+from pipelines.format.request import job_recipe
 from pipelines.format.samples import Receipt, read_receipt, schema, write_samples
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
 from pipelines.plan import Plan
@@ -63,7 +65,7 @@ class GroupWriter:
 
     def __init__(self, plan: Plan, root: str, output: str) -> None:
         self.plan, self.root, self.output = plan, root, storage.at(output)
-        self.augmenter = Augmenter(plan.request.parsed_recipe(), plan.request.seed)
+        self.augmenter = Augmenter(job_recipe(plan.request), plan.request.seed)
         labels = {label: number for number, label in enumerate(plan.classes)}
         self._deriver = Deriver(self.augmenter, labels)
         self.schema = schema(self.augmenter)
@@ -128,7 +130,7 @@ class GroupWriter:
         draws = self._deriver.draws([source for source, _ in group.sources], augmented)
         drawn: dict[int, dict[str, np.ndarray]] = {NOT_AUGMENTED: {}}
         for i, copy in enumerate(augmented):
-            drawn[copy] = {name: values[:, i] for name, values in draws.items()}
+            drawn[copy] = {name: values[:, i] for name, values in self.augmenter.recorded(draws).items()}
         columns: dict[str, list[Any]] = collections.defaultdict(list)
         digests: list[list[str]] = []
         rejects: list[Reject] = []
@@ -154,10 +156,10 @@ class GroupWriter:
             ]
 
     def _derived(
-        self, group: Group, copies: list[int], draws: dict[str, np.ndarray]
+        self, group: Group, copies: list[int], draws: Draw
     ) -> Iterator[tuple[int, Derived | Reject]]:
         """What becomes of each source, in order, with its position."""
-        tensors = [tf.constant(values) for values in draws.values()]
+        tensors = [tf.constant(values) for values in tf.nest.flatten(draws)]
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
         for position, ((source, label), read) in enumerate(
             zip(group.sources, self._reads(group), strict=True)
@@ -191,10 +193,10 @@ class GroupWriter:
         digests: list[list[str]],
         draws: dict[str, np.ndarray],
     ) -> dict[str, Any]:
-        """One copy's part of the samples table, by column; `draws` are the copy's, of all sources."""
+        """One copy's part of the samples table, by column; `draws` are its columns, of all sources."""
         count = len(digests)
         positions = np.array(columns["position"], np.int64)
-        drawn = {name: values[positions] for name, values in self.augmenter.recorded(draws).items()}
+        drawn: dict[str, Any] = {name: values[positions] for name, values in draws.items()}
         if not draws:
             drawn = {name: [None] * count for name in self.schema.names if "." in name}
         return {
