@@ -150,5 +150,5 @@ class Location(ABC):
 
 def reason(error: OSError) -> str:
     """Why, as the end of a sentence."""
-    said = error.strerror or str(error)
+    said = error.strerror or str(error.args[0] if error.args else error)
     return said[:1].lower() + said[1:]
