@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -29,12 +30,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augment.errors import RequestError, did_you_mean
+from augment.imagefile import MAX_PIXELS
 from augment.ops import Op, Size
 from augment.ops.entries import explain, read_entry, repeated_id, written_entry
 from augment.ops.hazards import Hazard
 from augment.ops.sequence import Step, runs
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+MOST_BYTES, MOST_VALUES, MOST_DEPTH, MOST_OPS = 1 << 20, 50_000, 64, 1_000
+"""A recipe may come from anybody: how long its text is, how many values it has and how deep, how many ops."""
 
 
 class Storage(BaseModel):
@@ -95,6 +100,11 @@ class Recipe:
                     size = op.output_size(size)
                 except ValueError as error:
                     raise RequestError(f"recipe {self.name}: op {position} ({op.name}): {error}") from None
+                if size and size[0] * size[1] > MAX_PIXELS:
+                    raise RequestError(
+                        f"recipe {self.name}: op {position} ({op.name}): its images have {size[0]}x{size[1]} "
+                        f"pixels; at most {MAX_PIXELS:,} in all are decoded and made"
+                    )
         return tuple(steps), size
 
     @property
@@ -131,7 +141,8 @@ class Recipe:
 
 
 def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
+    with open(path, "rb") as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _read) -> Recipe:
@@ -169,6 +180,8 @@ def preset_text(name: str) -> str:
 def parse_recipe(text: str, *, name: str, where: str | None = None) -> Recipe:
     """Parses YAML. `where` names the text in errors. Raises RequestError."""
     where = where or name
+    if len(text) > MOST_BYTES:
+        raise RequestError(f"recipe {where}: it is longer than {MOST_BYTES:,} characters, which no recipe is")
     try:
         document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
     except yaml.YAMLError as error:
@@ -178,6 +191,8 @@ def parse_recipe(text: str, *, name: str, where: str | None = None) -> Recipe:
         raise RequestError(f"recipe {where}{place}: not YAML: {problem}") from None
     except ValueError as error:  # such as a date in a thirteenth month
         raise RequestError(f"recipe {where}: not YAML: {error}") from None
+    except RecursionError:
+        raise RequestError(f"recipe {where}: it is nested more than {MOST_DEPTH} deep") from None
     if not isinstance(document, dict):
         raise RequestError(f"recipe {where}: it must be a mapping with the key 'ops'")
     return recipe_from_document(document, name=name, where=where)
@@ -185,12 +200,15 @@ def parse_recipe(text: str, *, name: str, where: str | None = None) -> Recipe:
 
 def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> Recipe:
     """Builds a recipe from parsed YAML or from its canonical form. Raises RequestError."""
+    excess = too_much(document)
+    if excess:
+        raise RequestError(f"recipe {where}: {excess}")
     keys = ("name", "description", "storage", "acknowledge", "ops")
     for key in document:
         if key not in keys:
             raise RequestError(f"recipe {where}: there is no key {key!r}; {did_you_mean(str(key), keys)}")
     name = document.get("name", name)
-    if not (isinstance(name, str) and NAME.fullmatch(name)):
+    if not (isinstance(name, str) and NAME.fullmatch(name) and len(name) <= 128):
         raise RequestError(
             f"recipe {where}: its name is {name!r}; a name is made of lower-case letters, digits and _, "
             "and begins with a letter"
@@ -198,6 +216,8 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
     entries = document.get("ops")
     if not (isinstance(entries, list) and entries):
         raise RequestError(f"recipe {where}: 'ops' must be a list of one op or more")
+    if len(entries) > MOST_OPS:
+        raise RequestError(f"recipe {where}: it has {len(entries):,} ops; it can have {MOST_OPS:,}")
     try:
         storage = Storage.model_validate(document.get("storage", {}))
     except ValidationError as error:
@@ -221,6 +241,23 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         description=" ".join(str(document.get("description", "")).split()),
         acknowledge=tuple(acknowledge),
     )
+
+
+def too_much(document: Any) -> str | None:
+    """What there is too much of in a recipe as YAML or JSON; None if there is not.
+
+    What an alias of YAML stands for counts each time: a few lines can stand for more than fits into memory.
+    """
+    level, count = [document], 0
+    for _ in range(MOST_DEPTH):
+        inside = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list))
+        level = list(itertools.islice(itertools.chain.from_iterable(inside), MOST_VALUES + 1 - count))
+        count += len(level)
+        if count > MOST_VALUES:
+            return f"it has more than {MOST_VALUES:,} values"
+        if not level:
+            return None
+    return f"it is nested more than {MOST_DEPTH} deep"
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import tensorflow as tf
 
 from augment import codec
@@ -22,9 +21,11 @@ from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
 from augment.recipe import Recipe
 from pipelines import storage
+from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest, parity_class
-from pipelines.format.records import ShardReader, unpack
+from pipelines.format.records import read_records, unpack
+from pipelines.format.stored import read_rows
 from pipelines.plan import group_of, places
 from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
 from pipelines.sources import read_source
@@ -59,7 +60,7 @@ def replay(
         stages = list(_stages(augmenter, image, source, copy))
         sample = codec.round_trip(tf.constant(stages[-1].pixels), augmenter.recipe.storage).numpy()
     shard = shard_file(manifest.request.name, split, copy, number, manifest.splits[split].groups)
-    stored = _record(os.path.join(directory, shard), row["record"], source, augmenter.recipe)
+    stored = _record(directory, shard, row["record"], source, augmenter.recipe)
     save_sheet(_strip(image.numpy(), stages, stored, source, copy), strip)
     wrong = _other_draws(stages, row)
     changed = hashlib.sha256(contents).hexdigest() != row["source_sha256"]
@@ -85,8 +86,9 @@ def _contents(root: str, source: str) -> bytes:
     """A source's bytes. Raises RequestError if they are not those of an image."""
     try:
         contents = read_source(root, source)
-    except OSError as error:
-        raise RequestError(f"input {root}: {source} cannot be read ({storage.reason(error)})") from None
+    except (OSError, ValueError) as error:
+        why = storage.reason(error) if isinstance(error, OSError) else error
+        raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
     rejection = codec.examine(contents)
     if rejection:
         raise RequestError(f"input {root}: {source} is {rejection.reason} now: {rejection.detail}")
@@ -100,13 +102,11 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
     for split, counts in manifest.splits.items():
         there, number = manifest.copies(split), group_of(place, counts.groups)
         one = copy if copy in there else there[0]
-        path = os.path.join(directory, samples_file(split, one, number, counts.groups))
         try:
-            with storage.at(path).open() as opened, pq.ParquetFile(opened) as file:
-                table = file.read()
+            table = read_rows(directory, manifest, split, one, number)
             rows = table.filter(pc.equal(table["source"], source)).to_pylist()
-        except (OSError, KeyError, pa.ArrowException):
-            unread = path
+        except (OSError, ValueError, KeyError):
+            unread = os.path.join(directory, samples_file(split, one, number, counts.groups))
             continue
         if rows and one != copy:
             copies = ", ".join(map(str, there))
@@ -154,19 +154,14 @@ def _drawn(op: Op, draw: Draw) -> dict[str, Any]:
     }
 
 
-def _record(path: str, number: int, source: str, recipe: Recipe) -> np.ndarray | None:
+def _record(directory: str, shard: str, number: int, source: str, recipe: Recipe) -> np.ndarray | None:
     """The pixels of a record, uint8 [H, W, 3]; None if it is not there, or is another's."""
-    try:
-        for position, frame in enumerate(ShardReader(path)):
-            if position == number:
-                record = unpack(frame.data)
-                if record is None or record.source != source:
-                    return None
-                with tf.device("CPU"):
-                    image = tf.constant(record.image)
-                    return codec.decode_stored(image, recipe.storage, recipe.image_size).numpy()
-    except (OSError, tf.errors.InvalidArgumentError):
-        pass
+    with contextlib.suppress(OSError, tf.errors.InvalidArgumentError), tf.device("CPU"):
+        for _, data in read_records(path_in(directory, shard), {number}, recipe.image_size):
+            record = unpack(data)
+            if record is not None and record.source == source:
+                image = tf.constant(record.image)
+                return codec.decode_stored(image, recipe.storage, recipe.image_size).numpy()
     return None
 
 

@@ -31,7 +31,7 @@ from pipelines.format.layout import (
     tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
-from pipelines.format.request import SCHEMA_VERSION
+from pipelines.format.request import SCHEMA_VERSION, job_recipe
 from pipelines.plan import Plan
 from pipelines.sources import Reject
 
@@ -149,7 +149,7 @@ def finish(
         _write_counted(run.output, REJECTS, _rejects_text(shards.rejects))
         return _conclude(run, Outcome(failure=failure))
 
-    recipe, request = plan.request.parsed_recipe(), plan.request
+    recipe, request = job_recipe(plan.request), plan.request
     texts: dict[str, Iterable[str]] = {
         REJECTS: _rejects_text(shards.rejects),
         LABELS: (f"{label}\n" for label in plan.classes),

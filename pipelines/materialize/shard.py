@@ -26,6 +26,7 @@ from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import parity_class
 from pipelines.format.records import ShardWriter
+from pipelines.format.request import job_recipe
 from pipelines.format.samples import Receipt, read_receipt, schema, write_samples
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
 from pipelines.plan import Plan
@@ -61,7 +62,7 @@ class GroupWriter:
 
     def __init__(self, plan: Plan, root: str, output: str) -> None:
         self.plan, self.root, self.output = plan, root, storage.at(output)
-        self.augmenter = Augmenter(plan.request.parsed_recipe(), plan.request.seed)
+        self.augmenter = Augmenter(job_recipe(plan.request), plan.request.seed)
         labels = {label: number for number, label in enumerate(plan.classes)}
         self._deriver = Deriver(self.augmenter, labels)
         self.schema = schema(self.augmenter)

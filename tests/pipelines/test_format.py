@@ -288,7 +288,7 @@ def test_a_file_that_is_not_there_is_no_receipt(tmp_path):
         ),
         ("[]", "{path}: it is no manifest of augshard's, for it has no schema_version"),
         ('{"schema_version": 99}', "{path}: its schema_version is 99; this augshard reads version 1"),
-        ('{"schema_version": 1}', "{path}: it is damaged at 'fingerprint'"),
+        ('{"schema_version": 1}', "{path}: it is damaged at 'fingerprint' (field required)"),
     ],
 )
 def test_c7_a_manifest_that_cannot_be_used_is_a_clear_sentence(tmp_path, text, sentence):
