@@ -16,7 +16,10 @@ from PIL import Image
 
 from pipelines import process
 
-STARTS = "import sys, time; from pipelines import cli, process; sys.argv = ['augshard', *{words!r}]; "
+STARTS = (
+    "import signal, sys, time; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from pipelines import cli, process; sys.argv = ['augshard', *{words!r}]; "
+)
 WAITS = "print('begun', flush=True); time.sleep(60)"
 
 
@@ -85,6 +88,7 @@ def test_a_signal_that_a_shell_has_turned_off_stays_off():
 
 def test_signals_go_by_way_of_who_handles_ctrl_c_by_then():
     told: list[int] = []
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with process.signals() as stopped:
         first = signal.getsignal(signal.SIGINT)
 

@@ -17,7 +17,7 @@ from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
-from pipelines.materialize.launch import Report, dry_run, launch
+from pipelines.materialize.launch import Report, launch
 from pipelines.plan import parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
 
@@ -79,11 +79,6 @@ def materialize_command(
         shard_bytes=parse_bytes(shard_size),
         plugins=digests,
     )
-    if engine.dry_run:
-        sys.stdout.write(
-            _columns(dry_run(request, root=root, output=output, max_rejects=max_rejects, engine=engine))
-        )
-        return
     try:
         report = launch(
             request,

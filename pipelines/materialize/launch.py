@@ -51,10 +51,12 @@ def launch(
 ) -> Report | Rows:
     """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
 
-    Calls `before_work` once it is clear that there is something to do. An engine may be asked not to wait;
-    what it left, or finds left by another, is then told.
+    Calls `before_work` once it is clear that there is something to do. An engine may be asked not to wait,
+    or for a dry run; what it left, or would submit, is then told.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
+    if engine.dry_run:  # which asks neither the service nor a store for anything
+        return engine.described(_pipeline(request, _run(root, output, max_rejects, engine), None, engine))
     root, output = check_root(root), storage.at(output).absolute()
     _check_output(root, output, overwrite)
     _check_input(root, request)
@@ -76,11 +78,6 @@ def launch(
             run = _run(root, output, max_rejects, engine)
             job = engine.submit(_pipeline(request, run, expected_digest, engine), request, output)
         return _come_of(engine, job, root, output)
-
-
-def dry_run(request: Request, *, root: str, output: str, max_rejects: float, engine: Engine) -> Rows:
-    """What would be submitted. Asks neither the service nor a store for anything."""
-    return engine.described(_pipeline(request, _run(root, output, max_rejects, engine), None, engine))
 
 
 def _run(root: str, output: str, max_rejects: float, engine: Engine) -> Run:
@@ -120,8 +117,8 @@ def _come_of(engine: Engine, job: Any, root: str, output: str) -> Report | Rows:
 
 def _sentence(failure: JobFailed, output: str) -> str:
     """What a failure says, and of its details the last line, with where all of them are."""
-    said = [str(failure)] if str(failure) else []
-    return ": ".join([*said, *([summed_up(failure.details, output)] if failure.details else [])])
+    details = failure.details and summed_up(failure.details, output)
+    return ": ".join(filter(None, (str(failure), details)))
 
 
 def _check_output(root: str, output: str, overwrite: bool) -> None:
