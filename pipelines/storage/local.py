@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -86,7 +87,11 @@ class Local(Location):
             return file.read()
 
     def open(self, name: str = "", buffering: int = -1, version: str | None = None) -> BinaryIO:
-        return open(self.to(name), "rb", buffering)
+        file = open(self.to(name), "rb", buffering, opener=_at_once)  # noqa: SIM115 (closed by the caller)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", self.to(name))
+        return file
 
     def bring(self, names: Sequence[str], total: int) -> dict[str, str]:
         return {}
@@ -157,3 +162,8 @@ class Local(Location):
 
     def locked(self, name: str) -> AbstractContextManager[Lock]:
         return Flock(self.path, name)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Without waiting for a writer, where it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -100,6 +100,12 @@ def test_what_is_removed_is_not_what_links_lead_to(tmp_path):
     assert (tmp_path / "theirs/thesis").exists()
 
 
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "shard")
+    with pytest.raises(OSError, match="it is a pipe, a socket or a device"):
+        storage.at(str(tmp_path)).open("shard")
+
+
 @pytest.mark.parametrize("only", HOLDERS)
 def test_of_many_that_want_an_output_one_has_it_at_a_time(tmp_path, only):
     output, inside = str(tmp_path / "out"), tmp_path / "inside"
