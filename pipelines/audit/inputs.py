@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from augment import codec
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.structure import LISTING_REASONS
 from pipelines.format.manifest import Manifest
-from pipelines.plan import split_of
-from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, read_source, top_folders
+from pipelines.images import everything
+from pipelines.sources import Listing, Reject, Source, read_source
 
 
 class Listed(NamedTuple):
@@ -29,24 +29,16 @@ def list_input(root: str, manifest: Manifest) -> Listed:
     """Lists the input as the job does."""
     listing, rejects, splits = Listing(), set[Reject](), Counter[str]()
     fractions = manifest.request.split_fractions
-    for found in _everything(root, manifest):
+    for found in everything(root, manifest.request.layout, fractions):
         listing.add(found)
         if isinstance(found, Reject):
             rejects.add(found)
         elif isinstance(found, Source):
-            splits[split_of(found.id, fractions) if fractions else found.split] += 1
+            splits[found.split] += 1
     counts = {split: planned.sources for split, planned in manifest.splits.items()}
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
-    everything = () if same else _everything(root, manifest)
-    return Listed(same, {found.id for found in everything if isinstance(found, Source)}, frozenset(rejects))
-
-
-def _everything(root: str, manifest: Manifest) -> Iterator[Found]:
-    for top in top_folders(root, manifest.request.layout):
-        if isinstance(top, Folder):
-            yield from list_folder(root, top)
-        else:
-            yield top
+    again = () if same else everything(root, manifest.request.layout, fractions)
+    return Listed(same, {found.id for found in again if isinstance(found, Source)}, frozenset(rejects))
 
 
 def check_listing(

@@ -26,6 +26,7 @@ from pipelines.materialize import dataflow
 from pipelines.materialize.files import write_file
 from pipelines.materialize.finish import Outcome, saved_outcome, summed_up
 from pipelines.materialize.progress import ProgressBar, stop
+from pipelines.plan import describe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +171,7 @@ def _outcome_of(job: Job, result: Any, output: str, options: Sequence[str]) -> O
     try:
         if dataflow.read_options(options).no_wait_until_finish and not _has_ended(result.state):
             return _left(job, result.state)
-        with ProgressBar(output):
+        with ProgressBar(output, lambda plan: sys.stderr.write(describe(plan))):
             state = _follow(job, result, output)
     except Exception as fault:  # noqa: BLE001 (whatever lies between here and the service)
         return _out_of_sight(job, fault)

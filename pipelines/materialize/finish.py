@@ -34,6 +34,7 @@ from pipelines.format.request import SCHEMA_VERSION
 from pipelines.materialize.files import write_file
 from pipelines.plan import Plan
 from pipelines.sources import Reject
+from pipelines.sources.words import counted
 
 if TYPE_CHECKING:
     from pipelines.materialize.shard import Finished
@@ -143,6 +144,7 @@ def finish(
     shards = _Shards(plan)
     for group in groups:
         shards.add(group)
+    lost = tuple(_lost_classes(shards, plan))
     shards.rejects.update(Reject(*reject) for reject in listing_rejects)
     failure = _failure(shards, plan, run)
     if failure:
@@ -182,7 +184,7 @@ def finish(
     )
     write_file(run.output, RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
     write_file(run.output, MANIFEST, manifest.sealed().text())
-    return _conclude(run, Outcome(warnings=plan.warnings))
+    return _conclude(run, Outcome(warnings=lost))
 
 
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
@@ -221,6 +223,23 @@ def _failure(shards: _Shards, plan: Plan, run: Run) -> str:
             "with --overwrite"
         )
     return ""
+
+
+def _lost_classes(shards: _Shards, plan: Plan) -> Iterator[str]:
+    """Warnings of classes of which a split has no record, though it had images."""
+    lost: collections.Counter[tuple[str, str]] = collections.Counter()
+    reasons: dict[tuple[str, str], collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for reject in shards.rejects:
+        split, label = plan.place(reject.source)
+        lost[split, label] += 1
+        reasons[split, label][reject.reason] += 1
+    for (split, label), count in sorted(lost.items()):
+        if count == plan.images.get(split, {}).get(label):
+            why = counted(reasons[split, label])
+            yield (
+                f"class {label!r} has no record in split {split!r}: none of its {count:,} images could be "
+                f"used ({why}); mend them or remove the class, and start over with --overwrite"
+            )
 
 
 def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:

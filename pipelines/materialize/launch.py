@@ -23,8 +23,8 @@ from pipelines.materialize.dataflow_job import Left, described, joined, rejoin, 
 from pipelines.materialize.finish import Outcome, Run, saved_outcome, summed_up
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
-from pipelines.plan import top_errors
-from pipelines.sources import Folder, check_root, top_folders
+from pipelines.plan import Plan, top_errors
+from pipelines.sources import check_root, top_folders
 from pipelines.stores import without_secrets
 
 
@@ -52,11 +52,12 @@ def launch(
     runner: str,
     beam_arguments: Sequence[str],
     before_work: Callable[[], None] = lambda: None,
+    tell: Callable[[Plan], object] = lambda _: None,
 ) -> Report | Left:
     """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
 
-    Calls `before_work` once it is clear that there is something to do. On Dataflow it may be asked not to
-    wait; what it left, or finds left by another, it then tells.
+    Calls `before_work` once it is clear that there is something to do, and `tell` when it is planned.
+    On Dataflow it may be asked not to wait; what it left, or finds left by another, it then tells.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     root, output = check_root(root), files.absolute(output)
@@ -90,7 +91,7 @@ def launch(
             awaited=not (dataflow.is_dataflow(runner) and dataflow.goes_on_alone(beam_arguments)),
         )
         before_work()
-        outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments, earlier)
+        outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments, earlier, tell)
         return _come_of(outcome, root, output, earlier)
 
 
@@ -156,8 +157,7 @@ def _check_apart(root: str, real: str, output: str) -> None:
 
 def _check_input(root: str, request: Request) -> None:
     """What can be known from the top folders alone, before anything slow is imported."""
-    folders = (found for found in top_folders(root, request.layout) if isinstance(found, Folder))
-    errors = top_errors(request, folders)
+    errors = top_errors(request, top_folders(root, request.layout))
     if errors:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 
@@ -261,6 +261,7 @@ def _run_pipeline(
     runner: str,
     beam_arguments: Sequence[str],
     earlier: int,
+    tell: Callable[[Plan], object],
 ) -> Outcome | Left:
     from pipelines.materialize import runners
     from pipelines.materialize.progress import ProgressBar, stop
@@ -269,7 +270,7 @@ def _run_pipeline(
     if dataflow.is_dataflow(runner):
         return start(pipeline, request, run.output, earlier, beam_arguments)
     try:
-        with ProgressBar(run.output), runners.quiet(engine):
+        with ProgressBar(run.output, tell), runners.quiet(engine):
             runners.wait(pipeline.run(), lambda: stop(run.output))
     except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
         with contextlib.suppress(OSError):  # a store's fault hides no other

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
@@ -79,10 +80,14 @@ class Progress:
 
 
 class ProgressBar:
-    """A bar on the terminal while the context lasts; nothing where there is no terminal."""
+    """A bar on the terminal while the context lasts; nothing where there is no terminal.
 
-    def __init__(self, output: str) -> None:
-        self._output = output
+    `tell` is given the plan as soon as there is one, terminal or not.
+    """
+
+    def __init__(self, output: str, tell: Callable[[Plan], object]) -> None:
+        self._output, self._tell = output, tell
+        self._plan: Plan | None = None
         self._every = _every(output)
         self._notes: dict[str, tuple[str, int]] = {}
         """of objects, by name: which version was read, and what stood there"""
@@ -107,21 +112,28 @@ class ProgressBar:
             smoothing=0.1,
             dynamic_ncols=True,
         ) as bar:
-            if bar.disable:
-                return
             while not self._stop.wait(self._every):
-                if bar.total is None and (plan := self._plan()):
-                    bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
-                    bar.set_description("writing")
-                    bar.unpause()
-                bar.update(self._samples() - bar.n)
-            if not files.is_remote(self._output):  # where a last look would hold up the end
+                if self._plan is None:
+                    self._look_for_plan(bar)
+                elif bar.disable:
+                    return
+                if not bar.disable:
+                    bar.update(self._samples() - bar.n)
+            if self._plan is None:
+                self._look_for_plan(bar)
+            if not (bar.disable or files.is_remote(self._output)):  # where a last look would hold up the end
                 bar.update(self._samples() - bar.n)
 
-    def _plan(self) -> Plan | None:
+    def _look_for_plan(self, bar: tqdm[Any]) -> None:
         with contextlib.suppress(OSError):
-            return saved_plan(self._output)
-        return None
+            self._plan = saved_plan(self._output)
+        if self._plan is None:
+            return
+        bar.clear()
+        self._tell(self._plan)
+        bar.total = sum(p.sources * len(self._plan.copies(s)) for s, p in self._plan.splits.items())
+        bar.set_description("writing")
+        bar.unpause()
 
     def _samples(self) -> int:
         if files.is_remote(self._output):

@@ -235,7 +235,7 @@ def open_feed(
 
     Raises RequestError if these do not fit each other, or the arm.
     """
-    from pipelines.datasets import list_images
+    from pipelines.images import list_images
     from pipelines.train.feeding import Live, Stored, members, model_layer
 
     stored = Stored(shards) if shards is not None else None

@@ -16,7 +16,8 @@ from typing import Any
 from augment.augmenter import CORES
 from augment.errors import RequestError
 from pipelines.format.manifest import json_text
-from pipelines.sources import Folder, Layout, Listing, list_folder, top_folders
+from pipelines.images import everything
+from pipelines.sources import Layout, Listing
 from pipelines.train.output import REQUEST, write_text
 
 Request = dict[str, Any]
@@ -62,10 +63,8 @@ def surroundings() -> Request:
 def listing_digest(root: str, layout: Layout) -> str:
     """A digest of the ids and sizes of all images, as manifests have it."""
     listing = Listing()
-    for folder in top_folders(root, layout):
-        if isinstance(folder, Folder):
-            for found in list_folder(root, folder):
-                listing.add(found)
+    for found in everything(root, layout, None):
+        listing.add(found)
     return listing.hexdigest()
 
 

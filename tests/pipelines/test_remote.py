@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import tensorflow as tf
 
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.recipe import load_recipe
-from pipelines import datasets, files, stores
+from pipelines import files, stores
 from pipelines.format.layout import LOCK, PLAN, PROGRESS, WORK
 from pipelines.materialize import lock
 from pipelines.materialize.derive import Deriver, PassingFault
@@ -125,31 +124,6 @@ def test_expired_credentials_reject_no_image():
     deriver = Deriver(Augmenter(load_recipe("flowers"), 0), {"cat": 0})
     with pytest.raises(PassingFault, match="takes no credentials that are here"):
         deriver.derive("cat/a.jpg", "cat", read, [0], 0, [])
-
-
-class Corrupt(Exception):
-    """As a client's library raises one, which is no OSError."""
-
-
-def test_no_live_image_is_left_out_for_whatever_fault(monkeypatch, capsys, photo):
-    image = tf.io.encode_png(photo).numpy()
-    faults: Iterator[Exception] = iter([Corrupt("checksum mismatch"), stores._no_credentials("ExpiredToken")])
-
-    def read(url: str) -> bytes:
-        for fault in faults:
-            raise fault
-        return image
-
-    monkeypatch.setattr(datasets, "read", read)
-    monkeypatch.setattr(datasets.time, "sleep", lambda _: None)
-    names = [f"cat/{i}.png" for i in range(12)]
-    listed = {"path": [f"s3://bucket/{name}" for name in names], "source": names}
-    fetched = datasets.fetched(tf.data.Dataset.from_tensor_slices(listed))
-    live = datasets.augmented(fetched, load_recipe("flowers"), seed=0, copy=-1)
-    assert [element["source"].decode() for element in live.as_numpy_iterator()] == names
-    said = capsys.readouterr().err
-    assert "Corrupt: checksum mismatch; trying again" in said
-    assert "takes no credentials that are here (ExpiredToken); see docs/stores.md; trying again" in said
 
 
 def held(**changes: object) -> bytes:
