@@ -20,6 +20,7 @@ from PIL import (
     GifImagePlugin,
     Image,
     Jpeg2KImagePlugin,
+    PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -193,6 +194,35 @@ def ordinary(contents: bytes) -> str | None:
     else:
         return None
     return form if 0 < pixels <= MAX_PIXELS and bounded and orientation(contents) == 1 else None
+
+
+def highest_level(contents: bytes) -> int | None:
+    """The highest level, of 255, in a PNG, TIFF or PGM of 16 bits a channel; None for other files.
+
+    Raises DecodeError for what cannot be decoded.
+    """
+    form = file_format(contents)
+    if form == "PNG" and contents[24:25] == b"\x10":
+        try:
+            with PngImagePlugin.PngImageFile(io.BytesIO(contents)) as file:
+                check_size(form, *file.size)
+                levels = np.asarray(file)
+        except (DecodeError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 (on bad input Pillow raises nearly anything)
+            raise DecodeError(why_not(contents, str(error))) from None
+        if levels.dtype != np.uint8:
+            levels = levels.astype(np.int64) >> 8
+        elif levels.ndim == 3 and levels.shape[2] in (2, 4):
+            levels = levels[..., :-1]  # without alpha
+        return int(levels.max())
+    if form == "TIFF":
+        with contextlib.suppress(struct.error):
+            bits = next((tag.numbers(contents) for tag in directory(contents) if tag.number == _BITS), ())
+            return int(read(contents).max()) if max(bits, default=8) == 16 else None
+    if form == "Netpbm" and (said := netpbm.header(contents)) and said.most > 255:
+        return int(read(contents).max())
+    return None
 
 
 def explain(contents: bytes) -> Rejection:

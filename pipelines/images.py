@@ -20,6 +20,7 @@ from pipelines.sources import (
     top_folders,
 )
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings
+from pipelines.sources.depth import dim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Images:
 
     def warn(self) -> None:
         """Says on stderr what to mind."""
-        sys.stderr.writelines(f"augshard: warning: {warning}\n" for warning in warnings(self.listing))
+        said = [*warnings(self.listing), *dim(self.root, self.listing)]
+        sys.stderr.writelines(f"augshard: warning: {warning}\n" for warning in said)
 
 
 def list_images(
@@ -80,7 +82,7 @@ def list_images(
     errors = folder_errors(listing, layout=layout, fractions=split_fractions)
     errors = errors or content_errors(listing, fractions=bool(split_fractions))
     if errors:
-        raise RequestError(f"input {root}: " + "; ".join(errors))
+        raise RequestError(f"input {directory}: " + "; ".join(errors))
     return Images(root, sources, tuple(label for label, _ in listing.classes()), rejects, listing)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from augment import codec
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.structure import LISTING_REASONS
 from pipelines.format.manifest import Manifest
 from pipelines.images import everything
+from pipelines.live import contents_or_reject
 from pipelines.sources import Listing, Reject, Source, read_source
+from pipelines.sources.depth import dim
 
 
 class Listed(NamedTuple):
@@ -35,6 +38,7 @@ def list_input(root: str, manifest: Manifest) -> Listed:
             rejects.add(found)
         elif isinstance(found, Source):
             splits[found.split] += 1
+    sys.stderr.writelines(f"augshard: warning: {sentence}\n" for sentence in dim(root, listing))
     counts = {split: planned.sources for split, planned in manifest.splits.items()}
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
     again = () if same else everything(root, manifest.request.layout, fractions)
@@ -79,15 +83,15 @@ def check_rejects(audit: Audit, root: str, listed: Listed, rejects: frozenset[Re
         audit.checked["rejects"] += 1
         if reject.reason in LISTING_REASONS:
             continue
-        try:
-            rejection = codec.examine(read_source(root, reject.source))
-        except (OSError, ValueError):  # a forged name may be none that a file can have
-            message = f"it was rejected as {reject.reason}, and cannot be read now"
-        else:
-            if rejection is not None and rejection.reason == reject.reason:
+        message = f"it was rejected as {reject.reason}, and cannot be read now"
+        with contextlib.suppress(OSError, ValueError):  # a forged name may be none that a file can have
+            found = contents_or_reject(root, reject.source)
+            if not isinstance(found, Reject):
+                message = f"it was rejected as {reject.reason}, and now can be decoded"
+            elif found.reason == reject.reason:
                 continue
-            now = "can be decoded" if rejection is None else f"is {rejection.reason}"
-            message = f"it was rejected as {reject.reason}, and now {now}"
+            elif found.reason not in LISTING_REASONS:
+                message = f"it was rejected as {reject.reason}, and now is {found.reason}"
         audit.findings.add(Finding("reject", message, source=reject.source))
     # A file that could not be read is found again when it is read, not when it is listed.
     then, now_listed = (

@@ -50,7 +50,7 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, expected
     plan = beam.pvalue.AsSingleton(
         found
         | "Count" >> beam.CombineGlobally(CountFound())
-        | "Plan" >> beam.Map(plan_and_save, request, run.output, expected_digest)
+        | "Plan" >> beam.Map(plan_and_save, request, run.input, run.output, expected_digest)
     )
     members = found | "Assign to group" >> beam.ParDo(AssignToGroup(), plan)
     everyone = pipeline | "Once" >> beam.Create([0]) | "Every group" >> beam.ParDo(EveryGroup(), plan)

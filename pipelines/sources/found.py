@@ -73,6 +73,8 @@ class Listing:
     """by split and class, both empty for what lies in no class folder, and by kind"""
     loose: dict[str, int] = dataclasses.field(default_factory=dict)
     """images that lie in no class folder, by the folder that they lie in"""
+    samples: dict[Place, list[tuple[int, str]]] = dataclasses.field(default_factory=dict)
+    """the ids of a few images of each, those of the least digests, which stand before them"""
     rejects: int = 0
     guesses: frozenset[Guess] = frozenset()
     digest: int = 0
@@ -89,8 +91,11 @@ class Listing:
                     1,
                 )
             text = f"{found.size} {found.id}"
-            self.digest += int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
-            self.digest %= 1 << 256
+            digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+            self.digest = (self.digest + digest) % (1 << 256)
+            samples = self.samples.setdefault(place, [])
+            if len(samples) < SAMPLES or digest < samples[-1][0]:
+                samples[:] = sorted([*samples, (digest, found.id)])[:SAMPLES]
         elif isinstance(found, Folder):
             _add(self.counts, (found.split, found.label), 0)
         elif isinstance(found, Ignored):
@@ -110,6 +115,8 @@ class Listing:
             for place, kinds in theirs.items():
                 for kind, count in kinds.items():
                     _add(mine.setdefault(place, {}), kind, count)
+        for place, theirs_sampled in other.samples.items():
+            self.samples[place] = sorted([*self.samples.get(place, []), *theirs_sampled])[:SAMPLES]
         for folder, count in other.loose.items():
             _add(self.loose, folder, count)
         self.rejects += other.rejects
@@ -135,6 +142,9 @@ class Listing:
             _add(total, label, count)
         yield from sorted(total.items())
 
+
+SAMPLES = 2
+"""Images of a split and class that are remembered, to be looked at before the work."""
 
 _HEIF = tuple(rules.HEIF)
 
