@@ -16,8 +16,6 @@ from typing import Any
 from augment.augmenter import CORES
 from augment.errors import RequestError
 from pipelines.format.manifest import json_text
-from pipelines.images import everything
-from pipelines.sources import Layout, Listing
 from pipelines.train.output import REQUEST, write_text
 
 Request = dict[str, Any]
@@ -58,14 +56,6 @@ def surroundings() -> Request:
         # Not what was asked for: a process whose TensorFlow had started before keeps what it had.
         "threads": tf.config.threading.get_intra_op_parallelism_threads() or CORES,
     }
-
-
-def listing_digest(root: str, layout: Layout) -> str:
-    """A digest of the ids and sizes of all images, as manifests have it."""
-    listing = Listing()
-    for found in everything(root, layout, None):
-        listing.add(found)
-    return listing.hexdigest()
 
 
 def keep(output: str, request: Request, earlier: Request | None) -> None:

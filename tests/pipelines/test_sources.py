@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from augment.errors import RequestError
+from augment.imagefile import highest_level
 from pipelines import stores
 from pipelines.sources import (
     Folder,
@@ -30,6 +34,8 @@ from pipelines.sources import (
     split_errors,
     top_folders,
 )
+from pipelines.sources.depth import dim
+from pipelines.sources.reading import rejected
 
 
 def put(root: Path, *names: str) -> None:
@@ -415,3 +421,76 @@ def test_a_source_is_read_whole(tmp_path):
     (tmp_path / "car").mkdir()
     (tmp_path / "car" / "a.jpg").write_bytes(bytes(range(256)) * 100)
     assert read_source(str(tmp_path), "car/a.jpg") == bytes(range(256)) * 100
+
+
+@pytest.mark.parametrize("locale", ["C", "ru_RU.KOI8-R", "de_DE.ISO-8859-1"])
+def test_c1_ids_are_utf8_whatever_the_locale(tmp_path, locale):
+    charset, places = locale.partition(".")[2], tmp_path / "locales"
+    if charset:
+        if not shutil.which("localedef"):
+            pytest.skip("needs localedef")
+        places.mkdir()
+        language = locale.partition(".")[0]
+        made = subprocess.run(
+            ["localedef", "-i", language, "-f", charset, places / locale], capture_output=True, check=False
+        )
+        if not (places / locale).exists():
+            pytest.skip(f"no {locale} can be made here: {made.stderr.decode(errors='replace')}")
+    root = tmp_path / "in"
+    put(root, "цветы/é😀.png", "日本/1.png")
+    script = """
+import sys
+from pipelines.sources import Folder, list_folder, read_source, top_folders
+root = sys.argv[1]
+for top in top_folders(root, "auto"):
+    for found in list_folder(root, top):
+        print(ascii((top.label, found.id, read_source(root, found.id).decode())))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    environment |= {"LC_ALL": locale, "LOCPATH": str(places), "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-c", script, root], env=environment, capture_output=True, text=True, check=True
+    )
+    expected = [("цветы", "цветы/é😀.png", "цветы/é😀.png"), ("日本", "日本/1.png", "日本/1.png")]
+    assert sorted(ended.stdout.splitlines()) == sorted(map(ascii, expected))
+
+
+def test_c8_no_more_of_a_file_is_read_than_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.sources.reading.MAX_BYTES", 1000)
+    put(tmp_path, "a/1.png")
+    (tmp_path / "a/1.png").write_bytes(bytes(1000))
+    assert len(read_source(str(tmp_path), "a/1.png")) == 1000
+    (tmp_path / "a/1.png").write_bytes(bytes(1001))
+    with pytest.raises(OSError, match="1,001 bytes; at most 1,000 are read") as caught:
+        read_source(str(tmp_path), "a/1.png")
+    assert rejected("a/1.png", caught.value).reason == "too_large"
+
+
+def save_deep(path: Path, levels: int, form: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = (np.arange(48 * 64).reshape(48, 64) * 21 % levels).astype("<u2")
+    values[0, 0] = levels - 1
+    Image.fromarray(values).save(path, form)
+
+
+@pytest.mark.parametrize(("form", "name"), [("PNG", "1.png"), ("TIFF", "1.tif"), ("PPM", "1.pgm")])
+@pytest.mark.parametrize(("levels", "highest"), [(1024, 3), (4096, 15), (8192, 31), (65536, 255)])
+def test_classes_of_images_that_use_a_16th_of_their_16_bits_are_named(tmp_path, form, name, levels, highest):
+    save_deep(tmp_path / "deep" / name, levels, form)
+    put(tmp_path, "plain/1.png")
+    assert highest_level((tmp_path / "deep" / name).read_bytes()) == highest
+    listing = Listing()
+    for found in found_in(tmp_path):
+        listing.add(found)
+    said = dim(str(tmp_path), listing)
+    assert len(said) == (highest < 16)
+    if said:
+        assert said[0].startswith("class 'deep': images of 16 bits that use little of that range.")
+        assert f"reach level {highest} of 255" in said[0]
+
+
+def test_files_of_8_bits_are_not_looked_at_for_their_range(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "black.png")
+    assert highest_level((tmp_path / "black.png").read_bytes()) is None
+    assert highest_level(b"P5 1 1 255\n\0") is None
+    assert highest_level(b"") is None
