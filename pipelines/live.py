@@ -18,7 +18,7 @@ import numpy as np
 
 from augment import codec
 from augment.arrays import tf
-from pipelines.files import is_remote, reason
+from pipelines import storage
 from pipelines.sources import Reject, read_source
 from pipelines.sources.reading import rejected
 from pipelines.sources.words import counted
@@ -83,7 +83,11 @@ class Account:
                 if reject:
                     self.add(reject)
                     return b""
-                why = reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+                why = (
+                    storage.reason(error)
+                    if isinstance(error, OSError)
+                    else f"{type(error).__name__}: {error}"
+                )
             if wait is None:
                 self._faults[source] = why
             else:
@@ -162,7 +166,7 @@ def _nothing(spec: tf.TensorSpec) -> tf.Tensor:
 
 def _fetched(files: tf.data.Dataset, account: Account) -> tf.data.Dataset:
     """The same with `image`, the contents of `source`. The order stays."""
-    remote = is_remote(account.root)
+    remote = not storage.at(account.root).is_file_system
     each = ThreadPoolExecutor(_READERS).map if remote else map
 
     def contents_of(sources: np.ndarray) -> np.ndarray:

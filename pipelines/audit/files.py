@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from augment.recipe import Recipe
-from pipelines import files
+from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format import tfds
+from pipelines.format.bounds import LINE_BYTES
+from pipelines.format.inside import path_in
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,
@@ -18,13 +20,10 @@ from pipelines.format.layout import (
     REJECTS,
     RUN,
     WORK,
-    shard_file,
     tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, json_text
 from pipelines.sources import Reject
-
-SMALL = (DATASET_INFO, FEATURES, LABELS, REJECTS)
 
 
 def check_file(
@@ -52,16 +51,16 @@ def check_file(
 
 def check_whole_file(audit: Audit, name: str, listed: File) -> bool:
     """A file of which nothing but the digest is looked at; whether it is as the manifest says."""
-    path = os.path.join(audit.directory, name)
-    size = files.size(path)
-    if size is None:
-        audit.findings.add(Finding("missing", "the file is not there", name))
-        return False
     before = len(audit.findings)
     try:
-        check_file(audit, name, listed, size, files.file_digest(path))
+        path = path_in(audit.directory, name)
+        size = storage.at(path).size()
+        if size is None:
+            audit.findings.add(Finding("missing", "the file is not there", name))
+            return False
+        check_file(audit, name, listed, size, storage.at(path).digest())
     except OSError as error:
-        message = f"it cannot be read ({files.reason(error)})"
+        message = f"it cannot be read ({storage.reason(error)})"
         audit.findings.add(Finding("unreadable", message, name))
     return len(audit.findings) == before
 
@@ -78,8 +77,8 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
     }
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):
-            with files.open_file(os.path.join(audit.directory, name)) as file:
-                if file.read() != text.encode():
+            with storage.at(audit.directory).open(name) as file:
+                if file.read(len(text.encode()) + 1) != text.encode():
                     message = "it does not say what the manifest says of names, sizes and counts"
                     audit.findings.add(Finding("content", message, name))
     if not check_whole_file(audit, REJECTS, manifest.files[REJECTS]):
@@ -90,25 +89,16 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
 def shard_lengths(manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
     """(records, bytes) of each shard by split, as the manifest lists them."""
     shards: dict[str, list[tuple[int, int]]] = {}
-    for split, copy, _, name in shard_names(manifest):
+    for split, copy, _, name in manifest.shards():
         file = manifest.files[name]
         shards.setdefault(tfds_split(split, copy), []).append((file.records or 0, file.bytes))
     return shards
 
 
-def shard_names(manifest: Manifest) -> Iterator[tuple[str, int, int, str]]:
-    """Split, copy, number and file of every shard that there must be, copies of one group together."""
-    for split, counts in manifest.splits.items():
-        groups = counts.groups
-        for number in range(groups):
-            for copy in manifest.copies(split):
-                yield split, copy, number, shard_file(manifest.request.name, split, copy, number, groups)
-
-
 def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
     rejects: list[Reject] = []
-    with files.open_file(os.path.join(audit.directory, REJECTS)) as file:
-        for line in file:
+    with storage.at(audit.directory).open(REJECTS) as file:
+        while line := file.readline(LINE_BYTES):
             try:
                 reject = Reject(**json.loads(line))
             except (ValueError, TypeError, RecursionError):
@@ -118,8 +108,11 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
                 audit.findings.add(Finding("content", message, REJECTS))
                 return None
             rejects.append(reject)
+            if len(rejects) > manifest.rejects:
+                break
     if len(set(rejects)) != manifest.rejects:
-        message = f"it has {len(set(rejects)):,} rejects; by the manifest there are {manifest.rejects:,}"
+        more = " or more" if len(rejects) > manifest.rejects else ""
+        message = f"it has {len(set(rejects)):,} rejects{more}; the manifest says {manifest.rejects:,}"
         audit.findings.add(Finding("count", message, REJECTS))
     return frozenset(rejects)
 
@@ -127,8 +120,8 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
 def check_strays(audit: Audit, manifest: Manifest) -> None:
     """Whatever lies in the directory that the manifest does not list."""
     known = {MANIFEST, RUN, *manifest.files}
-    strays = [path for path in files.tree(audit.directory, without=WORK) if path not in known]
-    if WORK in files.names(audit.directory):
+    strays = [path for path in storage.at(audit.directory).tree(without=WORK) if path not in known]
+    if WORK in storage.at(audit.directory).names():
         audit.unchecked.append(
             f"a run that adds copies is under way, or did not end: {WORK} and {len(strays)} files that "
             "the manifest does not list were left out"

@@ -6,13 +6,14 @@ a name such as `manifest.json` says nothing, for others use it too.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
+from pipelines.format.bounds import MANIFEST_BYTES
+from pipelines.format.inside import read_in
 from pipelines.format.layout import (
     DATASET_INFO,
     ERROR,
@@ -35,8 +36,7 @@ from pipelines.format.layout import (
     samples_file,
     shard_file,
 )
-from pipelines.format.manifest import Manifest, read_manifest
-from pipelines.materialize.files import write_file
+from pipelines.format.manifest import Manifest, parse_manifest, read_manifest
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan
 
@@ -86,33 +86,36 @@ def empty(output: str) -> None:
     which the next run knows what it is to remove, should this one be killed: see `finish_emptying`.
     """
     check_ours(output, overwrite=True)
+    out = storage.at(output)
     for name, former in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)):
-        if files.size(os.path.join(output, name)) is not None:
-            write_file(output, former, files.read(os.path.join(output, name)).decode())
-            files.remove(os.path.join(output, name))
+        if out.size(name) is not None:
+            out.write(former, out.read(name))
+            out.remove(name)
+            out.settle(os.path.dirname(name))  # before anything that it names is removed
     finish_emptying(output)
 
 
 def finish_emptying(output: str) -> None:
     """Ends what an earlier `empty` began, if there is anything."""
-    if all(files.size(os.path.join(output, former)) is None for former in (FORMER_MANIFEST, FORMER_PLAN)):
+    out = storage.at(output)
+    if all(out.size(former) is None for former in (FORMER_MANIFEST, FORMER_PLAN)):
         return
     kept = (FORMER_MANIFEST, FORMER_PLAN, f"{WORK}/{LOCK}")
     ours = _ours(output)
-    for name in sorted(files.tree(output, without="")):
+    for name in sorted(out.tree()):
         if _is_ours(name, ours) and name not in kept:
-            files.remove(os.path.join(output, name))
+            out.remove(name)
     for folder in (SAMPLES, PROGRESS, SCRATCH):
-        with contextlib.suppress(OSError):  # there is none, or stores have none
-            os.rmdir(os.path.join(output, folder))
+        out.remove_empty(folder)
+    out.settle("")
     for former in kept[:2]:
-        files.remove(os.path.join(output, former))
+        out.remove(former)
 
 
 def _strangers(output: str) -> list[str]:
     """The files in an output that are not ours, sorted."""
     ours = _ours(output)
-    return sorted(name for name in files.tree(output, without="") if not _is_ours(name, ours))
+    return sorted(name for name in storage.at(output).tree() if not _is_ours(name, ours))
 
 
 def _is_ours(name: str, ours: set[str]) -> bool:
@@ -129,15 +132,16 @@ def _ours(output: str) -> set[str]:
 
 
 def _manifests(output: str) -> list[Manifest]:
-    """Those that are sealed."""
+    """Those that are sealed, and list what a dataset consists of."""
     found = []
     for name in (MANIFEST, FORMER_MANIFEST):
-        if files.size(os.path.join(output, name)) is not None:
+        if storage.at(output).size(name) is not None:
             try:
-                manifest = read_manifest(output, name)
-            except RequestError:
+                content = read_in(output, name, MANIFEST_BYTES)
+                manifest = parse_manifest(content, name)
+            except (RequestError, OSError):
                 continue
-            if manifest.digest == manifest.sealed().digest:
+            if not any(manifest.faults(content)):
                 found.append(manifest)
     return found
 

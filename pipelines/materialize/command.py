@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
+from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
-from augment.safety import findings, summary
-from pipelines import files, stores
+from pipelines import storage
+from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
 from pipelines.materialize import dataflow
 from pipelines.materialize.dataflow_job import Left
 from pipelines.materialize.launch import JobFailed, Report, dry_run, launch
-from pipelines.plan import MOST_GROUPS, describe, parse_bytes, parse_fractions
+from pipelines.plan import describe, parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
 from pipelines.sources.words import counted
 
@@ -44,7 +45,7 @@ def materialize_command(
     our_options: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
-    _check_range("--copies", copies, 1, 10_000)
+    _check_range("--copies", copies, 1, MOST_COPIES)
     _check_range("--seed", seed, 0, 2**64 - 1)
     _check_range("--shards", shards, 1, MOST_GROUPS)
     _check_range("--max-rejects", max_rejects, 0, 1)
@@ -54,23 +55,23 @@ def materialize_command(
     if on_dataflow:
         beam_arguments = dataflow.with_values(beam_arguments)
         dataflow.check_request(beam_arguments, root, output)
-    if beam_arguments and (files.is_remote(root) or files.is_remote(output)):
+    if beam_arguments and not all(storage.at(path).is_file_system for path in (root, output)):
         from pipelines.materialize import runners
 
         runners.check_options(beam_arguments, our_options)
-        stores.use_options(beam_arguments)
+        storage.use_options(beam_arguments)
     dry = on_dataflow and dataflow.is_dry_run(beam_arguments)
     if on_dataflow and not dry:
         dataflow.check_access(beam_arguments)
     if not dry:
         check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe, read=files.read)
+    loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
     name = name if name is not None else loaded.name
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or len(name) > NAME_LENGTH:
         raise RequestError(
             f"--name is {name!r}; TFDS reads names of lower-case letters, digits and _ "
-            "that begin with a letter"
+            f"that begin with a letter, here of {NAME_LENGTH} at most"
         )
     request = Request(
         name=name,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipelines import files
+from pipelines import storage
 from pipelines.format import tfds
 from pipelines.format.layout import (
     DATASET_INFO,
@@ -24,14 +24,14 @@ from pipelines.format.layout import (
     OUTCOME,
     REJECTS,
     RUN,
+    SAMPLES,
     WORK,
     samples_file,
     shard_file,
     tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
-from pipelines.format.request import SCHEMA_VERSION
-from pipelines.materialize.files import write_file
+from pipelines.format.request import SCHEMA_VERSION, job_recipe
 from pipelines.plan import Plan
 from pipelines.sources import Reject
 from pipelines.sources.words import counted
@@ -148,10 +148,10 @@ def finish(
     shards.rejects.update(Reject(*reject) for reject in listing_rejects)
     failure = _failure(shards, plan, run)
     if failure:
-        write_file(run.output, REJECTS, _rejects_text(shards.rejects))
+        _write_counted(run.output, REJECTS, _rejects_text(shards.rejects))
         return _conclude(run, Outcome(failure=failure))
 
-    recipe, request = plan.request.parsed_recipe(), plan.request
+    recipe, request = job_recipe(plan.request), plan.request
     texts: dict[str, Iterable[str]] = {
         REJECTS: _rejects_text(shards.rejects),
         LABELS: (f"{label}\n" for label in plan.classes),
@@ -182,24 +182,22 @@ def finish(
         parity_class=json.loads(next(iter(shards.parity_classes))),
         files=shards.files,
     )
-    write_file(run.output, RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
-    write_file(run.output, MANIFEST, manifest.sealed().text())
+    out = storage.at(run.output)
+    out.write(RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
+    out.settle("", SAMPLES)  # of shards that were there before, too
+    _write_counted(run.output, MANIFEST, manifest.sealed().text())
     return _conclude(run, Outcome(warnings=lost))
 
 
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
     """Writes a file in parts, and says what the manifest is to say of it."""
     size, digest = 0, hashlib.sha256()
-
-    def counted() -> Iterator[str]:
-        nonlocal size
+    with storage.at(output).writing(name) as file:
         for part in text:
             content = part.encode()
             size += len(content)
             digest.update(content)
-            yield part
-
-    write_file(output, name, counted())
+            file.write(content)
     return File(bytes=size, sha256=digest.hexdigest())
 
 
@@ -248,34 +246,35 @@ def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:
 
 def _conclude(run: Run, outcome: Outcome) -> None:
     sentence = "; ".join(outcome.errors) or outcome.failure
-    if not (sentence or run.awaited or files.size(os.path.join(run.output, JOB)) is not None):
+    if not (sentence or run.awaited or storage.at(run.output).size(JOB) is not None):
         clear_work(run.output)  # of a template's job there is no record by which a launcher would come back
         return
-    write_file(run.output, OUTCOME, json_text(dataclasses.asdict(outcome)))
+    storage.at(run.output).write(OUTCOME, json_text(dataclasses.asdict(outcome)))
     if sentence and not run.awaited:
         raise RuntimeError(sentence)
 
 
 def clear_work(output: str) -> None:
     """Removes what a run in progress needs, but for the lock, which is for its holder to remove."""
-    for name in files.names(os.path.join(output, WORK)) - {LOCK}:
-        files.remove(os.path.join(output, WORK, name))
+    out = storage.at(output)
+    for name in out.names(WORK) - {LOCK}:
+        out.remove(f"{WORK}/{name}")
 
 
 def summed_up(text: str, output: str) -> str:
     """The last line of an error, and where the whole of it is."""
     *_, last = (line.strip() for line in text.splitlines() if line.strip())
     try:
-        write_file(output, ERROR, text + "\n")
+        storage.at(output).write(ERROR, text + "\n")
     except OSError as error:
-        return f"{last} (the whole error could not be kept: {files.reason(error)})"
+        return f"{last} (the whole error could not be kept: {storage.reason(error)})"
     return f"{last} (the whole error: {os.path.join(output, ERROR)})"
 
 
 def saved_outcome(output: str) -> Outcome | None:
     """What a job came to; None while it has not."""
-    path = os.path.join(output, OUTCOME)
-    if files.size(path) is None:
+    out = storage.at(output)
+    if out.size(OUTCOME) is None:
         return None
-    said = json.loads(files.read(path))
+    said = json.loads(out.read(OUTCOME))
     return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
@@ -25,7 +25,7 @@ from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan, top_errors
 from pipelines.sources import check_root, top_folders
-from pipelines.stores import without_secrets
+from pipelines.storage.clients import without_secrets
 
 
 class JobFailed(Exception):
@@ -60,7 +60,7 @@ def launch(
     On Dataflow it may be asked not to wait; what it left, or finds left by another, it then tells.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
-    root, output = check_root(root), files.absolute(output)
+    root, output = check_root(root), storage.at(output).absolute()
     _check_output(root, output, overwrite)
     _check_input(root, request)
     with only_run(output):
@@ -76,11 +76,11 @@ def launch(
             workers_here = not dataflow.is_dataflow(runner)
             _check_same(request, made_by, output, finished, workers_here=workers_here)
         if finished and request == finished.request and _all_there(output, finished):
-            files.remove(os.path.join(output, PLAN))
+            storage.at(output).remove(PLAN)
             return Report(finished, 0, 0.0)
         earlier = finished.records if finished else 0
         for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
-            files.remove(os.path.join(output, leftover))
+            storage.at(output).remove(leftover)
         about = _about(root, output, runner, beam_arguments)
         run = Run(
             input=root,
@@ -114,34 +114,19 @@ def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> R
     if outcome.failure:
         raise JobFailed(outcome.failure)
     manifest = read_manifest(output)
-    files.remove(os.path.join(output, PLAN))
-    seconds = json.loads(files.read(os.path.join(output, RUN)))["seconds"]
+    storage.at(output).remove(PLAN)
+    seconds = json.loads(storage.at(output).read(RUN))["seconds"]
     return Report(manifest, manifest.records - earlier, seconds, outcome.warnings)
 
 
 def _check_output(root: str, output: str, overwrite: bool) -> None:
-    if files.is_remote(output):
-        _check_remote_output(root, output, overwrite)
-        return
-    if os.path.exists(output) and not os.path.isdir(output):
-        raise RequestError(f"output {output}: it is a file; give a directory")
-    if not files.is_remote(root):
-        _check_apart(os.path.realpath(root), os.path.realpath(output), output)
-    belongings.check_ours(output, overwrite=overwrite)
-    parent = output
-    while not os.path.exists(parent):
-        parent = os.path.dirname(parent)
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise RequestError(f"output {output}: {parent} cannot be written to (permission denied)")
-
-
-def _check_remote_output(root: str, output: str, overwrite: bool) -> None:
-    if files.is_remote(root):
-        _check_apart(root, output, output)
+    out = storage.at(output)
+    out.check_writable()
+    _check_apart(storage.at(root).real(), out.real(), output)
     try:
         belongings.check_ours(output, overwrite=overwrite)
     except OSError as error:
-        raise RequestError(f"output {output}: {files.reason(error)}") from None
+        raise RequestError(f"output {output}: {storage.reason(error)}") from None
 
 
 def _check_apart(root: str, real: str, output: str) -> None:
@@ -164,7 +149,7 @@ def _check_input(root: str, request: Request) -> None:
 
 def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
     """What an earlier run left: its request, its listing's digest, and its manifest if it finished."""
-    if files.size(os.path.join(output, MANIFEST)) is not None:
+    if storage.at(output).size(MANIFEST) is not None:
         manifest = read_manifest(output)
         return manifest.request, manifest.listing_digest, manifest
     plan = saved_plan(output)
@@ -173,7 +158,7 @@ def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
 
 def _all_there(output: str, manifest: Manifest) -> bool:
     """Whether every file of a finished dataset has its size; one that has not is written again."""
-    sizes = files.sizes(output, manifest.files)
+    sizes = storage.at(output).sizes(manifest.files)
     return all(sizes[name] == file.bytes for name, file in manifest.files.items())
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from pydantic import ValidationError
 
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import PLAN
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
-from pipelines.materialize.files import write_file
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Listing
 from pipelines.sources.depth import dim
@@ -23,13 +20,13 @@ def plan_and_save(
     plan = make_plan(request, listing, expected_digest)
     if not plan.errors:
         plan = plan.model_copy(update={"warnings": (*plan.warnings, *dim(root, listing))})
-        write_file(output, PLAN, json_text(plan.model_dump(mode="json")))
+        storage.at(output).write(PLAN, json_text(plan.model_dump(mode="json")))
     return plan
 
 
 def saved_plan(output: str, name: str = PLAN) -> Plan | None:
     """The plan of an unfinished dataset, None if there is none."""
     try:
-        return Plan.model_validate_json(files.read(os.path.join(output, name)))
+        return Plan.model_validate_json(storage.at(output).read(name))
     except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None

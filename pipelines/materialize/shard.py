@@ -22,16 +22,16 @@ import numpy as np
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
-from pipelines import files
-from pipelines.format.layout import SAMPLES, samples_file, shard_file
+from augment.draws import Draw
+from pipelines import storage
+from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import parity_class
 from pipelines.format.records import ShardWriter
+from pipelines.format.request import job_recipe
 from pipelines.format.samples import Receipt, read_receipt, schema, write_samples
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
-from pipelines.materialize.files import scratch
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
-from pipelines.stores import AT_ONCE
 
 COPIES_AT_ONCE = 8
 """Copies of one group that are written in one pass over its sources."""
@@ -62,14 +62,15 @@ class GroupWriter:
     """Writes groups of one plan. Built once a process; one group at a time."""
 
     def __init__(self, plan: Plan, root: str, output: str) -> None:
-        self.plan, self.root, self.output = plan, root, output
-        self.augmenter = Augmenter(plan.request.parsed_recipe(), plan.request.seed)
+        self.plan, self.root, self.output = plan, root, storage.at(output)
+        self.augmenter = Augmenter(job_recipe(plan.request), plan.request.seed)
         labels = {label: number for number, label in enumerate(plan.classes)}
         self._deriver = Deriver(self.augmenter, labels)
         self.schema = schema(self.augmenter)
         self.parity_class = parity_class()
         self._pool = ThreadPoolExecutor(CORES)
-        self._readers = ThreadPoolExecutor(AT_ONCE) if files.is_remote(root) else None
+        self._ahead = storage.at(root).ahead
+        self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
     def write(self, group: Group, progress: Callable[[int], None]) -> Iterator[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
@@ -92,15 +93,13 @@ class GroupWriter:
         """The shard of a copy if it is done: its receipt matches plan, size and digest."""
         groups = self.plan.splits[group.split].groups
         samples = samples_file(group.split, copy, group.number, groups)
-        path = os.path.join(self.output, samples)
-        receipt = read_receipt(path)
+        receipt = read_receipt(self.output.to(samples))
         if receipt is None or receipt.fingerprint != self.plan.fingerprint:
             return None
-        if not files.is_whole(os.path.join(self.output, receipt.file), receipt.bytes, receipt.sha256):
+        if not self.output.is_whole(receipt.file, receipt.bytes, receipt.sha256):
             return None
-        with files.open_file(path) as table:  # which is here by now, wherever it lies
-            size = os.fstat(table.fileno()).st_size
-        return Finished(receipt, samples, size, files.file_digest(path))
+        size = self.output.size(samples)
+        return None if size is None else Finished(receipt, samples, size, self.output.digest(samples))
 
     def _write_with_retries(
         self, group: Group, copies: list[int], progress: Callable[[int], None]
@@ -123,18 +122,16 @@ class GroupWriter:
         raise AssertionError("the last attempt returns or raises")
 
     def _write_pass(self, group: Group, copies: list[int], progress: Callable[[int], None]) -> list[Finished]:
-        if not files.is_remote(self.output):
-            os.makedirs(os.path.join(self.output, SAMPLES), exist_ok=True)
         augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
         draws = self._deriver.draws([source for source, _ in group.sources], augmented)
         drawn: dict[int, dict[str, np.ndarray]] = {NOT_AUGMENTED: {}}
         for i, copy in enumerate(augmented):
-            drawn[copy] = {name: values[:, i] for name, values in draws.items()}
+            drawn[copy] = {name: values[:, i] for name, values in self.augmenter.recorded(draws).items()}
         columns: dict[str, list[Any]] = collections.defaultdict(list)
         digests: list[list[str]] = []
         rejects: list[Reject] = []
         with ExitStack() as stack:
-            attempt = os.path.join(stack.enter_context(scratch(self.output)), uuid.uuid4().hex)
+            attempt = os.path.join(stack.enter_context(self.output.scratch()), uuid.uuid4().hex)
             writers = [stack.enter_context(ShardWriter(f"{attempt}-{copy}")) for copy in copies]
             for position, derived in self._derived(group, copies, draws):
                 if isinstance(derived, Reject):
@@ -155,10 +152,10 @@ class GroupWriter:
             ]
 
     def _derived(
-        self, group: Group, copies: list[int], draws: dict[str, np.ndarray]
+        self, group: Group, copies: list[int], draws: Draw
     ) -> Iterator[tuple[int, Derived | Reject]]:
         """What becomes of each source, in order, with its position."""
-        tensors = [tf.constant(values) for values in draws.values()]
+        tensors = [tf.constant(values) for values in tf.nest.flatten(draws)]
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
         for position, ((source, label), read) in enumerate(
             zip(group.sources, self._reads(group), strict=True)
@@ -179,7 +176,7 @@ class GroupWriter:
         coming: collections.deque[Future[bytes]] = collections.deque()
         for source, _ in group.sources:
             coming.append(self._readers.submit(read_source, self.root, source))
-            if len(coming) == AT_ONCE:
+            if len(coming) == self._ahead:
                 yield coming.popleft().result
         yield from (read.result for read in coming)
 
@@ -192,10 +189,10 @@ class GroupWriter:
         digests: list[list[str]],
         draws: dict[str, np.ndarray],
     ) -> dict[str, Any]:
-        """One copy's part of the samples table, by column; `draws` are the copy's, of all sources."""
+        """One copy's part of the samples table, by column; `draws` are its columns, of all sources."""
         count = len(digests)
         positions = np.array(columns["position"], np.int64)
-        drawn = {name: values[positions] for name, values in self.augmenter.recorded(draws).items()}
+        drawn: dict[str, Any] = {name: values[positions] for name, values in draws.items()}
         if not draws:
             drawn = {name: [None] * count for name in self.schema.names if "." in name}
         return {
@@ -229,9 +226,9 @@ class GroupWriter:
         samples = samples_file(group.split, copy, group.number, groups)
         table = f"{writer.path}.parquet"
         write_samples(table, rows, self.schema, receipt)
-        samples_size, samples_digest = os.path.getsize(table), files.file_digest(table)
-        files.place(writer.path, os.path.join(self.output, receipt.file), digest)
-        files.place(table, os.path.join(self.output, samples), samples_digest)
+        samples_size, samples_digest = os.path.getsize(table), storage.at(table).digest()
+        self.output.place(writer.path, receipt.file, digest)
+        self.output.place(table, samples, samples_digest)
         return Finished(receipt, samples, samples_size, samples_digest)
 
 

@@ -14,9 +14,10 @@ from pipelines.sources.found import Folder, Found, Guess, Ignored, Listing, Reje
 from pipelines.sources.layout import ONLY_SPLIT, Layout, class_folders, top_folders
 from pipelines.sources.listing import list_folder
 from pipelines.sources.names import class_errors, split_errors
-from pipelines.sources.reading import MAX_BYTES, check_root, read_source, source_path
+from pipelines.sources.reading import ID_BYTES, MAX_BYTES, check_root, is_id, read_source, source_path
 
 __all__ = [
+    "ID_BYTES",
     "MAX_BYTES",
     "ONLY_SPLIT",
     "Folder",
@@ -30,6 +31,7 @@ __all__ = [
     "check_root",
     "class_errors",
     "class_folders",
+    "is_id",
     "list_folder",
     "read_source",
     "source_path",

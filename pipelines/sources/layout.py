@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from pipelines import files
+from pipelines import storage
 from pipelines.sources.found import Folder, Guess, Ignored, Reject, Source
 from pipelines.sources.listing import children
 from pipelines.sources.local import unreadable_folder
@@ -178,4 +178,6 @@ def _too_deep(root: str, folders: Sequence[str]) -> str | None:
 
 
 def _join(root: str, folder: str) -> str:
-    return f"{root.rstrip('/')}/{folder}" if files.is_remote(root) else os.path.join(root, folder)
+    return (
+        f"{root.rstrip('/')}/{folder}" if not storage.at(root).is_file_system else os.path.join(root, folder)
+    )

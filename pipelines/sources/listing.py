@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipelines import files
+from pipelines import storage
 from pipelines.sources import local, objects
 from pipelines.sources.found import Folder, Found, Ignored, Source
 
@@ -14,13 +14,12 @@ def children(root: str, folder: str) -> Iterator[str | Found]:
 
     Split and label of sources are still to be set. Raises OSError if it cannot be listed.
     """
-    return objects.children(root, folder) if files.is_remote(root) else local.children(root, folder)
+    return (local if storage.at(root).is_file_system else objects).children(root, folder)
 
 
 def list_folder(root: str, folder: Folder) -> Iterator[Found]:
     """Every file below a class folder; links are followed, and a circle is a reject."""
-    below = objects.below if files.is_remote(root) else local.below
-    for found in below(root, folder):
+    for found in (local if storage.at(root).is_file_system else objects).below(root, folder):
         if isinstance(found, Source | Ignored):
             yield found._replace(split=folder.split, label=folder.label)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipelines import files
+from pipelines import storage
 from pipelines.sources.found import Folder, Found, Ignored, Reject, Source
 from pipelines.sources.names import by_name
 from pipelines.sources.rules import dropping
@@ -16,19 +16,19 @@ def children(root: str, folder: str) -> Iterator[str | Found]:
     Split and label of sources are still to be set. Raises OSError if it cannot be listed.
     """
     url, prefix = (f"{root.rstrip('/')}/{folder}", f"{folder}/") if folder else (root, "")
-    for entry in files.below(url, deep=False):
+    for entry in storage.at(url).list(deep=False):
         if entry.size is not None:
             yield _object(entry.name, entry.size, prefix)
         elif entry.name and not dropping(entry.name, folder=True):
             yield entry.name
         else:  # what is dropped with all that is in it, or has no name
-            for inside in files.below(f"{url}/{entry.name}/"):
+            for inside in storage.at(f"{url}/{entry.name}/").list():
                 yield _object(f"{entry.name}/{inside.name}", inside.size or 0, prefix)
 
 
 def below(root: str, folder: Folder) -> Iterator[Found]:
     """Every object below a class folder."""
-    for entry in files.below(f"{root.rstrip('/')}/{folder.id}"):
+    for entry in storage.at(f"{root.rstrip('/')}/{folder.id}").list():
         yield _object(entry.name, entry.size or 0, folder.id + "/")
 
 

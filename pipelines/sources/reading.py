@@ -7,22 +7,26 @@ import os
 import stat
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.sources.found import Reject
 
 MAX_BYTES = 1 << 29
 """The largest file that is read, 512 MiB: as many bytes as the largest image takes in 16-bit RGB."""
 
 
+ID_BYTES = 4096
+"""The longest id of a source: as long as a path may be."""
+
+
 def check_root(root: str) -> str:
     """The input directory as an absolute path, or URL. Raises RequestError if it cannot be listed."""
-    if files.is_remote(root):
-        root = files.absolute(root)
+    if not storage.at(root).is_file_system:
+        root = storage.at(root).absolute()
         try:
-            if not any(files.below(root, deep=False)):
+            if not any(storage.at(root).list(deep=False)):
                 raise RequestError(f"input {root}: there is nothing below it")
         except OSError as error:
-            raise RequestError(f"input {root}: {files.reason(error)}") from None
+            raise RequestError(f"input {root}: {storage.reason(error)}") from None
         return root
     if not os.path.exists(root):
         raise RequestError(f"input {root}: there is no such directory")
@@ -34,10 +38,24 @@ def check_root(root: str) -> str:
 
 
 def source_path(root: str, source: str) -> str:
-    """The path, or URL, of a source: on a disk its name is the id's UTF-8, whatever the locale says."""
-    if files.is_remote(root):
+    """Where a source or folder lies: on a disk its name is the id's UTF-8, whatever the locale says.
+
+    Raises ValueError for an id that leads out of the root, as none does.
+    """
+    if not storage.at(root).is_file_system:  # names there lead nowhere: they are keys
         return f"{root.rstrip('/')}/{source}"
+    if not is_id(source):
+        raise ValueError(f"{source!r} is no path below {root}")
     return os.fsdecode(os.path.join(os.fsencode(root), source.encode()))
+
+
+def is_id(source: str) -> bool:
+    """Whether a text can be the id of a source: a relative path of at most ID_BYTES that goes down only."""
+    try:
+        long = len(source.encode()) > ID_BYTES
+    except UnicodeEncodeError:
+        return False
+    return not long and "\0" not in source and not {"", ".", ".."} & set(source.split("/"))
 
 
 def read_source(root: str, source: str) -> bytes:
@@ -46,8 +64,8 @@ def read_source(root: str, source: str) -> bytes:
     With `errno.EFBIG` for more than MAX_BYTES, of which no more are read.
     """
     path = source_path(root, source)
-    if files.is_remote(root):
-        contents: bytes | None = files.read(path)  # which the listing had the size of
+    if not storage.at(root).is_file_system:
+        contents: bytes | None = storage.at(path).read()  # which the listing had the size of
         size = len(contents or b"")
     else:
         contents, size = _read_local(path)

@@ -15,8 +15,9 @@ from PIL import Image
 from augment.augmenter import augment_dataset, augment_image
 from augment.errors import RequestError
 from augment.recipe import Recipe, load_recipe, parse_recipe
-from pipelines import datasets, live, stores
+from pipelines import datasets, live
 from pipelines.sources import Reject, read_source
+from pipelines.storage import store
 from tests.graphs import stateful_ops
 
 NAMES = [f"{label}/{i}.png" for label in ("cat", "dog") for i in range(12)]
@@ -86,7 +87,7 @@ def test_a_fault_that_passes_leaves_no_image_out(root, recipe, monkeypatch, caps
     faults: Iterator[Exception] = iter(
         [
             OSError(errno.EIO, "input/output error"),
-            stores._no_credentials("ExpiredToken"),
+            store.no_credentials("ExpiredToken"),
             ValueError("checksum"),
         ]
     )

@@ -18,7 +18,6 @@ from PIL import Image
 
 from augment.errors import RequestError
 from augment.imagefile import highest_level
-from pipelines import stores
 from pipelines.sources import (
     Folder,
     Guess,
@@ -36,6 +35,7 @@ from pipelines.sources import (
 )
 from pipelines.sources.depth import dim
 from pipelines.sources.reading import rejected
+from pipelines.storage import clients
 
 
 def put(root: Path, *names: str) -> None:
@@ -406,7 +406,7 @@ def test_a_url_of_no_store_is_a_clear_sentence(url, problem):
 )
 def test_a_store_whose_extra_is_missing_names_it(url, module, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    stores.forget()
+    clients.forget()
     with pytest.raises(RequestError, match=f"needs the extra {extra}, which is not installed: make install"):
         check_root(url)
 
