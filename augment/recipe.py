@@ -265,7 +265,8 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         raise RequestError(
             f"recipe {where}: its name{' by that of its file' * by_file} is {name!r}; a name is made of "
             "lower-case letters, digits and _, and begins with a letter"
-            + "; rename the file, or say `name: ...` in it" * by_file
+            + "; rename the file, or say `name: ...` in it"
+            * by_file
         )
     entries = document.get("ops")
     if not (isinstance(entries, list) and entries):

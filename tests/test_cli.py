@@ -75,7 +75,9 @@ def test_an_input_without_folders(refused, tmp_path):
 def test_an_input_without_images(refused, tmp_path):
     (tmp_path / "none/a").mkdir(parents=True)
     (tmp_path / "none/a/notes.txt").touch()
-    assert refused(root=tmp_path / "none") == f"input {tmp_path}/none: there are no images in it"
+    assert refused(root=tmp_path / "none") == f"input {tmp_path}/none: " + (
+        "there are no images in it, but 1 .txt; docs/images.md says what is read"
+    )
 
 
 def test_an_empty_class_folder(refused, given):
@@ -260,6 +262,8 @@ def test_one_class_is_a_warning_and_a_finished_output_is_kept_from_other_request
     made = augshard("materialize", "--input", root, "--output", output, "--recipe", "cifar10", "--copies", 2)
     assert made.status == 0
     assert made.err == (
+        "augshard: 2 images: train 2\n"
+        "augshard: 1 class: only 2\n"
         "augshard: warning: there is only one class, 'only': a classifier learns nothing from it\n"
     )
     again = {"root": root, "output": output}

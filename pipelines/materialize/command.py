@@ -18,8 +18,9 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import Report, launch
-from pipelines.plan import parse_bytes, parse_fractions
+from pipelines.plan import describe, parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
+from pipelines.sources.words import counted
 
 
 def materialize_command(
@@ -88,6 +89,7 @@ def materialize_command(
             overwrite=overwrite,
             engine=engine,
             before_work=lambda: _warn_of_labels(loaded, class_folders(root, request.layout)),
+            tell=lambda plan: sys.stderr.write(describe(plan)),
         )
     except JobFailed as failure:
         sys.stderr.write(f"augshard: {failure}\n")
@@ -127,6 +129,7 @@ def _table(report: Report, output: str) -> str:
         "copies": _copies(manifest),
         "records": f"{manifest.records:,}" + (f" ({report.new_records:,} new)" if report.new_records else ""),
         "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),
+        **({"ignored": counted(manifest.ignored)} if manifest.ignored else {}),
         "size": f"{size / 1e6:,.1f} MB in {len(manifest.files):,} files",
     }
     if report.new_records:

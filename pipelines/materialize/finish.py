@@ -34,6 +34,7 @@ from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
 from pipelines.format.request import SCHEMA_VERSION, job_recipe
 from pipelines.plan import Plan
 from pipelines.sources import Reject
+from pipelines.sources.words import counted
 
 if TYPE_CHECKING:
     from pipelines.materialize.shard import Finished
@@ -149,6 +150,7 @@ def finish(
     shards = _Shards(plan)
     for group in groups:
         shards.add(group)
+    lost = tuple(_lost_classes(shards, plan))
     shards.rejects.update(Reject(*reject) for reject in listing_rejects)
     failure = _failure(shards, plan, run)
     if failure:
@@ -190,7 +192,7 @@ def finish(
     out.write(RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
     out.settle("", SAMPLES)  # of shards that were there before, too
     _write_counted(run.output, MANIFEST, manifest.sealed().text())
-    return _conclude(run, Outcome(warnings=plan.warnings, kept=shards.kept))
+    return _conclude(run, Outcome(warnings=lost, kept=shards.kept))
 
 
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
@@ -225,6 +227,23 @@ def _failure(shards: _Shards, plan: Plan, run: Run) -> str:
             "with --overwrite"
         )
     return ""
+
+
+def _lost_classes(shards: _Shards, plan: Plan) -> Iterator[str]:
+    """Warnings of classes of which a split has no record, though it had images."""
+    lost: collections.Counter[tuple[str, str]] = collections.Counter()
+    reasons: dict[tuple[str, str], collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for reject in shards.rejects:
+        split, label = plan.place(reject.source)
+        lost[split, label] += 1
+        reasons[split, label][reject.reason] += 1
+    for (split, label), count in sorted(lost.items()):
+        if count == plan.images.get(split, {}).get(label):
+            why = counted(reasons[split, label])
+            yield (
+                f"class {label!r} has no record in split {split!r}: none of its {count:,} images could be "
+                f"used ({why}); mend them or remove the class, and start over with --overwrite"
+            )
 
 
 def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:

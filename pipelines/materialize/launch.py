@@ -23,8 +23,8 @@ from pipelines.materialize.finish import Outcome, Run, saved_outcome, summed_up
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.materialize.progress import ProgressBar, stop
-from pipelines.plan import top_errors
-from pipelines.sources import Folder, check_root, top_folders
+from pipelines.plan import Plan, top_errors
+from pipelines.sources import check_root, top_folders
 from pipelines.storage.clients import without_secrets
 
 
@@ -48,11 +48,12 @@ def launch(
     overwrite: bool,
     engine: Engine,
     before_work: Callable[[], None] = lambda: None,
+    tell: Callable[[Plan], object] = lambda _: None,
 ) -> Report | Rows:
     """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
 
-    Calls `before_work` once it is clear that there is something to do. An engine may be asked not to wait,
-    or for a dry run; what it left, or would submit, is then told.
+    Calls `before_work` once it is clear that there is something to do, and `tell` when it is planned. An
+    engine may be asked not to wait, or for a dry run; what it left, or would submit, is then told.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     if engine.dry_run:  # which asks neither the service nor a store for anything
@@ -77,7 +78,7 @@ def launch(
             before_work()
             run = _run(root, output, max_rejects, engine)
             job = engine.submit(_pipeline(request, run, expected_digest, engine), request, output)
-        return _come_of(engine, job, root, output)
+        return _come_of(engine, job, root, output, tell)
 
 
 def _run(root: str, output: str, max_rejects: float, engine: Engine) -> Run:
@@ -93,10 +94,12 @@ def _pipeline(request: Request, run: Run, expected_digest: str | None, engine: E
     return pipeline
 
 
-def _come_of(engine: Engine, job: Any, root: str, output: str) -> Report | Rows:
+def _come_of(
+    engine: Engine, job: Any, root: str, output: str, tell: Callable[[Plan], object]
+) -> Report | Rows:
     """Follows a job to its end, and says what came of it."""
     try:
-        with ProgressBar(output):
+        with ProgressBar(output, tell):
             rows = engine.follow(job, output, lambda: stop(output))
     except JobFailed as failure:
         outcome = saved_outcome(output) or Outcome(failure=_sentence(failure, output))
@@ -144,8 +147,7 @@ def _check_apart(root: str, real: str, output: str) -> None:
 
 def _check_input(root: str, request: Request) -> None:
     """What can be known from the top folders alone, before anything slow is imported."""
-    folders = (found for found in top_folders(root, request.layout) if isinstance(found, Folder))
-    errors = top_errors(request, folders)
+    errors = top_errors(request, top_folders(root, request.layout))
     if errors:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 

@@ -10,6 +10,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
@@ -72,10 +73,14 @@ _Counts = tuple[int, int]
 
 
 class ProgressBar:
-    """A bar on the terminal while the context lasts; where there is no terminal a line now and then."""
+    """A bar on the terminal while the context lasts; where there is no terminal a line now and then.
 
-    def __init__(self, output: str) -> None:
-        self._output = storage.at(output)
+    `tell` is given the plan as soon as there is one, terminal or not.
+    """
+
+    def __init__(self, output: str, tell: Callable[[Plan], object]) -> None:
+        self._output, self._tell = storage.at(output), tell
+        self._plan: Plan | None = None
         self._notes: dict[str, tuple[str, _Counts]] = {}
         """by name: which version was read, and what stood there"""
         self._terminal = sys.stderr  # which may be another one when the thread begins
@@ -99,30 +104,38 @@ class ProgressBar:
             smoothing=0.1,
             dynamic_ncols=True,
         ) as bar:
-            began = time.monotonic()
-            while not self._stop.wait(LINES if bar.disable else self._output.look_every):
-                if bar.total is None and (plan := self._plan()):
-                    bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
+            began = said = time.monotonic()
+            while not self._stop.wait(self._output.look_every):
+                if self._plan is None and self._look_for_plan(bar):
                     began = time.monotonic()
-                    bar.set_description("writing")
-                    bar.unpause()
-                if bar.disable:
-                    self._terminal.write(_line(*self._samples(), bar.total, time.monotonic() - began))
-                else:
+                if not bar.disable:
                     self._show(bar)
+                elif time.monotonic() - said >= LINES:
+                    said = time.monotonic()
+                    self._terminal.write(_line(*self._samples(), bar.total, said - began))
+            if self._plan is None:
+                self._look_for_plan(bar)
             if not (bar.disable or self._output.ahead):  # where a last look would hold up the end
                 self._show(bar)
 
-    def _show(self, bar: tqdm) -> None:
+    def _show(self, bar: tqdm[Any]) -> None:
         done, kept = self._samples()
         new = kept - bar.initial
         bar.initial, bar.n, bar.last_print_n = kept, bar.n + new, bar.last_print_n + new
         bar.update(done - bar.n)
 
-    def _plan(self) -> Plan | None:
+    def _look_for_plan(self, bar: tqdm[Any]) -> bool:
+        """Whether there is one now."""
         with contextlib.suppress(OSError):
-            return saved_plan(self._output.path)
-        return None
+            self._plan = saved_plan(self._output.path)
+        if self._plan is None:
+            return False
+        bar.clear()
+        self._tell(self._plan)
+        bar.total = sum(p.sources * len(self._plan.copies(s)) for s, p in self._plan.splits.items())
+        bar.set_description("writing")
+        bar.unpause()
+        return True
 
     def _samples(self) -> _Counts:
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait

@@ -140,7 +140,7 @@ def test_c6_what_cannot_be_used_is_named_with_its_reason_and_too_much_of_it_fail
     request = ("materialize", "--input", garbage, "--output", output, "--recipe", recipe_file("png"))
     ended = run_command(*request, "--copies", 2)
     assert ended.status == 1
-    assert ended.err.startswith("augshard: 6 of 32 images were rejected (")
+    assert "\naugshard: 6 of 32 images were rejected (" in ended.err
     assert "more than --max-rejects 0.01 allows" in ended.err
     assert not (output / "manifest.json").exists()
     shards = {path: path.stat().st_mtime_ns for path in output.glob("tiny_png-*")}
@@ -169,14 +169,14 @@ def test_c6_what_cannot_be_used_is_named_with_its_reason_and_too_much_of_it_fail
 
 def test_a_dataset_without_any_usable_image_fails(tmp_path, run_command, recipe_file):
     (tmp_path / "in/a").mkdir(parents=True)
-    (tmp_path / "in/a/1.png").write_bytes(b"")
+    (tmp_path / "in/a/1.png").write_bytes(b"no image")
     ended = run_command(
         *("materialize", "--input", tmp_path / "in", "--output", tmp_path / "out"),
         *("--recipe", recipe_file("png"), "--max-rejects", 1),
     )
     assert ended.status == 1
-    assert ended.err == (
-        f"augshard: no image could be used (1 empty); {tmp_path}/out/rejects.jsonl names them\n"
+    assert ended.err.endswith(
+        f"augshard: no image could be used (1 not_an_image); {tmp_path}/out/rejects.jsonl names them\n"
     )
 
 
