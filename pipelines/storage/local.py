@@ -104,6 +104,7 @@ class Local(Location):
                 with disk.create(unfinished) as file:
                     yield file
                 self.place(unfinished, name)
+                self.settle(os.path.dirname(name))
             except BaseException:
                 with contextlib.suppress(OSError):
                     disk.remove_file(unfinished)
@@ -115,7 +116,6 @@ class Local(Location):
         disk.make_folders(folder)
         disk.sync(finished)
         disk.rename(finished, path)
-        disk.sync(folder)
 
     def settle(self, *folders: str) -> None:
         for folder in folders:
