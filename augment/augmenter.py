@@ -146,14 +146,17 @@ def _pixels(image: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int) -> tf.data.Dataset:
+def augment_dataset(
+    dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
+) -> tf.data.Dataset:
     """Copy `copy` of every element, in order: live training's epoch number `copy`.
 
     Args:
         dataset: of dictionaries with `image`, an image file's bytes or uint8
             [H, W, 3], and `source`, its source id, or else `tfds_id`, as TFDS adds it
             with `ReadConfig(add_tfds_id=True)`; other entries pass through.
-        recipe, seed, copy: as for `augment_image`.
+        recipe, seed, copy: as for `augment_image`. Within a graph, `copy` may be a tensor, an
+            int64 scalar from 0: then one graph serves every epoch.
 
     Returns the same dictionaries with `image` as uint8 [H, W, 3].
     """
@@ -161,26 +164,11 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
     def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
         return _pixels(element["image"])
 
-    live = _live(dataset, recipe, seed, copy, "image", pixels)
+    live = _live(dataset, recipe, seed, copy, pixels)
     count = tf.get_static_value(dataset.cardinality())  # which `unbatch` forgets, and `fit` shows
     if count is None or count == tf.data.UNKNOWN_CARDINALITY:
         return live
     return live.apply(tf.data.experimental.assert_cardinality(count))
-
-
-def augment_files(
-    dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
-) -> tf.data.Dataset:
-    """`augment_dataset` for dictionaries with `path`, an image file's, instead of its contents.
-
-    Files that cannot be read or decoded are left out. The rest keep their order. Within a graph,
-    `copy` may be a tensor, an int64 scalar from 0: then one graph serves every epoch.
-    """
-
-    def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
-        return codec.decode(tf.io.read_file(element.pop("path")))
-
-    return _live(dataset, recipe, seed, copy, "path", pixels).ignore_errors()
 
 
 def _live(
@@ -188,19 +176,18 @@ def _live(
     recipe: Recipe,
     seed: int,
     copy: int | tf.Tensor,
-    needed: str,
     pixels: Callable[[dict[str, tf.Tensor]], tf.Tensor],
 ) -> tf.data.Dataset:
     spec = dataset.element_spec
     if not isinstance(spec, dict):
         raise RequestError(
-            f"the dataset's elements are no dictionaries; they must be, with {needed!r} and "
+            "the dataset's elements are no dictionaries; they must be, with 'image' and "
             "'source' (from TFDS: leave out as_supervised, and give ReadConfig(add_tfds_id=True))"
         )
     identity = "source" if "source" in spec else "tfds_id"
-    if not {needed, identity} <= spec.keys():
+    if not {"image", identity} <= spec.keys():
         had = ", ".join(map(repr, spec))
-        raise RequestError(f"the dataset's elements have {had}; they must have {needed!r} and 'source'")
+        raise RequestError(f"the dataset's elements have {had}; they must have 'image' and 'source'")
     if spec[identity].dtype != tf.string:
         raise RequestError(f"the dataset's {identity!r} is {spec[identity].dtype.name}; it must be string")
     flat = tf.nest.flatten(spec, expand_composites=True)

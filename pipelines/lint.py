@@ -12,7 +12,8 @@ from augment.labels.findings import LIMITS, Finding, findings, listed, opaque
 from augment.labels.hazards import CHANGES
 from augment.recipe import Recipe
 from pipelines.format.manifest import json_text
-from pipelines.sources import Layout, check_root, class_folders
+from pipelines.images import list_images
+from pipelines.sources import Layout
 
 
 def lint(
@@ -81,13 +82,9 @@ def _from_file(path: str) -> list[str]:
 def _from_folders(directory: str | None, layout: Layout) -> list[str]:
     if directory is None:
         return []
-    names = class_folders(check_root(directory), layout)
-    if not names:
-        raise RequestError(
-            f"input {directory}: it has no class folders; it must be DIR/<class>/... or "
-            "DIR/<split>/<class>/..."
-        )
-    return names
+    images = list_images(directory, layout=layout)
+    images.tell()
+    return list(images.classes)
 
 
 def _about_recipe(recipe: Recipe) -> str:

@@ -72,9 +72,9 @@ BY_EXTRAS = {
     ("pipelines/storage/s3.py", "boto3"),
     ("pipelines/storage/s3.py", "botocore"),
     *(("pipelines/storage/gcs.py", module) for module in (*GOOGLES, "requests", "urllib3")),
-    ("pipelines/materialize/dataflow.py", "google.auth"),
-    ("pipelines/materialize/dataflow_job.py", "google.api_core"),
-    ("pipelines/materialize/dataflow_job.py", "google.auth"),
+    ("pipelines/engines/dataflow.py", "google.auth"),
+    ("pipelines/engines/dataflow_job.py", "google.api_core"),
+    ("pipelines/engines/dataflow_job.py", "google.auth"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
 }

@@ -19,6 +19,7 @@ from augment.ops import Size
 from augment.recipe import Storage
 from pipelines import storage
 from pipelines.format.bounds import record_bytes
+from pipelines.storage import disk
 
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
@@ -101,7 +102,7 @@ class ShardWriter:
     def __init__(self, path: str) -> None:
         self.path = path
         self.records = 0
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by __exit__)
+        self._file = disk.create(path, buffering=0)  # closed by __exit__
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._buffer = bytearray()

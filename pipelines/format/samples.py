@@ -28,6 +28,7 @@ from pipelines.format.bounds import (
     SplitName,
 )
 from pipelines.sources import ID_BYTES, Reject
+from pipelines.storage import disk
 
 _KEY = b"augshard"
 ROW_GROUP = 1 << 16
@@ -82,17 +83,18 @@ def write_samples(path: str, columns: dict[str, Any], schema: pa.Schema, receipt
     """Writes one table in one call, with all that could vary fixed."""
     footer = json.dumps(dataclasses.asdict(receipt), sort_keys=True, ensure_ascii=False)
     table = pa.table(columns, schema=schema.with_metadata({_KEY: footer.encode()}))
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROW_GROUP,
-        compression="zstd",
-        compression_level=3,
-        version="2.6",
-        data_page_version="1.0",
-        use_dictionary=True,
-        write_statistics=True,
-    )
+    with disk.create(path) as file:
+        pq.write_table(
+            table,
+            file,
+            row_group_size=ROW_GROUP,
+            compression="zstd",
+            compression_level=3,
+            version="2.6",
+            data_page_version="1.0",
+            use_dictionary=True,
+            write_statistics=True,
+        )
 
 
 def read_receipt(path: str) -> Receipt | None:

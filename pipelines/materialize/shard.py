@@ -47,6 +47,8 @@ class Finished(NamedTuple):
     samples_file: str
     samples_bytes: int
     samples_sha256: str
+    kept: bool = False
+    """whether it was there before"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class GroupWriter:
         self._ahead = storage.at(root).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
-    def write(self, group: Group, progress: Callable[[int], None]) -> Iterator[Finished]:
+    def write(self, group: Group, progress: Callable[..., None]) -> Iterator[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
 
         `progress` is called with the number of samples that are done since the last call.
@@ -81,7 +83,7 @@ class GroupWriter:
         for copy in self.plan.copies(group.split):
             finished = self._in_place(group, copy)
             if finished:
-                progress(finished.receipt.records + len(finished.receipt.rejects))
+                progress(finished.receipt.records + len(finished.receipt.rejects), kept=True)
                 yield finished
             else:
                 missing.append(copy)
@@ -99,7 +101,9 @@ class GroupWriter:
         if not self.output.is_whole(receipt.file, receipt.bytes, receipt.sha256):
             return None
         size = self.output.size(samples)
-        return None if size is None else Finished(receipt, samples, size, self.output.digest(samples))
+        if size is None:
+            return None
+        return Finished(receipt, samples, size, self.output.digest(samples), kept=True)
 
     def _write_with_retries(
         self, group: Group, copies: list[int], progress: Callable[[int], None]
