@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("storage", "sources", "plan", "format", "datasets", "page", "sheet")
+GROUND = (
+    "storage",
+    "engines",
+    "process",
+    "quiet",
+    "sources",
+    "plan",
+    "images",
+    "live",
+    "format",
+    "datasets",
+    "page",
+    "sheet",
+)
 PROGRAMS = ("materialize", "audit", "train")
 ROOF = "cli"
 

@@ -176,18 +176,13 @@ def frames(read: Callable[[int, int], bytes], size: int, largest: int) -> Iterat
 
 
 def frames_of(file: BinaryIO, image_size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Where the records of an open shard begin, and how long they are: int64 [n] each.
+    """Where the records of a shard begin, and how long they are: int64 [n] each.
 
-    Raises FramingError if it is damaged, OSError if it cannot be read.
+    `file` is on this machine's disk. Raises FramingError if it is damaged, OSError if it cannot be read.
     """
     number = file.fileno()
-    found = list(
-        frames(
-            lambda at, count: os.pread(number, count, at),
-            os.fstat(number).st_size,
-            record_bytes(image_size),
-        )
-    )
+    size = os.fstat(number).st_size
+    found = list(frames(lambda at, count: os.pread(number, count, at), size, record_bytes(image_size)))
     starts, lengths = np.array(found, np.int64).reshape(-1, 2).T
     return starts, lengths
 

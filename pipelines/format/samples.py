@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -117,7 +117,7 @@ def parse_receipt(footer: bytes) -> Receipt | None:
 _RECEIPT = TypeAdapter(Receipt)
 
 
-def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_samples(opened: BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a samples file that may be anybody's, with `columns` in their order, all by default.
 
     Raises ValueError unless it is Parquet with those columns, its text UTF-8 and no longer than a path may
@@ -125,7 +125,7 @@ def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
     for its digests, and its text no more than EXPANSION times that.
     """
     try:
-        with storage.at(path).open() as opened, pq.ParquetFile(opened, **_LIMITS) as file:
+        with pq.ParquetFile(opened, **_LIMITS) as file:
             size, fields = os.fstat(opened.fileno()).st_size, file.schema_arrow
             names = fields.names if columns is None else list(columns)
             odd = [name for name in names if not _is_plain(fields, name)]
@@ -136,10 +136,7 @@ def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
             schema = pa.schema([fields.field(name) for name in names])
         text = [field.name for field in schema if pa.types.is_string(field.type)]
         # Text is read as what differs in it, with a number for each row.
-        with (
-            storage.at(path).open() as opened,
-            pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file,
-        ):
+        with pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file:
             table = file.read(columns=names, use_threads=False).select(names)
         table.validate(full=True)
         if len(table) > size or sum(_text_bytes(table[name]) for name in text) > EXPANSION * size:

@@ -153,8 +153,12 @@ class Local(Location):
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        disk.make_folders(self.to(SCRATCH))
-        yield self.to(SCRATCH)
+        try:
+            disk.make_folders(self.to(SCRATCH))
+            yield self.to(SCRATCH)
+        except OSError as error:  # of a disk that is full, which names no file
+            error.filename = error.filename or self.path
+            raise
 
     def locked(self, name: str) -> AbstractContextManager[Lock]:
         return Flock(self.path, name)

@@ -12,12 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 import pytest
-import tensorflow as tf
 
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.recipe import load_recipe
-from pipelines import datasets, storage
+from pipelines import storage
 from pipelines.format.layout import LOCK, PLAN, PROGRESS, WORK
 from pipelines.materialize.derive import Deriver, PassingFault
 from pipelines.materialize.lock import only_run
@@ -129,31 +128,6 @@ def test_expired_credentials_reject_no_image():
     deriver = Deriver(Augmenter(load_recipe("flowers"), 0), {"cat": 0})
     with pytest.raises(PassingFault, match="takes no credentials that are here"):
         deriver.derive("cat/a.jpg", "cat", read, [0], 0, [])
-
-
-class Corrupt(Exception):
-    """As a client's library raises one, which is no OSError."""
-
-
-def test_no_live_image_is_left_out_for_whatever_fault(memory, monkeypatch, capsys, photo):
-    image = tf.io.encode_png(photo).numpy()
-    faults: Iterator[Exception] = iter([Corrupt("checksum mismatch"), store.no_credentials("ExpiredToken")])
-
-    def read(bucket: str, key: str) -> bytes:
-        for fault in faults:
-            raise fault
-        return image
-
-    monkeypatch.setattr(memory, "read", read)
-    monkeypatch.setattr(datasets.time, "sleep", lambda _: None)
-    names = [f"cat/{i}.png" for i in range(12)]
-    listed = {"path": [f"s3://bucket/{name}" for name in names], "source": names}
-    fetched = datasets.fetched(tf.data.Dataset.from_tensor_slices(listed))
-    live = datasets.augmented(fetched, load_recipe("flowers"), seed=0, copy=-1)
-    assert [element["source"].decode() for element in live.as_numpy_iterator()] == names
-    said = capsys.readouterr().err
-    assert "Corrupt: checksum mismatch; trying again" in said
-    assert "takes no credentials that are here (ExpiredToken); see docs/stores.md; trying again" in said
 
 
 def held(**changes: object) -> bytes:
@@ -319,15 +293,15 @@ def test_without_a_terminal_no_notes_are_read(memory, monkeypatch):
     monkeypatch.setattr("pipelines.storage.objects.Objects.look_every", 0.005)
     for group in range(20):
         memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
-    with ProgressBar(OUT):
+    with ProgressBar(OUT, lambda _: None) as bar:
         time.sleep(0.05)
-    assert memory.reads == 0
+    assert bar._notes == {}
 
 
 def test_the_end_of_a_run_does_not_wait_for_notes(memory):
     for group in range(20):
         memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
-    bar = ProgressBar(OUT)
+    bar = ProgressBar(OUT, lambda _: None)
     assert bar._samples() == 100
     for group in range(20):
         memory.write("bucket", f"out/{PROGRESS}/{group}", b"9")

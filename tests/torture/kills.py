@@ -10,13 +10,13 @@ import signal
 import time
 from pathlib import Path
 
-from tests.torture.runs import Broken, check_complete_or_absent, digest, draw, request, start
+from tests.torture.runs import Broken, Outcome, check_complete_or_absent, digest, draw, request, start
 
 TIMES = 200
 """Kills."""
 
 
-def kills(scratch: Path, chance: random.Random, times: int) -> str:
+def kills(scratch: Path, chance: random.Random, times: int) -> Outcome:
     """Fresh runs, extensions and runs that overwrite, in turn. Raises Broken."""
     photos, whole, one, other = draw(scratch / "photos"), scratch / "two", scratch / "one", scratch / "other"
     log, output = scratch / "log", scratch / "output"
@@ -53,4 +53,4 @@ def kills(scratch: Path, chance: random.Random, times: int) -> str:
         ended += 1
         if digest(output) != expected:
             raise Broken(f"{kind}, after {killed} kills: {output} differs from {whole}")
-    return f"{killed} kills of {runs} runs, {ended} datasets, one digest"
+    return Outcome(f"{killed} kills of {runs} runs, {ended} datasets", "one digest")

@@ -7,13 +7,13 @@ import shutil
 import time
 from pathlib import Path
 
-from tests.torture.runs import Broken, check_complete_or_absent, digest, draw, request, start
+from tests.torture.runs import Broken, Outcome, check_complete_or_absent, digest, draw, request, start
 
 TIMES = 100
 """Pairs."""
 
 
-def rivals(scratch: Path, chance: random.Random, times: int) -> str:
+def rivals(scratch: Path, chance: random.Random, times: int) -> Outcome:
     """Of the same request and of two that differ by the seed, in turn. Raises Broken.
 
     One of them may be refused; who ends with status 0 has left the dataset that was asked for.
@@ -44,4 +44,4 @@ def rivals(scratch: Path, chance: random.Random, times: int) -> str:
         if digest(output) != expected[won.pop()]:
             raise Broken(f"{story}: a wrong dataset in {output}")
         both += statuses == [0, 0]
-    return f"{times} pairs, in {both} of which both ended well, no wrong dataset"
+    return Outcome(f"{times} pairs", f"in {both} both ended well, else one was refused; no wrong dataset")

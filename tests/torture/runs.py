@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.photos import draw_photos
 
@@ -19,6 +21,13 @@ class Broken(Exception):
     """A promise that did not hold."""
 
 
+class Outcome(NamedTuple):
+    """What stands in a row of docs/reliability.md."""
+
+    how_often: str
+    what_happened: str
+
+
 def load() -> None:
     """Imports what runs need. TensorFlow's runtime must not start here: it does not survive a fork."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,10 +37,10 @@ def load() -> None:
     import pipelines.materialize.command  # noqa: F401
 
 
-def draw(folder: Path) -> Path:
-    """A directory of 16 small photos in two classes."""
-    for name in ("car", "truck"):
-        draw_photos(folder / name, count=8, side=60)
+def draw(folder: Path, classes: Sequence[str] = ("car", "truck")) -> Path:
+    """A directory of 8 small photos a class, whose name there is UTF-8 in every locale."""
+    for name in classes:
+        draw_photos(Path(os.fsdecode(os.fsencode(folder) + b"/" + name.encode())), count=8, side=60)
     return folder
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.torture.runs import LONGEST, Broken, digest, draw, request
+from tests.torture.runs import LONGEST, Broken, Outcome, digest, draw, request
 
 TIMES = 50
 """Runs."""
@@ -40,22 +40,34 @@ os.scandir, os.listdir = _Shuffled, listdir
 """A sitecustomize that gives the entries of directories in another order each time."""
 
 
-def settings(scratch: Path, chance: random.Random, times: int) -> str:
+LOCALES = (("de_DE", "ISO-8859-1"), ("ru_RU", "KOI8-R"), ("ja_JP", "EUC-JP"))
+"""Made for this, if the machine can, since few have any but UTF-8."""
+
+CLASSES = ("déjà vu", "цветы")
+"""Names that these locales spell in other bytes, or cannot."""
+
+
+def settings(scratch: Path, chance: random.Random, times: int) -> Outcome:
     """Each in a process of its own, which takes its locale and hash seed at the start. Raises Broken."""
-    photos, site, output = draw(scratch / "photos"), scratch / "site", scratch / "output"
+    photos, site, output = draw(scratch / "photos", CLASSES), scratch / "site", scratch / "output"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SHUFFLED, encoding="utf-8")
-    locales = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()
+    locales = {"C": "", "POSIX": "", **dict.fromkeys(installed(), ""), **made(scratch / "locales")}
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    expected = ""
+    expected, tried = "", set()
     for number in range(times):
         shutil.rmtree(output, ignore_errors=True)
         umask, used = (
             chance.choice([0o000, 0o022, 0o027, 0o077]),
             chance.sample(cores, chance.randint(0, len(cores))),
         )
+        locale = chance.choice([*locales])
+        tried.add(locale)
         changed = {
-            "LC_ALL": chance.choice(["C", "POSIX", *locales]),
+            "LC_ALL": locale,
+            "LOCPATH": locales[locale],
+            "PYTHONCOERCECLOCALE": chance.choice(["0", "1"]),
+            "PYTHONIOENCODING": chance.choice(["", "ascii", "latin-1"]),
             "TZ": chance.choice(["UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Chatham"]),
             "PYTHONHASHSEED": str(chance.randrange(2**32)),
             "PYTHONUTF8": chance.choice(["0", "1"]),
@@ -89,4 +101,20 @@ def settings(scratch: Path, chance: random.Random, times: int) -> str:
         expected = expected or digest(output)
         if digest(output) != expected:
             raise Broken(f"{story}: another digest than the first run's")
-    return f"{times} settings, one digest"
+    return Outcome(f"{times} runs, in the locales {', '.join(sorted(tried))}", "one digest")
+
+
+def installed() -> list[str]:
+    """Locales that the machine has."""
+    return subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()
+
+
+def made(folder: Path) -> dict[str, str]:
+    """New locales, each with the folder that it lies in; none where they cannot be made."""
+    folder.mkdir()
+    if not shutil.which("localedef"):
+        return {}
+    for language, encoding in LOCALES:
+        words = ["localedef", "-i", language, "-f", encoding, folder / f"{language}.{encoding}"]
+        subprocess.run(words, capture_output=True, check=False)  # warns of this and that
+    return {path.name: str(folder) for path in folder.iterdir()}
