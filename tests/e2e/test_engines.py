@@ -121,6 +121,30 @@ def test_c4_workers_in_containers_write_the_same_bytes(
     assert tree(output) == tree(materialize(images, *REQUEST))
 
 
+def test_c4_the_image_runs_read_only_as_any_user_without_a_network(
+    images, materialize, recipe_file, tree, tmp_path
+):
+    if servers.missing("docker") or not servers.image():
+        pytest.skip(f"there is no image {servers.IMAGE!r}; `make image` builds it")
+    here = tmp_path / "mounted"
+    shutil.copytree(images, here / "in")
+    shutil.copy(recipe_file("png"), here)
+    for path in (here, *here.rglob("*")):
+        path.chmod(0o777)
+    locked = ["--read-only", "--network=none", "--user=12345", "--tmpfs=/tmp", "--cap-drop=ALL"]
+    ended = subprocess.run(
+        [
+            *("docker", "run", "--rm", *locked, f"--volume={here}:/data", servers.IMAGE),
+            *("augshard", "materialize", "--input", "/data/in", "--output", "/data/out"),
+            *("--recipe", f"/data/{recipe_file('png').name}", *map(str, REQUEST)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert tree(here / "out") == tree(materialize(images, *REQUEST))
+
+
 def test_c4_prism_writes_the_same_bytes(images, materialize, tree, tmp_path):
     with engine("prism", tmp_path) as options:
         output = materialize(images, *REQUEST, *options, into=tmp_path / "out")
