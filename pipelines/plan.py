@@ -24,6 +24,7 @@ from augment.errors import RequestError, did_you_mean
 from augment.keys import name_bits, source_key, source_words
 from augment.ops import Size
 from augment.recipe import Storage
+from pipelines.format.manifest import parity_class
 from pipelines.format.request import Request
 from pipelines.sources import Folder, Listing, class_errors, split_errors
 
@@ -135,6 +136,8 @@ class Plan(BaseModel):
     listing_digest: str = ""
     listing_rejects: int = 0
     ignored: dict[str, int] = {}
+    parity_class: dict[str, str] = {}
+    """that of all shards: a worker of another one writes none"""
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -210,6 +213,7 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
         listing_digest=listing.hexdigest(),
         listing_rejects=listing.rejects,
         ignored=listing.ignored,
+        parity_class=parity_class(),
         warnings=tuple(_warnings(listing)),
     )
 

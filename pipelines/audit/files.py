@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,11 @@ from pipelines.format.layout import (
     RUN,
     WORK,
     shard_file,
-    tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, json_text
 from pipelines.sources import Reject
 
-SMALL = (DATASET_INFO, FEATURES, LABELS, REJECTS)
+SMALL = (FEATURES, LABELS, REJECTS)
 
 
 def check_file(
@@ -74,7 +74,6 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
     expected = {
         LABELS: "".join(f"{label}\n" for label in manifest.classes),
         FEATURES: json_text(tfds.features(recipe.image_size, recipe.storage, len(manifest.classes))),
-        DATASET_INFO: json_text(tfds.dataset_info(manifest.request.name, shard_lengths(manifest))),
     }
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):
@@ -82,18 +81,37 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
                 if file.read() != text.encode():
                     message = "it does not say what the manifest says of names, sizes and counts"
                     audit.findings.add(Finding("content", message, name))
+    _check_dataset_info(audit, manifest)
     if not check_whole_file(audit, REJECTS, manifest.files[REJECTS]):
         return None
     return _read_rejects(audit, manifest)
 
 
-def shard_lengths(manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
-    """(records, bytes) of each shard by split, as the manifest lists them."""
-    shards: dict[str, list[tuple[int, int]]] = {}
-    for split, copy, _, name in shard_names(manifest):
-        file = manifest.files[name]
-        shards.setdefault(tfds_split(split, copy), []).append((file.records or 0, file.bytes))
-    return shards
+_LAST_STEP = "a run ended before its last step, which the same augshard materialize does"
+
+
+def _check_dataset_info(audit: Audit, manifest: Manifest) -> None:
+    """What tells TFDS of the splits, which follows from the manifest and is written after it."""
+    expected = tfds.dataset_info(manifest.request.name, manifest.shard_lengths())
+    path = os.path.join(audit.directory, DATASET_INFO)
+    if files.size(path) is None:
+        message = f"the file is not there: {_LAST_STEP}"
+        audit.findings.add(Finding("missing", message, DATASET_INFO))
+        return
+    with files.open_file(path) as file:
+        content = file.read()
+    audit.checked["files"] += 1
+    audit.checked["bytes"] += len(content)
+    if content == json_text(expected).encode():
+        return
+    message = "it does not say what the manifest says of names, sizes and counts"
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+        shown = json.loads(content)
+        if {**shown, "splits": expected["splits"]} == expected and all(
+            s in expected["splits"] for s in shown["splits"]
+        ):
+            message = f"it shows TFDS fewer copies than there are: {_LAST_STEP}"
+    audit.findings.add(Finding("content", message, DATASET_INFO))
 
 
 def shard_names(manifest: Manifest) -> Iterator[tuple[str, int, int, str]]:
@@ -126,7 +144,7 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
 
 def check_strays(audit: Audit, manifest: Manifest) -> None:
     """Whatever lies in the directory that the manifest does not list."""
-    known = {MANIFEST, RUN, *manifest.files}
+    known = {MANIFEST, RUN, DATASET_INFO, *manifest.files}
     strays = [path for path in files.tree(audit.directory, without=WORK) if path not in known]
     if WORK in files.names(audit.directory):
         audit.unchecked.append(

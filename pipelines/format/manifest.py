@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from augment.errors import RequestError
 from pipelines import files
-from pipelines.format.layout import MANIFEST
+from pipelines.format.layout import MANIFEST, shard_file, tfds_split
 from pipelines.format.request import SCHEMA_VERSION, Request
 
 
@@ -65,13 +65,25 @@ class Manifest(BaseModel):
     listing_digest: str
     parity_class: dict[str, str]
     files: dict[str, File]
-    """every file but this one and run.json, by path"""
+    """every file but this one, run.json, and dataset_info.json, which follows from it; by path"""
     digest: str = ""
     """SHA-256 of this file without this line: the only file that no other one has a digest of"""
 
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""
         return self.request.copies_of(augmented=self.splits[split].augmented)
+
+    def shard_lengths(self) -> dict[str, list[tuple[int, int]]]:
+        """(records, bytes) of each shard, by TFDS's split."""
+        lengths = {}
+        for split, counts in self.splits.items():
+            for copy in self.copies(split):
+                names = (
+                    shard_file(self.request.name, split, copy, i, counts.groups) for i in range(counts.groups)
+                )
+                shards = [self.files[name] for name in names]
+                lengths[tfds_split(split, copy)] = [(shard.records or 0, shard.bytes) for shard in shards]
+        return lengths
 
     def sealed(self) -> Manifest:
         """The same with its digest."""
@@ -116,6 +128,15 @@ def parity_class() -> dict[str, str]:
         "device": "cpu",
         "xla": "auto" if "--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", "") else "no",
     }
+
+
+def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]:
+    """How a parity class differs from another, in words."""
+    return [
+        f"{what} was {value}, now {here.get(what)}"
+        for what, value in there.items()
+        if here.get(what) != value
+    ]
 
 
 def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:

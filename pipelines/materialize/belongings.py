@@ -83,19 +83,21 @@ def empty(output: str) -> None:
     """Removes all that is ours but the lock. Raises RequestError, and removes nothing, if there is more.
 
     Manifest and plan first get other names, under which no reader takes what is left for a dataset and by
-    which the next run knows what it is to remove, should this one be killed: see `finish_emptying`.
+    which the next run knows what it is to remove, should this one be killed: see `finish_emptying`. What
+    TFDS reads goes before them.
     """
     check_ours(output, overwrite=True)
-    for name, former in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)):
-        if files.size(os.path.join(output, name)) is not None:
-            write_file(output, former, files.read(os.path.join(output, name)).decode())
-            files.remove(os.path.join(output, name))
+    there = [n for n in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)) if _is_there(output, n[0])]
+    for name, former in there:
+        write_file(output, former, files.read(os.path.join(output, name)).decode())
+    for name in (DATASET_INFO, *(name for name, _ in there)):
+        files.remove(os.path.join(output, name))
     finish_emptying(output)
 
 
 def finish_emptying(output: str) -> None:
     """Ends what an earlier `empty` began, if there is anything."""
-    if all(files.size(os.path.join(output, former)) is None for former in (FORMER_MANIFEST, FORMER_PLAN)):
+    if not (_is_there(output, FORMER_MANIFEST) or _is_there(output, FORMER_PLAN)):
         return
     kept = (FORMER_MANIFEST, FORMER_PLAN, f"{WORK}/{LOCK}")
     ours = _ours(output)
@@ -107,6 +109,10 @@ def finish_emptying(output: str) -> None:
             os.rmdir(os.path.join(output, folder))
     for former in kept[:2]:
         files.remove(os.path.join(output, former))
+
+
+def _is_there(output: str, name: str) -> bool:
+    return files.size(os.path.join(output, name)) is not None
 
 
 def _strangers(output: str) -> list[str]:
@@ -132,7 +138,7 @@ def _manifests(output: str) -> list[Manifest]:
     """Those that are sealed."""
     found = []
     for name in (MANIFEST, FORMER_MANIFEST):
-        if files.size(os.path.join(output, name)) is not None:
+        if _is_there(output, name):
             try:
                 manifest = read_manifest(output, name)
             except RequestError:

@@ -23,8 +23,8 @@ from pipelines.format.layout import JOB
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
 from pipelines.materialize import dataflow
+from pipelines.materialize.commit import Outcome, saved_outcome, summed_up
 from pipelines.materialize.files import write_file
-from pipelines.materialize.finish import Outcome, saved_outcome, summed_up
 from pipelines.materialize.progress import ProgressBar, stop
 
 
@@ -38,8 +38,6 @@ class Job:
     name: str
     request: Request
     """what it was to write"""
-    records: int
-    """what the dataset held before"""
 
     @property
     def console(self) -> str:
@@ -69,9 +67,7 @@ def _save(job: Job, output: str) -> None:
     write_file(output, JOB, json_text({**said, "request": job.request.model_dump(mode="json")}))
 
 
-def start(
-    pipeline: Any, request: Request, output: str, records: int, options: Sequence[str]
-) -> Outcome | Left:
+def start(pipeline: Any, request: Request, output: str, options: Sequence[str]) -> Outcome | Left:
     """Submits a pipeline and waits for what comes of it, unless the options say not to.
 
     Raises RequestError if the service or the bucket for staging refuses it, OSError if the service fails.
@@ -82,7 +78,7 @@ def start(
         run = f"gcloud dataflow jobs run NAME --gcs-location {template} --region REGION"
         return Left({"template": template, "next": f"{run} (a Flex Template's launcher does so by itself)"})
     made = result._job
-    job = Job(made.project_id, made.location, made.id, made.name, request, records)
+    job = Job(made.project_id, made.location, made.id, made.name, request)
     _save(job, output)
     return _outcome_of(job, result, output, options)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from pipelines.sources import Reject
 
 
 class PassingFault(Exception):
-    """A source could not be read, or decoded, but could be when looked at again."""
+    """A source cannot be read, or decoded, for a reason that does not lie in its contents."""
 
 
 class Derived(NamedTuple):
@@ -64,10 +63,8 @@ class Deriver:
         """
         try:
             contents = read()
-        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-            return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
-        except OSError as error:
-            raise PassingFault(f"{source}: {files.reason(error)}") from error
+        except OSError as error:  # also for what is gone: it was listed, and may be back like its mount
+            raise PassingFault(f"{source}: it cannot be read ({files.reason(error)})") from error
         plain = copies[0] == NOT_AUGMENTED
         graph = self._graph(len(copies) - plain, plain, codec.decoder(contents))
         try:

@@ -15,15 +15,22 @@ from typing import Any
 
 from augment.errors import RequestError
 from pipelines import files
-from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP
-from pipelines.format.manifest import Manifest, parity_class, read_manifest
+from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
+from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize import belongings, dataflow
+from pipelines.materialize.commit import (
+    Outcome,
+    Run,
+    is_shown_to_tfds,
+    saved_outcome,
+    show_to_tfds,
+    summed_up,
+)
 from pipelines.materialize.dataflow_job import Left, described, joined, rejoin, start
-from pipelines.materialize.finish import Outcome, Run, saved_outcome, summed_up
 from pipelines.materialize.lock import only_run
-from pipelines.materialize.plan_file import saved_plan
-from pipelines.plan import top_errors
+from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
+from pipelines.plan import Plan, top_errors
 from pipelines.sources import Folder, check_root, top_folders
 from pipelines.stores import without_secrets
 
@@ -61,23 +68,25 @@ def launch(
     """
     root, output = check_root(root), files.absolute(output)
     _check_output(root, output, overwrite)
+    if not overwrite and (report := _nothing_left(request, output)):
+        return report
+    _check_writable(output)
     _check_input(root, request)
     with only_run(output):
         job = joined(request, output, runner)
         if job:
             outcome = rejoin(job, output, beam_arguments)
-            return _come_of(outcome, root, output, job.records)
+            return _come_of(outcome, root, output)
         belongings.finish_emptying(output)
         if overwrite:
             belongings.empty(output)
-        made_by, expected_digest, finished = _earlier(output)
-        if made_by:
-            workers_here = not dataflow.is_dataflow(runner)
-            _check_same(request, made_by, output, finished, workers_here=workers_here)
+        finished, plan = _finished(output), saved_plan(output)
+        workers_here = not dataflow.is_dataflow(runner)
+        _check_same(request, output, finished, plan, workers_here=workers_here)
         if finished and request == finished.request and _all_there(output, finished):
+            show_to_tfds(output, finished)
             files.remove(os.path.join(output, PLAN))
             return Report(finished, 0, 0.0)
-        earlier = finished.records if finished else 0
         for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
             files.remove(os.path.join(output, leftover))
         about = _about(root, output, runner, beam_arguments)
@@ -90,8 +99,8 @@ def launch(
             awaited=not (dataflow.is_dataflow(runner) and dataflow.goes_on_alone(beam_arguments)),
         )
         before_work()
-        outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments, earlier)
-        return _come_of(outcome, root, output, earlier)
+        outcome = _run_pipeline(request, run, _begun(finished, plan, output), runner, beam_arguments)
+        return _come_of(outcome, root, output)
 
 
 def dry_run(
@@ -104,8 +113,8 @@ def dry_run(
     return described(pipeline.run().job)
 
 
-def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> Report | Left:
-    """What an outcome means; `earlier` records were there before."""
+def _come_of(outcome: Outcome | Left, root: str, output: str) -> Report | Left:
+    """What an outcome means."""
     if isinstance(outcome, Left):
         return outcome
     if outcome.errors:
@@ -115,7 +124,7 @@ def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> R
     manifest = read_manifest(output)
     files.remove(os.path.join(output, PLAN))
     seconds = json.loads(files.read(os.path.join(output, RUN)))["seconds"]
-    return Report(manifest, manifest.records - earlier, seconds, outcome.warnings)
+    return Report(manifest, manifest.records - outcome.kept, seconds, outcome.warnings)
 
 
 def _check_output(root: str, output: str, overwrite: bool) -> None:
@@ -127,6 +136,11 @@ def _check_output(root: str, output: str, overwrite: bool) -> None:
     if not files.is_remote(root):
         _check_apart(os.path.realpath(root), os.path.realpath(output), output)
     belongings.check_ours(output, overwrite=overwrite)
+
+
+def _check_writable(output: str) -> None:
+    if files.is_remote(output):
+        return
     parent = output
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
@@ -162,13 +176,30 @@ def _check_input(root: str, request: Request) -> None:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 
 
-def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
-    """What an earlier run left: its request, its listing's digest, and its manifest if it finished."""
-    if files.size(os.path.join(output, MANIFEST)) is not None:
-        manifest = read_manifest(output)
-        return manifest.request, manifest.listing_digest, manifest
-    plan = saved_plan(output)
-    return (plan.request, plan.listing_digest, None) if plan else (None, None, None)
+def _nothing_left(request: Request, output: str) -> Report | None:
+    """Of a finished dataset at which nothing is to be done. It may lie where nothing can be written."""
+    if files.names(os.path.join(output, WORK)) - {LOCK}:
+        return None
+    finished = _finished(output)
+    if finished is None or finished.request != request or not _all_there(output, finished):
+        return None
+    _check_same(request, output, finished, None)
+    return Report(finished, 0, 0.0) if is_shown_to_tfds(output, finished) else None
+
+
+def _finished(output: str) -> Manifest | None:
+    """The manifest of a finished dataset; None if there is none."""
+    there = files.size(os.path.join(output, MANIFEST)) is not None
+    return read_manifest(output) if there else None
+
+
+def _begun(finished: Manifest | None, plan: Plan | None, output: str) -> Begun | None:
+    """What is to be gone on with; a run that has not finished one shard leaves the parity class open."""
+    if finished:
+        return Begun(finished.listing_digest, finished.parity_class)
+    if plan:
+        return Begun(plan.listing_digest, plan.parity_class if unfinished(plan, output).shards else {})
+    return None
 
 
 def _all_there(output: str, manifest: Manifest) -> bool:
@@ -178,42 +209,67 @@ def _all_there(output: str, manifest: Manifest) -> bool:
 
 
 def _check_same(
-    request: Request, made_by: Request, output: str, finished: Manifest | None, *, workers_here: bool
+    request: Request, output: str, finished: Manifest | None, plan: Plan | None, *, workers_here: bool = True
 ) -> None:
     """Raises RequestError unless the request continues what made the output.
 
-    Workers elsewhere may be another kind of machine; how they differ, the job finds out.
+    Workers elsewhere may be another kind of machine; the first that differs fails the run.
     """
-    differences = request.differences(made_by)
-    if finished and workers_here:
-        here = parity_class()
-        differences += [
-            f"{what} was {there}, now {here.get(what)}"
-            for what, there in finished.parity_class.items()
-            if here.get(what) != there
-        ]
+    earlier = finished or plan
+    if earlier is None:
+        return
+    differences = request.differences(earlier.request)
     if differences:
         raise RequestError(
             f"output {output}: it was made by another request: {'; '.join(differences)}. "
             "Write to another directory, or start over with --overwrite"
         )
-    if request.copies < made_by.copies:
+    if workers_here:
+        _check_same_parity(output, finished, plan)
+    if finished:
+        _check_extends(request, output, finished)
+    if plan:
+        _check_resumes(request, output, plan)
+
+
+def _check_same_parity(output: str, finished: Manifest | None, plan: Plan | None) -> None:
+    if finished:
+        there, made_in = "its shards", finished.parity_class
+    elif plan and (left := unfinished(plan, output)).shards:
+        there, made_in = f"{left.shards:,} of its {left.of:,} shards are there, and", plan.parity_class
+    else:
+        return
+    differences = parity_differences(made_in, parity_class())
+    if differences:
         raise RequestError(
-            f"output {output}: it holds {made_by.copies} copies, more than --copies {request.copies}; "
-            "choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
+            f"output {output}: {there} were made in another parity class: {'; '.join(differences)}. Go on "
+            "where these are as they were, write to another directory, or start over with --overwrite"
         )
-    if made_by.originals and not request.originals:
+
+
+def _check_extends(request: Request, output: str, finished: Manifest) -> None:
+    if request.copies < finished.request.copies:
+        raise RequestError(
+            f"output {output}: it holds {finished.request.copies} copies, more than --copies {request.copies}"
+            "; choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
+        )
+    if finished.request.originals and not request.originals:
         raise RequestError(
             f"output {output}: it holds the originals; say --include-originals too, or start over "
             "with --overwrite"
         )
-    begun = saved_plan(output)
-    if finished and begun and request.copies < begun.request.copies:
+
+
+def _check_resumes(request: Request, output: str, plan: Plan) -> None:
+    copies = plan.request.copies
+    if request.copies < copies:
+        there = unfinished(plan, output).copies
         raise RequestError(
-            f"output {output}: a run that was adding copies up to {begun.request.copies} did not end; "
-            f"finish it with --copies {begun.request.copies}, or start over with --overwrite"
+            f"output {output}: a run for {copies} copies did not end, of which {there} are finished; "
+            f"finish it with --copies {copies} (fewer can be chosen when reading), or start over with "
+            "--overwrite"
         )
-    if finished and begun and begun.request.originals and not request.originals:
+    if plan.request.originals and not request.originals:
         raise RequestError(
             f"output {output}: a run that was adding the originals did not end; finish it with "
             "--include-originals, or start over with --overwrite"
@@ -236,7 +292,7 @@ def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -
 
 
 def _build(
-    request: Request, run: Run, expected_digest: str | None, runner: str, beam_arguments: Sequence[str]
+    request: Request, run: Run, begun: Begun | None, runner: str, beam_arguments: Sequence[str]
 ) -> tuple[Any, Any]:
     """The engine, and the pipeline for it. Raises RequestError for options that do not go together."""
     import apache_beam as beam
@@ -250,24 +306,23 @@ def _build(
     except ValueError as error:  # Beam's headline, then a line for each fault
         faults = str(error).splitlines()[1:] or [str(error)]
         raise RequestError(f"--runner {runner}: {'; '.join(fault.rstrip('.') for fault in faults)}") from None
-    materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
+    materialize(pipeline, request=request, run=run, begun=begun)
     return engine, pipeline
 
 
 def _run_pipeline(
     request: Request,
     run: Run,
-    expected_digest: str | None,
+    begun: Begun | None,
     runner: str,
     beam_arguments: Sequence[str],
-    earlier: int,
 ) -> Outcome | Left:
     from pipelines.materialize import runners
     from pipelines.materialize.progress import ProgressBar, stop
 
-    engine, pipeline = _build(request, run, expected_digest, runner, beam_arguments)
+    engine, pipeline = _build(request, run, begun, runner, beam_arguments)
     if dataflow.is_dataflow(runner):
-        return start(pipeline, request, run.output, earlier, beam_arguments)
+        return start(pipeline, request, run.output, beam_arguments)
     try:
         with ProgressBar(run.output), runners.quiet(engine):
             runners.wait(pipeline.run(), lambda: stop(run.output))

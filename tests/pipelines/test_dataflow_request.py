@@ -12,7 +12,7 @@ from pipelines import files
 from pipelines.format.layout import JOB, LOCK, PLAN, PROGRESS, WORK
 from pipelines.format.request import Request
 from pipelines.materialize import dataflow, dataflow_job
-from pipelines.materialize.finish import Outcome, Run, _conclude, saved_outcome
+from pipelines.materialize.commit import Outcome, Run, _conclude, saved_outcome
 
 GIVEN = (
     "--project=my-project",

@@ -46,7 +46,7 @@ def pipeline() -> beam_runner_api_pb2.Pipeline:
     from augment.recipe import load_recipe
     from pipelines.format.request import Request
     from pipelines.materialize import dataflow, launch
-    from pipelines.materialize.finish import Run
+    from pipelines.materialize.commit import Run
 
     recipe = load_recipe("flowers")
     request = Request(name="flowers", recipe_name="flowers", recipe=recipe.canonical(), seed=0, copies=3)

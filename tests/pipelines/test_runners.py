@@ -10,7 +10,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from augment.errors import RequestError
 from pipelines.materialize import finish, launch, progress, runners
-from pipelines.materialize.finish import Run
+from pipelines.materialize.commit import Run
 from pipelines.materialize.launch import JobFailed, _failure
 
 
