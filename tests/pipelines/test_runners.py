@@ -9,7 +9,7 @@ import pytest
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from augment.errors import RequestError
-from pipelines.materialize import finish, launch, progress, runners
+from pipelines.materialize import commit, launch, progress, runners
 from pipelines.materialize.commit import Run
 from pipelines.materialize.launch import JobFailed, _failure
 
@@ -70,7 +70,7 @@ def silent_store(monkeypatch) -> None:
     def silent(*_: object) -> None:
         raise OSError(errno.EHOSTUNREACH, "The store does not answer")
 
-    for module in (progress, finish):
+    for module in (progress, commit):
         monkeypatch.setattr(module, "write_file", silent)
 
 
@@ -83,7 +83,7 @@ def test_what_a_worker_said_is_not_lost_to_a_store_that_does_not_answer(tmp_path
     monkeypatch.setattr(launch, "_build", lambda *_: (None, Pipeline()))
     run = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0)
     with pytest.raises(JobFailed) as error:
-        launch._run_pipeline(None, run, None, "embedded", (), 0)
+        launch._run_pipeline(None, run, None, "embedded", ())
     assert str(error.value) == (
         "PassingFault: cat/1.jpg (the whole error could not be kept: the store does not answer)"
     )
