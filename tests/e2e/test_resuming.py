@@ -117,8 +117,8 @@ def test_fewer_copies_than_a_run_began_are_refused_with_what_is_there(ask, tmp_p
     ended = ask("--copies", 3)
     assert ended.status == 2
     assert ended.err == (
-        f"augshard: output {tmp_path}/out: a run for 6 copies did not end, of which 0 are finished; finish it "
-        "with --copies 6 (fewer can be chosen when reading), or start over with --overwrite\n"
+        f"augshard: output {tmp_path}/out: a run for 6 copies did not end, of which 0 are finished; "
+        "finish it with --copies 6 (fewer can be chosen when reading), or start over with --overwrite\n"
     )
     assert ask("--copies", 3, "--overwrite").status == 0
 
