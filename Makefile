@@ -50,10 +50,11 @@ bench: $(VENV)/.installed-test  ## how many images a second materializing gives
 image:  ## the worker image, by Docker; ARGS='--build-arg EXTRAS=gcp' and the like (docs/containers.md)
 	DOCKER_BUILDKIT=1 docker build -f docker/Dockerfile -t augshard $(ARGS) .
 
-# The lock's sections are chosen here and installed with `-r`: pip checks hashes only for requirements that
-# are pinned where they are listed, and refuses a directory beside them, so neither `-c` nor `-e .[test]` would do.
-# $(call pins,SECTIONS) prints those sections of constraints.txt.
+# The lock is whole, so pip has nothing to solve: `--no-deps` takes its pins as they are. Pips before 23.3 know no
+# hash for a requirement with an extra (`google-auth[pyopenssl]`) that is pinned without, and stop at it.
+# $(call pins,SECTIONS) prints those sections of constraints.txt, $(call install,SECTIONS) installs them.
 pins = awk -v 'wanted= $(1) ' '/^\#\# / {keep = index(wanted, " " $$2 " ")} keep' constraints.txt
+install = $(call pins,$(1)) > $(VENV)/pins.txt && $(PIP) install --no-deps -r $(VENV)/pins.txt && $(PIP) check
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c '' 2>/dev/null || { \
@@ -65,17 +66,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@rm -f $(VENV)/.installed*
 	@test -x $(BIN)/pip || { echo "==> making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "==> installing TensorFlow, Apache Beam and the rest at the versions in constraints.txt (a few minutes)"
-	@$(call pins,base) > $(VENV)/pins.txt
-	@$(PIP) install -r $(VENV)/pins.txt
+	@$(PIP) install 'pip>=21.3'  # for `-e`; Python 3.10.0 to 3.10.2 come with an older one
+	@$(call install,base)
 	@$(PIP) install --no-deps --no-build-isolation -e .
-	@$(PIP) check
 	@touch $@
 
-# One rule for each extra: test, aws, gcp.
+# One rule for each extra: test, aws, gcp, heic.
 $(VENV)/.installed-%: $(VENV)/.installed
 	@echo "==> installing what augshard[$*] adds"
-	@$(call pins,base $*) > $(VENV)/pins.txt
-	@$(PIP) install -r $(VENV)/pins.txt
+	@$(call install,base $*)
 	@touch $@
 
 # Emulators of object stores, in a place of their own: no code of ours runs with what they bring.
@@ -103,14 +102,14 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	@$(PYTHON) -m venv $(LOCK)/venv
 	@$(LOCK)/venv/bin/pip --disable-pip-version-check --quiet install 'uv>=0.9'
 	@echo "==> solving for Python 3.10 to 3.13"
-	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra aws pyproject.toml - -o $(LOCK)/all.txt
+	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra aws --extra heic pyproject.toml - -o $(LOCK)/all.txt
 	@$(COMPILE) -c $(LOCK)/all.txt pyproject.toml > $(LOCK)/base
 	@sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' $(LOCK)/base | sort -u > $(LOCK)/in-base
-	@for extra in test aws; do \
+	@for extra in test aws heic; do \
 	  $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) --extra $$extra pyproject.toml > $(LOCK)/$$extra || exit 1; done
 	@$(GCP) | $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) pyproject.toml - > $(LOCK)/gcp
 	@{ echo "# Written by 'make constraints'. Each section below 'base' holds what that extra adds to it."; \
-	   for section in base test aws gcp; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
+	   for section in base test aws gcp heic; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
 	@mv $(LOCK)/constraints.txt constraints.txt
 	@version=$$(sed -n 's/^tensorflow==\([^ ]*\).*/\1/p' constraints.txt); \
 	  printf '%s\n' "tensorflow-cpu==$$version; platform_machine == 'x86_64'" \

@@ -440,7 +440,7 @@ def main() -> None:
         sys.stderr.write(f"augshard: {error}\n")
         sys.exit(2)
     except OSError as error:  # a disk that is full, a store that does not answer
-        from pipelines.files import reason
+        from pipelines.storage import reason
 
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"augshard: {where}{reason(error)}\n")

@@ -22,7 +22,7 @@ import tensorflow as tf
 from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import Recipe
-from pipelines.files import is_remote, read, reason
+from pipelines import storage
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import read_manifest
 from pipelines.format.records import ShardReader, parse
@@ -65,7 +65,7 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    files = fetched(listed) if is_remote(images.root) else listed
+    files = listed if storage.at(images.root).is_file_system else fetched(listed)
     return augmented(files, recipe, seed=seed, copy=copy)
 
 
@@ -98,11 +98,11 @@ def _object(url: bytes) -> bytes:
     """
     while True:
         try:
-            return read(os.fsdecode(url))
+            return storage.at(os.fsdecode(url)).read()
         except (FileNotFoundError, PermissionError):
             return b""
         except Exception as error:  # noqa: BLE001 (of the stores' own libraries)
-            why = reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            why = storage.reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
             sys.stderr.write(f"augshard: {os.fsdecode(url)}: {why}; trying again\n")
             time.sleep(10)
 
@@ -192,16 +192,16 @@ def from_shards(
         for copy in wanted
         for shard in range(counts.groups)
     ]
-    storage, size = manifest.request.parsed_recipe().storage, manifest.image_size
+    recipe, size = manifest.request.parsed_recipe(), manifest.image_size
 
     @tf.autograph.experimental.do_not_convert
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        return parse(record, storage, size)
+        return parse(record, recipe.storage, size)
 
-    if is_remote(directory):
-        records = _remote_records(paths)
-    else:
+    if storage.at(directory).is_file_system:
         records = tf.data.TFRecordDataset(paths, buffer_size=1 << 20)
+    else:
+        records = _remote_records(paths)
     return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE
     )

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from augment.errors import RequestError
-from pipelines.files import is_remote
+from pipelines import storage
 
 TILE = 160  # pixels that a picture is brought near to
 MARGIN, LINE = 10, 13
@@ -29,8 +29,7 @@ Row = tuple[str, list[Picture]]
 
 def save_sheet(sheet: Image.Image, output: str) -> None:
     """Writes a sheet as PNG. Raises RequestError if it cannot be written."""
-    if is_remote(output):
-        raise RequestError(f"output {output}: a sheet is written to this machine's disk; give a local path")
+    storage.on_disk(output, "a sheet is written to")
     try:
         os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
         sheet.save(output, "PNG")

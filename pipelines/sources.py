@@ -25,7 +25,7 @@ from urllib.parse import quote_from_bytes
 
 from augment.codec import EXTENSIONS
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 
 Layout = Literal["auto", "classes", "splits"]
 
@@ -120,13 +120,13 @@ class Listing:
 
 def check_root(root: str) -> str:
     """The input directory as an absolute path, or URL. Raises RequestError if it cannot be listed."""
-    if files.is_remote(root):
-        root = files.absolute(root)
+    if not storage.at(root).is_file_system:
+        root = storage.at(root).absolute()
         try:
-            if not any(files.below(root, deep=False)):
+            if not any(storage.at(root).list(deep=False)):
                 raise RequestError(f"input {root}: there is nothing below it")
         except OSError as error:
-            raise RequestError(f"input {root}: {files.reason(error)}") from None
+            raise RequestError(f"input {root}: {storage.reason(error)}") from None
         return root
     if not os.path.exists(root):
         raise RequestError(f"input {root}: there is no such directory")
@@ -138,15 +138,15 @@ def check_root(root: str) -> str:
 
 
 def source_path(root: str, source: str) -> str:
-    if files.is_remote(root):
+    if not storage.at(root).is_file_system:
         return f"{root.rstrip('/')}/{source}"
     return os.path.join(root, *source.split("/"))
 
 
 def read_source(root: str, source: str) -> bytes:
     """A source's contents. Raises OSError; also, without waiting, for what is no file, such as a pipe."""
-    if files.is_remote(root):
-        return files.read(source_path(root, source))
+    if not storage.at(root).is_file_system:
+        return storage.at(source_path(root, source)).read()
     with open(source_path(root, source), "rb", opener=_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -159,7 +159,7 @@ def _at_once(path: str, flags: int) -> int:
 
 def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored]:
     """The class folders of `root`, and what else lies beside them."""
-    above = () if files.is_remote(root) else (_identity(root),)
+    above = (_identity(root),) if storage.at(root).is_file_system else ()
     folders, rest = _folders(root, "", above)
     yield from rest
     named_as_splits = bool(folders) and all(folder in SPLIT_NAMES for folder in folders)
@@ -169,7 +169,7 @@ def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored
     for split in folders:
         path = source_path(root, split)
         try:
-            inside = () if files.is_remote(root) else (*above, _identity(path))
+            inside = (*above, _identity(path)) if storage.at(root).is_file_system else ()
             labels, rest = _folders(path, split + "/", inside)
         except OSError as error:
             yield _unreadable_folder(split, error)
@@ -187,7 +187,7 @@ def _folders(
     path: str, prefix: str, above: tuple[tuple[int, int], ...]
 ) -> tuple[list[str], list[Reject | Ignored]]:
     """The names of the folders in `path`, sorted, and what becomes of everything else there."""
-    if files.is_remote(path):
+    if not storage.at(path).is_file_system:
         return _remote_folders(path, prefix)
     names: list[str] = []
     rest: list[Reject | Ignored] = []
@@ -213,7 +213,7 @@ def _folders(
 def _remote_folders(url: str, prefix: str) -> tuple[list[str], list[Reject | Ignored]]:
     names: list[str] = []
     rest: list[Reject | Ignored] = []
-    for entry in files.below(url, deep=False):
+    for entry in storage.at(url).list(deep=False):
         if entry.size is not None:
             found = _object(entry.name, entry.size, prefix)
             if isinstance(found, Source):
@@ -223,7 +223,7 @@ def _remote_folders(url: str, prefix: str) -> tuple[list[str], list[Reject | Ign
         elif entry.name and not entry.name.startswith("."):
             names.append(entry.name)
         else:  # a hidden folder, or one without a name
-            for inside in files.below(f"{url}/{entry.name}/"):
+            for inside in storage.at(f"{url}/{entry.name}/").list():
                 found = _object(f"{entry.name}/{inside.name}", inside.size or 0, prefix)
                 if not isinstance(found, Source):
                     rest.append(found)
@@ -233,7 +233,7 @@ def _remote_folders(url: str, prefix: str) -> tuple[list[str], list[Reject | Ign
 def list_folder(root: str, folder: Folder) -> Iterator[Found]:
     """Every file below a class folder; links are followed, and a circle is a reject."""
     top = source_path(root, folder.id)
-    if files.is_remote(root):
+    if not storage.at(root).is_file_system:
         yield from _list_objects(top, folder)
         return
     above: tuple[tuple[int, int], ...] = (_identity(root), _identity(top))
@@ -263,7 +263,7 @@ def list_folder(root: str, folder: Folder) -> Iterator[Found]:
 
 
 def _list_objects(url: str, folder: Folder) -> Iterator[Found]:
-    for entry in files.below(url):
+    for entry in storage.at(url).list():
         found = _object(entry.name, entry.size or 0, folder.id + "/")
         if isinstance(found, Source):
             found = found._replace(split=folder.split, label=folder.label)

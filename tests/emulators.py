@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines import stores
+from pipelines.storage import clients
 
 BUILD = Path(__file__).parents[1] / "build" / "stores"
 """Where `make test-stores` puts the emulators, which are no part of the locked environment."""
@@ -72,7 +72,7 @@ def running(logs: Path) -> Iterator[dict[str, str]]:
 
 
 def make_bucket(scheme: str, name: str) -> None:
-    client = stores.store(scheme)._client
+    client = clients.store(scheme)._client
     client.create_bucket(**{"Bucket" if scheme == "s3" else "bucket_or_name": name})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.files import file_digest
+from pipelines import storage
 from pipelines.format import tfds
 from pipelines.format.manifest import Manifest, json_text, read_manifest
 from pipelines.format.records import Record, ShardReader, ShardWriter, serialize, unpack
@@ -91,7 +91,7 @@ class Forger:
                 receipt,
                 sources=sources_digest(table.to_pylist(), receipt_changes.get("rejects", receipt.rejects)),
                 bytes=shard.stat().st_size,
-                sha256=file_digest(str(shard)),
+                sha256=storage.at(str(shard)).digest(),
                 records=len(self.records(name)),
                 **receipt_changes,
             )
@@ -107,7 +107,7 @@ class Forger:
     def list_again(self, name: str, records: int | None = None) -> None:
         """Puts a file's size and digest into the manifest."""
         path = self.out / name
-        listed = {"bytes": path.stat().st_size, "sha256": file_digest(str(path))}
+        listed = {"bytes": path.stat().st_size, "sha256": storage.at(str(path)).digest()}
         if records is not None:
             listed["records"] = records
         self.put_manifest(lambda document: document["files"].update({name: listed}))

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from augment.recipe import Recipe
-from pipelines import files
+from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format import tfds
 from pipelines.format.layout import (
@@ -53,15 +53,15 @@ def check_file(
 def check_whole_file(audit: Audit, name: str, listed: File) -> bool:
     """A file of which nothing but the digest is looked at; whether it is as the manifest says."""
     path = os.path.join(audit.directory, name)
-    size = files.size(path)
+    size = storage.at(path).size()
     if size is None:
         audit.findings.add(Finding("missing", "the file is not there", name))
         return False
     before = len(audit.findings)
     try:
-        check_file(audit, name, listed, size, files.file_digest(path))
+        check_file(audit, name, listed, size, storage.at(path).digest())
     except OSError as error:
-        message = f"it cannot be read ({files.reason(error)})"
+        message = f"it cannot be read ({storage.reason(error)})"
         audit.findings.add(Finding("unreadable", message, name))
     return len(audit.findings) == before
 
@@ -77,7 +77,7 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
     }
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):
-            with files.open_file(os.path.join(audit.directory, name)) as file:
+            with storage.at(audit.directory).open(name) as file:
                 if file.read() != text.encode():
                     message = "it does not say what the manifest says of names, sizes and counts"
                     audit.findings.add(Finding("content", message, name))
@@ -94,11 +94,11 @@ def _check_dataset_info(audit: Audit, manifest: Manifest) -> None:
     """What tells TFDS of the splits, which follows from the manifest and is written after it."""
     expected = tfds.dataset_info(manifest.request.name, manifest.shard_lengths())
     path = os.path.join(audit.directory, DATASET_INFO)
-    if files.size(path) is None:
+    if storage.at(path).size() is None:
         message = f"the file is not there: {_LAST_STEP}"
         audit.findings.add(Finding("missing", message, DATASET_INFO))
         return
-    with files.open_file(path) as file:
+    with storage.at(path).open() as file:
         content = file.read()
     audit.checked["files"] += 1
     audit.checked["bytes"] += len(content)
@@ -125,7 +125,7 @@ def shard_names(manifest: Manifest) -> Iterator[tuple[str, int, int, str]]:
 
 def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
     rejects: list[Reject] = []
-    with files.open_file(os.path.join(audit.directory, REJECTS)) as file:
+    with storage.at(audit.directory).open(REJECTS) as file:
         for line in file:
             try:
                 reject = Reject(**json.loads(line))
@@ -145,8 +145,8 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
 def check_strays(audit: Audit, manifest: Manifest) -> None:
     """Whatever lies in the directory that the manifest does not list."""
     known = {MANIFEST, RUN, DATASET_INFO, *manifest.files}
-    strays = [path for path in files.tree(audit.directory, without=WORK) if path not in known]
-    if WORK in files.names(audit.directory):
+    strays = [path for path in storage.at(audit.directory).tree(without=WORK) if path not in known]
+    if WORK in storage.at(audit.directory).names():
         audit.unchecked.append(
             f"a run that adds copies is under way, or did not end: {WORK} and {len(strays)} files that "
             "the manifest does not list were left out"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from augment.errors import RequestError
-from pipelines.files import is_remote, names
+from pipelines import storage
 from pipelines.format.layout import MANIFEST, SAMPLES
 from pipelines.format.manifest import Manifest, read_manifest
 
@@ -110,12 +110,14 @@ def open_audit(directory: str, root: str | None) -> Audit:
     Raises RequestError if the directory is no finished dataset.
     """
     path = os.path.join(directory, MANIFEST)
-    if not is_remote(path) and not (os.path.isfile(path) and os.access(path, os.R_OK)):
+    try:
+        storage.at(path).read()
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
         read_manifest(directory)  # raises the sentence
     try:
         return Audit(directory, read_manifest(directory), root)
     except RequestError as error:
-        if not names(os.path.join(directory, SAMPLES)):
+        if not storage.at(directory).names(SAMPLES):
             raise  # another program's manifest
         audit = Audit(directory, None, root)
         message = str(error).removeprefix(f"{path}: ")

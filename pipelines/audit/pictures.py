@@ -25,10 +25,10 @@ from tqdm import tqdm
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from pipelines import storage
 from pipelines.audit.findings import Audit
 from pipelines.audit.looks import Look
 from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
-from pipelines.files import open_file
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import parse
@@ -274,7 +274,7 @@ def _records(path: str, numbers: set[int]) -> Iterator[tuple[int, bytes]]:
     if not numbers:
         return
     try:
-        with open_file(path) as file:
+        with storage.at(path).open() as file:
             left = os.fstat(file.fileno()).st_size
             for number in range(max(numbers) + 1):
                 header = file.read(12)

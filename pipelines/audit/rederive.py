@@ -11,7 +11,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -21,7 +20,7 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
-from pipelines import files
+from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.graphs import AT_ONCE, Graphs
 from pipelines.audit.sampling import Chosen
@@ -161,7 +160,7 @@ class Rederiver:
             outcome.vanished = True  # or moved, which the rest of the input tells
             return outcome
         except OSError as error:
-            return found("unreadable", f"the source cannot be read ({files.reason(error)})")
+            return found("unreadable", f"the source cannot be read ({storage.reason(error)})")
         except ValueError:  # a forged name that no file can have
             return found("unreadable", "the source cannot be read (no file can have such a name)")
         changed = hashlib.sha256(contents).hexdigest() != member.sha256
@@ -231,7 +230,7 @@ class Rederiver:
         at = sample.shard.record_of.get(sample.row)
         if at is None:
             return None
-        with files.open_file(os.path.join(self._audit.directory, sample.shard.file)) as file:
+        with storage.at(self._audit.directory).open(sample.shard.file) as file:
             file.seek(at[0])
             record = unpack(file.read(at[1]))
         return None if record is None else record.image

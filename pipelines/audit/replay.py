@@ -21,7 +21,7 @@ from augment.ops import Draw
 from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
 from augment.recipe import Recipe
-from pipelines.files import open_file, reason
+from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest, parity_class
 from pipelines.format.records import ShardReader, unpack
@@ -86,7 +86,7 @@ def _contents(root: str, source: str) -> bytes:
     try:
         contents = read_source(root, source)
     except OSError as error:
-        raise RequestError(f"input {root}: {source} cannot be read ({reason(error)})") from None
+        raise RequestError(f"input {root}: {source} cannot be read ({storage.reason(error)})") from None
     rejection = codec.examine(contents)
     if rejection:
         raise RequestError(f"input {root}: {source} is {rejection.reason} now: {rejection.detail}")
@@ -102,7 +102,7 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
         one = copy if copy in there else there[0]
         path = os.path.join(directory, samples_file(split, one, number, counts.groups))
         try:
-            with open_file(path) as opened, pq.ParquetFile(opened) as file:
+            with storage.at(path).open() as opened, pq.ParquetFile(opened) as file:
                 table = file.read()
             rows = table.filter(pc.equal(table["source"], source)).to_pylist()
         except (OSError, KeyError, pa.ArrowException):

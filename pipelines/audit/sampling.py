@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -11,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.keys import fold_in, name_bits, source_key, source_words
+from pipelines import storage
 from pipelines.audit.files import shard_names
 from pipelines.audit.shards import Place
-from pipelines.files import open_file
 from pipelines.format.layout import samples_file
 from pipelines.format.manifest import Manifest
 
@@ -62,7 +61,7 @@ def _rows(directory: str, manifest: Manifest, place: Place) -> pa.Table | None:
     split, copy, number = place
     name = samples_file(split, copy, number, manifest.splits[split].groups)
     try:
-        with open_file(os.path.join(directory, name)) as opened, pq.ParquetFile(opened) as file:
+        with storage.at(directory).open(name) as opened, pq.ParquetFile(opened) as file:
             table = file.read(columns=["source", "class"])
         table.validate(full=True)
     except (OSError, ValueError, pa.ArrowException):  # which is a finding of its own

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from augment.augmenter import CORES, Augmenter
 from augment.codec import decode_stored
-from pipelines import files
+from pipelines import storage
 from pipelines.audit import align, rows
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
@@ -115,14 +115,14 @@ class ShardChecker:
 
     def _read_samples(self, shard: Shard) -> None:
         audit, path = self._audit, os.path.join(self._audit.directory, shard.samples_file)
-        size = files.size(path)
+        size = storage.at(path).size()
         if size is None:
             audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
             return
         listed = self._manifest.files[shard.samples_file]
         try:
-            check_file(audit, shard.samples_file, listed, size, files.file_digest(path))
-            with files.open_file(path) as opened, pq.ParquetFile(opened) as file:
+            check_file(audit, shard.samples_file, listed, size, storage.at(path).digest())
+            with storage.at(path).open() as opened, pq.ParquetFile(opened) as file:
                 table = file.read()
             table.validate(full=True)
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -172,7 +172,7 @@ class ShardChecker:
 
     def _read_records(self, shard: Shard) -> None:
         path = os.path.join(self._audit.directory, shard.file)
-        if files.size(path) is None:
+        if storage.at(path).size() is None:
             self._found("missing", "the file is not there", shard, None, None)
             return
         sources = None if shard.rows is None else shard.rows.column("source").to_pylist()

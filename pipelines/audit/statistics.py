@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,9 +20,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.promise import Fit, promised
-from pipelines.files import open_file
 from pipelines.format.layout import REJECTS, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
@@ -128,7 +127,7 @@ class SamplesReader:
         """The rows of one shard; None if they cannot be read."""
         name = samples_file(split, copy, group, self._manifest.splits[split].groups)
         try:
-            with open_file(os.path.join(self._directory, name)) as opened, pq.ParquetFile(opened) as file:
+            with storage.at(self._directory).open(name) as opened, pq.ParquetFile(opened) as file:
                 rows = file.read(columns=list(columns)).select(columns)
             rows.validate(full=True)  # which refuses text that is no UTF-8
             if all(rows.schema.field(column) == self._schema.field(column) for column in columns):
@@ -263,7 +262,7 @@ def _rejects(directory: str) -> tuple[Counter[str], list[tuple[str, str, str]]]:
     reasons: Counter[str] = Counter()
     kept: list[tuple[str, str, str]] = []
     try:
-        with open_file(os.path.join(directory, REJECTS)) as file:
+        with storage.at(directory).open(REJECTS) as file:
             for line in file:
                 reject = json.loads(line)
                 source, reason, detail = (str(reject[name]) for name in ("source", "reason", "detail"))

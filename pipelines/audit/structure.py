@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.recipe import NAME, Recipe
+from pipelines import storage
 from pipelines.audit.files import SMALL, shard_names
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.shards import Shard
-from pipelines.files import read
 from pipelines.format.layout import MANIFEST, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import load_plugins
@@ -30,7 +29,7 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
 
     Raises RequestError if its plugins are not there.
     """
-    content = read(os.path.join(audit.directory, MANIFEST))
+    content = storage.at(audit.directory).read(MANIFEST)
     if manifest.digest != manifest.sealed().digest:
         _found(audit, "manifest", "it does not have the digest that stands in it: it was changed")
     elif content != manifest.content():

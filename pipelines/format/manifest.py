@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import MANIFEST, shard_file, tfds_split
 from pipelines.format.request import SCHEMA_VERSION, Request
 
@@ -143,9 +143,9 @@ def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
     """The manifest of a finished dataset. Raises RequestError if there is none that can be read."""
     path = os.path.join(directory, name)
     try:
-        document = json.loads(files.read(path).decode())
+        document = json.loads(storage.at(path).read().decode())
     except FileNotFoundError:
-        if not files.is_remote(directory) and not os.path.exists(directory):
+        if storage.at(directory).is_file_system and not os.path.exists(directory):
             raise RequestError(f"{directory}: there is no such directory") from None
         raise RequestError(
             f"{directory}: it holds no {MANIFEST}, so it is no finished dataset; "
@@ -154,7 +154,7 @@ def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
     except NotADirectoryError:
         raise RequestError(f"{directory}: it is not a directory") from None
     except (OSError, ValueError, RecursionError) as error:
-        why = files.reason(error) if isinstance(error, OSError) else error
+        why = storage.reason(error) if isinstance(error, OSError) else error
         raise RequestError(f"{path}: it cannot be read ({why})") from None
     if not isinstance(document, dict) or "schema_version" not in document:
         raise RequestError(f"{path}: it is no manifest of augshard's, for it has no schema_version")

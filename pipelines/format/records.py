@@ -15,7 +15,7 @@ import tensorflow as tf
 from augment.codec import decode_stored
 from augment.ops import Size
 from augment.recipe import Storage
-from pipelines.files import open_file
+from pipelines import storage
 
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
@@ -147,7 +147,7 @@ class ShardReader:
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[Frame]:
-        with open_file(self.path, buffering=_BUFFER) as file:
+        with storage.at(self.path).open(buffering=_BUFFER) as file:
             whole = os.fstat(file.fileno()).st_size
 
             def read(count: int) -> bytes:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.augmenter import Augmenter
-from pipelines.files import open_file
+from pipelines import storage
 from pipelines.sources import Reject
 
 _KEY = b"augshard"
@@ -134,7 +134,7 @@ class SourcesDigest:
 def read_receipt(path: str) -> Receipt | None:
     """The receipt in a samples file's footer, or None if there is none that can be read."""
     try:
-        with open_file(path) as file:
+        with storage.at(path).open() as file:
             footer = pq.read_metadata(file).metadata[_KEY]
         said = json.loads(footer)
         return Receipt(**{**said, "rejects": tuple(Reject(*reject) for reject in said["rejects"])})

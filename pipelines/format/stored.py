@@ -10,13 +10,14 @@ import mmap
 import os
 import struct
 from contextlib import ExitStack
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import masked_crc
@@ -35,28 +36,28 @@ class StoredCopy:
 
     def __init__(self, directory: str, manifest: Manifest, split: str, copy: int) -> None:
         groups = manifest.splits[split].groups
-        self._paths: list[str] = []
+        self._directory = storage.at(directory)
+        self._shards: list[str] = []
         self.sources: list[str] = []
         """ids, by position"""
         labels, places = [], []
-        if files.is_remote(directory):
-            _bring(directory, manifest, split, copy)
+        self._versions = _bring(self._directory, manifest, split, copy)
         for shard in range(groups):
             file = shard_file(manifest.request.name, split, copy, shard, groups)
-            path = os.path.join(directory, file)
-            table = os.path.join(directory, samples_file(split, copy, shard, groups))
+            table = samples_file(split, copy, shard, groups)
             try:
-                with files.open_file(table) as rows_file:
+                with self._open(table) as rows_file:
                     rows = pq.read_table(rows_file, columns=["source", "label"])
-                starts, lengths = _frames(path)
+                starts, lengths = self._frames(file)
             except (OSError, ValueError, pa.ArrowInvalid):
                 starts, rows = np.zeros(0, np.int64), None
             said = manifest.files.get(file)
             if rows is None or said is None or not said.records == len(starts) == rows.num_rows:
                 raise RequestError(
-                    f"{path}: it, or its samples file, is missing or damaged; see augshard audit {directory}"
+                    f"{self._directory.to(file)}: it, or its samples file, is missing or damaged; see "
+                    f"augshard audit {directory}"
                 )
-            self._paths.append(path)
+            self._shards.append(file)
             self.sources += rows["source"].to_pylist()
             labels.append(rows["label"].to_numpy())
             places.append(np.stack([np.full_like(starts, shard), starts, lengths], axis=1))
@@ -71,17 +72,42 @@ class StoredCopy:
             shards: dict[int, int] = {}
             for i, (shard, start, length) in enumerate(self._places[positions].tolist()):
                 if shard not in shards:
-                    file = stack.enter_context(files.open_file(self._paths[shard], buffering=0))
+                    file = stack.enter_context(self._open(self._shards[shard], buffering=0))
                     shards[shard] = file.fileno()
                 record = os.pread(shards[shard], length, start)
                 if masked_crc(record) != os.pread(shards[shard], 4, start + length):
-                    raise OSError(f"{self._paths[shard]}: its record at byte {start} is damaged")
+                    raise OSError(
+                        f"{self._directory.to(self._shards[shard])}: its record at byte {start} is damaged"
+                    )
                 records[i] = record
         return records
 
+    def _open(self, name: str, buffering: int = -1) -> BinaryIO:
+        """Raises OSError if it is another one than at first."""
+        return self._directory.open(name, buffering, self._versions.get(name))
 
-def _bring(directory: str, manifest: Manifest, split: str, copy: int) -> None:
-    """Brings a copy's files here at once. Raises RequestError if that cannot be."""
+    def _frames(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Where the records of a TFRecord file start, and how long they are: int64 [n] each.
+
+        Raises ValueError if the lengths do not add up to the file.
+        """
+        starts, lengths = [], []
+        with self._open(name) as file, ExitStack() as stack:
+            size, begin = os.fstat(file.fileno()).st_size, 0
+            if size:
+                contents = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                while begin + 16 <= size:  # the length and its CRC, 12 bytes; the record; its CRC
+                    (length,) = struct.unpack_from("<Q", contents, begin)
+                    starts.append(begin + 12)
+                    lengths.append(length)
+                    begin += 12 + length + 4
+        if begin != size:
+            raise ValueError(f"{name}: it ends within a record")
+        return np.array(starts, np.int64), np.array(lengths, np.int64)
+
+
+def _bring(directory: storage.Location, manifest: Manifest, split: str, copy: int) -> dict[str, str]:
+    """Brings a copy's files here at once; their versions. Raises RequestError if that cannot be."""
     groups = manifest.splits[split].groups
     wanted = [
         name
@@ -93,26 +119,6 @@ def _bring(directory: str, manifest: Manifest, split: str, copy: int) -> None:
     ]
     total = sum(manifest.files[name].bytes for name in wanted if name in manifest.files)
     try:
-        files.bring([os.path.join(directory, name) for name in wanted], total)
+        return directory.bring(wanted, total)
     except OSError as error:
-        raise RequestError(f"{directory}: split {split}, copy {copy}: {files.reason(error)}") from None
-
-
-def _frames(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where the records of a TFRecord file start, and how long they are: int64 [n] each.
-
-    Raises ValueError if the lengths do not add up to the file.
-    """
-    starts, lengths = [], []
-    with files.open_file(path) as file, ExitStack() as stack:
-        size, begin = os.fstat(file.fileno()).st_size, 0
-        if size:
-            contents = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            while begin + 16 <= size:  # the length and its CRC, 12 bytes; the record; its CRC
-                (length,) = struct.unpack_from("<Q", contents, begin)
-                starts.append(begin + 12)
-                lengths.append(length)
-                begin += 12 + length + 4
-    if begin != size:
-        raise ValueError(f"{path}: it ends within a record")
-    return np.array(starts, np.int64), np.array(lengths, np.int64)
+        raise RequestError(f"{directory.path}: split {split}, copy {copy}: {storage.reason(error)}") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from augment.ops import Size
 from augment.recipe import Storage
-from pipelines.files import is_remote
+from pipelines import storage
 
 VERSION = "1.0.0"
 _FEATURES = "tensorflow_datasets.core.features"
@@ -70,6 +70,6 @@ def dataset_info(name: str, splits: dict[str, list[tuple[int, int]]]) -> dict[st
 
 def how_to_read(directory: str) -> str:
     """What a user types to read a dataset. TFDS has TensorFlow's clients for stores, and none for `s3://`."""
-    if is_remote(directory):
-        return f"datasets.from_shards({directory!r})"
-    return f"tfds.builder_from_directory({directory!r}).as_dataset()"
+    if storage.at(directory).is_file_system:
+        return f"tfds.builder_from_directory({directory!r}).as_dataset()"
+    return f"datasets.from_shards({directory!r})"

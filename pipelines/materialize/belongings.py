@@ -6,13 +6,12 @@ a name such as `manifest.json` says nothing, for others use it too.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import (
     DATASET_INFO,
     ERROR,
@@ -36,7 +35,6 @@ from pipelines.format.layout import (
     shard_file,
 )
 from pipelines.format.manifest import Manifest, read_manifest
-from pipelines.materialize.files import write_file
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan
 
@@ -87,38 +85,39 @@ def empty(output: str) -> None:
     TFDS reads goes before them.
     """
     check_ours(output, overwrite=True)
-    there = [n for n in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)) if _is_there(output, n[0])]
+    out = storage.at(output)
+    there = [
+        pair for pair in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)) if out.size(pair[0]) is not None
+    ]
     for name, former in there:
-        write_file(output, former, files.read(os.path.join(output, name)).decode())
+        out.write(former, out.read(name))
     for name in (DATASET_INFO, *(name for name, _ in there)):
-        files.remove(os.path.join(output, name))
+        out.remove(name)
+        out.settle(os.path.dirname(name))  # before anything that it names is removed
     finish_emptying(output)
 
 
 def finish_emptying(output: str) -> None:
     """Ends what an earlier `empty` began, if there is anything."""
-    if not (_is_there(output, FORMER_MANIFEST) or _is_there(output, FORMER_PLAN)):
+    out = storage.at(output)
+    if all(out.size(former) is None for former in (FORMER_MANIFEST, FORMER_PLAN)):
         return
     kept = (FORMER_MANIFEST, FORMER_PLAN, f"{WORK}/{LOCK}")
     ours = _ours(output)
-    for name in sorted(files.tree(output, without="")):
+    for name in sorted(out.tree()):
         if _is_ours(name, ours) and name not in kept:
-            files.remove(os.path.join(output, name))
+            out.remove(name)
     for folder in (SAMPLES, PROGRESS, SCRATCH):
-        with contextlib.suppress(OSError):  # there is none, or stores have none
-            os.rmdir(os.path.join(output, folder))
+        out.remove_empty(folder)
+    out.settle("")
     for former in kept[:2]:
-        files.remove(os.path.join(output, former))
-
-
-def _is_there(output: str, name: str) -> bool:
-    return files.size(os.path.join(output, name)) is not None
+        out.remove(former)
 
 
 def _strangers(output: str) -> list[str]:
     """The files in an output that are not ours, sorted."""
     ours = _ours(output)
-    return sorted(name for name in files.tree(output, without="") if not _is_ours(name, ours))
+    return sorted(name for name in storage.at(output).tree() if not _is_ours(name, ours))
 
 
 def _is_ours(name: str, ours: set[str]) -> bool:
@@ -138,7 +137,7 @@ def _manifests(output: str) -> list[Manifest]:
     """Those that are sealed."""
     found = []
     for name in (MANIFEST, FORMER_MANIFEST):
-        if _is_there(output, name):
+        if storage.at(output).size(name) is not None:
             try:
                 manifest = read_manifest(output, name)
             except RequestError:

@@ -10,7 +10,7 @@ from typing import cast, get_args
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import NAME, Recipe, load_recipe
 from augment.safety import findings, summary
-from pipelines import files, stores
+from pipelines import storage
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
@@ -53,18 +53,18 @@ def materialize_command(
     if on_dataflow:
         beam_arguments = dataflow.with_values(beam_arguments)
         dataflow.check_request(beam_arguments, root, output)
-    if beam_arguments and (files.is_remote(root) or files.is_remote(output)):
+    if beam_arguments and not all(storage.at(path).is_file_system for path in (root, output)):
         from pipelines.materialize import runners
 
         runners.check_options(beam_arguments, our_options)
-        stores.use_options(beam_arguments)
+        storage.use_options(beam_arguments)
     dry = on_dataflow and dataflow.is_dry_run(beam_arguments)
     if on_dataflow and not dry:
         dataflow.check_access(beam_arguments)
     if not dry:
         check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe, read=files.read)
+    loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
     name = name if name is not None else loaded.name
     if not NAME.fullmatch(name):
         raise RequestError(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipelines import files
+from pipelines import storage
 from pipelines.format import tfds
 from pipelines.format.layout import (
     DATASET_INFO,
@@ -24,13 +24,13 @@ from pipelines.format.layout import (
     OUTCOME,
     REJECTS,
     RUN,
+    SAMPLES,
     WORK,
     samples_file,
     shard_file,
 )
 from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
 from pipelines.format.request import SCHEMA_VERSION
-from pipelines.materialize.files import write_file
 from pipelines.plan import Plan
 from pipelines.sources import Reject
 
@@ -187,8 +187,10 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> None:
         parity_class=plan.parity_class,
         files=shards.files | small,
     )
-    write_file(run.output, RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
-    write_file(run.output, MANIFEST, manifest.sealed().text())
+    out = storage.at(run.output)
+    out.write(RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
+    out.settle("", SAMPLES)  # of shards that were there before, too
+    _write_counted(run.output, MANIFEST, manifest.sealed().text())
     show_to_tfds(run.output, manifest)
 
 
@@ -198,13 +200,13 @@ def show_to_tfds(output: str, manifest: Manifest) -> None:
     After the manifest, from which alone it follows: so TFDS never sees a copy that the manifest has not.
     """
     if not is_shown_to_tfds(output, manifest):
-        write_file(output, DATASET_INFO, _dataset_info(manifest))
+        storage.at(output).write(DATASET_INFO, _dataset_info(manifest))
 
 
 def is_shown_to_tfds(output: str, manifest: Manifest) -> bool:
     """Whether TFDS sees all that the manifest has."""
-    path = os.path.join(output, DATASET_INFO)
-    return files.size(path) is not None and files.read(path) == _dataset_info(manifest).encode()
+    out = storage.at(output)
+    return out.size(DATASET_INFO) is not None and out.read(DATASET_INFO) == _dataset_info(manifest).encode()
 
 
 def _dataset_info(manifest: Manifest) -> str:
@@ -214,16 +216,12 @@ def _dataset_info(manifest: Manifest) -> str:
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
     """Writes a file in parts, and says what the manifest is to say of it."""
     size, digest = 0, hashlib.sha256()
-
-    def counted() -> Iterator[str]:
-        nonlocal size
+    with storage.at(output).writing(name) as file:
         for part in text:
             content = part.encode()
             size += len(content)
             digest.update(content)
-            yield part
-
-    write_file(output, name, counted())
+            file.write(content)
     return File(bytes=size, sha256=digest.hexdigest())
 
 
@@ -236,7 +234,7 @@ def _incomplete(shards: Shards, plan: Plan, run: Run) -> str:
     written = sum(file.records is not None for file in shards.files.values())
     if written != expected:
         return f"{expected - written} of {expected} shards were not written; run it again to resume"
-    sizes = files.sizes(run.output, shards.files)
+    sizes = storage.at(run.output).sizes(shards.files)
     missing = sorted(name for name, file in shards.files.items() if sizes[name] != file.bytes)
     if missing:
         return f"{os.path.join(run.output, missing[0])}: it was written, and is gone or changed; run it again"
@@ -248,7 +246,7 @@ def _too_many_rejects(shards: Shards, plan: Plan, run: Run) -> str:
     rejects, listed = shards.rejects, plan.sources + plan.listing_rejects
     if shards.records and len(rejects) <= run.max_rejects * listed:
         return ""
-    write_file(run.output, REJECTS, _rejects_text(rejects))
+    _write_counted(run.output, REJECTS, _rejects_text(rejects))
     reasons = collections.Counter(reject.reason for reject in rejects)
     counted = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     path = os.path.join(run.output, REJECTS)
@@ -267,34 +265,35 @@ def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:
 
 def _conclude(run: Run, outcome: Outcome) -> None:
     sentence = "; ".join(outcome.errors) or outcome.failure
-    if not (sentence or run.awaited or files.size(os.path.join(run.output, JOB)) is not None):
+    if not (sentence or run.awaited or storage.at(run.output).size(JOB) is not None):
         clear_work(run.output)  # of a template's job there is no record by which a launcher would come back
         return
-    write_file(run.output, OUTCOME, json_text(dataclasses.asdict(outcome)))
+    storage.at(run.output).write(OUTCOME, json_text(dataclasses.asdict(outcome)))
     if sentence and not run.awaited:
         raise RuntimeError(sentence)
 
 
 def clear_work(output: str) -> None:
     """Removes what a run in progress needs, but for the lock, which is for its holder to remove."""
-    for name in files.names(os.path.join(output, WORK)) - {LOCK}:
-        files.remove(os.path.join(output, WORK, name))
+    out = storage.at(output)
+    for name in out.names(WORK) - {LOCK}:
+        out.remove(f"{WORK}/{name}")
 
 
 def summed_up(text: str, output: str) -> str:
     """The last line of an error, and where the whole of it is."""
     *_, last = (line.strip() for line in text.splitlines() if line.strip())
     try:
-        write_file(output, ERROR, text + "\n")
+        storage.at(output).write(ERROR, text + "\n")
     except OSError as error:
-        return f"{last} (the whole error could not be kept: {files.reason(error)})"
+        return f"{last} (the whole error could not be kept: {storage.reason(error)})"
     return f"{last} (the whole error: {os.path.join(output, ERROR)})"
 
 
 def saved_outcome(output: str) -> Outcome | None:
     """What a job came to; None while it has not."""
-    path = os.path.join(output, OUTCOME)
-    if files.size(path) is None:
+    out = storage.at(output)
+    if out.size(OUTCOME) is None:
         return None
-    said = json.loads(files.read(path))
+    said = json.loads(out.read(OUTCOME))
     return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]), said["kept"])

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 
 RUNNER = "DataflowRunner"
 
@@ -134,9 +134,9 @@ def check_access(arguments: Sequence[str]) -> None:
     if not options.no_auth:
         _check_credentials()
     try:
-        any(files.below(options.temp_location, deep=False))
+        any(storage.at(options.temp_location).list(deep=False))
     except OSError as error:
-        raise RequestError(f"--temp_location {options.temp_location}: {files.reason(error)}") from None
+        raise RequestError(f"--temp_location {options.temp_location}: {storage.reason(error)}") from None
 
 
 def _check_credentials() -> None:

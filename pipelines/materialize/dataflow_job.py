@@ -11,20 +11,18 @@ import dataclasses
 import errno
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import JOB
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
 from pipelines.materialize import dataflow
 from pipelines.materialize.commit import Outcome, saved_outcome, summed_up
-from pipelines.materialize.files import write_file
 from pipelines.materialize.progress import ProgressBar, stop
 
 
@@ -55,16 +53,16 @@ class Left:
 
 def _saved_job(output: str) -> Job | None:
     """The job on record in an output; None if there is none."""
-    path = os.path.join(output, JOB)
-    if files.size(path) is None:
+    out = storage.at(output)
+    if out.size(JOB) is None:
         return None
-    said = json.loads(files.read(path))
+    said = json.loads(out.read(JOB))
     return Job(**{**said, "request": Request.model_validate(said["request"])})
 
 
 def _save(job: Job, output: str) -> None:
     said = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
-    write_file(output, JOB, json_text({**said, "request": job.request.model_dump(mode="json")}))
+    storage.at(output).write(JOB, json_text({**said, "request": job.request.model_dump(mode="json")}))
 
 
 def start(pipeline: Any, request: Request, output: str, options: Sequence[str]) -> Outcome | Left:
@@ -132,7 +130,7 @@ def rejoin(job: Job, output: str, options: Sequence[str]) -> Outcome | Left:
     except NotFound:  # for all the minutes that Beam asks: the service forgets jobs
         gone = f"Dataflow knows job {job.id} no longer; run the same command again to go on"
         outcome = saved_outcome(output) or Outcome(failure=gone)
-        files.remove(os.path.join(output, JOB))
+        storage.at(output).remove(JOB)
         return outcome
     except ClientError as error:
         raise RequestError(f"job {job.id} on Dataflow cannot be looked at: {error.message}") from None
@@ -171,7 +169,7 @@ def _outcome_of(job: Job, result: Any, output: str, options: Sequence[str]) -> O
     except Exception as fault:  # noqa: BLE001 (whatever lies between here and the service)
         return _out_of_sight(job, fault)
     error = _why(job, result)
-    files.remove(os.path.join(output, JOB))
+    storage.at(output).remove(JOB)
     if outcome := saved_outcome(output):
         return outcome
     ended = f"Dataflow ended job {job.id} as {state.lower()}"
@@ -234,7 +232,7 @@ def _cancel(job: Job, result: Any, output: str) -> None:
             time.sleep(min(_POLL, 1))
         _tell(f"job {job.id}: {result.state.lower()}")
         with contextlib.suppress(OSError):  # with the record, the next command sees how it ended
-            files.remove(os.path.join(output, JOB))
+            storage.at(output).remove(JOB)
     except Exception as error:  # noqa: BLE001 (whatever it is, the user has to know)
         _tell(f"job {job.id} could not be cancelled ({error}); end it in {job.console}")
 

@@ -14,7 +14,7 @@ from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.direct import direct_call
 from augment.keys import source_words
-from pipelines import files
+from pipelines import storage
 from pipelines.format.records import serialize
 from pipelines.sources import Reject
 
@@ -64,7 +64,7 @@ class Deriver:
         try:
             contents = read()
         except OSError as error:  # also for what is gone: it was listed, and may be back like its mount
-            raise PassingFault(f"{source}: it cannot be read ({files.reason(error)})") from error
+            raise PassingFault(f"{source}: it cannot be read ({storage.reason(error)})") from error
         plain = copies[0] == NOT_AUGMENTED
         graph = self._graph(len(copies) - plain, plain, codec.decoder(contents))
         try:

@@ -24,16 +24,14 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
-from pipelines import files
-from pipelines.format.layout import SAMPLES, samples_file, shard_file
+from pipelines import storage
+from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, parity_class, parity_differences
 from pipelines.format.records import ShardWriter
 from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, SourcesDigest, read_receipt, schema
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
-from pipelines.materialize.files import scratch
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
-from pipelines.stores import AT_ONCE
 
 COPIES_AT_ONCE = 8
 """Copies of one group that are written in one pass over its sources."""
@@ -79,13 +77,14 @@ class GroupWriter:
                 f"({'; '.join(differences)}), so its pixels may differ; make all workers alike and run the "
                 "same command again, or start over with --overwrite"
             )
-        self.plan, self.root, self.output = plan, root, output
+        self.plan, self.root, self.output = plan, root, storage.at(output)
         self.augmenter = Augmenter(plan.request.parsed_recipe(), plan.request.seed)
         labels = {label: number for number, label in enumerate(plan.classes)}
         self._deriver = Deriver(self.augmenter, labels)
         self.schema = schema(self.augmenter)
         self._pool = ThreadPoolExecutor(CORES)
-        self._readers = ThreadPoolExecutor(AT_ONCE) if files.is_remote(root) else None
+        self._ahead = storage.at(root).ahead
+        self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
     def write(self, group: Group, progress: Callable[[int], None]) -> list[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
@@ -100,7 +99,9 @@ class GroupWriter:
             if there is None:
                 missing.append(copy)
                 continue
-            self._check_sources(group, finished, there.receipt, self._samples_path(group, copy))
+            self._check_sources(
+                group, finished, there.receipt, self.output.to(self._samples_file(group, copy))
+            )
             progress(there.receipt.records + len(there.receipt.rejects))
             finished.append(there)
         passes = -(-len(missing) // COPIES_AT_ONCE)
@@ -110,15 +111,14 @@ class GroupWriter:
 
     def _in_place(self, group: Group, copy: int) -> Finished | None:
         """The shard of a copy if it is done: its receipt is for it, and says its size and digest."""
-        path = self._samples_path(group, copy)
-        receipt = read_receipt(path)
+        samples = self._samples_file(group, copy)
+        receipt = read_receipt(self.output.to(samples))
         if receipt is None or receipt != dataclasses.replace(receipt, **self._foreseen(group, copy)):
             return None
-        if not files.is_whole(os.path.join(self.output, receipt.file), receipt.bytes, receipt.sha256):
+        if not self.output.is_whole(receipt.file, receipt.bytes, receipt.sha256):
             return None
-        with files.open_file(path) as table:  # which is here by now, wherever it lies
-            size = os.fstat(table.fileno()).st_size
-        return Finished(receipt, File(bytes=size, sha256=files.file_digest(path)), kept=True)
+        size = self.output.size(samples)
+        return None if size is None else Finished(receipt, File(size, self.output.digest(samples)), kept=True)
 
     def _foreseen(self, group: Group, copy: int) -> dict[str, Any]:
         """What a shard's receipt says of which shard it is for."""
@@ -132,9 +132,8 @@ class GroupWriter:
             "parity_class": self.plan.parity_class,
         }
 
-    def _samples_path(self, group: Group, copy: int) -> str:
-        groups = self.plan.splits[group.split].groups
-        return os.path.join(self.output, samples_file(group.split, copy, group.number, groups))
+    def _samples_file(self, group: Group, copy: int) -> str:
+        return samples_file(group.split, copy, group.number, self.plan.splits[group.split].groups)
 
     def _check_sources(
         self, group: Group, earlier: Sequence[Finished], receipt: Receipt, samples: str
@@ -143,7 +142,7 @@ class GroupWriter:
         if not earlier or earlier[0].receipt.sources == receipt.sources:
             return
         first = earlier[0].receipt
-        was = _sources_of(first, self._samples_path(group, first.copy))
+        was = _sources_of(first, self.output.to(self._samples_file(group, first.copy)))
         now = _sources_of(receipt, samples)
         changed = min((source for source, _ in was.items() ^ now.items()), default="a source")
         raise GroupFailed(
@@ -182,11 +181,9 @@ class GroupWriter:
 
         Each attempt has files of its own: of two at one group, as engines start them, both end well.
         """
-        if not files.is_remote(self.output):
-            os.makedirs(os.path.join(self.output, SAMPLES), exist_ok=True)
         sources, rejects = SourcesDigest(), list[Reject]()
         with ExitStack() as stack:
-            attempt = os.path.join(stack.enter_context(scratch(self.output)), uuid.uuid4().hex)
+            attempt = os.path.join(stack.enter_context(self.output.scratch()), uuid.uuid4().hex)
             shards = [stack.enter_context(ShardWriter(f"{attempt}-{copy}")) for copy in copies]
             tables = [stack.enter_context(SamplesWriter(f"{s.path}.parquet", self.schema)) for s in shards]
             for first in range(0, len(group.sources), BLOCK):
@@ -213,9 +210,9 @@ class GroupWriter:
 
     def _put_in_place(self, group: Group, receipt: Receipt, shard: str, table: str) -> Finished:
         """Moves a shard to its name, then its receipt: with the receipt it counts as done."""
-        samples = File(bytes=os.path.getsize(table), sha256=files.file_digest(table))
-        files.place(shard, os.path.join(self.output, receipt.file), receipt.sha256)
-        files.place(table, self._samples_path(group, receipt.copy), samples.sha256)
+        samples = File(bytes=os.path.getsize(table), sha256=storage.at(table).digest())
+        self.output.place(shard, receipt.file, receipt.sha256)
+        self.output.place(table, self._samples_file(group, receipt.copy), samples.sha256)
         return Finished(receipt, samples, kept=False)
 
     def _write_block(
@@ -292,7 +289,7 @@ class GroupWriter:
         coming: collections.deque[Future[bytes]] = collections.deque()
         for source, _ in block.sources:
             coming.append(self._readers.submit(read_source, self.root, source))
-            if len(coming) == AT_ONCE:
+            if len(coming) == self._ahead:
                 yield coming.popleft().result
         yield from (read.result for read in coming)
 
@@ -302,7 +299,7 @@ _SOURCE_COLUMNS = ("source", "class", "label", "source_sha256", "source_height",
 
 def _sources_of(receipt: Receipt, samples: str) -> dict[str, str]:
     """What each source of a shard was, in words."""
-    with files.open_file(samples) as file:
+    with storage.at(samples).open() as file:
         rows = pq.read_table(file, columns=["source", "source_sha256"])
     digests = zip(rows["source"].to_pylist(), rows["source_sha256"].to_pylist(), strict=True)
     return {source: f"SHA-256 {digest[:12]}..." for source, digest in digests} | {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
 from pipelines.format.request import Request
@@ -32,7 +32,7 @@ from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.plan import Plan, top_errors
 from pipelines.sources import Folder, check_root, top_folders
-from pipelines.stores import without_secrets
+from pipelines.storage.clients import without_secrets
 
 
 class JobFailed(Exception):
@@ -66,11 +66,10 @@ def launch(
     wait; what it left, or finds left by another, it then tells.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
-    root, output = check_root(root), files.absolute(output)
-    _check_output(root, output, overwrite)
+    root, output = check_root(root), storage.at(output).absolute()
     if not overwrite and (report := _nothing_left(request, output)):
         return report
-    _check_writable(output)
+    _check_output(root, output, overwrite)
     _check_input(root, request)
     with only_run(output):
         job = joined(request, output, runner)
@@ -85,10 +84,10 @@ def launch(
         _check_same(request, output, finished, plan, workers_here=workers_here)
         if finished and request == finished.request and _all_there(output, finished):
             show_to_tfds(output, finished)
-            files.remove(os.path.join(output, PLAN))
+            storage.at(output).remove(PLAN)
             return Report(finished, 0, 0.0)
         for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
-            files.remove(os.path.join(output, leftover))
+            storage.at(output).remove(leftover)
         about = _about(root, output, runner, beam_arguments)
         run = Run(
             input=root,
@@ -122,39 +121,19 @@ def _come_of(outcome: Outcome | Left, root: str, output: str) -> Report | Left:
     if outcome.failure:
         raise JobFailed(outcome.failure)
     manifest = read_manifest(output)
-    files.remove(os.path.join(output, PLAN))
-    seconds = json.loads(files.read(os.path.join(output, RUN)))["seconds"]
+    storage.at(output).remove(PLAN)
+    seconds = json.loads(storage.at(output).read(RUN))["seconds"]
     return Report(manifest, manifest.records - outcome.kept, seconds, outcome.warnings)
 
 
 def _check_output(root: str, output: str, overwrite: bool) -> None:
-    if files.is_remote(output):
-        _check_remote_output(root, output, overwrite)
-        return
-    if os.path.exists(output) and not os.path.isdir(output):
-        raise RequestError(f"output {output}: it is a file; give a directory")
-    if not files.is_remote(root):
-        _check_apart(os.path.realpath(root), os.path.realpath(output), output)
-    belongings.check_ours(output, overwrite=overwrite)
-
-
-def _check_writable(output: str) -> None:
-    if files.is_remote(output):
-        return
-    parent = output
-    while not os.path.exists(parent):
-        parent = os.path.dirname(parent)
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise RequestError(f"output {output}: {parent} cannot be written to (permission denied)")
-
-
-def _check_remote_output(root: str, output: str, overwrite: bool) -> None:
-    if files.is_remote(root):
-        _check_apart(root, output, output)
+    out = storage.at(output)
+    out.check_writable()
+    _check_apart(storage.at(root).real(), out.real(), output)
     try:
         belongings.check_ours(output, overwrite=overwrite)
     except OSError as error:
-        raise RequestError(f"output {output}: {files.reason(error)}") from None
+        raise RequestError(f"output {output}: {storage.reason(error)}") from None
 
 
 def _check_apart(root: str, real: str, output: str) -> None:
@@ -178,7 +157,7 @@ def _check_input(root: str, request: Request) -> None:
 
 def _nothing_left(request: Request, output: str) -> Report | None:
     """Of a finished dataset at which nothing is to be done. It may lie where nothing can be written."""
-    if files.names(os.path.join(output, WORK)) - {LOCK}:
+    if storage.at(output).names(WORK) - {LOCK}:
         return None
     finished = _finished(output)
     if finished is None or finished.request != request or not _all_there(output, finished):
@@ -189,7 +168,7 @@ def _nothing_left(request: Request, output: str) -> Report | None:
 
 def _finished(output: str) -> Manifest | None:
     """The manifest of a finished dataset; None if there is none."""
-    there = files.size(os.path.join(output, MANIFEST)) is not None
+    there = storage.at(output).size(MANIFEST) is not None
     return read_manifest(output) if there else None
 
 
@@ -204,7 +183,7 @@ def _begun(finished: Manifest | None, plan: Plan | None, output: str) -> Begun |
 
 def _all_there(output: str, manifest: Manifest) -> bool:
     """Whether every file of a finished dataset has its size; one that has not is written again."""
-    sizes = files.sizes(output, manifest.files)
+    sizes = storage.at(output).sizes(manifest.files)
     return all(sizes[name] == file.bytes for name, file in manifest.files.items())
 
 

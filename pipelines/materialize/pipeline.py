@@ -6,7 +6,6 @@ it is given when it is made, which is in the launcher.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, get_args
@@ -15,7 +14,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from augment.errors import RequestError
-from pipelines import files, plan
+from pipelines import plan, storage
 from pipelines.format.request import Request
 from pipelines.materialize.commit import GroupFiles, Run, commit, group_files
 from pipelines.materialize.plan_file import Begun, plan_and_save
@@ -156,7 +155,7 @@ class Commit(beam.PTransform):
 
 
 def _check_place(name: str, path: str) -> None:
-    if not (files.is_remote(path) or os.path.isabs(path)):
+    if path != storage.at(path).absolute():
         raise RequestError(f"{name} is {path!r}; it must be absolute, or a URL: workers have other folders")
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import collections
-import os
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from augment.augmenter import NOT_AUGMENTED
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import PLAN, SAMPLES, samples_file
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
-from pipelines.materialize.files import write_file
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Listing
 
@@ -31,14 +29,14 @@ def plan_and_save(listing: Listing, request: Request, output: str, begun: Begun 
     if begun and begun.parity_class:
         plan = plan.model_copy(update={"parity_class": begun.parity_class})
     if not plan.errors:
-        write_file(output, PLAN, json_text(plan.model_dump(mode="json")))
+        storage.at(output).write(PLAN, json_text(plan.model_dump(mode="json")))
     return plan
 
 
 def saved_plan(output: str, name: str = PLAN) -> Plan | None:
     """The plan of an unfinished dataset, None if there is none."""
     try:
-        return Plan.model_validate_json(files.read(os.path.join(output, name)))
+        return Plan.model_validate_json(storage.at(output).read(name))
     except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None
 
@@ -55,13 +53,13 @@ class Unfinished(NamedTuple):
 
 def unfinished(plan: Plan, output: str) -> Unfinished:
     """By the names of receipts alone."""
-    there = files.names(os.path.join(output, SAMPLES))
+    there = storage.at(output).names(SAMPLES)
     found = collections.Counter[int]()
     wanted = collections.Counter[int]()
     for split, planned in plan.splits.items():
         for copy in plan.copies(split):
             names = (samples_file(split, copy, i, planned.groups) for i in range(planned.groups))
-            found[copy] += sum(os.path.basename(name) in there for name in names)
+            found[copy] += sum(name.removeprefix(f"{SAMPLES}/") in there for name in names)
             wanted[copy] += planned.groups
     copies = sum(found[copy] == count for copy, count in wanted.items() if copy != NOT_AUGMENTED)
     return Unfinished(found.total(), wanted.total(), copies)

@@ -7,7 +7,6 @@ request, so there they are written and looked at more seldom, and only notes tha
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
@@ -15,16 +14,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import PROGRESS, STOP
-from pipelines.materialize.files import write_file
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan
-
-
-def _every(output: str) -> float:
-    """Seconds between two looks."""
-    return 10 if files.is_remote(output) else 0.25
 
 
 class Stopped(Exception):
@@ -33,7 +26,7 @@ class Stopped(Exception):
 
 def stop(output: str) -> None:
     """Has all workers leave a run alone. Flink's job server, for one, has no way to end a job."""
-    write_file(output, STOP, "")
+    storage.at(output).write(STOP, "")
 
 
 class Progress:
@@ -43,32 +36,23 @@ class Progress:
     """
 
     def __init__(self, output: str, group: str) -> None:
-        self._path = os.path.join(output, PROGRESS, group)
-        self._stop = os.path.join(output, STOP)
-        self._every = _every(output)
+        self._output, self._name = storage.at(output), f"{PROGRESS}/{group}"
         self._done, self._noted = 0, time.monotonic()
-        if not files.is_remote(output):
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
 
     def __call__(self, samples: int) -> None:
         self._done += samples
-        if time.monotonic() - self._noted > self._every:
+        if time.monotonic() - self._noted > self._output.look_every:
             self._note()
             self._check()
 
     def _check(self) -> None:
         with contextlib.suppress(OSError):  # a store that does not answer; the next look is soon
-            if files.size(self._stop) is not None:
+            if self._output.size(STOP) is not None:
                 raise Stopped
 
     def _note(self) -> None:
         self._noted = time.monotonic()
-        if files.is_remote(self._path):
-            with contextlib.suppress(OSError):  # no reason to fail the work
-                files.write(self._path, str(self._done).encode())
-            return
-        with open(self._path, "w", encoding="ascii") as file:
-            file.write(str(self._done))
+        self._output.note(self._name, str(self._done))
 
     def __enter__(self) -> Progress:
         self._check()
@@ -82,10 +66,9 @@ class ProgressBar:
     """A bar on the terminal while the context lasts; nothing where there is no terminal."""
 
     def __init__(self, output: str) -> None:
-        self._output = output
-        self._every = _every(output)
+        self._output = storage.at(output)
         self._notes: dict[str, tuple[str, int]] = {}
-        """of objects, by name: which version was read, and what stood there"""
+        """by name: which version was read, and what stood there"""
         self._terminal = sys.stderr  # which may be another one when the thread begins
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -109,40 +92,26 @@ class ProgressBar:
         ) as bar:
             if bar.disable:
                 return
-            while not self._stop.wait(self._every):
+            while not self._stop.wait(self._output.look_every):
                 if bar.total is None and (plan := self._plan()):
                     bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
                     bar.set_description("writing")
                     bar.unpause()
                 bar.update(self._samples() - bar.n)
-            if not files.is_remote(self._output):  # where a last look would hold up the end
+            if not self._output.ahead:  # else a last look would hold up the end
                 bar.update(self._samples() - bar.n)
 
     def _plan(self) -> Plan | None:
         with contextlib.suppress(OSError):
-            return saved_plan(self._output)
+            return saved_plan(self._output.path)
         return None
 
     def _samples(self) -> int:
-        if files.is_remote(self._output):
-            return self._remote_samples()
-        total = 0
-        try:
-            with os.scandir(os.path.join(self._output, PROGRESS)) as notes:
-                for note in notes:
-                    with open(note.path, encoding="ascii") as noted:
-                        total += int(noted.read() or 0)
-        except FileNotFoundError:
-            pass
-        return total
-
-    def _remote_samples(self) -> int:
-        notes = os.path.join(self._output, PROGRESS)
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
-            for entry in files.below(notes):
-                if self._stop.is_set():
+            for entry in self._output.list(PROGRESS):
+                if self._output.ahead and self._stop.is_set():
                     break
                 if self._notes.get(entry.name, ("", 0))[0] != entry.version:
-                    samples = int(files.read(os.path.join(notes, entry.name)))
+                    samples = int(self._output.read(f"{PROGRESS}/{entry.name}") or 0)
                     self._notes[entry.name] = entry.version, samples
         return sum(samples for _, samples in self._notes.values())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import load_recipe
-from pipelines.files import absolute, file_digest
+from pipelines import storage
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.plan import parse_fractions
@@ -111,7 +111,7 @@ def train_command(
             "validation_fraction": validation_fraction,
             "shards": fingerprint,
             "model": model,
-            "weights": file_digest(weights) if weights else None,
+            "weights": storage.at(weights).digest() if weights else None,
             "epochs": epochs,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
@@ -220,7 +220,7 @@ def _environment(**paths: str | None) -> dict[str, Any]:
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        **{name: path and absolute(path) for name, path in paths.items()},
+        **{name: path and storage.at(path).absolute() for name, path in paths.items()},
     }
 
 

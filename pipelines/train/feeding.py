@@ -31,8 +31,8 @@ from augment.layer import AugmentLayer
 from augment.ops import Size
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe
+from pipelines import storage
 from pipelines.datasets import Images, augmented, contents, fetched
-from pipelines.files import is_remote
 from pipelines.format.manifest import read_manifest
 from pipelines.format.stored import StoredCopy
 from pipelines.plan import split_of
@@ -195,7 +195,7 @@ class Live:
             }
         chosen = {name: tf.gather(values, rows) for name, values in every.items()}
         files = tf.data.Dataset.from_tensor_slices(chosen)
-        return fetched(files) if is_remote(self._root) else files
+        return files if storage.at(self._root).is_file_system else fetched(files)
 
 
 def members(images: Images, split: str, seed: int, stored: Stored | None) -> Members:

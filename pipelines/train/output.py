@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from augment.errors import RequestError
-from pipelines.files import hold, is_remote
+from pipelines import storage
 
 REQUEST = "request.json"
 RUN = "run.json"
@@ -39,30 +39,16 @@ def only_run(output: str) -> Iterator[None]:
 
     Raises RequestError if another holds it, or if it is or has something that is not ours.
     """
-    if is_remote(output):
-        raise RequestError(f"output {output}: runs are kept on this machine's disk; give a local directory")
+    out = storage.on_disk(output, "runs are kept on")
     if os.path.exists(output) and not os.path.isdir(output):
         raise RequestError(f"output {output}: it is a file; give a directory")
-    new = not os.path.isdir(output)
-    there = set() if new else set(os.listdir(output))
+    there = out.names()
     if there and not there & {REQUEST, LOCK}:
         raise RequestError(
             f"output {output}: it holds files that no augshard train made; give an empty or new directory"
         )
-    try:
-        os.makedirs(output, exist_ok=True)
-        lock = open(os.path.join(output, LOCK), "w", encoding="ascii")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise RequestError(f"output {output}: it cannot be written to ({error.strerror})") from None
-    with lock:
-        hold(lock, output)
-        try:
-            yield
-        finally:
-            if not os.path.exists(os.path.join(output, REQUEST)):  # the request was refused
-                os.remove(os.path.join(output, LOCK))
-                if new:
-                    os.rmdir(output)
+    with out.locked(LOCK):
+        yield
 
 
 def read_run(directory: str) -> dict[str, Any] | None:
@@ -86,12 +72,9 @@ def read_run(directory: str) -> dict[str, Any] | None:
 
 def write_whole(path: str, write: Callable[[IO[bytes]], Any]) -> None:
     """Writes a file under another name, then renames it: no reader and no kill ever leaves half of one."""
-    temporary = f"{path}.part"
-    with open(temporary, "wb") as file:
+    folder, name = os.path.split(path)
+    with storage.Local(folder).writing(name, part=f"{name}.part") as file:
         write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def write_text(path: str, text: str) -> None:

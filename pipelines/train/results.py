@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from augment.errors import RequestError
-from pipelines.files import read
+from pipelines import storage
 from pipelines.format.layout import RUN as DATASET_RUN
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
@@ -231,7 +231,7 @@ class _Document(BaseModel):
 def _dataset(directory: str, fingerprint: str) -> Dataset | None:
     try:
         manifest = read_manifest(directory)
-        run = json.loads(read(os.path.join(directory, DATASET_RUN)))
+        run = json.loads(storage.at(directory).read(DATASET_RUN))
         there = manifest.fingerprint == fingerprint
         return Dataset(manifest, float(run["seconds"]), str(run["platform"])) if there else None
     except (RequestError, OSError, ValueError, KeyError):  # it need not be there any more

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from augment.errors import RequestError
+from pipelines import storage
 from pipelines.format.manifest import json_text
 from pipelines.train import checkpoint
 from pipelines.train.arms import Arm, Feed
@@ -249,7 +250,7 @@ def _finish(
         }
     model = os.path.join(directory, MODEL)
     trainer.model.save(f"{model}.part.keras")
-    os.replace(f"{model}.part.keras", model)
+    storage.Local(directory).place(f"{model}.part.keras", MODEL)
     about = {
         **about,
         "finished": True,

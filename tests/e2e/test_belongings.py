@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import files
 from pipelines.format.layout import MANIFEST, PLAN
 from pipelines.materialize import belongings
+from pipelines.storage import disk
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -134,11 +134,11 @@ def test_c4_emptying_that_was_killed_at_any_step_is_finished_by_the_next_run(
             raise Killed
         remove(path)
 
-    remove = files.remove
+    remove = disk.remove_file
     for step in range(1, 100):
         output = tmp_path / f"out{step}"
         shutil.copytree(old, output)
-        monkeypatch.setattr(files, "remove", removing)
+        monkeypatch.setattr(disk, "remove_file", removing)
         steps = step
         try:
             belongings.empty(str(output))
@@ -146,7 +146,7 @@ def test_c4_emptying_that_was_killed_at_any_step_is_finished_by_the_next_run(
             ended = False
         else:
             ended = True
-        monkeypatch.setattr(files, "remove", remove)
+        monkeypatch.setattr(disk, "remove_file", remove)
         belongings.check_ours(str(output), overwrite=True)
         belongings.finish_emptying(str(output))
         assert contents(output) == {}

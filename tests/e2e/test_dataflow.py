@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import files, stores
+from pipelines import storage
 from pipelines.materialize import dataflow_job, launch
+from pipelines.storage import clients
 from tests import emulators
 from tests.dataflow.service import LOST, Service, served
 from tests.in_process import augshard
@@ -34,12 +35,12 @@ def bucket(tmp_path_factory, images) -> Iterator[str]:
     ):
         for name, value in environment.items():
             patch.setenv(name, value)
-        stores.forget()
+        clients.forget()
         emulators.make_bucket("gs", "photographs")
         for photo in tree(str(images)):
-            files.write(f"gs://photographs/photos/{photo}", Path(images, photo).read_bytes())
+            storage.at("gs://photographs/photos").write(photo, Path(images, photo).read_bytes())
         yield "gs://photographs"
-    stores.forget()
+    clients.forget()
 
 
 @pytest.fixture
@@ -70,11 +71,11 @@ def request_of(service, bucket, recipe_file) -> Callable[..., list[str]]:
 
 def contents(directory: str) -> dict[str, bytes]:
     """All files of a dataset, but the one that may differ between runs."""
-    return {name: files.read(os.path.join(directory, name)) for name in tree(directory) - {"run.json"}}
+    return {name: storage.at(directory).read(name) for name in tree(directory) - {"run.json"}}
 
 
 def tree(directory: str) -> set[str]:
-    return set(files.tree(directory, without=""))
+    return set(storage.at(directory).tree())
 
 
 def rows(text: str) -> dict[str, str]:
@@ -169,7 +170,7 @@ def test_what_a_job_found_wrong_is_told_by_whoever_asks_after_its_end(request_of
     service.states = ("RUNNING",)
     assert augshard(*request_of("--no_wait_until_finish", output="wrong")).status == 0
     text = json.dumps({"errors": [], "failure": "3 of 9 images were rejected", "warnings": []})
-    files.write(f"{bucket}/wrong/.unfinished/outcome.json", text.encode())
+    storage.at(bucket).write("wrong/.unfinished/outcome.json", text)
     [job] = service.jobs.values()
     here = [*request_of(output="wrong"), "--runner", "embedded"]
     assert f"job {job['id']} on Dataflow was to write to it" in augshard(*here).err
@@ -185,25 +186,25 @@ def test_what_a_job_found_wrong_is_told_by_whoever_asks_after_its_end(request_of
 
 def test_a_template_is_written_and_nothing_waits_or_runs(request_of, service, bucket, recipe_file, tmp_path):
     recipe = f"{bucket}/recipes/mine.yaml"  # for a launcher that has no files of its own
-    files.write(recipe, recipe_file("png").read_bytes())
+    storage.at(recipe).write("", recipe_file("png").read_bytes())
     where = ("--template_location", f"{bucket}/templates/out", "--recipe", recipe)
     ended = augshard(*request_of(*where, output="later"))
     assert (ended.status, ended.err, service.jobs) == (0, "", {})
     assert rows(ended.out)["template"] == f"{bucket}/templates/out"
-    template = json.loads(files.read(f"{bucket}/templates/out"))
+    template = json.loads(storage.at(bucket).read("templates/out"))
     options = template["environment"]["sdkPipelineOptions"]["options"]
     assert template["name"] == options["job_name"]
     assert template["name"].startswith("augshard-mine-")
-    assert files.size(options["pipelineUrl"]) > 10_000
+    assert storage.at(options["pipelineUrl"]).size() > 10_000
     assert tree(f"{bucket}/later") == set()
 
     described = tmp_path / "template.json"
-    described.write_bytes(files.read(f"{bucket}/templates/out"))
+    described.write_bytes(storage.at(bucket).read("templates/out"))
     command = [sys.executable, "-m", "tests.dataflow.worker", str(described)]
     worked = subprocess.run(command, capture_output=True, text=True)
     assert worked.returncode == 0, worked.stderr
     assert "manifest.json" in tree(f"{bucket}/later")
-    assert ".unfinished" not in files.names(f"{bucket}/later")
+    assert ".unfinished" not in storage.at(bucket).names("later")
 
 
 @pytest.mark.parametrize("code", [400, 403])
@@ -266,7 +267,7 @@ def test_ctrl_c_cancels_the_job(request_of, service, bucket, start_command):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     [job] = service.jobs.values()
-    while files.size(f"{bucket}/stopped/.unfinished/job.json") is None:
+    while storage.at(bucket).size("stopped/.unfinished/job.json") is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)

@@ -19,12 +19,15 @@ import pytest
 
 from augment.errors import RequestError
 from augment.recipe import load_recipe
-from pipelines import datasets, files, stores
+from pipelines import datasets, storage
 from pipelines.format.layout import LOCK, MANIFEST, RUN, WORK
 from pipelines.format.manifest import read_manifest
-from pipelines.materialize.lock import _machine
 from pipelines.sources import Folder, Listing, list_folder, top_folders
+from pipelines.storage import clients, lease, objects
+from pipelines.storage.copies import Copies
+from pipelines.storage.store import AT_ONCE
 from tests import emulators
+from tests.in_process import augshard
 
 pytestmark = [
     pytest.mark.stores,
@@ -41,20 +44,20 @@ def emulated(tmp_path_factory) -> Iterator[dict[str, str]]:
     with emulators.running(tmp_path_factory.mktemp("stores")) as environment:
         for name, value in environment.items():
             patch.setenv(name, value)
-        stores.forget()
+        clients.forget()
         for scheme in SCHEMES:
             emulators.make_bucket(scheme, "data")
         yield environment
     patch.undo()
-    stores.forget()
+    clients.forget()
 
 
 @pytest.fixture
 def new_clients() -> Iterator[None]:
     """For a test that changes what clients are made of."""
-    stores.forget()
+    clients.forget()
     yield
-    stores.forget()
+    clients.forget()
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +97,9 @@ def stored(messy) -> Callable[[str], str]:
             there[scheme] = f"{scheme}://data/in put"
             for path in messy.rglob("*"):
                 if path.is_file():
-                    files.write(f"{there[scheme]}/{path.relative_to(messy)}", path.read_bytes())
+                    storage.at(there[scheme]).write(str(path.relative_to(messy)), path.read_bytes())
             for folder in ("", "train/", "train/cat/", "train/cat/deep/"):
-                files.write(f"{there[scheme]}/{folder}", b"")
+                storage.at(f"{there[scheme]}/{folder}").write("", b"")
         return there[scheme]
 
     return upload
@@ -127,8 +130,8 @@ def local(messy, run, tmp_path_factory) -> Path:
 def tree(directory: str | Path) -> dict[str, bytes]:
     """Every file with its bytes, but run.json, which may differ."""
     where = str(directory)
-    names = sorted(files.tree(where, without=WORK))
-    return {name: files.read(os.path.join(where, name)) for name in names if name != RUN}
+    names = sorted(storage.at(where).tree(without=WORK))
+    return {name: storage.at(where).read(name) for name in names if name != RUN}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -136,8 +139,8 @@ def test_c4_same_bytes_in_a_store_as_on_a_disk(scheme, stored, run, local):
     output = f"{scheme}://data/same"
     run(stored(scheme), output, "--copies", 2, "--shards", 2)
     assert tree(output) == tree(local)
-    assert not [entry for entry in files.below(output) if entry.name.startswith(WORK)]
-    about = json.loads(files.read(f"{output}/{RUN}"))
+    assert not [entry for entry in storage.at(output).list() if entry.name.startswith(WORK)]
+    about = json.loads(storage.at(output).read(RUN))
     assert (about["input"], about["output"]) == (stored(scheme), output)
 
 
@@ -165,7 +168,7 @@ def test_c6_a_store_is_listed_as_a_disk_is(scheme, stored, messy):
 def test_c6_objects_that_no_folder_could_hold_are_rejected(scheme):
     root = f"{scheme}://data/odd"
     for name in ("cat/a.png", "cat//b.png", "cat/c.png/", "/d.png", "cat/", "cat/.e/"):
-        files.write(f"{root}/{name}", b"" if name in ("cat/", "cat/.e/") else b"some")
+        storage.at(root).write(name, b"" if name in ("cat/", "cat/.e/") else b"some")
     found = [*top_folders(root, "auto"), *list_folder(root, Folder("cat", "train", "cat"))]
     rejected = {one.source: one.reason for one in found if hasattr(one, "reason")}
     assert rejected == dict.fromkeys(("cat//b.png", "cat/c.png/", "/d.png"), "bad_name")
@@ -183,26 +186,26 @@ def test_c7_a_killed_run_leaves_only_whole_objects_and_resumes(
         *("--max-rejects", 0.2, *request),
     )
     deadline = time.monotonic() + 120
-    while sum(entry.name.startswith("samples/") for entry in files.below(output)) < 7:
+    while sum(entry.name.startswith("samples/") for entry in storage.at(output).list()) < 7:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
-    store = stores.store(scheme)
-    for name in files.tree(output, without=WORK):
+    store = clients.store(scheme)
+    for name in storage.at(output).tree(without=WORK):
         said = store.status("data", f"killed/{name}")
-        assert said.sha256 == hashlib.sha256(files.read(f"{output}/{name}")).hexdigest()
+        assert said.sha256 == hashlib.sha256(storage.at(output).read(name)).hexdigest()
     with pytest.raises(RequestError, match=r"holds no manifest\.json, so it is no finished dataset"):
         read_manifest(output)
 
-    before = {entry.name: entry.version for entry in files.below(output)}
+    before = {entry.name: entry.version for entry in storage.at(output).list()}
     run(stored(scheme), output, *request)
     run(messy, tmp_path / "out", *request)
     assert tree(output) == tree(tmp_path / "out")
     if scheme == "gs":  # whose versions tell one writing from the next
-        after = {entry.name: entry.version for entry in files.below(output)}
+        after = {entry.name: entry.version for entry in storage.at(output).list()}
         kept = [name for name in before if after.get(name) == before[name]]
         assert sum(name.startswith("samples/") for name in kept) >= 7
 
@@ -211,7 +214,7 @@ def test_c7_a_killed_run_leaves_only_whole_objects_and_resumes(
 def test_c7_an_upload_that_breaks_off_leaves_no_object(scheme, emulated, tmp_path, monkeypatch, new_clients):
     content = tmp_path / "shard"
     content.write_bytes(os.urandom(12 << 20))
-    url = f"{scheme}://data/broken/shard"
+    broken = storage.at(f"{scheme}://data/broken")
     variable = {"s3": "AWS_ENDPOINT_URL", "gs": "STORAGE_EMULATOR_HOST"}[scheme]
     narrow = emulators.Narrow(int(emulated[variable].rpartition(":")[2]), 3 << 20)
     monkeypatch.setenv(variable, f"http://127.0.0.1:{narrow.port}")
@@ -219,13 +222,13 @@ def test_c7_an_upload_that_breaks_off_leaves_no_object(scheme, emulated, tmp_pat
     if scheme == "gs":
         monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._timeout", 2)
     with contextlib.closing(narrow), pytest.raises(OSError, match="the store"):
-        files.place(str(content), url, files.file_digest(str(content)))
+        broken.place(str(content), "shard")
     monkeypatch.setenv(variable, emulated[variable])
-    stores.forget()
-    assert files.size(url) is None
+    clients.forget()
+    assert broken.size("shard") is None
     assert content.exists()
-    files.place(str(content), url, files.file_digest(str(content)))
-    assert files.size(url) == 12 << 20
+    broken.place(str(content), "shard")
+    assert broken.size("shard") == 12 << 20
     assert not content.exists()
 
 
@@ -244,11 +247,13 @@ def test_an_object_without_its_digest_is_read_before_it_is_believed(local):
     [name] = [name for name in tree(local) if "train_c0.tfrecord-00000" in name]
     content = (local / name).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    files.write("s3://data/copied/whole", content)
-    files.write("s3://data/copied/other", content[:-1] + b"!")
-    assert files.is_whole("s3://data/copied/whole", len(content), digest)
-    assert not files.is_whole("s3://data/copied/other", len(content), digest)
-    assert not files.is_whole("s3://data/copied/none", len(content), digest)
+    client = clients.store("s3")._client  # another program
+    client.put_object(Bucket="data", Key="copied/whole", Body=content)
+    client.put_object(Bucket="data", Key="copied/other", Body=content[:-1] + b"!")
+    copied = storage.at("s3://data/copied")
+    assert copied.is_whole("whole", len(content), digest)
+    assert not copied.is_whole("other", len(content), digest)
+    assert not copied.is_whole("none", len(content), digest)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -267,16 +272,16 @@ def test_shards_and_live_in_a_store_give_what_they_give_on_a_disk(
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_audit_reads_dataset_and_images_from_a_store(scheme, stored, run, run_command, tmp_path):
     output = f"{scheme}://data/audited"
-    files.write(f"{output}/", b"")  # a folder that was made in a console
+    storage.at(f"{output}/").write("", b"")  # a folder that was made in a console
     run(stored(scheme), output, "--copies", 2, "--shards", 2)
-    files.write(f"{output}/samples/", b"")
+    storage.at(f"{output}/samples/").write("", b"")
     report = tmp_path / "audit.html"
     ended = run_command("audit", output, "--input", stored(scheme), "--samples", "all", "--report", report)
     assert ended.status == 0, ended.out + ended.err
     assert "follow from their sources bit for bit" in ended.out
     assert report.read_text().count("data:image/webp") > 4
-    files.write(f"{output}/stray", b"")
-    files.remove(f"{output}/label.labels.txt")
+    storage.at(output).write("stray", b"")
+    storage.at(output).remove("label.labels.txt")
     ended = run_command("audit", output)
     assert ended.status == 1
     assert "missing" in ended.out
@@ -304,37 +309,40 @@ def test_training_from_a_store_ends_in_the_weights_of_training_from_a_disk(
 def lock(scheme: str, **changes: object) -> str:
     """An output that a run is writing to, by its lock."""
     output = f"{scheme}://data/locked"
-    held = {"host": "elsewhere", "process": 1, "renewed": time.time(), **changes}
-    files.write(f"{output}/{WORK}/{LOCK}", json.dumps(held).encode())
+    storage.at(output).write(f"{WORK}/{LOCK}", json.dumps({"host": "elsewhere", "process": 1, **changes}))
     return output
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_of_two_runs_one_writes_and_one_whose_end_came_unseen_is_replaced(
-    scheme, stored, run, run_command, recipe_file
+    scheme, stored, recipe_file, monkeypatch
 ):
     output = lock(scheme)
     request = ("--input", stored(scheme), "--output", output, "--recipe", recipe_file("png"))
-    ended = run_command("materialize", *request, "--max-rejects", 0.2)
+    monkeypatch.setattr(lease, "LOOK", 0.01)
+    with monkeypatch.context() as renewed:
+        renewed.setattr(lease.time, "sleep", lambda _: lock(scheme, renewed=time.time()))
+        ended = augshard("materialize", *request, "--max-rejects", 0.2)
     assert ended.status == 2
-    assert "another run is writing to it (process 1 on elsewhere); wait for its end or" in ended.err
-    assert files.names(output) == {WORK}
-    lock(scheme, renewed=time.time() - 1000)
-    run(stored(scheme), output)
+    assert "another run is writing to it (process 1 on elsewhere); wait for its end" in ended.err
+    assert storage.at(output).names() == {WORK}
+    monkeypatch.setattr(lease, "STALE", 0.1)
+    assert augshard("materialize", *request, "--max-rejects", 0.2).status == 0
     assert read_manifest(output)
-    lock(scheme, **_machine(), process=2**22 + 1)  # more than Linux numbers
-    run(stored(scheme), output)
+    lock(scheme, **lease._machine(), process=2**22 + 1)  # more than Linux numbers
+    monkeypatch.setattr(lease, "STALE", 1e9)
+    assert augshard("materialize", *request, "--max-rejects", 0.2).status == 0
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_one_of_two_that_write_a_lock_at_once_loses(scheme):
-    url = f"{scheme}://data/raced"
-    first = files.replace(url, b"first", None)
-    assert files.replace(url, b"second", None) is None
-    second = files.replace(url, b"second", first)
-    assert files.replace(url, b"third", first) is None
+    data = objects.Objects(f"{scheme}://data")
+    first = data.replace("raced", b"first", None)
+    assert data.replace("raced", b"second", None) is None
+    second = data.replace("raced", b"second", first)
+    assert data.replace("raced", b"third", first) is None
     assert second != first
-    assert files.read(url) == b"second"
+    assert data.read("raced") == b"second"
 
 
 def test_secrets_do_not_go_into_run_json(stored, run, emulated, monkeypatch, new_clients):
@@ -345,42 +353,60 @@ def test_secrets_do_not_go_into_run_json(stored, run, emulated, monkeypatch, new
         *("--s3_secret_access_key=secret-of-mine", "--s3_region_name=us-east-1"),
     ]
     run("s3://data/in put", "s3://data/secret", *options)
-    said = files.read(f"s3://data/secret/{RUN}").decode()
+    said = storage.at("s3://data/secret").read(RUN).decode()
     assert "of-mine" not in said
     assert json.loads(said)["beam_options"][3] == "(hidden)"
     assert emulated["AWS_ENDPOINT_URL"] in said
-    stores.use_options([])
+    storage.use_options([])
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_copies_on_this_disk_are_let_go_of_where_room_is_needed(scheme, monkeypatch):
-    downloads = files._Downloads()
-    downloads.room = 2500
-    monkeypatch.setattr(files, "_downloads", lambda: downloads)
+    copies, room = Copies(), storage.at(f"{scheme}://data/room")
+    copies.room = 2500
+    monkeypatch.setattr(objects, "copies", lambda: copies)
     for name in "abc":
-        files.write(f"{scheme}://data/room/{name}", name.encode() * 1000)
-    with files.open_file(f"{scheme}://data/room/a") as first:
+        room.write(name, name.encode() * 1000)
+    with room.open("a") as first:
         for name in "bca":
-            with files.open_file(f"{scheme}://data/room/{name}") as file:
+            with room.open(name) as file:
                 assert file.read() == name.encode() * 1000
-            assert downloads._taken <= 2500
-            assert len(os.listdir(downloads._folder.name)) <= 2
+            assert copies._taken <= 2500
+            assert len(os.listdir(copies._folder.name)) <= 2
         assert first.read() == b"a" * 1000
-    files.write(f"{scheme}://data/room/large", b"x" * 3000)
+    room.write("large", b"x" * 3000)
     with pytest.raises(OSError, match="has room for 2,500 bytes of copies, and it takes 3,000; set TMPDIR"):
-        files.open_file(f"{scheme}://data/room/large")
+        room.open("large")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_object_that_was_replaced_is_brought_anew_or_refused(scheme):
+    data = storage.at(f"{scheme}://data/replaced")
+    data.write("shard", b"before")
+    versions = data.bring(["shard"], 6)
+    data.write("shard", b"after!")
+    with data.open("shard", version=versions["shard"]) as file:
+        assert file.read() == b"before"
+    with data.open("shard") as file:
+        assert file.read() == b"after!"
+    data.write("other", b"before")
+    gone = clients.store(scheme).status("data", "replaced/other").version
+    data.write("other", b"after!")
+    with pytest.raises(OSError, match="it was replaced meanwhile"):
+        data.open("other", version=gone)
 
 
 def test_a_live_read_waits_out_a_fault_that_passes(stored, monkeypatch, capsys, recipe_file, samples_of):
     faults = iter([OSError("the store does not answer")])
-    real = datasets.read
+    client = clients.store("gs")
+    real = client.read
 
-    def faulty(url: str) -> bytes:
+    def faulty(bucket: str, key: str) -> bytes:
         for fault in faults:
             raise fault
-        return real(url)
+        return real(bucket, key)
 
-    monkeypatch.setattr(datasets, "read", faulty)
+    monkeypatch.setattr(client, "read", faulty)
     monkeypatch.setattr(datasets.time, "sleep", lambda _: None)
     recipe = load_recipe(str(recipe_file("png")))
     live = datasets.from_images(stored("gs"), recipe, seed=0, split="test")
@@ -423,16 +449,16 @@ def counting(monkeypatch, new_clients) -> Iterator[type[Counting]]:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_connections_are_kept(scheme, counting):
-    with ThreadPoolExecutor(stores.AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for _ in range(3):
-            assert set(pool.map(files.read, [f"{scheme}://data/x"] * stores.AT_ONCE)) == {b"ab"}
-    assert counting.connections < 1.5 * stores.AT_ONCE  # a few break while so many come at once
+            assert set(pool.map(storage.at(f"{scheme}://data").read, ["x"] * AT_ONCE)) == {b"ab"}
+    assert counting.connections < 1.5 * AT_ONCE  # a few break while so many come at once
 
 
 def test_what_arrives_damaged_is_a_fault_that_passes():
     from google.cloud.storage.exceptions import DataCorruption
 
-    store, why = stores.store("gs"), r"the store cannot be used \(Checksum mismatch"
+    store, why = clients.store("gs"), r"the store cannot be used \(Checksum mismatch"
     with pytest.raises(OSError, match=why), store._faults():
         raise DataCorruption(None, "Checksum mismatch while downloading")
 
@@ -458,7 +484,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     scheme, run_command, recipe_file, images, tmp_path, monkeypatch, new_clients
 ):
     def said(root: object, output: object) -> str:
-        stores.forget()
+        clients.forget()
         ended = run_command(
             "materialize", "--input", root, "--output", output, "--recipe", recipe_file("png")
         )
@@ -471,7 +497,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert f"output {scheme}://absent/x: there is no such bucket" in said(images, f"{scheme}://absent/x")
     assert "there is nothing below it" in said(f"{scheme}://data/nothing", out)
     assert "it names no bucket" in said(f"{scheme}:///x", out)
-    files.write(f"{scheme}://data/others/thing", b"")
+    storage.at(f"{scheme}://data").write("others/thing", b"")
     assert "holds files that are no augshard dataset" in said(images, f"{scheme}://data/others")
     assert "it lies inside the input" in said(f"{scheme}://data/others", f"{scheme}://data/others/out")
     with pytest.raises(RequestError, match=r"it holds no manifest\.json"):
@@ -503,7 +529,7 @@ def test_a_store_that_does_not_answer_is_named(scheme, run_command, monkeypatch,
         monkeypatch.setenv(variable, f"http://127.0.0.1:{emulators.free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(OSError, match=r"the store does not answer at 127\.0\.0\.1:"):
-        files.read(f"{scheme}://data/{MANIFEST}")
+        storage.at(f"{scheme}://data").read(MANIFEST)
     audit = run_command("audit", f"{scheme}://data/out")
     assert audit.status == 1
     assert audit.err.startswith(f"augshard: {scheme}://data/out")

@@ -9,7 +9,7 @@ import pytest
 
 from augment.recipe import parse_recipe
 from pipelines.format.layout import DATASET_INFO, MANIFEST, SAMPLES, samples_file, shard_file
-from pipelines.format.manifest import File, read_manifest
+from pipelines.format.manifest import File, Manifest, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize import commit
 from pipelines.materialize.commit import GroupFiles, Run, saved_outcome
@@ -109,11 +109,13 @@ def test_what_was_there_before_is_told_from_what_is_new(written, plan, tmp_path)
 
 
 def test_c7_tfds_is_shown_nothing_that_the_manifest_does_not_have(written, plan, tmp_path, monkeypatch):
-    order = []
-    write = commit.write_file
-    monkeypatch.setattr(
-        commit, "write_file", lambda output, name, text: order.append(name) or write(output, name, text)
-    )
+    def shown(output: str, manifest: Manifest) -> None:
+        assert read_manifest(output) == manifest.sealed()
+        assert not (tmp_path / DATASET_INFO).exists()
+        show(output, manifest)
+
+    show = commit.show_to_tfds
+    monkeypatch.setattr(commit, "show_to_tfds", shown)
     committed(written, plan, tmp_path)
-    assert order.index(MANIFEST) < order.index(DATASET_INFO)
+    assert (tmp_path / DATASET_INFO).exists()
     assert DATASET_INFO not in read_manifest(str(tmp_path)).files

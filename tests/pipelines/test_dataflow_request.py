@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from augment.errors import RequestError
-from pipelines import files
+from pipelines import storage
 from pipelines.format.layout import JOB, LOCK, PLAN, PROGRESS, WORK
 from pipelines.format.request import Request
 from pipelines.materialize import dataflow, dataflow_job
@@ -148,7 +148,7 @@ def test_only_a_job_on_record_leaves_its_outcome_beside_a_dataset(tmp_path):
     assert saved_outcome(str(tmp_path)) == almost  # for the launcher that the record brings back
     (tmp_path / JOB).unlink()
     _conclude(alone, almost)
-    assert files.names(str(tmp_path / WORK)) == {LOCK}
+    assert storage.at(str(tmp_path / WORK)).names() == {LOCK}
 
 
 @pytest.fixture
@@ -164,11 +164,11 @@ def test_a_store_that_does_not_answer_keeps_no_job_from_being_cancelled(job, mon
         def cancel(self) -> None:
             self.state = "CANCELLED"
 
-    def silent(_: str) -> None:
+    def silent(*_: object) -> None:
         raise OSError("the store does not answer")
 
     monkeypatch.setattr(dataflow_job, "stop", silent)
-    monkeypatch.setattr(files, "remove", silent)
+    monkeypatch.setattr(storage.Local, "remove", silent)
     running = Running()
     dataflow_job._cancel(job, running, "out")
     assert running.state == "CANCELLED"

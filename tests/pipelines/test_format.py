@@ -19,7 +19,7 @@ from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.recipe import Storage, load_recipe, parse_recipe
-from pipelines.files import file_digest
+from pipelines import storage
 from pipelines.format import tfds as ours
 from pipelines.format.layout import samples_file, shard_file, tfds_split
 from pipelines.format.manifest import json_text, parity_class, read_manifest
@@ -92,7 +92,7 @@ def test_a_shard_is_an_ordinary_tfrecord_file_with_its_size_and_digest(tmp_path)
             writer.write(record)
         size, digest = writer.finish()
         assert writer.records == 3
-        assert (size, digest) == ((tmp_path / "shard").stat().st_size, file_digest(path))
+        assert (size, digest) == ((tmp_path / "shard").stat().st_size, storage.at(path).digest())
         read = [record.numpy() for record in tf.data.TFRecordDataset(path)]
     assert read == [b"one", b"", b"three"]
 

@@ -16,13 +16,14 @@ import tensorflow as tf
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.recipe import load_recipe
-from pipelines import datasets, files, stores
+from pipelines import datasets, storage
 from pipelines.format.layout import LOCK, PLAN, PROGRESS, WORK
-from pipelines.materialize import lock
 from pipelines.materialize.derive import Deriver, PassingFault
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.progress import ProgressBar
 from pipelines.sources import check_root
+from pipelines.storage import clients, lease, store
+from pipelines.storage.store import Status
 
 OUT = "s3://bucket/out"
 
@@ -34,31 +35,31 @@ class Memory:
         self.objects: dict[str, tuple[bytes, int]] = {}
         self.reads = 0
 
-    def list(self, bucket: str, prefix: str, *, deep: bool) -> Iterator[stores.Entry]:
+    def list(self, bucket: str, prefix: str, *, deep: bool) -> Iterator[storage.Entry]:
         folders = set()
         for key, (content, version) in sorted(self.objects.items()):
             name = key.removeprefix(prefix)
             if not key.startswith(prefix):
                 continue
             if deep or "/" not in name:
-                yield stores.Entry(name, len(content), str(version))
+                yield storage.Entry(name, len(content), str(version))
             elif (folder := name.partition("/")[0]) not in folders:
                 folders.add(folder)
-                yield stores.Entry(folder, None, "")
+                yield storage.Entry(folder, None, "")
 
-    def status(self, bucket: str, key: str) -> stores.Status | None:
+    def status(self, bucket: str, key: str) -> Status | None:
         if key not in self.objects:
             return None
         content, version = self.objects[key]
-        return stores.Status(len(content), None, str(version))
+        return Status(len(content), None, str(version))
 
     def read(self, bucket: str, key: str) -> bytes:
         self.reads += 1
         if key not in self.objects:
-            raise stores._missing("there is no such object")
+            raise store.missing("there is no such object")
         return self.objects[key][0]
 
-    def write(self, bucket: str, key: str, content: bytes) -> None:
+    def write(self, bucket: str, key: str, content: bytes, sha256: str = "") -> None:
         self.objects[key] = content, self.objects.get(key, (b"", 0))[1] + 1
 
     def replace(self, bucket: str, key: str, content: bytes, version: str | None) -> str | None:
@@ -76,11 +77,11 @@ class Memory:
 @pytest.fixture
 def memory(monkeypatch) -> Iterator[Memory]:
     """The store behind s3://."""
-    store = Memory()
-    monkeypatch.setitem(stores._STORES, "s3", ("aws", lambda: store))
-    stores.forget()
-    yield store
-    stores.forget()
+    made = Memory()
+    monkeypatch.setitem(clients.STORES, "s3", ("aws", lambda _: made))
+    clients.forget()
+    yield made
+    clients.forget()
 
 
 @pytest.mark.parametrize("bucket", ["{bucket}", "my bucket!", "-mine", "mine_"])
@@ -88,39 +89,39 @@ def test_what_can_be_no_bucket_is_named(bucket):
     with pytest.raises(RequestError, match="no bucket can be named") as error:
         check_root(f"gs://{bucket}/photos")
     assert str(error.value).startswith(f"gs://{bucket}/photos: ")
-    assert stores.split("gs://a.b_c-1/photos") == ("gs", "a.b_c-1", "photos")
+    assert clients.split("gs://a.b_c-1/photos") == ("gs", "a.b_c-1", "photos")
 
 
 def test_of_many_threads_one_makes_the_client(monkeypatch):
     made = []
 
-    def slow() -> Memory:
+    def slow(_: object) -> Memory:
         made.append(1)
         time.sleep(0.05)
         return Memory()
 
-    monkeypatch.setitem(stores._STORES, "s3", ("aws", slow))
-    stores.forget()
+    monkeypatch.setitem(clients.STORES, "s3", ("aws", slow))
+    clients.forget()
     with ThreadPoolExecutor(8) as pool:
-        assert len(set(map(id, pool.map(stores.store, ["s3"] * 8)))) == 1
+        assert len(set(map(id, pool.map(clients.store, ["s3"] * 8)))) == 1
     assert len(made) == 1
-    stores.forget()
+    clients.forget()
 
 
 def test_objects_that_mark_a_folder_are_no_files(memory):
     for name, content in {"out/": b"", "out/cat/": b"", "out/cat/a.png": b"a", "out/cat/empty": b""}.items():
         memory.write("bucket", name, content)
-    assert sorted(files.tree(OUT, without=WORK)) == ["cat/a.png", "cat/empty"]
-    assert files.names(OUT) == {"cat"}
-    files.remove(OUT)
+    assert sorted(storage.at(OUT).tree(without=WORK)) == ["cat/a.png", "cat/empty"]
+    assert storage.at(OUT).names() == {"cat"}
+    storage.at(OUT).remove()
     assert memory.objects == {}
     memory.write("bucket", "out/", b"")
-    assert files.names(OUT) == set()
+    assert storage.at(OUT).names() == set()
 
 
 def test_expired_credentials_reject_no_image():
     def read() -> bytes:
-        raise stores._no_credentials("ExpiredToken")
+        raise store.no_credentials("ExpiredToken")
 
     deriver = Deriver(Augmenter(load_recipe("flowers"), 0), {"cat": 0})
     with pytest.raises(PassingFault, match="takes no credentials that are here"):
@@ -131,16 +132,16 @@ class Corrupt(Exception):
     """As a client's library raises one, which is no OSError."""
 
 
-def test_no_live_image_is_left_out_for_whatever_fault(monkeypatch, capsys, photo):
+def test_no_live_image_is_left_out_for_whatever_fault(memory, monkeypatch, capsys, photo):
     image = tf.io.encode_png(photo).numpy()
-    faults: Iterator[Exception] = iter([Corrupt("checksum mismatch"), stores._no_credentials("ExpiredToken")])
+    faults: Iterator[Exception] = iter([Corrupt("checksum mismatch"), store.no_credentials("ExpiredToken")])
 
-    def read(url: str) -> bytes:
+    def read(bucket: str, key: str) -> bytes:
         for fault in faults:
             raise fault
         return image
 
-    monkeypatch.setattr(datasets, "read", read)
+    monkeypatch.setattr(memory, "read", read)
     monkeypatch.setattr(datasets.time, "sleep", lambda _: None)
     names = [f"cat/{i}.png" for i in range(12)]
     listed = {"path": [f"s3://bucket/{name}" for name in names], "source": names}
@@ -155,39 +156,94 @@ def test_no_live_image_is_left_out_for_whatever_fault(monkeypatch, capsys, photo
 def held(**changes: object) -> bytes:
     """What the lock of a run that is no more says, on this machine."""
     gone = 2**22 + 1  # more than Linux numbers
-    return json.dumps({**lock._machine(), "process": gone, "renewed": time.time(), **changes}).encode()
+    return json.dumps({**lease._machine(), "process": gone, **changes}).encode()
 
 
-@pytest.mark.skipif("processes" not in lock._machine(), reason="needs Linux's /proc")
-@pytest.mark.parametrize(
-    "changes",
-    [{"host": "elsewhere"}, {"boot": "another"}, {"processes": "pid:[1]"}, {"process": os.getpid()}],
-)
-def test_only_a_process_that_surely_died_is_replaced_at_once(changes, memory):
+class Clock:
+    """The clock of a machine that does nothing but wait; `then` is called at each moment."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.then: Callable[[], object] = lambda: None
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return 0.0  # long ago, if others are to be believed
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.then()
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(lease, "time", clock)
+    return clock
+
+
+OTHERS = [{"host": "elsewhere"}, {"boot": "another"}, {"processes": "pid:[1]"}, {"process": os.getpid()}]
+
+
+@pytest.mark.skipif("processes" not in lease._machine(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("changes", OTHERS)
+def test_only_a_process_that_surely_died_is_replaced_at_once(changes, memory, clock, capsys):
     memory.write("bucket", f"out/{WORK}/{LOCK}", held(**changes))
-    with pytest.raises(RequestError, match="another run is writing to it"), only_run(OUT):
-        pass
-    memory.write("bucket", f"out/{WORK}/{LOCK}", held(**changes, renewed=time.time() - 1000))
     with only_run(OUT):
-        pass
+        assert clock.now >= 1000 + lease.STALE
+    assert f"augshard: output {OUT}: another run has it (process " in capsys.readouterr().err
+    began = clock.now
     memory.write("bucket", f"out/{WORK}/{LOCK}", held())
     with only_run(OUT):
-        pass
+        assert clock.now == began
     assert memory.objects == {}
 
 
-def test_a_lock_by_host_name_alone_is_waited_for(memory):
-    said = {"host": platform.node(), "process": 2**22 + 1, "renewed": time.time()}
-    memory.write("bucket", f"out/{WORK}/{LOCK}", json.dumps(said).encode())
+@pytest.mark.parametrize("renewed", [0, 1e12])
+def test_a_lock_that_is_renewed_is_another_runs_whatever_its_clock(renewed, memory, clock):
+    key, lock = f"out/{WORK}/{LOCK}", held(host="elsewhere", renewed=renewed)
+    memory.write("bucket", key, lock)
+    clock.then = lambda: clock.now < 1000 + lease.RENEWED or memory.write("bucket", key, lock)
+    with pytest.raises(RequestError, match=r"another run is writing to it .* on elsewhere"), only_run(OUT):
+        pass
+    assert 1000 + lease.RENEWED <= clock.now < 1000 + 2 * lease.RENEWED
+    assert memory.objects[key][0] == lock
+
+
+def test_a_lock_that_goes_while_it_is_watched_is_taken(memory, clock):
+    memory.write("bucket", f"out/{WORK}/{LOCK}", held(host="elsewhere"))
+    clock.then = memory.objects.clear
+    with only_run(OUT):
+        assert clock.now == 1000 + lease.LOOK
+
+
+def test_of_two_that_watch_a_lock_of_nobodys_one_takes_it(memory, clock):
+    key = f"out/{WORK}/{LOCK}"
+    memory.write("bucket", key, held(host="elsewhere"))
+
+    def taken_last() -> None:
+        if clock.now >= 1000 + lease.STALE:
+            memory.write("bucket", key, held(host="another", token="another"))
+
+    clock.then = taken_last
     with pytest.raises(RequestError, match="another run is writing to it"), only_run(OUT):
         pass
+
+
+def test_a_lock_by_host_name_alone_is_waited_for(memory, clock):
+    said = {"host": platform.node(), "process": 2**22 + 1}
+    memory.write("bucket", f"out/{WORK}/{LOCK}", json.dumps(said).encode())
+    with only_run(OUT):
+        assert clock.now >= 1000 + lease.STALE
 
 
 def test_a_lock_that_was_copied_from_a_disk_is_nobodys(memory):
     memory.write("bucket", f"out/{PLAN}", b"{}")
     memory.write("bucket", f"out/{WORK}/{LOCK}", b"")
     with only_run(OUT):
-        assert json.loads(files.read(f"{OUT}/{WORK}/{LOCK}"))["process"] == os.getpid()
+        assert json.loads(storage.at(OUT).read(f"{WORK}/{LOCK}"))["process"] == os.getpid()
     assert list(memory.objects) == [f"out/{PLAN}"]
 
 
@@ -202,7 +258,7 @@ def test_a_lock_that_goes_while_it_is_looked_at_is_taken(memory, monkeypatch):
 
     monkeypatch.setattr(memory, "read", read)
     with only_run(OUT):
-        assert files.size(f"{OUT}/{WORK}/{LOCK}")
+        assert storage.at(OUT).size(f"{WORK}/{LOCK}")
 
 
 def wait_until(true: Callable[[], object]) -> None:
@@ -214,8 +270,8 @@ def wait_until(true: Callable[[], object]) -> None:
 
 def test_a_lost_answer_to_a_renewal_gives_up_no_lock(memory, monkeypatch):
     """The store did what was asked, and refuses it when the client asks again."""
-    monkeypatch.setattr(lock, "RENEWED", 0.01)
-    monkeypatch.setattr(lock.os, "_exit", lambda _: pytest.fail("the run ended"))
+    monkeypatch.setattr(lease, "RENEWED", 0.01)
+    monkeypatch.setattr(lease.os, "_exit", lambda _: pytest.fail("the run ended"))
     real, lost = memory.replace, []
 
     def replace(bucket: str, key: str, content: bytes, version: str | None) -> str | None:
@@ -240,8 +296,8 @@ def test_a_run_whose_lock_was_taken_over_ends_and_leaves_it(memory, monkeypatch,
         ended.append(status)
         gone.set()
 
-    monkeypatch.setattr(lock, "RENEWED", 0.01)
-    monkeypatch.setattr(lock.os, "_exit", leave)
+    monkeypatch.setattr(lease, "RENEWED", 0.01)
+    monkeypatch.setattr(lease.os, "_exit", leave)
     other = held(host="elsewhere", token="another")
     with only_run(OUT):
         memory.write("bucket", f"out/{WORK}/{LOCK}", other)
@@ -253,7 +309,7 @@ def test_a_run_whose_lock_was_taken_over_ends_and_leaves_it(memory, monkeypatch,
 
 def test_a_store_that_fails_at_the_end_does_not_hide_how_the_run_ended(memory, monkeypatch):
     def fails(*_: object) -> None:
-        raise stores._failed(OSError("gone"))
+        raise store.failed(OSError("gone"))
 
     monkeypatch.setattr(memory, "remove", fails)
     with pytest.raises(KeyboardInterrupt), only_run(OUT):
@@ -261,7 +317,7 @@ def test_a_store_that_fails_at_the_end_does_not_hide_how_the_run_ended(memory, m
 
 
 def test_without_a_terminal_no_notes_are_read(memory, monkeypatch):
-    monkeypatch.setattr("pipelines.materialize.progress._every", lambda _: 0.005)
+    monkeypatch.setattr("pipelines.storage.objects.Objects.look_every", 0.005)
     for group in range(20):
         memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
     with ProgressBar(OUT):

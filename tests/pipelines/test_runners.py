@@ -9,7 +9,8 @@ import pytest
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from augment.errors import RequestError
-from pipelines.materialize import commit, launch, progress, runners
+from pipelines import storage
+from pipelines.materialize import launch, progress, runners
 from pipelines.materialize.commit import Run
 from pipelines.materialize.launch import JobFailed, _failure
 
@@ -70,8 +71,7 @@ def silent_store(monkeypatch) -> None:
     def silent(*_: object) -> None:
         raise OSError(errno.EHOSTUNREACH, "The store does not answer")
 
-    for module in (progress, commit):
-        monkeypatch.setattr(module, "write_file", silent)
+    monkeypatch.setattr(storage.Local, "write", silent)
 
 
 @pytest.mark.usefixtures("silent_store")

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.errors import RequestError
-from pipelines import stores
 from pipelines.sources import (
     Folder,
     Ignored,
@@ -29,6 +28,7 @@ from pipelines.sources import (
     split_errors,
     top_folders,
 )
+from pipelines.storage import clients
 
 
 def put(root: Path, *names: str) -> None:
@@ -401,7 +401,7 @@ def test_a_url_of_no_store_is_a_clear_sentence(url, problem):
 )
 def test_a_store_whose_extra_is_missing_names_it(url, module, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    stores.forget()
+    clients.forget()
     with pytest.raises(RequestError, match=f"needs the extra {extra}, which is not installed: make install"):
         check_root(url)
 

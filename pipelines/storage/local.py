@@ -1,0 +1,155 @@
+"""A directory or a file on a disk of this machine, or one that is mounted here."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO
+
+from augment.errors import RequestError
+from pipelines.storage import disk
+from pipelines.storage.flock import Flock
+from pipelines.storage.location import Entry, Location, Lock
+
+SCRATCH = ".unfinished/scratch"
+"""Where in a directory lies what is not finished, so that moving it takes no time."""
+
+
+class Local(Location):
+    """See `Location`."""
+
+    is_file_system = True
+    ahead = 0
+    look_every = 0.25
+
+    def to(self, name: str) -> str:
+        return os.path.join(self.path, name) if name else self.path
+
+    def absolute(self) -> str:
+        return os.path.abspath(self.path)
+
+    def real(self) -> str:
+        return os.path.realpath(self.path)
+
+    def check_writable(self) -> None:
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
+            raise RequestError(f"output {self.path}: it is a file; give a directory")
+        parent = self.absolute()
+        while not os.path.exists(parent):
+            parent = os.path.dirname(parent)
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise RequestError(f"output {self.path}: {parent} cannot be written to (permission denied)")
+
+    def list(self, name: str = "", *, deep: bool = True) -> Iterator[Entry]:
+        pending = [""]
+        while pending:
+            inside = pending.pop()
+            try:
+                entries = os.scandir(os.path.join(self.to(name), inside))
+            except FileNotFoundError:
+                continue
+            with entries:
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False):
+                        about = entry.stat(follow_symlinks=False)
+                        version = f"{about.st_ino} {about.st_mtime_ns} {about.st_size}"
+                        yield Entry(inside + entry.name, about.st_size, version)
+                    elif deep:
+                        pending.append(f"{inside}{entry.name}/")
+                    else:
+                        yield Entry(entry.name, None, "")
+
+    def tree(self, without: str = "") -> Iterator[str]:
+        for folder, folders, names in os.walk(self.path):
+            inside = os.path.relpath(folder, self.path)
+            if inside == "." and without in folders:
+                folders.remove(without)
+            names += [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            yield from (os.path.normpath(os.path.join(inside, name)) for name in names)
+
+    def names(self, name: str = "") -> set[str]:
+        return set(os.listdir(self.to(name))) if os.path.isdir(self.to(name)) else set()
+
+    def size(self, name: str = "") -> int | None:
+        path = self.to(name)
+        return os.path.getsize(path) if os.path.isfile(path) else None
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int | None]:
+        return {name: self.size(name) for name in names}
+
+    def read(self, name: str = "") -> bytes:
+        with open(self.to(name), "rb") as file:
+            return file.read()
+
+    def open(self, name: str = "", buffering: int = -1, version: str | None = None) -> BinaryIO:
+        return open(self.to(name), "rb", buffering)
+
+    def bring(self, names: Sequence[str], total: int) -> dict[str, str]:
+        return {}
+
+    def write(self, name: str, content: str | bytes) -> None:
+        with self.writing(name) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+
+    @contextmanager
+    def writing(self, name: str, part: str | None = None) -> Iterator[BinaryIO]:
+        """`part` is the name of the file as long as it is not finished; else it has one of its own."""
+        with self.scratch() if part is None else contextlib.nullcontext(self.path) as folder:
+            unfinished = os.path.join(folder, part or uuid.uuid4().hex)
+            try:
+                with disk.create(unfinished) as file:
+                    yield file
+                self.place(unfinished, name)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    disk.remove_file(unfinished)
+                raise
+
+    def place(self, finished: str, name: str, sha256: str | None = None) -> None:
+        path = self.to(name)
+        folder = os.path.dirname(path) or os.curdir
+        disk.make_folders(folder)
+        disk.sync(finished)
+        disk.rename(finished, path)
+        disk.sync(folder)
+
+    def settle(self, *folders: str) -> None:
+        for folder in folders:
+            disk.sync(self.to(folder) or os.curdir)
+
+    def note(self, name: str, text: str) -> None:
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(self.to(name)), exist_ok=True)
+            with open(self.to(name), "w", encoding="ascii") as file:
+                file.write(text)
+
+    def is_whole(self, name: str, size: int, sha256: str) -> bool:
+        return self.size(name) == size and self.digest(name) == sha256
+
+    def remove(self, name: str = "") -> None:
+        path = self.to(name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            for inside in os.listdir(path):
+                self.remove(os.path.join(name, inside))
+            disk.remove_folder(path)
+        elif os.path.lexists(path):
+            disk.remove_file(path)
+
+    def remove_empty(self, name: str = "") -> None:
+        try:
+            disk.remove_folder(self.to(name))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        disk.make_folders(self.to(SCRATCH))
+        yield self.to(SCRATCH)
+
+    def locked(self, name: str) -> AbstractContextManager[Lock]:
+        return Flock(self.path, name)
