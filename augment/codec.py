@@ -191,7 +191,35 @@ def encode(image: tf.Tensor, storage: Storage) -> tf.Tensor:
 
 
 def decode_stored(contents: tf.Tensor, storage: Storage, size: tuple[int, int]) -> tf.Tensor:
-    """What a record's bytes mean: uint8 [H, W, 3], as tf.io.decode_image and TFDS read them."""
+    """What a record's bytes mean: uint8 [H, W, 3], as tf.io.decode_image and TFDS read them.
+
+    A record may be anybody's: fails with tf.errors.InvalidArgumentError for what is not of this format and
+    size by its header, before memory is spent on what that says, or for more scans than a JPEG may have.
+    """
+    height, width = size
+    if storage.format == "raw":
+        return _stored(contents, storage, size)
+    if storage.format == "png":  # as every PNG of ours begins: eight bits of RGB
+        header = PNG + struct.pack(">I4sIIBB", 13, b"IHDR", width, height, 8, 2)
+        right = _bytes(contents, 0, len(header)) == header
+    else:
+        right = _bytes(contents, 0, len(JPEG)) == JPEG
+        right &= tf.cond(right, lambda: _of_size(contents, size), lambda: False)
+    return tf.ensure_shape(
+        tf.cond(right, lambda: _stored(contents, storage, size), _nothing_stored), [*size, 3]
+    )
+
+
+def _of_size(jpeg: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Whether a JPEG is of a size, and decoded soon."""
+    pixels = size[0] * size[1]
+    harmless = pixels * tf.cast(tf.strings.length(jpeg), tf.int64) <= HARMLESS
+    return tf.reduce_all(tf.io.extract_jpeg_shape(jpeg)[:2] == size) & tf.cond(
+        harmless, lambda: True, lambda: tf.ensure_shape(_in_python(imagefile.check_scans, jpeg, tf.bool), [])
+    )
+
+
+def _stored(contents: tf.Tensor, storage: Storage, size: tuple[int, int]) -> tf.Tensor:
     if storage.format == "jpeg":
         image = tf.io.decode_jpeg(contents, channels=3)
     elif storage.format == "png":
@@ -201,12 +229,16 @@ def decode_stored(contents: tf.Tensor, storage: Storage, size: tuple[int, int]) 
     return tf.ensure_shape(image, [*size, 3])
 
 
+def _nothing_stored() -> tf.Tensor:
+    return tf.zeros([0, 0, 3], tf.uint8)
+
+
 def round_trip(image: tf.Tensor, storage: Storage) -> tf.Tensor:
     """What becomes of uint8 [H, W, 3] by being stored and read: nothing, unless storage is lossy."""
     if storage.format != "jpeg":
         return image
     height, width, _ = image.shape
-    return decode_stored(encode(image, storage), storage, (height, width))
+    return _stored(encode(image, storage), storage, (height, width))
 
 
 def encode_png(image: np.ndarray) -> bytes:

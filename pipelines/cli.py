@@ -192,11 +192,15 @@ def audit(
         str | None,
         typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go; else replay.png."),
     ] = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
 
     Exit status: 0 nothing was found, 1 something was, 2 the request is wrong.
     """
+    from pipelines.format.request import load_plugins
+
+    load_plugins(plugin or [])
     if sample is not None or copy is not None:
         if sample is None or copy is None:
             raise RequestError("one sample is given by --sample SOURCE and --copy K together")

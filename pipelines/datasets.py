@@ -21,11 +21,13 @@ import tensorflow as tf
 
 from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files
 from augment.errors import RequestError, did_you_mean
+from augment.ops import Size
 from augment.recipe import Recipe
 from pipelines import storage
+from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
-from pipelines.format.manifest import read_manifest
-from pipelines.format.records import ShardReader, parse
+from pipelines.format.manifest import Manifest, read_manifest
+from pipelines.format.records import ShardReader, frames_of, parse
 from pipelines.plan import places, split_of
 from pipelines.sources import Folder, Layout, Source, check_root, list_folder, source_path, top_folders
 
@@ -171,7 +173,10 @@ def from_shards(
         copies: which, in which order; all by default, but for the originals (-1) of a split
             that is augmented.
 
-    Raises RequestError if the directory is no finished dataset, or lacks the split or a copy.
+    Nothing of the dataset is run: a plugin of its recipe need not be there. Raises RequestError if the
+    directory is no finished dataset, lacks the split, a copy or a file, or its manifest is not to be
+    believed; a record that is damaged, or is of another size or class, fails when it is read. How many
+    there are is known before.
     """
     manifest = read_manifest(directory)
     if split not in manifest.splits:
@@ -187,31 +192,68 @@ def from_shards(
             raise RequestError(
                 f"{directory}: split {split!r} has no copy {copy}; it has {there[0]} to {there[-1]}"
             )
-    paths = [
-        os.path.join(directory, shard_file(manifest.request.name, split, copy, shard, counts.groups))
+    names = [
+        shard_file(manifest.request.name, split, copy, shard, counts.groups)
         for copy in wanted
         for shard in range(counts.groups)
     ]
-    recipe, size = manifest.request.parsed_recipe(), manifest.image_size
+    sizes = storage.at(directory).sizes(names)
+    paths = [_shard(directory, manifest, name, sizes[name]) for name in names]
+    stored, size, classes = manifest.request.storage, manifest.image_size, len(manifest.classes)
+    on_disk = storage.at(directory).is_file_system
 
     @tf.autograph.experimental.do_not_convert
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        return parse(record, recipe.storage, size)
+        return parse(record, stored, size, classes)
 
-    if storage.at(directory).is_file_system:
-        records = tf.data.TFRecordDataset(paths, buffer_size=1 << 20)
-    else:
-        records = _remote_records(paths)
+    records = _local_records(paths, size) if on_disk else _remote_records(paths, size)
+    count = sum(manifest.files[name].records or 0 for name in names)
+    records = records.apply(tf.data.experimental.assert_cardinality(count))
     return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE
     )
 
 
-def _remote_records(urls: list[str]) -> tf.data.Dataset:
+def _shard(directory: str, manifest: Manifest, name: str, there: int | None) -> str:
+    """The path of a shard. Raises RequestError unless it is there, as large as the manifest says."""
+    try:
+        path = path_in(directory, name)
+    except OSError as error:
+        raise RequestError(f"{os.path.join(directory, name)}: {storage.reason(error)}") from None
+    if there is None:
+        raise RequestError(f"{path}: there is no such file; see augshard audit {directory}")
+    if there != manifest.files[name].bytes:
+        raise RequestError(
+            f"{path}: it has {there:,} bytes; by the manifest it has {manifest.files[name].bytes:,}; "
+            f"augshard audit {directory} says what is wrong with it"
+        )
+    return path
+
+
+def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
+    """The records of shards, one shard after the other. Each is looked over before TensorFlow reads it:
+
+    a record that says that it has 2**40 bytes ends the process there.
+    """
+
+    def checked(path: bytes) -> bytes:
+        with storage.at(os.fsdecode(path)).open(buffering=0) as file:
+            frames_of(file, size)
+        return path
+
+    @tf.autograph.experimental.do_not_convert
+    def records(path: tf.Tensor) -> tf.data.Dataset:
+        sound = tf.ensure_shape(tf.numpy_function(checked, [path], tf.string, stateful=False), [])
+        return tf.data.TFRecordDataset(sound, buffer_size=1 << 20)
+
+    return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths]).flat_map(records)
+
+
+def _remote_records(urls: list[str], size: Size) -> tf.data.Dataset:
     """The records of shards in a store, a shard at a time: the next is on its way while one is read."""
 
     def shard(url: bytes) -> np.ndarray:
-        reader = ShardReader(url.decode())
+        reader = ShardReader(url.decode(), size)
         frames = list(reader)
         if reader.damage or not all(frame.sound for frame in frames):
             raise OSError(f"{url.decode()}: it is damaged")

@@ -8,9 +8,9 @@ import textwrap
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
-from augment.ops.hazards import CHANGES
+from augment.labels.findings import LIMITS, Finding, findings, listed, opaque
+from augment.labels.hazards import CHANGES
 from augment.recipe import Recipe
-from augment.safety import LIMITS, Finding, findings, listed, opaque
 from pipelines.format.manifest import json_text
 from pipelines.sources import Layout, check_root, class_folders
 
@@ -44,6 +44,7 @@ def lint(
             "hazards": {key: {"change": h.change, "narrow": h.narrow} for key, h in recipe.hazards().items()},
             "findings": [dataclasses.asdict(finding) for finding in found],
             "opaque": unknown,
+            "advice": recipe.advice(),
             "limits": LIMITS,
         }
         try:
@@ -58,6 +59,7 @@ def lint(
             f"({listed(unknown)}): whether their labels are endangered cannot be known.\n"
         )
     parts.append(textwrap.fill(LIMITS, 100) + "\n")
+    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in recipe.advice()]
     return "\n".join(parts), any(not finding.acknowledged for finding in found)
 
 

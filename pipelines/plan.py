@@ -24,13 +24,21 @@ from augment.errors import RequestError, did_you_mean
 from augment.keys import name_bits, source_key, source_words
 from augment.ops import Size
 from augment.recipe import Storage
+from pipelines.format.bounds import (
+    MOST_GROUPS,
+    MOST_SHARD_BYTES,
+    ClassName,
+    Count,
+    Groups,
+    ParityClass,
+    SplitName,
+)
 from pipelines.format.manifest import parity_class
-from pipelines.format.request import Request
+from pipelines.format.request import Request, job_recipe
 from pipelines.sources import Folder, Listing, class_errors, split_errors
 
 IMAGES_A_GROUP = 256
 FEWEST_GROUPS = 8
-MOST_GROUPS = 99_999  # the five digits in a shard's name; see docs/scale.md
 
 
 def places(seed: int, sources: Sequence[str]) -> np.ndarray:
@@ -68,6 +76,9 @@ def estimated_bytes(size: Size, storage: Storage) -> int:
     return round(height * width * per_pixel) + 100
 
 
+_LEAST = decimal.Decimal("1e-28")  # the digits of decimal arithmetic
+
+
 def parse_fractions(text: str) -> dict[str, str]:
     """`train=0.8,validation=0.2` as exact decimals by split.
 
@@ -81,11 +92,13 @@ def parse_fractions(text: str) -> dict[str, str]:
         except decimal.InvalidOperation:
             share = decimal.Decimal("nan")
         name = name.strip()
-        if not equals or not name or not share.is_finite() or not 0 < share <= 1:
+        if not equals or not name or not share.is_finite() or not _LEAST <= share <= 1:
             raise RequestError(
                 f"--split-fractions: {part.strip()!r} is not a split with its part of the images, "
                 "such as train=0.8"
             )
+        if len(share.normalize().as_tuple().digits) > 28:
+            raise RequestError(f"--split-fractions: {part.strip()!r} has more than 28 digits")
         if name in fractions:
             raise RequestError(f"--split-fractions names {name!r} twice")
         fractions[name] = format(share.normalize(), "f")
@@ -119,8 +132,8 @@ class SplitPlan(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    sources: int
-    groups: int
+    sources: Count
+    groups: Groups
     augmented: bool
 
 
@@ -131,12 +144,12 @@ class Plan(BaseModel):
 
     request: Request
     fingerprint: str = ""
-    classes: tuple[str, ...] = ()
-    splits: dict[str, SplitPlan] = {}
+    classes: tuple[ClassName, ...] = ()
+    splits: dict[SplitName, SplitPlan] = {}
     listing_digest: str = ""
-    listing_rejects: int = 0
-    ignored: dict[str, int] = {}
-    parity_class: dict[str, str] = {}
+    listing_rejects: Count = 0
+    ignored: dict[str, Count] = {}
+    parity_class: ParityClass = {}
     """that of all shards: a worker of another one writes none"""
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -194,7 +207,7 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
         )
     if errors:
         return Plan(request=request, errors=tuple(errors))
-    recipe = request.parsed_recipe()
+    recipe = job_recipe(request)
     record = estimated_bytes(recipe.image_size, recipe.storage)
     splits = {
         split: SplitPlan(
@@ -250,6 +263,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 def parse_bytes(text: str) -> int:
     """`128MiB` as a number of bytes. Raises RequestError."""
     match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z]*)\s*", text)
-    if not match or match[2].lower() not in _UNITS or float(match[1]) * _UNITS[match[2].lower()] < 1:
+    size = float(match[1]) * _UNITS.get(match[2].lower(), 0) if match else 0
+    if not 1 <= size <= MOST_SHARD_BYTES:
         raise RequestError(f"--shard-size is {text!r}; it must be a size such as 128MiB or 1GB")
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    return int(size)

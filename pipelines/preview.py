@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from augment import codec
 from augment.arrays import tf
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
+from augment.ops.operations import OPERATIONS
+from augment.ops.policy import operation_columns
 from augment.ops.sizes import Resize
 from augment.recipe import Recipe
 from pipelines.plan import places
@@ -65,17 +68,26 @@ def _copies(augmenter: Augmenter, source: str, image: tf.Tensor, copies: int) ->
     pictures = []
     for copy in range(copies):
         block = augmenter.draw_copies(source_words([source]), copy)
-        draw = {name: values[0] for name, values in block.items()}
+        draw = at(block, 0)
         pixels = augmenter.sample(image, draw, augmented=True).numpy()
         recorded = augmenter.recorded(draw)
-        pictures.append(Picture(pixels, [f"copy {copy}", *(f"{n} {short(v)}" for n, v in recorded.items())]))
+        operations = operation_columns(augmenter.recipe.ops, recorded)
+        caption = [
+            f"{name} {OPERATIONS[value] if name in operations else short(value)}"
+            for name, value in recorded.items()
+        ]
+        pictures.append(Picture(pixels, [f"copy {copy}", *caption]))
     return pictures
 
 
 def _op_rows(recipe: Recipe, seed: int, source: str, image: tf.Tensor, copies: int) -> Iterator[Row]:
-    """A row for each op that follows the first resize, applied to an image that nothing else touched."""
+    """A row for each op, applied to an image that the others only brought to its size.
+
+    One that begins the recipe by bringing it to size has none, unless it is all there is.
+    """
+    brings_to_size = recipe.ops[0].deterministic and not recipe.ops[0].keeps_size and len(recipe.ops) > 1
     for position, op in enumerate(recipe.ops):
-        if position:
+        if position or not brings_to_size:
             height, width = image.shape[:2]
             frame = Resize(id="frame", height=height, width=width)
             alone = Recipe(name=recipe.name, ops=(frame, op), storage=recipe.storage)

@@ -41,6 +41,8 @@ def short(value: np.generic) -> str:
     """A drawn parameter as it stands under a picture."""
     if isinstance(value, np.bool_):
         return "yes" if value else "no"
+    if isinstance(value, np.integer):
+        return str(value)
     return f"{value:.3g}"
 
 

@@ -35,6 +35,9 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testi
 ONLY_SPLIT = "train"
 """The split of a dataset whose top folders are classes."""
 
+ID_BYTES = 4096
+"""The longest id of a source: as long as a path may be."""
+
 HIDDEN = "(hidden)"
 """Under what ignored files are counted whose name begins with a dot."""
 
@@ -138,9 +141,21 @@ def check_root(root: str) -> str:
 
 
 def source_path(root: str, source: str) -> str:
-    if not storage.at(root).is_file_system:
+    """Where a source or folder lies. Raises ValueError for an id that leads out of the root, as none does."""
+    if not storage.at(root).is_file_system:  # whose names lead nowhere: they are keys
         return f"{root.rstrip('/')}/{source}"
+    if not is_id(source):
+        raise ValueError(f"{source!r} is no path below {root}")
     return os.path.join(root, *source.split("/"))
+
+
+def is_id(source: str) -> bool:
+    """Whether a text can be the id of a source: a relative path of at most ID_BYTES that goes down only."""
+    try:
+        long = len(source.encode()) > ID_BYTES
+    except UnicodeEncodeError:
+        return False
+    return not long and "\0" not in source and not {"", ".", ".."} & set(source.split("/"))
 
 
 def read_source(root: str, source: str) -> bytes:

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from pipelines.materialize.runners import create
-from tests.test_packaging import LOCK, ROOT, tomllib
+from tests.lock import ROOT, TEXT
+from tests.test_packaging import tomllib
 
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.rglob("Dockerfile"))
@@ -32,7 +33,7 @@ def manifest(name: str) -> dict[str, Any]:
     return yaml.safe_load((DOCKER / "kubernetes" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def pinned(distribution: str, text: str = LOCK) -> set[str]:
+def pinned(distribution: str, text: str = TEXT) -> set[str]:
     return set(re.findall(rf"^{distribution}==(\S+)", text, re.MULTILINE))
 
 

@@ -10,12 +10,20 @@ from typing import Any
 import numpy as np
 
 from augment.recipe import load_recipe
-from pipelines.format.layout import shard_file
+from pipelines.format.layout import SMALL, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.request import Request
 from pipelines.train.arms import Arm
 
-FINGERPRINT = "f" * 64
+_DATASET = Request(
+    name="tiny",
+    recipe_name="cifar10",
+    recipe=load_recipe("cifar10").canonical(),
+    seed=0,
+    copies=1,
+    originals=True,
+)
+FINGERPRINT = _DATASET.fingerprint({"train": 2, "test": 1})
 IMAGES = 100
 """Of the test split, where nothing else is said."""
 
@@ -127,19 +135,16 @@ def write_run(
 def write_dataset(directory: Path, *, copies: int, seconds: float = 30.0) -> Path:
     """The manifest of shards that are not there: 2 a copy, of 1,000 bytes each, and one of tests."""
     directory.mkdir(parents=True)
-    request = Request(
-        name="tiny", recipe_name="cifar10", recipe=REQUEST["recipe"], seed=0, copies=copies, originals=True
-    )
-    files = {
-        shard_file("tiny", "train", copy, shard, 2): File(bytes=1000, sha256="", records=10)
-        for copy in range(-1, copies)
-        for shard in range(2)
-    }
-    files[shard_file("tiny", "test", -1, 0, 1)] = File(bytes=5000, sha256="", records=20)
+    files = {name: File(bytes=0, sha256="0" * 64) for name in SMALL}
+    train = [("train", copy, shard, 2) for copy in range(-1, copies) for shard in range(2)]
+    for place in [*train, ("test", -1, 0, 1)]:
+        size, records = (1000, 10) if place in train else (5000, 20)
+        files[shard_file("tiny", *place)] = File(bytes=size, sha256="0" * 64, records=records)
+        files[samples_file(*place)] = File(bytes=0, sha256="0" * 64)
     manifest = Manifest(
         schema_version=1,
         fingerprint=FINGERPRINT,
-        request=request,
+        request=_DATASET.model_copy(update={"copies": copies}),
         image_size=(32, 32),
         classes=("cat", "dog"),
         splits={
@@ -149,7 +154,7 @@ def write_dataset(directory: Path, *, copies: int, seconds: float = 30.0) -> Pat
         records=20 * (copies + 2),
         rejects=0,
         ignored={},
-        listing_digest="",
+        listing_digest="0" * 64,
         parity_class={},
         files=files,
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format import tfds
+from pipelines.format.bounds import LINE_BYTES
+from pipelines.format.inside import path_in
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,
@@ -19,12 +21,9 @@ from pipelines.format.layout import (
     REJECTS,
     RUN,
     WORK,
-    shard_file,
 )
 from pipelines.format.manifest import File, Manifest, json_text
 from pipelines.sources import Reject
-
-SMALL = (FEATURES, LABELS, REJECTS)
 
 
 def check_file(
@@ -52,13 +51,13 @@ def check_file(
 
 def check_whole_file(audit: Audit, name: str, listed: File) -> bool:
     """A file of which nothing but the digest is looked at; whether it is as the manifest says."""
-    path = os.path.join(audit.directory, name)
-    size = storage.at(path).size()
-    if size is None:
-        audit.findings.add(Finding("missing", "the file is not there", name))
-        return False
     before = len(audit.findings)
     try:
+        path = path_in(audit.directory, name)
+        size = storage.at(path).size()
+        if size is None:
+            audit.findings.add(Finding("missing", "the file is not there", name))
+            return False
         check_file(audit, name, listed, size, storage.at(path).digest())
     except OSError as error:
         message = f"it cannot be read ({storage.reason(error)})"
@@ -78,7 +77,7 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):
             with storage.at(audit.directory).open(name) as file:
-                if file.read() != text.encode():
+                if file.read(len(text.encode()) + 1) != text.encode():
                     message = "it does not say what the manifest says of names, sizes and counts"
                     audit.findings.add(Finding("content", message, name))
     _check_dataset_info(audit, manifest)
@@ -93,16 +92,21 @@ _LAST_STEP = "a run ended before its last step, which the same augshard material
 def _check_dataset_info(audit: Audit, manifest: Manifest) -> None:
     """What tells TFDS of the splits, which follows from the manifest and is written after it."""
     expected = tfds.dataset_info(manifest.request.name, manifest.shard_lengths())
-    path = os.path.join(audit.directory, DATASET_INFO)
-    if storage.at(path).size() is None:
+    text = json_text(expected).encode()
+    try:
+        with storage.at(path_in(audit.directory, DATASET_INFO)).open() as file:
+            content = file.read(len(text) + 1)
+    except FileNotFoundError:
         message = f"the file is not there: {_LAST_STEP}"
         audit.findings.add(Finding("missing", message, DATASET_INFO))
         return
-    with storage.at(path).open() as file:
-        content = file.read()
+    except OSError as error:
+        message = f"it cannot be read ({storage.reason(error)})"
+        audit.findings.add(Finding("unreadable", message, DATASET_INFO))
+        return
     audit.checked["files"] += 1
     audit.checked["bytes"] += len(content)
-    if content == json_text(expected).encode():
+    if content == text:
         return
     message = "it does not say what the manifest says of names, sizes and counts"
     with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
@@ -114,19 +118,10 @@ def _check_dataset_info(audit: Audit, manifest: Manifest) -> None:
     audit.findings.add(Finding("content", message, DATASET_INFO))
 
 
-def shard_names(manifest: Manifest) -> Iterator[tuple[str, int, int, str]]:
-    """Split, copy, number and file of every shard that there must be, copies of one group together."""
-    for split, counts in manifest.splits.items():
-        groups = counts.groups
-        for number in range(groups):
-            for copy in manifest.copies(split):
-                yield split, copy, number, shard_file(manifest.request.name, split, copy, number, groups)
-
-
 def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
     rejects: list[Reject] = []
     with storage.at(audit.directory).open(REJECTS) as file:
-        for line in file:
+        while line := file.readline(LINE_BYTES):
             try:
                 reject = Reject(**json.loads(line))
             except (ValueError, TypeError, RecursionError):
@@ -136,8 +131,11 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
                 audit.findings.add(Finding("content", message, REJECTS))
                 return None
             rejects.append(reject)
+            if len(rejects) > manifest.rejects:
+                break
     if len(set(rejects)) != manifest.rejects:
-        message = f"it has {len(set(rejects)):,} rejects; by the manifest there are {manifest.rejects:,}"
+        more = " or more" if len(rejects) > manifest.rejects else ""
+        message = f"it has {len(set(rejects)):,} rejects{more}; the manifest says {manifest.rejects:,}"
         audit.findings.add(Finding("count", message, REJECTS))
     return frozenset(rejects)
 

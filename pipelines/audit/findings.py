@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from augment.errors import RequestError
 from pipelines import storage
 from pipelines.format.layout import MANIFEST, SAMPLES
-from pipelines.format.manifest import Manifest, read_manifest
+from pipelines.format.manifest import Manifest, open_manifest, read_manifest
 
 KEPT = 1000
 """Findings of one kind that are kept in full; more are only counted."""
@@ -115,7 +115,7 @@ def open_audit(directory: str, root: str | None) -> Audit:
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
         read_manifest(directory)  # raises the sentence
     try:
-        return Audit(directory, read_manifest(directory), root)
+        return Audit(directory, open_manifest(directory)[0], root)
     except RequestError as error:
         if not storage.at(directory).names(SAMPLES):
             raise  # another program's manifest

@@ -11,9 +11,8 @@ import contextlib
 import dataclasses
 import hashlib
 import io
-import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,13 +24,13 @@ from tqdm import tqdm
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
-from pipelines import storage
 from pipelines.audit.findings import Audit
 from pipelines.audit.looks import Look
 from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
+from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
-from pipelines.format.records import parse
+from pipelines.format.records import parse, read_records
 from pipelines.sources import read_source
 
 PICTURES = 900
@@ -209,8 +208,10 @@ class _Album:
                 continue
             rows = rows.filter(pc.is_in(rows["source"], pa.array(sources, pa.string())))
             file = shard_file(self._manifest.request.name, split, copy, group, shards)
-            path = os.path.join(self._audit.directory, file)
-            data = dict(_records(path, set(rows["record"].to_pylist())))
+            data: dict[int, bytes] = {}
+            with contextlib.suppress(OSError):
+                path = path_in(self._audit.directory, file)
+                data = dict(read_records(path, set(rows["record"].to_pylist()), self._manifest.image_size))
             for row in rows.to_pylist():
                 found[row["source"]].append((row, file, data.get(row["record"])))
         return found
@@ -224,7 +225,7 @@ class _Album:
 
     def _original(self, source: str, digest: str) -> np.ndarray | None:
         """The source as a recipe that did nothing but bring it to size would have it."""
-        if self._audit.input is None or ".." in source.split("/"):
+        if self._audit.input is None:
             return None
         try:
             contents = read_source(self._audit.input, source)
@@ -264,28 +265,3 @@ def _webp(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, "WEBP", method=1, **options)  # five times as fast as the default, little larger
     return file.getvalue()
-
-
-def _records(path: str, numbers: set[int]) -> Iterator[tuple[int, bytes]]:
-    """The bytes of some records of a shard by their number, skipping over the others.
-
-    Ends early where the file does.
-    """
-    if not numbers:
-        return
-    try:
-        with storage.at(path).open() as file:
-            left = os.fstat(file.fileno()).st_size
-            for number in range(max(numbers) + 1):
-                header = file.read(12)
-                length = int.from_bytes(header[:8], "little")
-                left -= 16 + length
-                if len(header) < 12 or left < 0:
-                    return
-                if number in numbers:
-                    yield number, file.read(length)
-                    file.seek(4, os.SEEK_CUR)
-                else:
-                    file.seek(length + 4, os.SEEK_CUR)
-    except OSError:
-        return

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.draws import at, recorded
 from augment.errors import RequestError
 from augment.keys import fold_in, source_key, source_words
-from augment.ops import Draw
 from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
 from augment.recipe import Recipe
 from pipelines import storage
+from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest, parity_class
-from pipelines.format.records import ShardReader, unpack
+from pipelines.format.records import read_records, unpack
+from pipelines.format.stored import read_rows
 from pipelines.plan import group_of, places
 from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
 from pipelines.sources import read_source
@@ -38,9 +39,14 @@ class Stage(NamedTuple):
     op: Op
     applied: bool
     drawn: dict[str, Any]
-    """by the parameter's name after the op's id"""
+    """by the column of the samples table; but for whether it was applied itself"""
     pixels: np.ndarray
     """uint8 [H, W, 3] after it"""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What was drawn, by the names behind the op's id."""
+        return {name[len(self.op.id) + 1 :]: value for name, value in self.drawn.items()}
 
 
 def replay(
@@ -59,7 +65,7 @@ def replay(
         stages = list(_stages(augmenter, image, source, copy))
         sample = codec.round_trip(tf.constant(stages[-1].pixels), augmenter.recipe.storage).numpy()
     shard = shard_file(manifest.request.name, split, copy, number, manifest.splits[split].groups)
-    stored = _record(os.path.join(directory, shard), row["record"], source, augmenter.recipe)
+    stored = _record(directory, shard, row["record"], source, augmenter.recipe)
     save_sheet(_strip(image.numpy(), stages, stored, source, copy), strip)
     wrong = _other_draws(stages, row)
     changed = hashlib.sha256(contents).hexdigest() != row["source_sha256"]
@@ -85,8 +91,9 @@ def _contents(root: str, source: str) -> bytes:
     """A source's bytes. Raises RequestError if they are not those of an image."""
     try:
         contents = read_source(root, source)
-    except OSError as error:
-        raise RequestError(f"input {root}: {source} cannot be read ({storage.reason(error)})") from None
+    except (OSError, ValueError) as error:
+        why = storage.reason(error) if isinstance(error, OSError) else error
+        raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
     rejection = codec.examine(contents)
     if rejection:
         raise RequestError(f"input {root}: {source} is {rejection.reason} now: {rejection.detail}")
@@ -100,13 +107,11 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
     for split, counts in manifest.splits.items():
         there, number = manifest.copies(split), group_of(place, counts.groups)
         one = copy if copy in there else there[0]
-        path = os.path.join(directory, samples_file(split, one, number, counts.groups))
         try:
-            with storage.at(path).open() as opened, pq.ParquetFile(opened) as file:
-                table = file.read()
+            table = read_rows(directory, manifest, split, one, number)
             rows = table.filter(pc.equal(table["source"], source)).to_pylist()
-        except (OSError, KeyError, pa.ArrowException):
-            unread = path
+        except (OSError, ValueError, KeyError):
+            unread = os.path.join(directory, samples_file(split, one, number, counts.groups))
             continue
         if rows and one != copy:
             copies = ", ".join(map(str, there))
@@ -139,34 +144,22 @@ def _stages(augmenter: Augmenter, image: tf.Tensor, source: str, copy: int) -> I
         after = image
         for last, op in enumerate(step.ops, start=1):
             part = Step(step.ops[:last], step.size)
-            draw = {name: values[0] for name, values in draw_steps((part,), key).items()}
+            draw = at(draw_steps((part,), key), 0)
             after = apply_steps((part,), draw, image)
-            yield Stage(op, bool(draw.get(f"{op.id}.applied", True)), _drawn(op, draw), after.numpy())
+            drawn = recorded({op.id: draw[op.id]})
+            applied = bool(drawn.pop(f"{op.id}.applied", True))
+            yield Stage(op, applied, drawn, after.numpy())
         image = after
 
 
-def _drawn(op: Op, draw: Draw) -> dict[str, Any]:
-    """What an op, and the ops within it, recorded; but for whether it was applied itself."""
-    return {
-        name[len(op.id) + 1 :]: value
-        for name, value in draw.items()
-        if name.startswith((f"{op.id}.", f"{op.id}/")) and "._" not in name and name != f"{op.id}.applied"
-    }
-
-
-def _record(path: str, number: int, source: str, recipe: Recipe) -> np.ndarray | None:
+def _record(directory: str, shard: str, number: int, source: str, recipe: Recipe) -> np.ndarray | None:
     """The pixels of a record, uint8 [H, W, 3]; None if it is not there, or is another's."""
-    try:
-        for position, frame in enumerate(ShardReader(path)):
-            if position == number:
-                record = unpack(frame.data)
-                if record is None or record.source != source:
-                    return None
-                with tf.device("CPU"):
-                    image = tf.constant(record.image)
-                    return codec.decode_stored(image, recipe.storage, recipe.image_size).numpy()
-    except (OSError, tf.errors.InvalidArgumentError):
-        pass
+    with contextlib.suppress(OSError, tf.errors.InvalidArgumentError), tf.device("CPU"):
+        for _, data in read_records(path_in(directory, shard), {number}, recipe.image_size):
+            record = unpack(data)
+            if record is not None and record.source == source:
+                image = tf.constant(record.image)
+                return codec.decode_stored(image, recipe.storage, recipe.image_size).numpy()
     return None
 
 
@@ -174,8 +167,7 @@ def _other_draws(stages: list[Stage], row: dict[str, Any]) -> list[str]:
     """The columns of the samples table that do not have what was drawn now."""
     drawn = {f"{stage.op.id}.applied": stage.applied for stage in stages}
     for stage in stages:
-        for name, value in stage.drawn.items():
-            drawn[f"{stage.op.id}{'/' if '.' in name else '.'}{name}"] = value.item()
+        drawn |= {name: value.item() for name, value in stage.drawn.items()}
     if row["copy"] == NOT_AUGMENTED:
         drawn = {}
     return [name for name in row if "." in name and row[name] != drawn.get(name)]
@@ -200,10 +192,10 @@ def _match(sample: np.ndarray, stored: np.ndarray | None, manifest: Manifest) ->
 def _ops_table(stages: list[Stage]) -> str:
     """Every op in a line, or several: its parameters stand below one another."""
     width = max(len("op"), *(len(stage.op.id) for stage in stages))
-    names = max((len(name) for stage in stages for name in stage.drawn), default=0)
+    names = max((len(name) for stage in stages for name in stage.parameters), default=0)
     lines = [f"{'op':{width}}  applied  drawn"]
     for stage in stages:
-        drawn = [f"{name:{names}}  {_exact(value)}" for name, value in stage.drawn.items()] or [""]
+        drawn = [f"{name:{names}}  {_exact(value)}" for name, value in stage.parameters.items()] or [""]
         lines.append(f"{stage.op.id:{width}}  {'yes' if stage.applied else 'no':7}  {drawn[0]}")
         lines += [" " * (width + 11) + parameter for parameter in drawn[1:]]
     return "".join(line.rstrip() + "\n" for line in lines)
@@ -221,7 +213,7 @@ def _strip(image: np.ndarray, stages: list[Stage], stored: np.ndarray | None, so
     for number, stage in enumerate(stages, start=1):
         caption = [
             f"{number} {stage.op.id}",
-            *(f"{name} {short(value)}" for name, value in stage.drawn.items()),
+            *(f"{name} {short(value)}" for name, value in stage.parameters.items()),
         ]
         pictures.append(Picture(stage.pixels, caption if stage.applied else [*caption, "not applied"]))
     if stored is not None:

@@ -15,7 +15,7 @@ from pipelines.audit.findings import Audit, Finding
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
 from pipelines.plan import group_of, places, split_of
-from pipelines.sources import ONLY_SPLIT
+from pipelines.sources import ONLY_SPLIT, is_id
 
 OF_THE_SOURCE = ("label", "class", "source_sha256", "source_height", "source_width")
 """Columns that are alike in all copies of a source."""
@@ -71,6 +71,8 @@ class RowChecker:
         classes, fractions = self._manifest.classes, self._manifest.request.split_fractions
         labels, names = table.column("label").to_pylist(), table.column("class").to_pylist()
         for row, (source, label, name) in enumerate(zip(sources, labels, names, strict=True)):
+            if not is_id(source):
+                yield row, "its source is no path below an input, and no such file was read"
             if not 0 <= label < len(classes):
                 yield row, f"its label is {label}; there are {len(classes)} classes"
             elif classes[label] != name:

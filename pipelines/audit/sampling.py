@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from augment.keys import fold_in, name_bits, source_key, source_words
-from pipelines import storage
-from pipelines.audit.files import shard_names
 from pipelines.audit.shards import Place
-from pipelines.format.layout import samples_file
 from pipelines.format.manifest import Manifest
+from pipelines.format.stored import read_rows
 
 Chosen = dict[Place, set[int]]
 """Numbers of records by shard."""
@@ -30,8 +28,8 @@ def choose(directory: str, manifest: Manifest, count: int) -> Chosen:
     used: Counter[str] = Counter()
     chosen: Chosen = {}
     for place, quota in _quotas(manifest, count).items():
-        rows = _rows(directory, manifest, place)
-        if rows is not None:
+        with contextlib.suppress(OSError, ValueError):  # which are a finding of their own
+            rows = read_rows(directory, manifest, *place, ["source", "class"])
             chosen[place] = set(_spread(manifest, place, rows, quota, used))
     return chosen
 
@@ -39,7 +37,7 @@ def choose(directory: str, manifest: Manifest, count: int) -> Chosen:
 def _quotas(manifest: Manifest, count: int) -> dict[Place, int]:
     """How many samples of each shard, in the order in which they take turns."""
     by_copy: dict[tuple[str, int], list[tuple[Place, int]]] = defaultdict(list)
-    for split, copy, number, name in shard_names(manifest):
+    for split, copy, number, name in manifest.shards():
         by_copy[split, copy].append((Place(split, copy, number), manifest.files[name].records or 0))
     # The n-th copy of a split begins n shards further on, so that few samples meet many shards.
     turned = [
@@ -55,18 +53,6 @@ def _quotas(manifest: Manifest, count: int) -> dict[Place, int]:
                 quotas[place] += 1
                 left -= 1
     return {place: quota for place, quota in quotas.items() if quota}
-
-
-def _rows(directory: str, manifest: Manifest, place: Place) -> pa.Table | None:
-    split, copy, number = place
-    name = samples_file(split, copy, number, manifest.splits[split].groups)
-    try:
-        with storage.at(directory).open(name) as opened, pq.ParquetFile(opened) as file:
-            table = file.read(columns=["source", "class"])
-        table.validate(full=True)
-    except (OSError, ValueError, pa.ArrowException):  # which is a finding of its own
-        return None
-    return table if table.column_names == ["source", "class"] else None
 
 
 def _spread(

@@ -9,14 +9,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tensorflow as tf
 
 from augment.augmenter import CORES, Augmenter
@@ -25,10 +23,11 @@ from pipelines import storage
 from pipelines.audit import align, rows
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
+from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import ShardReader, unpack
-from pipelines.format.samples import Receipt, SourcesDigest, read_receipt
+from pipelines.format.samples import Receipt, SourcesDigest, read_receipt, read_samples
 from pipelines.sources import Reject
 
 _DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
@@ -114,18 +113,16 @@ class ShardChecker:
         self._audit.findings.add(Finding(kind, message, shard.file, record, source, shard.place.copy))
 
     def _read_samples(self, shard: Shard) -> None:
-        audit, path = self._audit, os.path.join(self._audit.directory, shard.samples_file)
-        size = storage.at(path).size()
-        if size is None:
-            audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
-            return
-        listed = self._manifest.files[shard.samples_file]
+        audit, listed = self._audit, self._manifest.files[shard.samples_file]
         try:
+            path = path_in(audit.directory, shard.samples_file)
+            size = storage.at(path).size()
+            if size is None:
+                audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
+                return
             check_file(audit, shard.samples_file, listed, size, storage.at(path).digest())
-            with storage.at(path).open() as opened, pq.ParquetFile(opened) as file:
-                table = file.read()
-            table.validate(full=True)
-        except (OSError, ValueError, pa.ArrowException) as error:
+            table = read_samples(path)
+        except (OSError, ValueError) as error:
             message = f"it cannot be read as Parquet ({_first_line(error)})"
             audit.findings.add(Finding("unreadable", message, shard.samples_file))
             return
@@ -171,13 +168,13 @@ class ShardChecker:
             self._audit.findings.add(Finding("receipt", message, shard.samples_file))
 
     def _read_records(self, shard: Shard) -> None:
-        path = os.path.join(self._audit.directory, shard.file)
-        if storage.at(path).size() is None:
-            self._found("missing", "the file is not there", shard, None, None)
-            return
         sources = None if shard.rows is None else shard.rows.column("source").to_pylist()
-        reader = ShardReader(path)
         try:
+            path = path_in(self._audit.directory, shard.file)
+            if storage.at(path).size() is None:
+                self._found("missing", "the file is not there", shard, None, None)
+                return
+            reader = ShardReader(path, self._manifest.image_size)
             stored = list(self._stored(shard, reader, sources))
         except OSError as error:
             self._found("unreadable", f"it cannot be read ({_first_line(error)})", shard, None, None)

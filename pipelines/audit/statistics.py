@@ -6,6 +6,7 @@ which the same content under two names is found, with the names of those.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -16,16 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.promise import Fit, promised
+from pipelines.format.bounds import LINE_BYTES
+from pipelines.format.inside import path_in
 from pipelines.format.layout import REJECTS, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
+from pipelines.format.stored import read_rows
 
 SHOWN = 200
 """Rejects that are kept with their names; more are only counted."""
@@ -125,15 +128,11 @@ class SamplesReader:
 
     def read(self, split: str, copy: int, group: int, columns: Sequence[str]) -> pa.Table | None:
         """The rows of one shard; None if they cannot be read."""
-        name = samples_file(split, copy, group, self._manifest.splits[split].groups)
-        try:
-            with storage.at(self._directory).open(name) as opened, pq.ParquetFile(opened) as file:
-                rows = file.read(columns=list(columns)).select(columns)
-            rows.validate(full=True)  # which refuses text that is no UTF-8
+        with contextlib.suppress(OSError, ValueError):  # the check of the structure says what is wrong
+            rows = read_rows(self._directory, self._manifest, split, copy, group, columns)
             if all(rows.schema.field(column) == self._schema.field(column) for column in columns):
                 return rows
-        except (OSError, pa.ArrowException, KeyError):
-            pass  # the check of the structure says what is wrong with it
+        name = samples_file(split, copy, group, self._manifest.splits[split].groups)
         if name not in self.unread:
             self.unread.append(name)
         return None
@@ -262,8 +261,8 @@ def _rejects(directory: str) -> tuple[Counter[str], list[tuple[str, str, str]]]:
     reasons: Counter[str] = Counter()
     kept: list[tuple[str, str, str]] = []
     try:
-        with storage.at(directory).open(REJECTS) as file:
-            for line in file:
+        with storage.at(path_in(directory, REJECTS)).open() as file:
+            while line := file.readline(LINE_BYTES):
                 reject = json.loads(line)
                 source, reason, detail = (str(reject[name]) for name in ("source", "reason", "detail"))
                 reasons[reason] += 1

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
-from augment.recipe import NAME, Recipe
-from pipelines import storage
-from pipelines.audit.files import SMALL, shard_names
+from augment.recipe import Recipe
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.shards import Shard
-from pipelines.format.layout import MANIFEST, samples_file
+from pipelines.format.bounds import MANIFEST_BYTES
+from pipelines.format.inside import read_in
+from pipelines.format.layout import MANIFEST
 from pipelines.format.manifest import Manifest
-from pipelines.format.request import load_plugins
+from pipelines.format.request import PluginMissing
 from pipelines.plan import estimated_bytes, group_count, parse_fractions
-from pipelines.sources import Reject, split_errors
+from pipelines.sources import Reject
 
 LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
@@ -27,36 +27,33 @@ LISTING_REASONS = frozenset(
 def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
     """The manifest by itself. The augmenter of its recipe and seed; None if shards cannot be looked at.
 
-    Raises RequestError if its plugins are not there.
+    Raises RequestError if it is sound, and its plugins were not loaded by the user.
     """
-    content = storage.at(audit.directory).read(MANIFEST)
-    if manifest.digest != manifest.sealed().digest:
-        _found(audit, "manifest", "it does not have the digest that stands in it: it was changed")
-    elif content != manifest.content():
+    content = read_in(audit.directory, MANIFEST, MANIFEST_BYTES)
+    faults = Counter[str]()
+    for kind, message in manifest.faults(content):
+        faults[kind] += 1
+        _found(audit, kind, message)
+    if not faults and content != manifest.content():
         _found(audit, "manifest", "it says what it should, but not in the bytes that augshard writes")
     request = manifest.request
-    groups = {split: counts.groups for split, counts in manifest.splits.items()}
-    if request.fingerprint(groups) != manifest.fingerprint:
-        _found(
-            audit, "fingerprint", "the request in it (recipe, seed, ...) is not the one of its fingerprint"
-        )
-    if not audit.findings:
-        load_plugins(request.plugins)  # a sound manifest's plugins are the user's to give
     try:
         if request.split_fractions:
             parse_fractions(",".join(f"{split}={part}" for split, part in request.split_fractions.items()))
-        if request.shard_bytes < 1:
-            raise RequestError(f"its shard_bytes is {request.shard_bytes}; it must be 1 or more")
     except RequestError as error:
         _found(audit, "manifest", str(error))
         return None
     try:
         recipe = request.parsed_recipe()
         augmenter = Augmenter(recipe, request.seed)
+    except PluginMissing:
+        if not faults:
+            raise  # a sound manifest's plugins are the user's to give
+        return None
     except RequestError as error:
         _found(audit, "recipe", str(error))
         return None
-    if not _lists_the_right_files(audit, manifest):
+    if faults["files"]:
         return None
     _check_counts(audit, manifest, recipe)
     return augmenter
@@ -64,26 +61,6 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
 
 def _found(audit: Audit, kind: str, message: str) -> None:
     audit.findings.add(Finding(kind, message, MANIFEST))
-
-
-def _lists_the_right_files(audit: Audit, manifest: Manifest) -> bool:
-    """Whether `files` has the names that request and splits give, and no others."""
-    shards = [name for name, file in manifest.files.items() if file.records is not None]
-    request = manifest.request
-    named = bool(NAME.fullmatch(request.name)) and not list(split_errors(manifest.splits))
-    sane = named and request.copies <= len(shards)  # any number may stand there
-    expected = sum(c.groups * len(manifest.copies(s)) for s, c in manifest.splits.items()) if sane else -1
-    if expected != len(shards):
-        message = f"name, splits and copies in it do not make the {len(shards):,} shards that it lists"
-        _found(audit, "files", message)
-        return False
-    names = set(SMALL)
-    for split, copy, number, name in shard_names(manifest):
-        names |= {name, samples_file(split, copy, number, manifest.splits[split].groups)}
-    for name in sorted(names ^ manifest.files.keys()):
-        said = "it does not list" if name in names else "it lists a file that is none of a dataset:"
-        _found(audit, "files", f"{said} {name}")
-    return names == manifest.files.keys()
 
 
 def _check_counts(audit: Audit, manifest: Manifest, recipe: Recipe) -> None:
@@ -96,7 +73,7 @@ def _check_counts(audit: Audit, manifest: Manifest, recipe: Recipe) -> None:
         "records": (manifest.records, sum(file.records or 0 for file in manifest.files.values())),
     }
     for split, counts in manifest.splits.items():
-        groups = request.shards or group_count(min(counts.sources, 2**63), record, request.shard_bytes)
+        groups = request.shards or group_count(counts.sources, record, request.shard_bytes)
         augmented = split in (request.augment_splits or ("train", "training"))
         expected[f"splits.{split}.groups"] = (counts.groups, groups)
         expected[f"splits.{split}.augmented"] = (counts.augmented, augmented)

@@ -11,6 +11,8 @@ SAMPLES = "samples"
 DATASET_INFO = "dataset_info.json"
 FEATURES = "features.json"
 LABELS = "label.labels.txt"
+SMALL = (FEATURES, LABELS, REJECTS)
+"""Files that are no shards, of which the manifest has the digest."""
 
 WORK = ".unfinished"
 """Holds what a run in progress needs; absent from a finished dataset."""

@@ -13,24 +13,40 @@ import os
 import platform
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augment.errors import RequestError
 from pipelines import storage
-from pipelines.format.layout import MANIFEST, shard_file, tfds_split
+from pipelines.format.bounds import (
+    MANIFEST_BYTES,
+    MOST_CLASSES,
+    MOST_SPLITS,
+    ClassName,
+    Count,
+    FileName,
+    Groups,
+    ImageSize,
+    ParityClass,
+    Sha256,
+    SplitName,
+)
+from pipelines.format.inside import read_in
+from pipelines.format.layout import MANIFEST, SMALL, samples_file, shard_file, tfds_split
 from pipelines.format.request import SCHEMA_VERSION, Request
 
 
 class SplitCounts(BaseModel):
     """One split in numbers."""
 
-    sources: int
+    model_config = ConfigDict(extra="forbid")
+
+    sources: Count
     """images listed"""
-    written: int
+    written: Count
     """images of which there are records, in every copy"""
-    groups: int
+    groups: Groups
     """shards a copy"""
     augmented: bool
 
@@ -39,9 +55,11 @@ class SplitCounts(BaseModel):
 class File:
     """One file of the dataset. A large one has millions, so it takes little memory."""
 
-    bytes: int
-    sha256: str
-    records: int | None = None
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    bytes: Count
+    sha256: Sha256
+    records: Count | None = None
     """of a shard"""
 
 
@@ -50,23 +68,23 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int
-    fingerprint: str
+    schema_version: Literal[1]  # SCHEMA_VERSION
+    fingerprint: Sha256
     request: Request
-    image_size: tuple[int, int]
+    image_size: ImageSize
     """height and width"""
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[ClassName, ...], Field(max_length=MOST_CLASSES)]
     """by label"""
-    splits: dict[str, SplitCounts]
-    records: int
-    rejects: int
-    ignored: dict[str, int]
+    splits: Annotated[dict[SplitName, SplitCounts], Field(max_length=MOST_SPLITS)]
+    records: Count
+    rejects: Count
+    ignored: dict[str, Count]
     """files that are no images by their name, by extension"""
-    listing_digest: str
-    parity_class: dict[str, str]
-    files: dict[str, File]
+    listing_digest: Sha256
+    parity_class: ParityClass
+    files: dict[FileName, File]
     """every file but this one, run.json, and dataset_info.json, which follows from it; by path"""
-    digest: str = ""
+    digest: Sha256 | Literal[""] = ""
     """SHA-256 of this file without this line: the only file that no other one has a digest of"""
 
     def copies(self, split: str) -> tuple[int, ...]:
@@ -75,15 +93,40 @@ class Manifest(BaseModel):
 
     def shard_lengths(self) -> dict[str, list[tuple[int, int]]]:
         """(records, bytes) of each shard, by TFDS's split."""
-        lengths = {}
-        for split, counts in self.splits.items():
-            for copy in self.copies(split):
-                names = (
-                    shard_file(self.request.name, split, copy, i, counts.groups) for i in range(counts.groups)
-                )
-                shards = [self.files[name] for name in names]
-                lengths[tfds_split(split, copy)] = [(shard.records or 0, shard.bytes) for shard in shards]
+        lengths: dict[str, list[tuple[int, int]]] = {}
+        for split, copy, _, name in self.shards():
+            file = self.files[name]
+            lengths.setdefault(tfds_split(split, copy), []).append((file.records or 0, file.bytes))
         return lengths
+
+    def shards(self) -> Iterator[tuple[str, int, int, str]]:
+        """Split, copy, number and file of every shard that there must be, copies of one group together."""
+        for split, counts in self.splits.items():
+            groups = counts.groups
+            for number in range(groups):
+                for copy in self.copies(split):
+                    yield split, copy, number, shard_file(self.request.name, split, copy, number, groups)
+
+    def faults(self, content: bytes) -> Iterator[tuple[str, str]]:
+        """Why it is not to be believed, whatever its files are: a word each, and a sentence.
+
+        `content` is the file. Walks over no more shards than it lists.
+        """
+        line = f'\n "digest": "{self.digest}",\n'.encode()
+        if hashlib.sha256(content.replace(line, b"\n", 1)).hexdigest() != self.digest:
+            yield "manifest", "it does not have the digest that stands in it: it was changed"
+        if self.request.fingerprint({s: c.groups for s, c in self.splits.items()}) != self.fingerprint:
+            yield "fingerprint", "the request in it (recipe, seed, ...) is not the one of its fingerprint"
+        listed = sum(file.records is not None for file in self.files.values())
+        if sum(counts.groups * len(self.copies(split)) for split, counts in self.splits.items()) != listed:
+            yield "files", f"name, splits and copies in it do not make the {listed:,} shards that it lists"
+            return
+        names = set(SMALL)
+        for split, copy, number, name in self.shards():
+            names |= {name, samples_file(split, copy, number, self.splits[split].groups)}
+        for name in sorted(names ^ self.files.keys()):
+            said = "it does not list" if name in names else "it lists a file that is none of a dataset:"
+            yield "files", f"{said} {name}"
 
     def sealed(self) -> Manifest:
         """The same with its digest."""
@@ -139,11 +182,23 @@ def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]
     ]
 
 
-def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
-    """The manifest of a finished dataset. Raises RequestError if there is none that can be read."""
-    path = os.path.join(directory, name)
+def read_manifest(directory: str) -> Manifest:
+    """The manifest of a finished dataset. Raises RequestError if there is none that can be believed."""
+    manifest, content = open_manifest(directory)
+    for _, fault in manifest.faults(content):
+        path = os.path.join(directory, MANIFEST)
+        raise RequestError(f"{path}: {fault}; augshard audit {directory} says more")
+    return manifest
+
+
+def open_manifest(directory: str) -> tuple[Manifest, bytes]:
+    """The same as far as it can be read, for who says what is wrong with it; and the file.
+
+    What stands in it is within its bounds. Raises RequestError if it is not, or there is none.
+    """
+    path = os.path.join(directory, MANIFEST)
     try:
-        document = json.loads(storage.at(path).read().decode())
+        content = read_in(directory, MANIFEST, MANIFEST_BYTES)
     except FileNotFoundError:
         if storage.at(directory).is_file_system and not os.path.exists(directory):
             raise RequestError(f"{directory}: there is no such directory") from None
@@ -153,21 +208,41 @@ def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
         ) from None
     except NotADirectoryError:
         raise RequestError(f"{directory}: it is not a directory") from None
-    except (OSError, ValueError, RecursionError) as error:
-        why = storage.reason(error) if isinstance(error, OSError) else error
-        raise RequestError(f"{path}: it cannot be read ({why})") from None
+    except OSError as error:
+        raise RequestError(f"{path}: it cannot be read ({storage.reason(error)})") from None
+    return parse_manifest(content, path), content
+
+
+def parse_manifest(content: bytes, path: str) -> Manifest:
+    """A manifest that may be anybody's, within its bounds; else RequestError, with its path."""
+    try:
+        document = json.loads(content.decode())
+    except RecursionError:
+        raise RequestError(f"{path}: it cannot be read (it is nested too deep)") from None
+    except ValueError as error:
+        raise RequestError(f"{path}: it cannot be read ({error})") from None
     if not isinstance(document, dict) or "schema_version" not in document:
         raise RequestError(f"{path}: it is no manifest of augshard's, for it has no schema_version")
     version = document["schema_version"]
     if version != SCHEMA_VERSION:
         raise RequestError(
-            f"{path}: its schema_version is {version!r}; this augshard reads version {SCHEMA_VERSION}"
+            f"{path}: its schema_version is {_short(version)}; this augshard reads version {SCHEMA_VERSION}"
         )
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise RequestError(f"{path}: it is damaged at {where!r}") from None
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = _short(".".join(map(str, first["loc"])))
+        raise RequestError(f"{path}: it is damaged at {where} ({_lower(first['msg'])})") from None
+
+
+def _short(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 100 else text[:100] + "..."
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 _STYLE: dict[str, Any] = {"indent": 1, "sort_keys": True, "ensure_ascii": False}

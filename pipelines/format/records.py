@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import google_crc32c
+import numpy as np
 import tensorflow as tf
 
 from augment.codec import decode_stored
 from augment.ops import Size
 from augment.recipe import Storage
 from pipelines import storage
+from pipelines.format.bounds import record_bytes
 
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
@@ -29,8 +32,13 @@ def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def parse(record: tf.Tensor, storage: Storage, size: Size) -> dict[str, tf.Tensor]:
-    """A record (string scalar) as image uint8 [H, W, 3], label int64, source string, copy int64."""
+def parse(
+    record: tf.Tensor, storage: Storage, size: Size, classes: int | None = None
+) -> dict[str, tf.Tensor]:
+    """A record (string scalar) as image uint8 [H, W, 3], label int64, source string, copy int64.
+
+    Fails with tf.errors.InvalidArgumentError for one that is not, or whose label is none of `classes`.
+    """
     parsed = tf.io.parse_single_example(
         record,
         {
@@ -40,7 +48,17 @@ def parse(record: tf.Tensor, storage: Storage, size: Size) -> dict[str, tf.Tenso
             "copy": tf.io.FixedLenFeature([], tf.int64),
         },
     )
-    return {**parsed, "image": decode_stored(parsed["image"], storage, size)}
+    label = parsed["label"] if classes is None else checked_label(parsed["label"], classes)
+    return {**parsed, "label": label, "image": decode_stored(parsed["image"], storage, size)}
+
+
+def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
+    """A label, int64 scalar, that numbers one of so many classes; else tf.errors.InvalidArgumentError.
+
+    An assertion would be a stateful op, which makes every ordered map serial.
+    """
+    known = tf.cast((label >= 0) & (label < classes), tf.int32)
+    return tf.reshape(label[tf.newaxis][:known], [])
 
 
 class Record(NamedTuple):
@@ -129,6 +147,64 @@ class Frame(NamedTuple):
     """whether the data have the CRC that the file says"""
 
 
+class FramingError(ValueError):
+    """Raised where the records of a shard cannot be told apart any more; says why."""
+
+
+def frames(read: Callable[[int, int], bytes], size: int, largest: int) -> Iterator[tuple[int, int]]:
+    """Where each record's data begin in a TFRecord file of `size` bytes, and how many they are.
+
+    `read` gives so many bytes, or fewer at the end, from a place on; it is asked for lengths alone. A
+    length may say anything: raises FramingError for one that is not sound, does not fit into the file, or is
+    above `largest`, before anything of the record is read.
+    """
+    start = 0
+    while start < size:
+        header = read(start, 12)
+        length = int.from_bytes(header[:8], "little")
+        if len(header) < 12:
+            raise FramingError("the file ends within the length of the record")
+        if header[8:] != masked_crc(header[:8]):
+            raise FramingError("the length of the record does not have its CRC")
+        if length + 4 > size - start - 12:
+            raise FramingError("the file ends within the record")
+        if length > largest:
+            raise FramingError(f"the record has {length:,} bytes; one of its images has at most {largest:,}")
+        yield start + 12, length
+        start += 12 + length + 4
+
+
+def frames_of(file: BinaryIO, image_size: Size) -> tuple[np.ndarray, np.ndarray]:
+    """Where the records of an open shard begin, and how long they are: int64 [n] each.
+
+    Raises FramingError if it is damaged, OSError if it cannot be read.
+    """
+    number = file.fileno()
+    found = list(
+        frames(
+            lambda at, count: os.pread(number, count, at),
+            os.fstat(number).st_size,
+            record_bytes(image_size),
+        )
+    )
+    starts, lengths = np.array(found, np.int64).reshape(-1, 2).T
+    return starts, lengths
+
+
+def read_records(path: str, numbers: set[int], image_size: Size) -> Iterator[tuple[int, bytes]]:
+    """The bytes of some records of a shard by their number. Ends early where the shard is damaged."""
+    with storage.at(path).open(buffering=0) as file, contextlib.suppress(FramingError):
+        opened = file.fileno()
+        places = frames(
+            lambda at, count: os.pread(opened, count, at),
+            os.fstat(opened).st_size,
+            record_bytes(image_size),
+        )
+        for number, (start, length) in zip(range(max(numbers, default=-1) + 1), places, strict=False):
+            if number in numbers:
+                yield number, os.pread(opened, length, start)
+
+
 class ShardReader:
     """Reads one TFRecord file that may be damaged; iterated once.
 
@@ -136,10 +212,11 @@ class ShardReader:
     the records ended before the file did, or is empty.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, image_size: Size) -> None:
         self.path = path
         self.size = 0
         self.damage = ""
+        self._largest = record_bytes(image_size)
         self._digest = hashlib.sha256()
 
     @property
@@ -148,26 +225,20 @@ class ShardReader:
 
     def __iter__(self) -> Iterator[Frame]:
         with storage.at(self.path).open(buffering=_BUFFER) as file:
-            whole = os.fstat(file.fileno()).st_size
 
-            def read(count: int) -> bytes:
+            def read(_: int, count: int) -> bytes:
                 data = file.read(count)
                 self._digest.update(data)
                 self.size += len(data)
                 return data
 
-            while (header := read(12)) and not self.damage:
-                length = int.from_bytes(header[:8], "little")
-                if len(header) < 12:
-                    self.damage = "the file ends within the length of the record"
-                elif header[8:] != masked_crc(header[:8]):
-                    self.damage = "the length of the record does not have its CRC"
-                elif length + 4 > whole - self.size:
-                    self.damage = "the file ends within the record"
-                else:
-                    start, data = self.size, read(length)
-                    yield Frame(start, data, sound=read(4) == masked_crc(data))
-            while read(_BUFFER):
+            try:
+                for start, length in frames(read, os.fstat(file.fileno()).st_size, self._largest):
+                    data = read(start, length)
+                    yield Frame(start, data, sound=read(start + length, 4) == masked_crc(data))
+            except FramingError as error:
+                self.damage = str(error)
+            while read(self.size, _BUFFER):
                 pass
 
 

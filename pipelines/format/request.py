@@ -6,17 +6,35 @@ import hashlib
 import importlib
 import inspect
 import json
-from typing import Any
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
-from augment.recipe import Recipe, recipe_from_document
+from augment.recipe import Recipe, Storage, recipe_from_document
+from pipelines.format.bounds import (
+    Copies,
+    Groups,
+    Module,
+    Name,
+    Part,
+    RecipeDocument,
+    Seed,
+    Sha256,
+    ShardBytes,
+    Text,
+)
 from pipelines.sources import Layout
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 """Raised when a change makes the same request write other bytes."""
+
+
+class PluginMissing(RequestError):
+    """A dataset needs a plugin that the user has not loaded, or another than is there."""
 
 
 class Request(BaseModel):
@@ -24,23 +42,23 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    recipe_name: str
-    recipe: dict[str, Any]
+    name: Name
+    recipe_name: Name
+    recipe: RecipeDocument
     """in canonical form"""
-    seed: int
-    copies: int
+    seed: Seed
+    copies: Copies
     originals: bool = False
     """whether splits that are augmented also hold their images as they are, brought to size"""
-    augment_splits: tuple[str, ...] | None = None
+    augment_splits: tuple[Text, ...] | None = None
     """None: train or training"""
-    split_fractions: dict[str, str] | None = None
+    split_fractions: dict[Text, Part] | None = None
     """in the order in which they were given, which decides; in JSON as pairs, for objects are sorted there"""
     layout: Layout = "auto"
-    shards: int | None = None
+    shards: Groups | None = None
     """groups a split; None: by shard_bytes"""
-    shard_bytes: int = 128 << 20
-    plugins: dict[str, str] = {}
+    shard_bytes: ShardBytes = 128 << 20
+    plugins: Annotated[dict[Module, Sha256], Field(max_length=100)] = {}
     """modules with a user's own ops, with the SHA-256 of their source"""
 
     @field_validator("split_fractions", mode="before")
@@ -52,8 +70,30 @@ class Request(BaseModel):
     def _as_pairs(self, value: dict[str, str] | None) -> list[list[str]] | None:
         return None if value is None else [list(pair) for pair in value.items()]
 
+    @property
+    def storage(self) -> Storage:
+        """How records hold pixels: to read them takes none of the recipe's ops."""
+        return Storage.model_validate(self.recipe.get("storage", {}))
+
     def parsed_recipe(self) -> Recipe:
-        load_plugins(self.plugins)
+        """The recipe, for who reads a dataset. A plugin that it needs must have been loaded by the user.
+
+        Raises PluginMissing if one was not, for a request may come with a dataset from anybody, and to import
+        what it names would run it, or if it is another than the dataset was made with; RequestError if the
+        recipe is wrong.
+        """
+        for module, digest in self.plugins.items():
+            here = _source_digest(module)
+            if here is None:
+                raise PluginMissing(
+                    f"recipe {self.recipe_name}: it has ops of the plugin {module}, and a dataset's plugins "
+                    f"are not loaded for its sake; if you trust its source, say --plugin {module}, with its "
+                    "folder in PYTHONPATH (in Python: import it first)"
+                )
+            if here != digest:
+                raise PluginMissing(
+                    f"plugin {module}: its source is not the one that this dataset was made with"
+                )
         return recipe_from_document(self.recipe, name=self.recipe_name, where=self.recipe_name)
 
     def copies_of(self, *, augmented: bool) -> tuple[int, ...]:
@@ -88,21 +128,39 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "..."
 
 
-def load_plugins(modules: dict[str, str] | list[str]) -> dict[str, str]:
-    """Imports modules that define ops; their names with the SHA-256 of their source.
+def load_plugins(modules: Iterable[str]) -> dict[str, str]:
+    """Imports modules with ops that the user names; their names with the SHA-256 of their source.
 
-    Raises RequestError if one cannot be imported, or is not the one whose digest is given.
+    Raises RequestError if one cannot be imported.
     """
     digests = {}
     for module in modules:
         try:
-            source = inspect.getsource(importlib.import_module(module))
+            importlib.import_module(module)
+            digest = _source_digest(module)
         except Exception as error:  # noqa: BLE001 (importing runs whatever a user wrote)
             raise RequestError(
                 f"--plugin {module}: it cannot be imported ({error}); give the name of a Python module, "
                 "with its folder in PYTHONPATH"
             ) from None
-        digests[module] = hashlib.sha256(source.encode()).hexdigest()
-        if isinstance(modules, dict) and modules[module] != digests[module]:
-            raise RequestError(f"plugin {module}: its source is not the one that this dataset was made with")
+        if digest is None or not all(part.isidentifier() for part in module.split(".")):
+            raise RequestError(
+                f"--plugin {module}: its source cannot be read; give the name of a Python module, "
+                "with its folder in PYTHONPATH"
+            )
+        digests[module] = digest
     return digests
+
+
+def job_recipe(request: Request) -> Recipe:
+    """The recipe of a request that the user made, for its job: whose workers start without its plugins."""
+    load_plugins(request.plugins)
+    return request.parsed_recipe()
+
+
+def _source_digest(module: str) -> str | None:
+    """SHA-256 of the source of a module that has been imported; None if it has not, or has none."""
+    try:
+        return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()
+    except (KeyError, OSError, TypeError):
+        return None

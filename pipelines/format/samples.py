@@ -10,16 +10,26 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from augment.augmenter import Augmenter
 from pipelines import storage
-from pipelines.sources import Reject
+from pipelines.format.bounds import (
+    Copy,
+    Count,
+    FileName,
+    ParityClass,
+    Sha256,
+    SplitName,
+)
+from pipelines.sources import ID_BYTES, Reject
 
 _KEY = b"augshard"
 BLOCK = 1 << 12
@@ -30,16 +40,18 @@ BLOCK = 1 << 12
 class Receipt:
     """What a finished shard leaves beside it."""
 
-    fingerprint: str
-    split: str
-    copy: int
-    shard: int
-    file: str
-    bytes: int
-    sha256: str
-    records: int
-    parity_class: dict[str, str]
-    sources: str
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    fingerprint: Sha256
+    split: SplitName
+    copy: Copy
+    shard: Count
+    file: FileName
+    bytes: Count
+    sha256: Sha256
+    records: Count
+    parity_class: ParityClass
+    sources: Sha256
     """see SourcesDigest"""
     rejects: tuple[Reject, ...]
     """the sources of the shard's group that have no record in it"""
@@ -135,8 +147,77 @@ def read_receipt(path: str) -> Receipt | None:
     """The receipt in a samples file's footer, or None if there is none that can be read."""
     try:
         with storage.at(path).open() as file:
-            footer = pq.read_metadata(file).metadata[_KEY]
-        said = json.loads(footer)
-        return Receipt(**{**said, "rejects": tuple(Reject(*reject) for reject in said["rejects"])})
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError, RecursionError):
+            return parse_receipt(pq.read_metadata(file).metadata[_KEY])
+    except (OSError, pa.ArrowException, KeyError, TypeError):
         return None
+
+
+def parse_receipt(footer: bytes) -> Receipt | None:
+    """The receipt of a footer that may be anybody's; None if it is none, or not within its bounds."""
+    try:
+        return _RECEIPT.validate_json(footer)
+    except ValidationError:
+        return None
+
+
+_RECEIPT = TypeAdapter(Receipt)
+
+
+def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a samples file that may be anybody's, with `columns` in their order, all by default.
+
+    Raises ValueError unless it is Parquet with those columns, its text UTF-8 and no longer than a path may
+    be. What a few bytes can stand for is bounded by the size of the file: a row takes no less than a byte,
+    for its digests, and its text no more than EXPANSION times that.
+    """
+    try:
+        with storage.at(path).open() as opened, pq.ParquetFile(opened, **_LIMITS) as file:
+            size, fields = os.fstat(opened.fileno()).st_size, file.schema_arrow
+            names = fields.names if columns is None else list(columns)
+            odd = [name for name in names if not _is_plain(fields, name)]
+            if odd:
+                raise ValueError(f"it does not have one plain column {odd[0]!a}")
+            if file.metadata.num_rows > size:
+                raise ValueError(f"it says that it has {file.metadata.num_rows:,} rows in {size:,} bytes")
+            schema = pa.schema([fields.field(name) for name in names])
+        text = [field.name for field in schema if pa.types.is_string(field.type)]
+        # Text is read as what differs in it, with a number for each row.
+        with (
+            storage.at(path).open() as opened,
+            pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file,
+        ):
+            table = file.read(columns=names, use_threads=False).select(names)
+        table.validate(full=True)
+        if len(table) > size or sum(_text_bytes(table[name]) for name in text) > EXPANSION * size:
+            raise ValueError("it says more than its size can hold")
+        table = table.cast(schema)
+        table.validate(full=True)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
+    return table
+
+
+EXPANSION = 128
+"""How many times more bytes the text of a samples file has than the file."""
+_LIMITS: Any = {"thrift_string_size_limit": 64 << 20, "thrift_container_size_limit": 1 << 20}
+"""The largest things in a footer: the receipt of a shard all of whose sources are rejects is within them."""
+
+
+def _is_plain(schema: pa.Schema, name: str) -> bool:
+    """Whether there is one column of a name, and it is of text, numbers or truth."""
+    if schema.names.count(name) != 1:
+        return False
+    kind = schema.field(name).type
+    return pa.types.is_string(kind) or pa.types.is_primitive(kind)
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """The bytes of a dictionary column's text, written out. Raises ValueError for what is no id's length."""
+    total = 0
+    for chunk in column.chunks:
+        lengths = pc.binary_length(chunk.dictionary)
+        longest = pc.max(lengths).as_py() or 0
+        if longest > ID_BYTES:
+            raise ValueError(f"it has a text of {longest:,} bytes")
+        total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+    return total

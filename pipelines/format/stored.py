@@ -6,21 +6,22 @@ its first batch, and memory does not grow with the data.
 
 from __future__ import annotations
 
-import mmap
 import os
-import struct
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
-from pipelines.format.records import masked_crc
+from pipelines.format.records import frames_of, masked_crc
+from pipelines.format.samples import read_samples
+from pipelines.sources import is_id
 
 
 class StoredCopy:
@@ -44,24 +45,28 @@ class StoredCopy:
         self._versions = _bring(self._directory, manifest, split, copy)
         for shard in range(groups):
             file = shard_file(manifest.request.name, split, copy, shard, groups)
-            table = samples_file(split, copy, shard, groups)
             try:
-                with self._open(table) as rows_file:
-                    rows = pq.read_table(rows_file, columns=["source", "label"])
-                starts, lengths = self._frames(file)
-            except (OSError, ValueError, pa.ArrowInvalid):
-                starts, rows = np.zeros(0, np.int64), None
-            said = manifest.files.get(file)
-            if rows is None or said is None or not said.records == len(starts) == rows.num_rows:
+                path_in(directory, file)
+                rows = read_rows(directory, manifest, split, copy, shard, ["source", "label"])
+                with self._open(file) as opened:
+                    starts, lengths = frames_of(opened, manifest.image_size)
+                sources = rows["source"].to_pylist()
+                _check(len(starts) == len(rows), "it has other records than its samples file has rows")
+                _check(all(map(is_id, sources)), "a source in its samples file is no path below an input")
+                numbers = rows["label"].to_numpy().astype(np.int64)
+                within = (numbers >= 0) & (numbers < len(manifest.classes))
+                _check(bool(within.all()), "a label in its samples file is none of a class")
+            except (OSError, ValueError) as error:
+                why = storage.reason(error) if isinstance(error, OSError) else error
                 raise RequestError(
-                    f"{self._directory.to(file)}: it, or its samples file, is missing or damaged; see "
-                    f"augshard audit {directory}"
-                )
+                    f"{os.path.join(directory, file)}: it, or its samples file, is missing or damaged "
+                    f"({why}); see augshard audit {directory}"
+                ) from None
             self._shards.append(file)
-            self.sources += rows["source"].to_pylist()
-            labels.append(rows["label"].to_numpy())
+            self.sources += sources
+            labels.append(numbers)
             places.append(np.stack([np.full_like(starts, shard), starts, lengths], axis=1))
-        self.labels = np.concatenate(labels).astype(np.int64)
+        self.labels = np.concatenate(labels)
         """int64 [n], by position"""
         self._places = np.concatenate(places)
 
@@ -86,25 +91,6 @@ class StoredCopy:
         """Raises OSError if it is another one than at first."""
         return self._directory.open(name, buffering, self._versions.get(name))
 
-    def _frames(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Where the records of a TFRecord file start, and how long they are: int64 [n] each.
-
-        Raises ValueError if the lengths do not add up to the file.
-        """
-        starts, lengths = [], []
-        with self._open(name) as file, ExitStack() as stack:
-            size, begin = os.fstat(file.fileno()).st_size, 0
-            if size:
-                contents = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-                while begin + 16 <= size:  # the length and its CRC, 12 bytes; the record; its CRC
-                    (length,) = struct.unpack_from("<Q", contents, begin)
-                    starts.append(begin + 12)
-                    lengths.append(length)
-                    begin += 12 + length + 4
-        if begin != size:
-            raise ValueError(f"{name}: it ends within a record")
-        return np.array(starts, np.int64), np.array(lengths, np.int64)
-
 
 def _bring(directory: storage.Location, manifest: Manifest, split: str, copy: int) -> dict[str, str]:
     """Brings a copy's files here at once; their versions. Raises RequestError if that cannot be."""
@@ -122,3 +108,21 @@ def _bring(directory: storage.Location, manifest: Manifest, split: str, copy: in
         return directory.bring(wanted, total)
     except OSError as error:
         raise RequestError(f"{directory.path}: split {split}, copy {copy}: {storage.reason(error)}") from None
+
+
+def read_rows(
+    directory: str,
+    manifest: Manifest,
+    split: str,
+    copy: int,
+    shard: int,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """The samples table of one shard. Raises OSError, or ValueError as `read_samples` does."""
+    name = samples_file(split, copy, shard, manifest.splits[split].groups)
+    return read_samples(path_in(directory, name), columns)
+
+
+def _check(right: bool, wrong: str) -> None:
+    if not right:
+        raise ValueError(wrong)

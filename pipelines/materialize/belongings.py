@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.format.bounds import MANIFEST_BYTES
+from pipelines.format.inside import read_in
 from pipelines.format.layout import (
     DATASET_INFO,
     ERROR,
@@ -34,7 +36,7 @@ from pipelines.format.layout import (
     samples_file,
     shard_file,
 )
-from pipelines.format.manifest import Manifest, read_manifest
+from pipelines.format.manifest import Manifest, parse_manifest, read_manifest
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan
 
@@ -134,15 +136,16 @@ def _ours(output: str) -> set[str]:
 
 
 def _manifests(output: str) -> list[Manifest]:
-    """Those that are sealed."""
+    """Those that are sealed, and list what a dataset consists of."""
     found = []
     for name in (MANIFEST, FORMER_MANIFEST):
         if storage.at(output).size(name) is not None:
             try:
-                manifest = read_manifest(output, name)
-            except RequestError:
+                content = read_in(output, name, MANIFEST_BYTES)
+                manifest = parse_manifest(content, name)
+            except (RequestError, OSError):
                 continue
-            if manifest.digest == manifest.sealed().digest:
+            if not any(manifest.faults(content)):
                 found.append(manifest)
     return found
 

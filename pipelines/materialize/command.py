@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
+from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
-from augment.safety import findings, summary
 from pipelines import storage
+from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
 from pipelines.materialize import dataflow
 from pipelines.materialize.dataflow_job import Left
 from pipelines.materialize.launch import JobFailed, Report, dry_run, launch
-from pipelines.plan import MOST_GROUPS, parse_bytes, parse_fractions
+from pipelines.plan import parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
 
 
@@ -43,7 +44,7 @@ def materialize_command(
     our_options: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
-    _check_range("--copies", copies, 1, 10_000)
+    _check_range("--copies", copies, 1, MOST_COPIES)
     _check_range("--seed", seed, 0, 2**64 - 1)
     _check_range("--shards", shards, 1, MOST_GROUPS)
     _check_range("--max-rejects", max_rejects, 0, 1)
@@ -66,10 +67,10 @@ def materialize_command(
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
     name = name if name is not None else loaded.name
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or len(name) > NAME_LENGTH:
         raise RequestError(
             f"--name is {name!r}; TFDS reads names of lower-case letters, digits and _ "
-            "that begin with a letter"
+            f"that begin with a letter, here of {NAME_LENGTH} at most"
         )
     request = Request(
         name=name,

@@ -30,7 +30,7 @@ from pipelines.format.layout import (
     shard_file,
 )
 from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
-from pipelines.format.request import SCHEMA_VERSION
+from pipelines.format.request import SCHEMA_VERSION, job_recipe
 from pipelines.plan import Plan
 from pipelines.sources import Reject
 
@@ -158,7 +158,7 @@ def commit(
 
 def write_dataset(shards: Shards, plan: Plan, run: Run) -> None:
     """Writes everything but shards and samples: the manifest when all that it lists is there."""
-    recipe, request = plan.request.parsed_recipe(), plan.request
+    recipe, request = job_recipe(plan.request), plan.request
     texts: dict[str, Iterable[str]] = {
         REJECTS: _rejects_text(shards.rejects),
         LABELS: (f"{label}\n" for label in plan.classes),

@@ -24,10 +24,12 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.draws import Draw
 from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, parity_class, parity_differences
 from pipelines.format.records import ShardWriter
+from pipelines.format.request import job_recipe
 from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, SourcesDigest, read_receipt, schema
 from pipelines.materialize.derive import Derived, Deriver, PassingFault
 from pipelines.plan import Plan
@@ -78,7 +80,7 @@ class GroupWriter:
                 "same command again, or start over with --overwrite"
             )
         self.plan, self.root, self.output = plan, root, storage.at(output)
-        self.augmenter = Augmenter(plan.request.parsed_recipe(), plan.request.seed)
+        self.augmenter = Augmenter(job_recipe(plan.request), plan.request.seed)
         labels = {label: number for number, label in enumerate(plan.classes)}
         self._deriver = Deriver(self.augmenter, labels)
         self.schema = schema(self.augmenter)
@@ -264,11 +266,9 @@ class GroupWriter:
             )
         return rejects
 
-    def _derived(
-        self, block: Group, copies: list[int], draws: dict[str, np.ndarray]
-    ) -> Iterator[Derived | Reject]:
+    def _derived(self, block: Group, copies: list[int], draws: Draw) -> Iterator[Derived | Reject]:
         """What becomes of each source, in order."""
-        tensors = [tf.constant(values) for values in draws.values()]
+        tensors = [tf.constant(values) for values in tf.nest.flatten(draws)]
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
         for position, ((source, label), read) in enumerate(
             zip(block.sources, self._reads(block), strict=True)

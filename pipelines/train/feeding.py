@@ -34,6 +34,7 @@ from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.datasets import Images, augmented, contents, fetched
 from pipelines.format.manifest import read_manifest
+from pipelines.format.records import checked_label
 from pipelines.format.stored import StoredCopy
 from pipelines.plan import split_of
 from pipelines.sources import source_path
@@ -94,7 +95,7 @@ class Stored:
         """Raises RequestError if it is no finished dataset."""
         self.directory = directory
         self.manifest = read_manifest(directory)
-        self._storage = self.manifest.request.parsed_recipe().storage
+        self._storage = self.manifest.request.storage
         self._copy = functools.cache(self._open)
 
     def has(self, split: str, copy: int) -> bool:
@@ -124,7 +125,8 @@ class Stored:
 
         @tf.autograph.experimental.do_not_convert
         def decoded(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return decode_stored(image, self._storage, self.manifest.image_size), label
+            image = decode_stored(image, self._storage, self.manifest.image_size)
+            return image, checked_label(label, len(self.manifest.classes))
 
         # Blocks are small and read ahead, so that decoding waits for none of them.
         blocks = tf.data.Dataset.from_tensor_slices(rows).batch(_READ).map(read).prefetch(2)

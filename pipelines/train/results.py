@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from augment.errors import RequestError
-from pipelines import storage
+from pipelines.format.bounds import LINE_BYTES
+from pipelines.format.inside import read_in
 from pipelines.format.layout import RUN as DATASET_RUN
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
@@ -231,7 +232,7 @@ class _Document(BaseModel):
 def _dataset(directory: str, fingerprint: str) -> Dataset | None:
     try:
         manifest = read_manifest(directory)
-        run = json.loads(storage.at(directory).read(DATASET_RUN))
+        run = json.loads(read_in(directory, DATASET_RUN, LINE_BYTES))
         there = manifest.fingerprint == fingerprint
         return Dataset(manifest, float(run["seconds"]), str(run["platform"])) if there else None
     except (RequestError, OSError, ValueError, KeyError):  # it need not be there any more

@@ -11,7 +11,7 @@ from PIL import Image
 
 import augment
 from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files, augment_image
-from augment.codec import DecodeError
+from augment.codec import DecodeError, encode_png
 from augment.errors import RequestError
 from augment.recipe import load_recipe, parse_recipe, preset_names
 from tests.graphs import stateful_ops
@@ -298,3 +298,25 @@ def test_a_source_must_be_a_text(photo):
     with pytest.raises(RequestError) as error:
         augment.augment_dataset(dataset, load_recipe("cifar10"), seed=0, copy=0)
     assert str(error.value) == "the dataset's 'source' is int32; it must be string"
+
+
+def test_an_image_may_be_given_by_its_path(tmp_path, make_recipe, photo_of):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(photo_of(20, 33)))
+    recipe = make_recipe("contrast: {factor: 0.5}", height=20, width=33)
+    expected = augment_image(path.read_bytes(), recipe, seed=0, source="b", copy=1)
+    for given in (path, str(path)):
+        np.testing.assert_array_equal(augment_image(given, recipe, seed=0, source="b", copy=1), expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("photos/none.jpg", r"the image 'photos/none.jpg' cannot be read \(No such file or directory\)"),
+        (None, r"the image is a NoneType; it must be a file's bytes, its path, or uint8 \[H, W, 3\]"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_a_sentence(given, sentence, make_recipe):
+    recipe = make_recipe("invert", height=20, width=33)
+    with pytest.raises(RequestError, match=sentence):
+        augment_image(given, recipe, seed=0, source="a", copy=0)

@@ -74,7 +74,7 @@ def test_an_edited_manifest_no_longer_says_what_is_ours(images, materialize, ref
     document["files"]["thesis.txt"] = {"bytes": 13, "sha256": "0" * 64}
     (output / MANIFEST).write_text(json.dumps(document))
     (output / "thesis.txt").write_text("the only copy")
-    assert "it holds files that are no augshard dataset" in refused(output, "--overwrite")
+    assert "it was changed" in refused(output, "--overwrite")
 
 
 @pytest.mark.parametrize("stranger", ["thesis.txt", "samples/thesis.parquet", ".unfinished/thesis.txt"])

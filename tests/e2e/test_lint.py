@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.ops.hazards import CHANGES
+from augment.labels.hazards import CHANGES
 from augment.recipe import parse_recipe
 
 TO_SIZE = "ops:\n  - resize: {height: 8, width: 8}\n"
@@ -187,3 +187,10 @@ def test_the_documentation_shows_what_is_printed_and_what_is_read(run_command, t
     assert acknowledged == ("flip.mirror", "one_of/rotation.half_turn")
     rows = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
     assert rows == set(CHANGES)
+
+
+def test_a_resize_without_antialias_is_pointed_out_and_one_with_it_is_not(lint):
+    said = "resize is not antialiased: where it shrinks much, fine patterns break up"
+    assert said in lint("flip: {horizontal: 0.5}", "cat", "dog").out
+    again = lint("resize: {id: again, height: 8, width: 8, antialias: true}", "cat", "dog").out
+    assert "again is not antialiased" not in again

@@ -61,7 +61,7 @@ def dataset(tmp_path_factory) -> tuple[str, Manifest]:
         records=len(files) * ROWS,
         rejects=0,
         ignored={},
-        listing_digest="",
+        listing_digest="0" * 64,
         parity_class={},
         files=files,
     )

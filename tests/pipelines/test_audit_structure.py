@@ -75,7 +75,7 @@ def shard(tmp_path) -> Path:
 
 
 def test_a_sound_shard_is_read_whole(shard):
-    reader = ShardReader(str(shard))
+    reader = ShardReader(str(shard), SIZE)
     assert [(frame.data, frame.sound) for frame in reader] == [(b"one", True), (b"", True), (b"three", True)]
     assert not reader.damage
     content = shard.read_bytes()
@@ -84,7 +84,7 @@ def test_a_sound_shard_is_read_whole(shard):
 
 def test_the_place_of_a_record_is_where_its_data_begin(shard):
     content = shard.read_bytes()
-    for frame in ShardReader(str(shard)):
+    for frame in ShardReader(str(shard), SIZE):
         assert content[frame.start :].startswith(frame.data)
 
 
@@ -94,7 +94,7 @@ def test_a_flipped_bit_is_seen_wherever_it_is(shard):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         shard.write_bytes(flipped)
-        reader = ShardReader(str(shard))
+        reader = ShardReader(str(shard), SIZE)
         frames = list(reader)
         assert reader.damage or not all(frame.sound for frame in frames), bit
         assert reader.sha256 == hashlib.sha256(flipped).hexdigest()  # of all of it, damaged or not
@@ -103,11 +103,12 @@ def test_a_flipped_bit_is_seen_wherever_it_is(shard):
 @pytest.mark.parametrize("cut", [1, 4, 6, 20])
 def test_a_shard_that_ends_too_early_says_so(shard, cut):
     shard.write_bytes(shard.read_bytes()[:-cut])
-    reader = ShardReader(str(shard))
+    reader = ShardReader(str(shard), SIZE)
     assert [frame.data for frame in reader] == [b"one", b""]
     assert reader.damage.startswith("the file ends within the")
 
 
+SIZE = (4, 4)
 RECORD = Record(image=b"pixels", label=2, source="a/ä.png", copy=-1)
 
 

@@ -48,7 +48,7 @@ def written(plan, tmp_path) -> list[GroupFiles]:
                 samples_file("train", copy, number, GROUPS),
             ):
                 (tmp_path / name).write_bytes(b"." * BYTES)
-            files.append((copy, File(BYTES, f"{number}{copy}", records=10), File(BYTES, "0")))
+            files.append((copy, File(BYTES, f"{number}{copy}".zfill(64), records=10), File(BYTES, "0" * 64)))
         groups.append(GroupFiles("train", number, tuple(files), kept=10))
     return groups
 
@@ -78,7 +78,7 @@ def test_c7_a_group_that_comes_twice_does_not_stand_in_for_another(written, plan
 
 def test_c4_two_attempts_with_other_bytes_are_no_dataset(written, plan, tmp_path):
     (copy, shard, samples), *rest = written[1].files
-    other = written[1]._replace(files=((copy, dataclasses.replace(shard, sha256="x"), samples), *rest))
+    other = written[1]._replace(files=((copy, dataclasses.replace(shard, sha256="f" * 64), samples), *rest))
     outcome = committed([*written, other], plan, tmp_path)
     assert outcome.failure == (
         "x-train_c0.tfrecord-00001-of-00003: two attempts at it came to different bytes; run it again"

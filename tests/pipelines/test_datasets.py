@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import tensorflow as tf
 
-from augment.recipe import load_recipe
+from augment.recipe import Storage, load_recipe
 from pipelines import datasets
+from pipelines.format.records import parse
 from tests.graphs import stateful_ops
 
 
@@ -14,5 +16,12 @@ def test_reading_objects_brings_no_stateful_op_into_a_mapped_graph():
     fetched = datasets.fetched(tf.data.Dataset.from_tensor_slices(urls))
     live = datasets.augmented(fetched, load_recipe("flowers"), seed=0, copy=1)
     assert list(stateful_ops(live)) == []
-    shards = datasets._remote_records(["s3://bucket/out/flowers-train_c0.tfrecord-00000-of-00001"])
+    shards = datasets._remote_records(["s3://bucket/out/flowers-train_c0.tfrecord-00000-of-00001"], (4, 4))
     assert list(stateful_ops(shards)) == []
+
+
+@pytest.mark.parametrize("stored", ["png", "jpeg", "raw"])
+def test_parsing_records_brings_no_stateful_op_into_a_mapped_graph(stored):
+    records = tf.data.Dataset.from_tensor_slices([b""])
+    parsed = records.map(lambda record: parse(record, Storage(format=stored), (4, 4), classes=2))
+    assert list(stateful_ops(parsed)) == []

@@ -208,8 +208,7 @@ def test_the_samples_table_has_a_column_for_every_drawn_parameter(tmp_path):
     write_samples(path, columns_of(augmenter, sources, 3), schema(augmenter), receipt_of())
     table = pq.read_table(path)
     words = source_words(sources)
-    drawn = augmenter.draw((words[:, 0], words[:, 1]), np.full(50, 3, np.int32))
-    wanted = {name: values for name, values in drawn.items() if "._" not in name}
+    wanted = augmenter.recorded(augmenter.draw((words[:, 0], words[:, 1]), np.full(50, 3, np.int32)))
     assert {name for name in table.column_names if "." in name} == wanted.keys()
     assert {"flip.horizontal", "rotation.applied", "again.applied", "again.delta"} <= wanted.keys()
     for name, values in wanted.items():
@@ -290,7 +289,7 @@ def test_a_file_that_is_not_there_is_no_receipt(tmp_path):
         ),
         ("[]", "{path}: it is no manifest of augshard's, for it has no schema_version"),
         ('{"schema_version": 99}', "{path}: its schema_version is 99; this augshard reads version 1"),
-        ('{"schema_version": 1}', "{path}: it is damaged at 'fingerprint'"),
+        ('{"schema_version": 1}', "{path}: it is damaged at 'fingerprint' (field required)"),
     ],
 )
 def test_c7_a_manifest_that_cannot_be_used_is_a_clear_sentence(tmp_path, text, sentence):

@@ -21,6 +21,7 @@ from pipelines.format.manifest import read_manifest
 from pipelines.train.agreement import differing
 from pipelines.train.arms import Arm, open_feed, parse_arms
 from pipelines.train.feeding import Members, model_layer
+from tests.forgery import Forger
 from tests.in_process import augshard
 
 RECIPE = """
@@ -286,8 +287,13 @@ def test_what_shards_do_not_hold_is_refused(opened, images, recipe_of, shards_of
     assert "needs shards to read" in refused(opened, Arm("shards"), shards=False)
     without = tmp_path / "without"
     shutil.copytree(shards_of("png"), without)
-    text = (without / "manifest.json").read_text().replace('"originals": true', '"originals": false')
-    (without / "manifest.json").write_text(text)
+
+    def leave_out(document: dict) -> None:
+        document["request"]["originals"] = False
+        for name in [name for name in document["files"] if "train.tf" in name or "train-" in name]:
+            del document["files"][name]
+
+    Forger(without).put_manifest(leave_out)
     assert "hold no originals; add them by augshard materialize --include-originals" in refused(
         opened, Arm("shards", copies=1, originals=True), shards=without
     )

@@ -1,0 +1,158 @@
+"""Where fuzzing begins: a few small inputs for each target, made anew each time, and what was found before.
+
+`found/<target>/` keeps inputs by which a fault was found, for good.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from augment.recipe import load_recipe, preset_names, preset_text
+from pipelines.format.layout import SMALL, samples_file, shard_file
+from pipelines.format.manifest import File, Manifest, SplitCounts
+from pipelines.format.records import ShardWriter
+from pipelines.format.request import Request
+from pipelines.format.samples import Receipt
+from pipelines.sources import Reject
+from tests.forgery import write_samples
+
+FOUND = Path(__file__).parent / "found"
+
+
+def seeds(target: str) -> Iterator[bytes]:
+    """The inputs of a target."""
+    yield from _MADE[target]()
+    for path in sorted((FOUND / target).glob("*")):
+        yield path.read_bytes()
+
+
+def _images() -> Iterator[bytes]:
+    picture = Image.fromarray(np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for form, options in (
+        ("JPEG", {"exif": exif}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {"exif": exif}),
+        ("GIF", {}),
+        ("BMP", {}),
+        ("WEBP", {"exif": exif}),
+        ("WEBP", {"lossless": True}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+    ):
+        file = io.BytesIO()
+        picture.save(file, form, **options)
+        yield file.getvalue()
+    file = io.BytesIO()
+    Image.fromarray(np.full([3, 4], 4095, np.uint16)).save(file, "TIFF")
+    yield file.getvalue()
+
+
+def _tags() -> Iterator[bytes]:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    yield exif.tobytes().removeprefix(b"Exif\0\0")
+    for contents in _images():
+        if contents[:4] in (b"II*\0", b"MM\0*"):
+            yield contents
+            yield contents[4:]
+
+
+def _recipes() -> Iterator[bytes]:
+    for name in preset_names():
+        yield preset_text(name).encode()
+    yield b"ops: &all\n  - resize: {height: 8, width: 8, p: 1.0}\n  - flip: {id: a, horizontal: .5}\n"
+    yield b'{"name": "x", "storage": {"format": "jpeg", "quality": 90}, "ops": [{"zoom": {"scale": 1}}]}'
+
+
+def manifest(copies: int = 2) -> Manifest:
+    """A sound one, of a dataset whose other files are not there."""
+    request = Request(
+        name="tiny", recipe_name="tiny", recipe=load_recipe("cifar10").canonical(), seed=0, copies=copies
+    )
+    splits = {
+        "train": SplitCounts(sources=4, written=4, groups=2, augmented=True),
+        "test": SplitCounts(sources=2, written=2, groups=1, augmented=False),
+    }
+    files = {name: File(bytes=9, sha256="0" * 64) for name in SMALL}
+    for split, counts in splits.items():
+        for copy in request.copies_of(augmented=counts.augmented):
+            for shard in range(counts.groups):
+                place = split, copy, shard, counts.groups
+                files[shard_file("tiny", *place)] = File(bytes=90, sha256="1" * 64, records=2)
+                files[samples_file(*place)] = File(bytes=900, sha256="2" * 64)
+    return Manifest(
+        schema_version=1,
+        fingerprint=request.fingerprint({split: counts.groups for split, counts in splits.items()}),
+        request=request,
+        image_size=(32, 32),
+        classes=("cat", "dog"),
+        splits=splits,
+        records=4 * copies + 2,
+        rejects=0,
+        ignored={".txt": 1},
+        listing_digest="3" * 64,
+        parity_class={"numpy": "2"},
+        files=files,
+    ).sealed()
+
+
+def receipt() -> Receipt:
+    return Receipt(
+        fingerprint="0" * 64,
+        split="train",
+        copy=1,
+        shard=0,
+        file=shard_file("tiny", "train", 1, 0, 2),
+        bytes=90,
+        sha256="1" * 64,
+        records=2,
+        parity_class={"numpy": "2"},
+        sources="4" * 64,
+        rejects=(Reject("cat/ü.png", "corrupt", "PNG data cannot be decoded"),),
+    )
+
+
+def _receipts() -> Iterator[bytes]:
+    said = receipt()
+    yield json.dumps({**said.__dict__, "rejects": [list(reject) for reject in said.rejects]}).encode()
+
+
+def _shards() -> Iterator[bytes]:
+    for records in ([], [b""], [b"one", b"", bytes(300)]):
+        with tempfile.TemporaryDirectory() as folder, ShardWriter(f"{folder}/shard") as writer:
+            for record in records:
+                writer.write(record)
+            writer.finish()
+            yield Path(f"{folder}/shard").read_bytes()
+
+
+def _samples() -> Iterator[bytes]:
+    columns = {"source": ["cat/1.png", "dog/2.png"], "label": [0, 1], "flip.horizontal": [True, None]}
+    table = pa.table(columns)
+    with tempfile.TemporaryDirectory() as folder:
+        write_samples(f"{folder}/samples", columns, table.schema, receipt())
+        yield Path(f"{folder}/samples").read_bytes()
+
+
+_MADE = {
+    "image": _images,
+    "exif": _tags,
+    "tags": _tags,
+    "containers": _images,
+    "recipe": _recipes,
+    "manifest": lambda: iter([manifest().content()]),
+    "receipt": _receipts,
+    "tfrecord": _shards,
+    "samples": _samples,
+}

@@ -1,0 +1,135 @@
+"""What is fuzzed: our own parsing of bytes that may be anybody's, each with what must hold for any bytes.
+
+A target is a function of bytes. It lets pass what its subject may raise, and asserts what its answer may be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import struct
+import tempfile
+from collections.abc import Callable
+
+from augment import imagefile
+from augment.containers import chunks, directory, riff, segments
+from augment.errors import RequestError
+from augment.recipe import parse_recipe, recipe_from_document
+from pipelines.format.layout import samples_file
+from pipelines.format.manifest import parse_manifest
+from pipelines.format.records import FramingError, frames, masked_crc
+from pipelines.format.samples import parse_receipt, read_samples
+from pipelines.sources import is_id
+
+
+def image(data: bytes) -> None:
+    """Headers, tags and the reason why a file is refused."""
+    assert 1 <= imagefile.orientation(data) <= 8
+    assert imagefile.ordinary(data) in (None, "JPEG", "PNG")
+    refused = imagefile.explain(data)  # which reads it first
+    assert refused.reason in imagefile.REASONS
+    with contextlib.suppress(imagefile.DecodeError):
+        pixels = imagefile.read(data)
+        assert (pixels.dtype, pixels.ndim) == ("uint8", 3)
+        assert 0 < pixels.size <= 3 * imagefile.MAX_PIXELS
+
+
+def exif(data: bytes) -> None:
+    """EXIF as it stands in a JPEG, a PNG and a WebP."""
+    body = b"Exif\0\0" + data[:65000]
+    jpeg = b"\xff\xd8\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    png = imagefile.PNG + struct.pack(">I4s", len(data), b"eXIf") + data + bytes(4)
+    webp = b"RIFF\0\0\0\0WEBPEXIF" + struct.pack("<I", len(data)) + data
+    for contents in (jpeg, png, webp):
+        assert 1 <= imagefile.orientation(contents) <= 8
+
+
+def tags(data: bytes) -> None:
+    """TIFF's directories: no tag is believed to lie beyond the file, and no walk is longer than it."""
+    for order in (b"II*\0", b"MM\0*", b""):
+        tiff = order + data
+        with contextlib.suppress(struct.error):
+            found = list(directory(tiff))
+            assert 12 * len(found) <= len(tiff)
+            for tag in found:
+                assert 8 * len(tag.numbers(tiff)) <= 8 * len(tiff)
+        assert imagefile.explain(tiff).reason in imagefile.REASONS
+
+
+def containers(data: bytes) -> None:
+    """Segments and chunks: each walk ends, and gives no more than there is."""
+    for walk, head in ((segments, 0), (chunks, 8), (riff, 12)):
+        assert sum(len(body) for _, body in walk(data)) <= max(0, len(data) - head)
+    imagefile.check_scans(data)
+
+
+def recipe(data: bytes) -> None:
+    """YAML: a recipe that is read can be written down, and read again as the same."""
+    try:
+        read = parse_recipe(data.decode("utf-8", "replace"), name="fuzzed")
+    except RequestError:
+        return
+    document = read.canonical()
+    assert recipe_from_document(document, name=read.name, where="again").canonical() == document
+    assert read.image_size[0] * read.image_size[1] <= imagefile.MAX_PIXELS
+
+
+def manifest(data: bytes) -> None:
+    """What is read of a manifest leads nowhere, and is soon walked over."""
+    try:
+        read = parse_manifest(data, "manifest.json")
+    except RequestError:
+        return
+    for name in read.files:
+        assert is_id(name)
+    faults = list(itertools.islice(read.faults(data), 100))
+    if not faults:
+        assert read.records <= 10**15
+    names = {name for *_, name in itertools.islice(read.shards(), 100)}
+    assert all(is_id(name) and "/" not in name for name in names)
+    with contextlib.suppress(RequestError):
+        read.request.parsed_recipe()
+
+
+def receipt(data: bytes) -> None:
+    read = parse_receipt(data)
+    if read is not None:
+        assert is_id(read.file)
+        assert is_id(samples_file(read.split, read.copy, read.shard, 1))
+        assert read.bytes >= 0 <= read.records
+
+
+def tfrecord(data: bytes) -> None:
+    """Frames whose lengths have their CRC where the eighth byte is even, for no fuzzer finds a CRC."""
+
+    def read(at: int, count: int) -> bytes:
+        header = data[at : at + count]
+        if len(header) == 12 and not header[8] & 1:
+            header = header[:8] + masked_crc(header[:8])
+        return header
+
+    end = 0
+    with contextlib.suppress(FramingError):
+        for start, length in frames(read, len(data), 1000):
+            assert start == end + 12
+            assert 0 <= length <= 1000
+            end = start + length + 4
+            assert end <= len(data)
+        assert end == len(data)
+
+
+def samples(data: bytes) -> None:
+    """Parquet: a table, or a ValueError."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        path = os.path.join(folder, "samples.parquet")
+        with open(path, "wb") as file:
+            file.write(data)
+        with contextlib.suppress(ValueError):
+            assert len(read_samples(path)) <= len(data)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target
+    for target in (image, exif, tags, containers, recipe, manifest, receipt, tfrecord, samples)
+}
