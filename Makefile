@@ -9,7 +9,7 @@ STORES := build/stores
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-engines test-stores engines torture lint docs bench image check-lock constraints clean
+.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs bench image check-lock constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,10 @@ test-stores: $(VENV)/.installed-test $(VENV)/.installed-aws $(VENV)/.installed-g
 
 torture: $(VENV)/.installed-test  ## kills, rival runs, odd settings, many times over (under 30 minutes); ARGS='kills --times 20'
 	@$(BIN)/python -m tests.torture $(ARGS)
+
+fuzz: $(VENV)/.installed-test  ## five minutes of fuzzing our own parsing, guided by coverage; ARGS='--seconds 3600 manifest'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install 'atheris==3.0.0'
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 engines: $(VENV)/.installed-test  ## the same request on every engine, with its time and digest
 	@$(BIN)/python -m tests.engines $(ARGS)

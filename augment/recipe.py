@@ -261,9 +261,12 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
             raise RequestError(f"recipe {where}: there is no key {key!r}; {did_you_mean(str(key), keys)}")
     name = document.get("name", name)
     if not (isinstance(name, str) and NAME.fullmatch(name) and len(name) <= 128):
+        by_file = "name" not in document
         raise RequestError(
-            f"recipe {where}: its name is {name!r}; a name is made of lower-case letters, digits and _, "
-            "and begins with a letter"
+            f"recipe {where}: its name{' by that of its file' * by_file} is {name!r}; a name is made of "
+            "lower-case letters, digits and _, and begins with a letter"
+            + "; rename the file, or say `name: ...` in it"
+            * by_file
         )
     entries = document.get("ops")
     if not (isinstance(entries, list) and entries):

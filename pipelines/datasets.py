@@ -197,16 +197,14 @@ def from_shards(
         for copy in wanted
         for shard in range(counts.groups)
     ]
-    sizes = storage.at(directory).sizes(names)
-    paths = [_shard(directory, manifest, name, sizes[name]) for name in names]
+    paths = [_shard(directory, manifest, name) for name in names]
     stored, size, classes = manifest.request.storage, manifest.image_size, len(manifest.classes)
-    on_disk = storage.at(directory).is_file_system
 
     @tf.autograph.experimental.do_not_convert
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
         return parse(record, stored, size, classes)
 
-    records = _local_records(paths, size) if on_disk else _remote_records(paths, size)
+    records = (_local_records if storage.at(directory).is_file_system else _remote_records)(paths, size)
     count = sum(manifest.files[name].records or 0 for name in names)
     records = records.apply(tf.data.experimental.assert_cardinality(count))
     return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
@@ -214,14 +212,13 @@ def from_shards(
     )
 
 
-def _shard(directory: str, manifest: Manifest, name: str, there: int | None) -> str:
+def _shard(directory: str, manifest: Manifest, name: str) -> str:
     """The path of a shard. Raises RequestError unless it is there, as large as the manifest says."""
     try:
         path = path_in(directory, name)
+        there = os.stat(path).st_size if storage.at(path).is_file_system else manifest.files[name].bytes
     except OSError as error:
         raise RequestError(f"{os.path.join(directory, name)}: {storage.reason(error)}") from None
-    if there is None:
-        raise RequestError(f"{path}: there is no such file; see augshard audit {directory}")
     if there != manifest.files[name].bytes:
         raise RequestError(
             f"{path}: it has {there:,} bytes; by the manifest it has {manifest.files[name].bytes:,}; "
@@ -237,7 +234,7 @@ def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
     """
 
     def checked(path: bytes) -> bytes:
-        with storage.at(os.fsdecode(path)).open(buffering=0) as file:
+        with open(path, "rb", buffering=0) as file:
             frames_of(file, size)
         return path
 

@@ -142,7 +142,7 @@ def check_root(root: str) -> str:
 
 def source_path(root: str, source: str) -> str:
     """Where a source or folder lies. Raises ValueError for an id that leads out of the root, as none does."""
-    if not storage.at(root).is_file_system:  # whose names lead nowhere: they are keys
+    if not storage.at(root).is_file_system:  # names there lead nowhere: they are keys
         return f"{root.rstrip('/')}/{source}"
     if not is_id(source):
         raise ValueError(f"{source!r} is no path below {root}")
@@ -164,7 +164,7 @@ def read_source(root: str, source: str) -> bytes:
         return storage.at(source_path(root, source)).read()
     with open(source_path(root, source), "rb", opener=_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            raise OSError(errno.EINVAL, "It is no file, but a pipe, a socket or a device", source)
         return file.read()
 
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from pipelines.materialize.runners import create
+from pipelines.engines import choose
 from tests.lock import ROOT, TEXT
 from tests.test_packaging import tomllib
 
@@ -152,7 +152,7 @@ def test_flink_is_of_one_version_and_set_the_same_way_everywhere():
 
 
 def test_flink_tries_again_only_when_dead_workers_are_forgotten():
-    _, made = create("FlinkRunner", [])
-    kept = int(made.get_all_options()["environment_cache_millis"])
+    options = choose("FlinkRunner").pipeline("cars", "out").options
+    kept = int(options.get_all_options()["environment_cache_millis"])
     seconds = int(CONFIG["restart-strategy.fixed-delay.delay"].removesuffix(" s"))
     assert seconds * 1000 > kept > 0

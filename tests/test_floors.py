@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("storage", "sources", "plan", "format", "datasets", "page", "sheet")
+GROUND = ("storage", "engines", "process", "quiet", "sources", "plan", "format", "datasets", "page", "sheet")
 PROGRAMS = ("materialize", "audit", "train")
 ROOF = "cli"
 

@@ -72,12 +72,13 @@ BY_EXTRAS = {
     ("pipelines/storage/s3.py", "boto3"),
     ("pipelines/storage/s3.py", "botocore"),
     *(("pipelines/storage/gcs.py", module) for module in (*GOOGLES, "requests", "urllib3")),
-    ("pipelines/materialize/dataflow.py", "google.auth"),
-    ("pipelines/materialize/dataflow_job.py", "google.api_core"),
-    ("pipelines/materialize/dataflow_job.py", "google.auth"),
+    ("pipelines/engines/dataflow.py", "google.auth"),
+    ("pipelines/engines/dataflow_job.py", "google.api_core"),
+    ("pipelines/engines/dataflow_job.py", "google.auth"),
     ("tests/e2e/test_stores.py", "google.cloud"),
+    ("tests/fuzz/__main__.py", "atheris"),
 }
-"""What Beam's own extras bring, and who imports it late, and says so where they are not installed."""
+"""What Beam's extras or `make fuzz` bring, and who imports it late, and says so where it is not there."""
 
 
 @pytest.mark.parametrize(

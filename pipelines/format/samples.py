@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ from pipelines.format.bounds import (
     SplitName,
 )
 from pipelines.sources import ID_BYTES, Reject
+from pipelines.storage import disk
 
 _KEY = b"augshard"
 BLOCK = 1 << 12
@@ -92,8 +93,9 @@ class SamplesWriter:
 
     def __init__(self, path: str, schema: pa.Schema) -> None:
         self.path, self._schema = path, schema
+        self._file = disk.create(path)
         self._writer = pq.ParquetWriter(
-            path,
+            self._file,
             schema,
             compression="zstd",
             compression_level=3,
@@ -114,6 +116,7 @@ class SamplesWriter:
         footer = json.dumps(dataclasses.asdict(receipt), sort_keys=True, ensure_ascii=False)
         self._writer.add_key_value_metadata({_KEY: footer.encode()})
         self._writer.close()
+        self._file.close()
 
     def __enter__(self) -> SamplesWriter:
         return self
@@ -121,6 +124,7 @@ class SamplesWriter:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):  # it cannot be written: there is an error that says so
             self._writer.close()
+            self._file.close()
         if os.path.exists(self.path):
             os.remove(self.path)
 
@@ -163,7 +167,7 @@ def parse_receipt(footer: bytes) -> Receipt | None:
 _RECEIPT = TypeAdapter(Receipt)
 
 
-def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_samples(opened: BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a samples file that may be anybody's, with `columns` in their order, all by default.
 
     Raises ValueError unless it is Parquet with those columns, its text UTF-8 and no longer than a path may
@@ -171,7 +175,7 @@ def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
     for its digests, and its text no more than EXPANSION times that.
     """
     try:
-        with storage.at(path).open() as opened, pq.ParquetFile(opened, **_LIMITS) as file:
+        with pq.ParquetFile(opened, **_LIMITS) as file:
             size, fields = os.fstat(opened.fileno()).st_size, file.schema_arrow
             names = fields.names if columns is None else list(columns)
             odd = [name for name in names if not _is_plain(fields, name)]
@@ -182,10 +186,7 @@ def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
             schema = pa.schema([fields.field(name) for name in names])
         text = [field.name for field in schema if pa.types.is_string(field.type)]
         # Text is read as what differs in it, with a number for each row.
-        with (
-            storage.at(path).open() as opened,
-            pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file,
-        ):
+        with pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file:
             table = file.read(columns=names, use_threads=False).select(names)
         table.validate(full=True)
         if len(table) > size or sum(_text_bytes(table[name]) for name in text) > EXPANSION * size:

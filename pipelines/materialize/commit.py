@@ -296,4 +296,4 @@ def saved_outcome(output: str) -> Outcome | None:
     if out.size(OUTCOME) is None:
         return None
     said = json.loads(out.read(OUTCOME))
-    return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]), said["kept"])
+    return Outcome(**{**said, "errors": tuple(said["errors"]), "warnings": tuple(said["warnings"])})

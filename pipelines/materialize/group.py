@@ -88,7 +88,7 @@ class GroupWriter:
         self._ahead = storage.at(root).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
-    def write(self, group: Group, progress: Callable[[int], None]) -> list[Finished]:
+    def write(self, group: Group, progress: Callable[..., None]) -> list[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
 
         `progress` is called with the number of samples that are done since the last call.
@@ -104,7 +104,7 @@ class GroupWriter:
             self._check_sources(
                 group, finished, there.receipt, self.output.to(self._samples_file(group, copy))
             )
-            progress(there.receipt.records + len(there.receipt.rejects))
+            progress(there.receipt.records + len(there.receipt.rejects), kept=True)
             finished.append(there)
         passes = -(-len(missing) // COPIES_AT_ONCE)
         for copies in np.array_split(missing, passes) if passes else ():

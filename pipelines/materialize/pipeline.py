@@ -275,7 +275,8 @@ class WriteGroup(beam.DoFn):
                     self._writer = group.GroupWriter(planned, self.root, self.output)
                 finished = self._writer.write(group.Group(split, number, sources), progress)
             except group.GroupFailed as failed:
-                stop(self.output)  # the others would fail alike, and the user is to know soon
+                with suppress(OSError):  # which hides no other
+                    stop(self.output)  # the other groups may fail alike, and the user is to know soon
                 yield GroupFiles(split, number, fault=str(failed))
                 return
             new = [one for one in finished if not one.kept]

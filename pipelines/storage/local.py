@@ -104,6 +104,7 @@ class Local(Location):
                 with disk.create(unfinished) as file:
                     yield file
                 self.place(unfinished, name)
+                self.settle(os.path.dirname(name))
             except BaseException:
                 with contextlib.suppress(OSError):
                     disk.remove_file(unfinished)
@@ -115,7 +116,6 @@ class Local(Location):
         disk.make_folders(folder)
         disk.sync(finished)
         disk.rename(finished, path)
-        disk.sync(folder)
 
     def settle(self, *folders: str) -> None:
         for folder in folders:
@@ -148,8 +148,12 @@ class Local(Location):
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        disk.make_folders(self.to(SCRATCH))
-        yield self.to(SCRATCH)
+        try:
+            disk.make_folders(self.to(SCRATCH))
+            yield self.to(SCRATCH)
+        except OSError as error:  # of a disk that is full, which names no file
+            error.filename = error.filename or self.path
+            raise
 
     def locked(self, name: str) -> AbstractContextManager[Lock]:
         return Flock(self.path, name)

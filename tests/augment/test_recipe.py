@@ -271,6 +271,19 @@ def test_the_package_offers_what_it_documents_and_nothing_else():
         _ = augment.nonsense
 
 
+def test_a_name_that_a_file_gives_is_said_to_be_the_files(tmp_path):
+    path = tmp_path / "рецепт.yaml"
+    path.write_text(TO_SIZE, encoding="utf-8")
+    with pytest.raises(RequestError) as error:
+        load_recipe(path)
+    assert str(error.value) == (
+        f"recipe {path}: its name by that of its file is 'рецепт'; a name is made of lower-case letters, "
+        "digits and _, and begins with a letter; rename the file, or say `name: ...` in it"
+    )
+    path.write_text("name: mine\n" + TO_SIZE, encoding="utf-8")
+    assert load_recipe(path).name == "mine"
+
+
 # ---------------------------------------------------------------- words of other libraries
 
 

@@ -14,10 +14,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+import pyarrow.parquet
 import pytest
 
 from augment.recipe import load_recipe
 from pipelines import datasets
+from tests.in_process import augshard
 
 MANY = ("--copies", 2, "--shards", 20)
 
@@ -70,8 +73,33 @@ def test_ctrl_c_says_how_to_go_on_and_a_second_run_is_refused_meanwhile(
     assert second.status == 2
     assert second.err == f"augshard: output {output}: another run is writing to it; wait for its end\n"
     assert process.returncode == 130
-    assert err.strip() == "augshard: stopped; run the same command again to go on"
+    assert err.splitlines()[-1] == "augshard: stopped; run the same command again to go on"
     materialize(many_images, *MANY, into=output)
+    assert tree(output) == tree(materialize(many_images, *MANY))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_c4_worker_processes_end_with_their_launcher(
+    many_images, materialize, start_command, recipe_file, wait_for_receipts, tree, tmp_path, number
+):
+    output = tmp_path / "out"
+    processes = ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2)
+    request = ("--input", many_images, "--output", output, "--recipe", recipe_file("png"))
+    process = start_command("materialize", *request, *MANY, *processes)
+    wait_for_receipts(process, output, 2)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) == 2
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if number == signal.SIGTERM:
+        assert process.returncode == 143
+        assert err.splitlines()[-1] == "augshard: stopped; run the same command again to go on"
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+    assert not (output / "manifest.json").exists()
+    kept = sum(pyarrow.parquet.read_metadata(path).num_rows for path in (output / "samples").iterdir())
+    ended = augshard("materialize", *request, *MANY)
+    assert f"records  640 ({640 - kept} new)\n" in ended.out
     assert tree(output) == tree(materialize(many_images, *MANY))
 
 
@@ -171,6 +199,7 @@ def test_c7_a_disk_that_cannot_take_a_shard_fails_the_run_and_can_be_resumed(
     assert ended.err.startswith("augshard: ")
     assert "Traceback" not in ended.err
     assert "file too large" in ended.err.lower()
+    assert str(output) in ended.err.partition("(the whole error")[0]
     assert not (output / "manifest.json").exists()
     materialize(images, *request, into=output)
     assert tree(output) == tree(materialize(images, *request))

@@ -42,7 +42,7 @@ class Job(NamedTuple):
 
     def write(self) -> list[Finished]:
         return GroupWriter(self.plan, str(self.root), str(self.output)).write(
-            self.group, lambda samples: None
+            self.group, lambda *_, **__: None
         )
 
     def files(self) -> dict[str, bytes]:
@@ -270,7 +270,7 @@ def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
         sources = [(f"cat/{number}.png", "cat") for number in range(images)]
         tracemalloc.start()
         try:
-            writer._write_pass(Group("train", 0, sources), [-1, 0, 1, 2], [], lambda samples: None)
+            writer._write_pass(Group("train", 0, sources), [-1, 0, 1, 2], [], lambda *_, **__: None)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
