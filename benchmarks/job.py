@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pipelines.materialize.launch
-import pipelines.materialize.shard  # noqa: F401 (its imports are start-up, as the others' are)
 from benchmarks.measure import timed
 from pipelines import cli
 

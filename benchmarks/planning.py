@@ -26,9 +26,9 @@ import numpy as np
 
 from augment.recipe import load_recipe
 from benchmarks.measure import ROOT
-from pipelines.format.manifest import File, parity_class, read_manifest
+from pipelines.format.manifest import File, read_manifest
 from pipelines.format.request import Request
-from pipelines.materialize.finish import GroupFiles, Run, finish
+from pipelines.materialize.commit import GroupFiles, Run, Shards, write_dataset
 from pipelines.materialize.pipeline import AssignToGroup, CountFound
 from pipelines.plan import Plan, group_of, make_plan, places
 from pipelines.sources import Folder, Listing, Reject, Source
@@ -108,7 +108,6 @@ def grouped(images: int, plan: Plan) -> np.ndarray:
 def written(plan: Plan, rejects: int) -> Iterator[GroupFiles]:
     """What groups send to the last step; so many of their sources were rejected."""
     groups = plan.splits["train"].groups
-    here = frozenset([json.dumps(parity_class(), sort_keys=True)])
     for group in range(groups):
         mine = range(group * rejects // groups, (group + 1) * rejects // groups)
         damaged = frozenset(
@@ -120,13 +119,16 @@ def written(plan: Plan, rejects: int) -> Iterator[GroupFiles]:
             digest = hashlib.sha256(f"{group} {copy}".encode()).hexdigest()
             shard = File(bytes=1 << 27, sha256=digest, records=plan.sources // groups - len(mine))
             files.append((copy, shard, File(bytes=1 << 20, sha256=digest[::-1])))
-        yield GroupFiles("train", group, tuple(files), damaged, here)
+        yield GroupFiles("train", group, tuple(files), damaged)
 
 
 def report(plan: Plan, rejects: int, output: str) -> None:
     """Writes rejects.jsonl, dataset_info.json, manifest.json and the like of a dataset without shards."""
     run = Run(input="in", output=output, max_rejects=1, about={}, began=time.time())
-    finish(None, written(plan, rejects), plan, (), run)
+    shards = Shards(plan)
+    for group in written(plan, rejects):
+        shards.add(group)
+    write_dataset(shards, plan, run)
 
 
 def _listing(images: int, copies: int) -> None:

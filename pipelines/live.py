@@ -88,11 +88,13 @@ class Account:
                     if isinstance(error, OSError)
                     else f"{type(error).__name__}: {error}"
                 )
+                if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+                    wait = None  # it will not pass by itself
             if wait is None:
                 self._faults[source] = why
-            else:
-                _say(f"{source}: {why}; trying again")
-                time.sleep(wait)
+                break
+            _say(f"{source}: {why}; trying again")
+            time.sleep(wait)
         return b""
 
     def explain(self, sources: Iterable[bytes]) -> None:
@@ -102,7 +104,8 @@ class Account:
                 continue
             if source in self._faults:
                 raise RuntimeError(
-                    f"{source} could not be read, {len(_WAITS) + 1} times: {self._faults[source]}"
+                    f"{source} cannot be read ({self._faults[source]}), which says nothing of the image; "
+                    "make it readable, or put it back"
                 )
             found = contents_or_reject(self.root, source)
             if not isinstance(found, Reject):

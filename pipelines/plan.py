@@ -30,8 +30,10 @@ from pipelines.format.bounds import (
     ClassName,
     Count,
     Groups,
+    ParityClass,
     SplitName,
 )
+from pipelines.format.manifest import parity_class
 from pipelines.format.request import Request, job_recipe
 from pipelines.sources import ONLY_SPLIT, Folder, Found, Listing
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings
@@ -151,6 +153,8 @@ class Plan(BaseModel):
     listing_digest: str = ""
     listing_rejects: Count = 0
     ignored: dict[str, Count] = {}
+    parity_class: ParityClass = {}
+    """that of all shards: a worker of another one writes none"""
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -247,6 +251,7 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
         listing_digest=listing.hexdigest(),
         listing_rejects=listing.rejects,
         ignored=listing.passed_over(),
+        parity_class=parity_class(),
         warnings=tuple(warnings(listing)),
     )
 

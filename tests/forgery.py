@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import storage
-from pipelines.audit.files import shard_lengths
 from pipelines.format import tfds
 from pipelines.format.manifest import Manifest, json_text, open_manifest
 from pipelines.format.records import Record, ShardReader, ShardWriter, serialize, unpack
-from pipelines.format.samples import read_receipt, write_samples
+from pipelines.format.samples import Receipt, SamplesWriter, SourcesDigest, read_receipt
+from pipelines.sources import Reject
 
 
 class Forger:
@@ -91,6 +91,7 @@ class Forger:
             table = pq.ParquetFile(self.out / samples).read()
             forged = dataclasses.replace(
                 receipt,
+                sources=sources_digest(table.to_pylist(), receipt_changes.get("rejects", receipt.rejects)),
                 bytes=shard.stat().st_size,
                 sha256=storage.at(str(shard)).digest(),
                 records=len(self.records(name)),
@@ -102,9 +103,8 @@ class Forger:
             self.list_again(samples)
         info = self.out / "dataset_info.json"
         info.write_text(
-            json_text(tfds.dataset_info(self.manifest.request.name, shard_lengths(self.manifest)))
+            json_text(tfds.dataset_info(self.manifest.request.name, self.manifest.shard_lengths()))
         )
-        self.list_again(info.name)
 
     def list_again(self, name: str, records: int | None = None) -> None:
         """Puts a file's size and digest into the manifest."""
@@ -113,6 +113,22 @@ class Forger:
         if records is not None:
             listed["records"] = records
         self.put_manifest(lambda document: document["files"].update({name: listed}))
+
+
+def write_samples(path: str, columns: dict[str, Any], schema: pa.Schema, receipt: Receipt) -> None:
+    """A whole samples file at once."""
+    with SamplesWriter(path + ".new", schema) as writer:
+        writer.write(columns)
+        writer.finish(receipt)
+        Path(writer.path).replace(path)
+
+
+def sources_digest(rows: list[dict[str, Any]], rejects: tuple[Reject, ...]) -> str:
+    """What a receipt says of rows and rejects."""
+    digest = SourcesDigest()
+    for row in rows:
+        digest.add(row["source"], row["source_sha256"])
+    return digest.hexdigest(rejects)
 
 
 def samples_of(shard: str) -> str:

@@ -292,8 +292,8 @@ def test_fewer_copies_than_a_run_that_did_not_end_are_refused_by_what_is_true(re
     assert begun.status == 1
     assert "1 of 3 images were rejected" in begun.err
     assert refused("--copies", 2, output=tmp_path / "made") == (
-        f"output {tmp_path}/made: a run that was to write 4 copies did not end; finish it with --copies 4, "
-        "or start over with --overwrite"
+        f"output {tmp_path}/made: a run for 4 copies did not end, of which 4 are finished; finish it with "
+        "--copies 4 (fewer can be chosen when reading), or start over with --overwrite"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -20,7 +21,6 @@ from pipelines.format.layout import (
     REJECTS,
     RUN,
     WORK,
-    tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, json_text
 from pipelines.sources import Reject
@@ -73,7 +73,6 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
     expected = {
         LABELS: "".join(f"{label}\n" for label in manifest.classes),
         FEATURES: json_text(tfds.features(recipe.image_size, recipe.storage, len(manifest.classes))),
-        DATASET_INFO: json_text(tfds.dataset_info(manifest.request.name, shard_lengths(manifest))),
     }
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):
@@ -81,18 +80,42 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
                 if file.read(len(text.encode()) + 1) != text.encode():
                     message = "it does not say what the manifest says of names, sizes and counts"
                     audit.findings.add(Finding("content", message, name))
+    _check_dataset_info(audit, manifest)
     if not check_whole_file(audit, REJECTS, manifest.files[REJECTS]):
         return None
     return _read_rejects(audit, manifest)
 
 
-def shard_lengths(manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
-    """(records, bytes) of each shard by split, as the manifest lists them."""
-    shards: dict[str, list[tuple[int, int]]] = {}
-    for split, copy, _, name in manifest.shards():
-        file = manifest.files[name]
-        shards.setdefault(tfds_split(split, copy), []).append((file.records or 0, file.bytes))
-    return shards
+_LAST_STEP = "a run ended before its last step, which the same augshard materialize does"
+
+
+def _check_dataset_info(audit: Audit, manifest: Manifest) -> None:
+    """What tells TFDS of the splits, which follows from the manifest and is written after it."""
+    expected = tfds.dataset_info(manifest.request.name, manifest.shard_lengths())
+    text = json_text(expected).encode()
+    try:
+        with storage.at(path_in(audit.directory, DATASET_INFO)).open() as file:
+            content = file.read(len(text) + 1)
+    except FileNotFoundError:
+        message = f"the file is not there: {_LAST_STEP}"
+        audit.findings.add(Finding("missing", message, DATASET_INFO))
+        return
+    except OSError as error:
+        message = f"it cannot be read ({storage.reason(error)})"
+        audit.findings.add(Finding("unreadable", message, DATASET_INFO))
+        return
+    audit.checked["files"] += 1
+    audit.checked["bytes"] += len(content)
+    if content == text:
+        return
+    message = "it does not say what the manifest says of names, sizes and counts"
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+        shown = json.loads(content)
+        if {**shown, "splits": expected["splits"]} == expected and all(
+            s in expected["splits"] for s in shown["splits"]
+        ):
+            message = f"it shows TFDS fewer copies than there are: {_LAST_STEP}"
+    audit.findings.add(Finding("content", message, DATASET_INFO))
 
 
 def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
@@ -119,7 +142,7 @@ def _read_rejects(audit: Audit, manifest: Manifest) -> frozenset[Reject] | None:
 
 def check_strays(audit: Audit, manifest: Manifest) -> None:
     """Whatever lies in the directory that the manifest does not list."""
-    known = {MANIFEST, RUN, *manifest.files}
+    known = {MANIFEST, RUN, DATASET_INFO, *manifest.files}
     strays = [path for path in storage.at(audit.directory).tree(without=WORK) if path not in known]
     if WORK in storage.at(audit.directory).names():
         audit.unchecked.append(

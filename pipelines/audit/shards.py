@@ -27,7 +27,8 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import ShardReader, unpack
-from pipelines.format.samples import Receipt, read_receipt, read_samples
+from pipelines.format.samples import Receipt, SourcesDigest, read_receipt, read_samples
+from pipelines.sources import Reject
 
 _DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
 
@@ -163,6 +164,9 @@ class ShardChecker:
                     f"its receipt has {field} {getattr(receipt, field)!r}; by the manifest it is {value!r}"
                 )
                 self._audit.findings.add(Finding("receipt", message, shard.samples_file))
+        if shard.rows is not None and receipt.sources != _sources_digest(shard.rows, receipt.rejects):
+            message = "its receipt is for other sources than it has rows and rejects of"
+            self._audit.findings.add(Finding("receipt", message, shard.samples_file))
 
     def _read_records(self, shard: Shard) -> None:
         sources = None if shard.rows is None else shard.rows.column("source").to_pylist()
@@ -307,6 +311,13 @@ class ShardChecker:
             return ""
         number = self._checker.group(shard.place.split, source)
         return "" if number == shard.place.number else f"; it belongs to shard {number}"
+
+
+def _sources_digest(rows: pa.Table, rejects: Sequence[Reject]) -> str:
+    digest = SourcesDigest()
+    for source, sha256 in zip(rows["source"].to_pylist(), rows["source_sha256"].to_pylist(), strict=True):
+        digest.add(source, sha256)
+    return digest.hexdigest(rejects)
 
 
 def _first_line(error: BaseException) -> str:

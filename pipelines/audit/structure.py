@@ -105,6 +105,9 @@ class Totals:
             if first.receipt and set(shard.receipt.rejects) != set(first.receipt.rejects):
                 message = f"its receipt has other rejects than that of {first.samples_file}"
                 self._audit.findings.add(Finding("receipt", message, shard.samples_file))
+            elif first.receipt and shard.receipt.sources != first.receipt.sources:
+                message = f"its copy is of other sources than that of {first.samples_file}"
+                self._audit.findings.add(Finding("receipt", message, shard.samples_file))
         if first.receipt:
             self._rejects[first.place.split] += len(first.receipt.rejects)
 

@@ -11,7 +11,7 @@ SAMPLES = "samples"
 DATASET_INFO = "dataset_info.json"
 FEATURES = "features.json"
 LABELS = "label.labels.txt"
-SMALL = (DATASET_INFO, FEATURES, LABELS, REJECTS)
+SMALL = (FEATURES, LABELS, REJECTS)
 """Files that are no shards, of which the manifest has the digest."""
 
 WORK = ".unfinished"

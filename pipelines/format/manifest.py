@@ -33,7 +33,7 @@ from pipelines.format.bounds import (
     SplitName,
 )
 from pipelines.format.inside import read_in
-from pipelines.format.layout import MANIFEST, SMALL, samples_file, shard_file
+from pipelines.format.layout import MANIFEST, SMALL, samples_file, shard_file, tfds_split
 from pipelines.format.request import SCHEMA_VERSION, Request
 
 
@@ -83,13 +83,21 @@ class Manifest(BaseModel):
     listing_digest: Sha256
     parity_class: ParityClass
     files: dict[FileName, File]
-    """every file but this one and run.json, by path"""
+    """every file but this one, run.json, and dataset_info.json, which follows from it; by path"""
     digest: Sha256 | Literal[""] = ""
     """SHA-256 of this file without this line: the only file that no other one has a digest of"""
 
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""
         return self.request.copies_of(augmented=self.splits[split].augmented)
+
+    def shard_lengths(self) -> dict[str, list[tuple[int, int]]]:
+        """(records, bytes) of each shard, by TFDS's split."""
+        lengths: dict[str, list[tuple[int, int]]] = {}
+        for split, copy, _, name in self.shards():
+            file = self.files[name]
+            lengths.setdefault(tfds_split(split, copy), []).append((file.records or 0, file.bytes))
+        return lengths
 
     def shards(self) -> Iterator[tuple[str, int, int, str]]:
         """Split, copy, number and file of every shard that there must be, copies of one group together."""
@@ -163,6 +171,15 @@ def parity_class() -> dict[str, str]:
         "device": "cpu",
         "xla": "auto" if "--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", "") else "no",
     }
+
+
+def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]:
+    """How a parity class differs from another, in words."""
+    return [
+        f"{what} was {value}, now {here.get(what)}"
+        for what, value in there.items()
+        if here.get(what) != value
+    ]
 
 
 def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:

@@ -5,10 +5,12 @@ Such a file is also the shard's receipt: its footer says what the shard must be.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -31,7 +33,8 @@ from pipelines.sources import ID_BYTES, Reject
 from pipelines.storage import disk
 
 _KEY = b"augshard"
-ROW_GROUP = 1 << 16
+BLOCK = 1 << 12
+"""Sources whose rows are made, and written, at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Receipt:
     sha256: Sha256
     records: Count
     parity_class: ParityClass
+    sources: Sha256
+    """see SourcesDigest"""
     rejects: tuple[Reject, ...]
     """the sources of the shard's group that have no record in it"""
 
@@ -79,15 +84,19 @@ def schema(augmenter: Augmenter) -> pa.Schema:
     )
 
 
-def write_samples(path: str, columns: dict[str, Any], schema: pa.Schema, receipt: Receipt) -> None:
-    """Writes one table in one call, with all that could vary fixed."""
-    footer = json.dumps(dataclasses.asdict(receipt), sort_keys=True, ensure_ascii=False)
-    table = pa.table(columns, schema=schema.with_metadata({_KEY: footer.encode()}))
-    with disk.create(path) as file:
-        pq.write_table(
-            table,
-            file,
-            row_group_size=ROW_GROUP,
+class SamplesWriter:
+    """Writes one samples file, a block of rows at a time, with all that could vary fixed.
+
+    Each block is a row group, so that no more than one is in memory. As a context it closes the file; one
+    that was not finished, or not moved to its place, is removed.
+    """
+
+    def __init__(self, path: str, schema: pa.Schema) -> None:
+        self.path, self._schema = path, schema
+        self._file = disk.create(path)
+        self._writer = pq.ParquetWriter(
+            self._file,
+            schema,
             compression="zstd",
             compression_level=3,
             version="2.6",
@@ -96,12 +105,53 @@ def write_samples(path: str, columns: dict[str, Any], schema: pa.Schema, receipt
             write_statistics=True,
         )
 
+    def write(self, columns: dict[str, Any]) -> None:
+        """The rows that come next, by column: at most BLOCK."""
+        table = pa.table(columns, schema=self._schema)
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=BLOCK)
+
+    def finish(self, receipt: Receipt) -> None:
+        """Writes the receipt, and closes the file."""
+        footer = json.dumps(dataclasses.asdict(receipt), sort_keys=True, ensure_ascii=False)
+        self._writer.add_key_value_metadata({_KEY: footer.encode()})
+        self._writer.close()
+        self._file.close()
+
+    def __enter__(self) -> SamplesWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # it cannot be written: there is an error that says so
+            self._writer.close()
+            self._file.close()
+        if os.path.exists(self.path):
+            os.remove(self.path)
+
+
+class SourcesDigest:
+    """What the sources of a group were: a digest that is the same in the receipts of all its copies."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, source: str, sha256: str) -> None:
+        """The source of the next row."""
+        self._digest.update(f"{sha256} {source}\n".encode())
+
+    def hexdigest(self, rejects: Iterable[Reject]) -> str:
+        """With those that have no row, in any order."""
+        whole = self._digest.copy()
+        for reject in sorted(rejects):
+            whole.update(f"{reject.reason} {reject.source}\n".encode())
+        return whole.hexdigest()
+
 
 def read_receipt(path: str) -> Receipt | None:
     """The receipt in a samples file's footer, or None if there is none that can be read."""
     try:
         with storage.at(path).open() as file:
-            return parse_receipt(pq.read_schema(file).metadata[_KEY])
+            return parse_receipt(pq.read_metadata(file).metadata[_KEY])
     except (OSError, pa.ArrowException, KeyError, TypeError):
         return None
 

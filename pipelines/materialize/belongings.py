@@ -83,15 +83,19 @@ def empty(output: str) -> None:
     """Removes all that is ours but the lock. Raises RequestError, and removes nothing, if there is more.
 
     Manifest and plan first get other names, under which no reader takes what is left for a dataset and by
-    which the next run knows what it is to remove, should this one be killed: see `finish_emptying`.
+    which the next run knows what it is to remove, should this one be killed: see `finish_emptying`. What
+    TFDS reads goes before them.
     """
     check_ours(output, overwrite=True)
     out = storage.at(output)
-    for name, former in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)):
-        if out.size(name) is not None:
-            out.write(former, out.read(name))
-            out.remove(name)
-            out.settle(os.path.dirname(name))  # before anything that it names is removed
+    there = [
+        pair for pair in ((PLAN, FORMER_PLAN), (MANIFEST, FORMER_MANIFEST)) if out.size(pair[0]) is not None
+    ]
+    for name, former in there:
+        out.write(former, out.read(name))
+    for name in (DATASET_INFO, *(name for name, _ in there)):
+        out.remove(name)
+        out.settle(os.path.dirname(name))  # before anything that it names is removed
     finish_emptying(output)
 
 

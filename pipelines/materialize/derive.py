@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,10 +18,11 @@ from augment.keys import source_words
 from pipelines import storage
 from pipelines.format.records import serialize
 from pipelines.sources import Reject
+from pipelines.sources.reading import rejected
 
 
 class PassingFault(Exception):
-    """A source could not be read, or decoded, but could be when looked at again."""
+    """A source cannot be read, or decoded, for a reason that does not lie in its contents."""
 
 
 class Derived(NamedTuple):
@@ -65,10 +65,11 @@ class Deriver:
         """
         try:
             contents = read()
-        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-            return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
         except OSError as error:
-            raise PassingFault(f"{source}: {storage.reason(error)}") from error
+            reject = rejected(source, error)
+            if reject:
+                return reject
+            raise PassingFault(f"{source}: it cannot be read ({storage.reason(error)})") from error
         plain = copies[0] == NOT_AUGMENTED
         graph = self._graph(len(copies) - plain, plain, codec.decoder(contents))
         try:

@@ -15,13 +15,20 @@ from typing import Any
 from augment.errors import RequestError
 from pipelines import storage
 from pipelines.engines.engine import Engine, JobFailed, Rows
-from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP
-from pipelines.format.manifest import Manifest, parity_class, read_manifest
+from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
+from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize import belongings
-from pipelines.materialize.finish import Outcome, Run, saved_outcome, summed_up
+from pipelines.materialize.commit import (
+    Outcome,
+    Run,
+    is_shown_to_tfds,
+    saved_outcome,
+    show_to_tfds,
+    summed_up,
+)
 from pipelines.materialize.lock import only_run
-from pipelines.materialize.plan_file import saved_plan
+from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.materialize.progress import ProgressBar, stop
 from pipelines.plan import Plan, top_errors
 from pipelines.sources import check_root, top_folders
@@ -59,6 +66,8 @@ def launch(
     if engine.dry_run:  # which asks neither the service nor a store for anything
         return engine.described(_pipeline(request, _run(root, output, max_rejects, engine), None, engine))
     root, output = check_root(root), storage.at(output).absolute()
+    if not overwrite and (report := _nothing_left(request, output)):
+        return report
     _check_output(root, output, overwrite)
     _check_input(root, request)
     with only_run(output):
@@ -67,17 +76,18 @@ def launch(
             belongings.finish_emptying(output)
             if overwrite:
                 belongings.empty(output)
-            made_by, expected_digest, finished = _earlier(output)
-            if made_by:
-                _check_same(request, made_by, output, finished, workers_here=engine.workers_here)
+            finished, plan = _finished(output), saved_plan(output)
+            _check_same(request, output, finished, plan, workers_here=engine.workers_here)
             if finished and request == finished.request and _all_there(output, finished):
+                show_to_tfds(output, finished)
                 storage.at(output).remove(PLAN)
                 return Report(finished, 0, 0.0)
             for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
                 storage.at(output).remove(leftover)
             before_work()
             run = _run(root, output, max_rejects, engine)
-            job = engine.submit(_pipeline(request, run, expected_digest, engine), request, output)
+            begun = _begun(finished, plan, output)
+            job = engine.submit(_pipeline(request, run, begun, engine), request, output)
         return _come_of(engine, job, root, output, tell)
 
 
@@ -86,11 +96,11 @@ def _run(root: str, output: str, max_rejects: float, engine: Engine) -> Run:
     return Run(root, output, max_rejects, about, began=time.time(), awaited=engine.awaited)
 
 
-def _pipeline(request: Request, run: Run, expected_digest: str | None, engine: Engine) -> Any:
+def _pipeline(request: Request, run: Run, begun: Begun | None, engine: Engine) -> Any:
     from pipelines.materialize.pipeline import materialize
 
     pipeline = engine.pipeline(request.name, run.output)
-    materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
+    materialize(pipeline, request=request, run=run, begun=begun)
     return pipeline
 
 
@@ -152,13 +162,30 @@ def _check_input(root: str, request: Request) -> None:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 
 
-def _earlier(output: str) -> tuple[Request | None, str | None, Manifest | None]:
-    """What an earlier run left: its request, its listing's digest, and its manifest if it finished."""
-    if storage.at(output).size(MANIFEST) is not None:
-        manifest = read_manifest(output)
-        return manifest.request, manifest.listing_digest, manifest
-    plan = saved_plan(output)
-    return (plan.request, plan.listing_digest, None) if plan else (None, None, None)
+def _nothing_left(request: Request, output: str) -> Report | None:
+    """Of a finished dataset at which nothing is to be done. It may lie where nothing can be written."""
+    if storage.at(output).names(WORK) - {LOCK}:
+        return None
+    finished = _finished(output)
+    if finished is None or finished.request != request or not _all_there(output, finished):
+        return None
+    _check_same(request, output, finished, None)
+    return Report(finished, 0, 0.0) if is_shown_to_tfds(output, finished) else None
+
+
+def _finished(output: str) -> Manifest | None:
+    """The manifest of a finished dataset; None if there is none."""
+    there = storage.at(output).size(MANIFEST) is not None
+    return read_manifest(output) if there else None
+
+
+def _begun(finished: Manifest | None, plan: Plan | None, output: str) -> Begun | None:
+    """What is to be gone on with; a run that has not finished one shard leaves the parity class open."""
+    if finished:
+        return Begun(finished.listing_digest, finished.parity_class)
+    if plan:
+        return Begun(plan.listing_digest, plan.parity_class if unfinished(plan, output).shards else {})
+    return None
 
 
 def _all_there(output: str, manifest: Manifest) -> bool:
@@ -168,44 +195,67 @@ def _all_there(output: str, manifest: Manifest) -> bool:
 
 
 def _check_same(
-    request: Request, made_by: Request, output: str, finished: Manifest | None, *, workers_here: bool
+    request: Request, output: str, finished: Manifest | None, plan: Plan | None, *, workers_here: bool = True
 ) -> None:
     """Raises RequestError unless the request continues what made the output.
 
-    Workers elsewhere may be another kind of machine; how they differ, the job finds out.
+    Workers elsewhere may be another kind of machine; the first that differs fails the run.
     """
-    differences = request.differences(made_by)
-    if finished and workers_here:
-        here = parity_class()
-        differences += [
-            f"{what} was {there}, now {here.get(what)}"
-            for what, there in finished.parity_class.items()
-            if here.get(what) != there
-        ]
+    earlier = finished or plan
+    if earlier is None:
+        return
+    differences = request.differences(earlier.request)
     if differences:
         raise RequestError(
             f"output {output}: it was made by another request: {'; '.join(differences)}. "
             "Write to another directory, or start over with --overwrite"
         )
-    begun = saved_plan(output)
-    if begun and request.copies < begun.request.copies:
-        most = begun.request.copies
-        did = f"was adding copies up to {most}" if finished else f"was to write {most} copies"
+    if workers_here:
+        _check_same_parity(output, finished, plan)
+    if finished:
+        _check_extends(request, output, finished)
+    if plan:
+        _check_resumes(request, output, plan)
+
+
+def _check_same_parity(output: str, finished: Manifest | None, plan: Plan | None) -> None:
+    if finished:
+        there, made_in = "its shards", finished.parity_class
+    elif plan and (left := unfinished(plan, output)).shards:
+        there, made_in = f"{left.shards:,} of its {left.of:,} shards are there, and", plan.parity_class
+    else:
+        return
+    differences = parity_differences(made_in, parity_class())
+    if differences:
         raise RequestError(
-            f"output {output}: a run that {did} did not end; finish it with --copies {most}, or start over "
-            "with --overwrite"
+            f"output {output}: {there} were made in another parity class: {'; '.join(differences)}. Go on "
+            "where these are as they were, write to another directory, or start over with --overwrite"
         )
-    if request.copies < made_by.copies:
+
+
+def _check_extends(request: Request, output: str, finished: Manifest) -> None:
+    if request.copies < finished.request.copies:
         raise RequestError(
-            f"output {output}: it holds {made_by.copies} copies, more than --copies {request.copies}; "
-            "choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
+            f"output {output}: it holds {finished.request.copies} copies, more than --copies {request.copies}"
+            "; choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
         )
-    if made_by.originals and not request.originals:
+    if finished.request.originals and not request.originals:
         raise RequestError(
             f"output {output}: it holds the originals; say --include-originals too, or start over "
             "with --overwrite"
         )
-    if finished and begun and begun.request.originals and not request.originals:
+
+
+def _check_resumes(request: Request, output: str, plan: Plan) -> None:
+    copies = plan.request.copies
+    if request.copies < copies:
+        there = unfinished(plan, output).copies
+        raise RequestError(
+            f"output {output}: a run for {copies} copies did not end, of which {there} are finished; "
+            f"finish it with --copies {copies} (fewer can be chosen when reading), or start over with "
+            "--overwrite"
+        )
+    if plan.request.originals and not request.originals:
         raise RequestError(
             f"output {output}: a run that was adding the originals did not end; finish it with "
             "--include-originals, or start over with --overwrite"

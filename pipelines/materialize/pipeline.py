@@ -1,27 +1,27 @@
-"""The Beam pipeline, as the README's figure draws it.
+"""The Beam pipeline, as the README's figure draws it: List | Plan | Group | Write | Commit.
 
-    list -> assign to group -> group (ids only) -----> write groups -> receipts -> manifest
-       \\-> count, classes, digest -> plan (groups, errors) --side--^
-
-No list of images passes through the launcher, and no image bytes through a shuffle.
+No list of images passes through the launcher, and no image bytes through a shuffle. Each step checks what
+it is given when it is made, which is in the launcher.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import apache_beam as beam
+from apache_beam.metrics import Metrics
 
+from augment.errors import RequestError
+from pipelines import plan, storage
 from pipelines.format.request import Request
 from pipelines.images import in_folder
-from pipelines.materialize.finish import Run, finish, group_files
-from pipelines.materialize.plan_file import plan_and_save
-from pipelines.materialize.progress import Progress, Stopped
-from pipelines.plan import Plan, group_of, places
+from pipelines.materialize.commit import GroupFiles, Run, commit, group_files
+from pipelines.materialize.plan_file import Begun, plan_and_save
+from pipelines.materialize.progress import Progress, Stopped, stop
 from pipelines.quiet import import_tensorflow
-from pipelines.sources import Folder, Found, Listing, Reject, Source, top_folders
+from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, top_folders
 
 GroupKey = tuple[str, int]
 """A split and the number of a group in it."""
@@ -32,48 +32,140 @@ NOBODY: Member = (0, "", "")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
-def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, expected_digest: str | None) -> None:
+def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, begun: Begun | None) -> None:
     """Adds the whole job to a pipeline.
 
     Args:
         request: what to write.
         run: where from, where to, and what must hold before the manifest is written.
-        expected_digest: that of the listing, where the output was begun before.
+        begun: what the output was begun with, if it was.
     """
-    found = (
-        pipeline
-        | "Root" >> beam.Create([run.input])
-        | "List top" >> beam.ParDo(ListTop(request))
-        | "Share folders" >> beam.Reshuffle()
-        | "List folders" >> beam.ParDo(ListFolder(request, run.input))
-    )
-    plan = beam.pvalue.AsSingleton(
-        found
-        | "Count" >> beam.CombineGlobally(CountFound())
-        | "Plan" >> beam.Map(plan_and_save, request, run.input, run.output, expected_digest)
-    )
-    members = found | "Assign to group" >> beam.ParDo(AssignToGroup(), plan)
-    everyone = pipeline | "Once" >> beam.Create([0]) | "Every group" >> beam.ParDo(EveryGroup(), plan)
-    groups = (
-        (members, everyone)
-        | "Join groups" >> beam.Flatten()
-        | "Group" >> beam.GroupByKey()
-        | "Write groups" >> beam.ParDo(WriteGroup(run), plan)
-    )
-    rejects = found | "Listing rejects" >> beam.ParDo(OnlyRejects())
-    # Side inputs that are read once: a list would be put together in time that grows with its square.
-    _ = (
-        pipeline
-        | "When all is written" >> beam.Create([None])
-        | "Manifest" >> beam.Map(finish, beam.pvalue.AsIter(groups), plan, beam.pvalue.AsIter(rejects), run)
-    )
+    found = pipeline | List(run.input, request.layout, request.split_fractions)
+    planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
+    written = found | Group(planned) | Write(planned, run.input, run.output)
+    _ = (found, written) | Commit(planned, run)
+
+
+class List(beam.PTransform):
+    """An input directory to what is found in it; workers share its class folders.
+
+    Args:
+        root: absolute, or a URL.
+        layout: what its top folders are.
+        fractions: of the splits that are made, where there are none.
+    """
+
+    def __init__(self, root: str, layout: Layout, fractions: dict[str, str] | None = None) -> None:
+        super().__init__()
+        _check_place("root", root)
+        if layout not in get_args(Layout):
+            raise RequestError(f"layout is {layout!r}; it must be one of {', '.join(get_args(Layout))}")
+        self.root, self.layout, self.fractions = root, layout, fractions
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Found | Folder]:
+        return (
+            pipeline
+            | "Root" >> beam.Create([self.root])
+            | "Top" >> beam.ParDo(ListTop(self.layout))
+            | "Share" >> beam.Reshuffle()
+            | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions))
+        )
+
+
+class Plan(beam.PTransform):
+    """What was found to the plan, which is kept in the output.
+
+    Args:
+        request: what to write.
+        root, output: where from and where to; absolute, or URLs.
+        begun: what the output was begun with, if it was.
+    """
+
+    def __init__(self, request: Request, root: str, output: str, begun: Begun | None = None) -> None:
+        super().__init__()
+        _check_place("root", root)
+        _check_place("output", output)
+        self.request, self.root, self.output, self.begun = request, root, output, begun
+
+    def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
+        return (
+            found
+            | "Count" >> beam.CombineGlobally(CountFound())
+            | "Make" >> beam.Map(plan_and_save, self.request, self.root, self.output, self.begun)
+        )
+
+
+class Group(beam.PTransform):
+    """What was found to the plan's groups; none where the plan has errors."""
+
+    def __init__(self, planned: beam.pvalue.AsSingleton) -> None:
+        super().__init__()
+        self.planned = planned
+
+    def expand(
+        self, found: beam.PCollection[Found | Folder]
+    ) -> beam.PCollection[tuple[GroupKey, Iterable[Member]]]:
+        members = found | "Assign" >> beam.ParDo(AssignToGroup(), self.planned)
+        once = found.pipeline | "Once" >> beam.Create([0])
+        everyone = once | "Every group" >> beam.ParDo(EveryGroup(), self.planned)
+        return (members, everyone) | "Join" >> beam.Flatten() | "By group" >> beam.GroupByKey()
+
+
+class Write(beam.PTransform):
+    """Groups to what they left in the output.
+
+    Args:
+        planned: the plan.
+        root, output: where from and where to; absolute, or URLs.
+    """
+
+    def __init__(self, planned: beam.pvalue.AsSingleton, root: str, output: str) -> None:
+        super().__init__()
+        _check_place("root", root)
+        _check_place("output", output)
+        self.planned, self.root, self.output = planned, root, output
+
+    def expand(
+        self, groups: beam.PCollection[tuple[GroupKey, Iterable[Member]]]
+    ) -> beam.PCollection[GroupFiles]:
+        return groups | "Group" >> beam.ParDo(WriteGroup(self.root, self.output), self.planned)
+
+
+class Commit(beam.PTransform):
+    """What was found, and what groups left, to a dataset; or to what keeps it from being one."""
+
+    def __init__(self, planned: beam.pvalue.AsSingleton, run: Run) -> None:
+        super().__init__()
+        if not 0 <= run.max_rejects <= 1:
+            raise RequestError(f"max_rejects is {run.max_rejects}; it must be from 0 to 1")
+        self.planned, self.run = planned, run
+
+    def expand(
+        self, inputs: tuple[beam.PCollection[Found | Folder], beam.PCollection[GroupFiles]]
+    ) -> beam.PCollection[None]:
+        found, written = inputs
+        rejects = found | "Rejects" >> beam.ParDo(OnlyRejects())
+        # Side inputs that are read once: a list would be put together in time that grows with its square.
+        return (
+            found.pipeline
+            | "Once" >> beam.Create([None])
+            | "Manifest"
+            >> beam.Map(
+                commit, beam.pvalue.AsIter(written), self.planned, beam.pvalue.AsIter(rejects), self.run
+            )
+        )
+
+
+def _check_place(name: str, path: str) -> None:
+    if path != storage.at(path).absolute():
+        raise RequestError(f"{name} is {path!r}; it must be absolute, or a URL: workers have other folders")
 
 
 class ListTop(beam.DoFn):
     """A root to its class folders, and to what else lies beside them."""
 
-    def __init__(self, request: Request) -> None:
-        self.layout = request.layout
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
 
     def process(self, root: str) -> Iterator[Found | Folder]:
         yield from top_folders(root, self.layout)
@@ -82,8 +174,8 @@ class ListTop(beam.DoFn):
 class ListFolder(beam.DoFn):
     """A class folder to itself and all that is found in it; what is no folder stays as it is."""
 
-    def __init__(self, request: Request, root: str) -> None:
-        self.fractions, self.root = request.split_fractions, root
+    def __init__(self, root: str, fractions: dict[str, str] | None) -> None:
+        self.root, self.fractions = root, fractions
 
     def process(self, folder: Found | Folder) -> Iterator[Found | Folder]:
         if not isinstance(folder, Folder):
@@ -119,12 +211,12 @@ class AssignToGroup(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._block: list[Source] = []
-        self._plan: Plan | None = None
+        self._plan: plan.Plan | None = None
 
-    def process(self, found: Found | Folder, plan: Plan) -> Iterator[tuple[GroupKey, Member]]:
+    def process(self, found: Found | Folder, planned: plan.Plan) -> Iterator[tuple[GroupKey, Member]]:
         if not isinstance(found, Source):
             return
-        self._plan = plan
+        self._plan = planned
         self._block.append(found)
         if len(self._block) == self.BLOCK:
             yield from self._assigned()
@@ -134,12 +226,12 @@ class AssignToGroup(beam.DoFn):
             yield beam.transforms.window.GlobalWindows.windowed_value(pair)
 
     def _assigned(self) -> Iterator[tuple[GroupKey, Member]]:
-        plan, block, self._block = self._plan, self._block, []
-        if plan is None or plan.errors:
+        planned, block, self._block = self._plan, self._block, []
+        if planned is None or planned.errors:
             return
-        order = places(plan.request.seed, [source.id for source in block])
+        order = plan.places(planned.request.seed, [source.id for source in block])
         for source, place in zip(block, order.tolist(), strict=True):
-            group = group_of(place, plan.splits[source.split].groups)
+            group = plan.group_of(place, planned.splits[source.split].groups)
             yield (source.split, group), (place - 2**63, source.id, source.label)  # within int64
 
 
@@ -147,30 +239,48 @@ class AssignToGroup(beam.DoFn):
 class EveryGroup(beam.DoFn):
     """The keys of all groups."""
 
-    def process(self, _: Any, plan: Plan) -> Iterator[tuple[GroupKey, Member]]:
-        for split, planned in plan.splits.items():
-            for group in range(planned.groups):
+    def process(self, _: Any, planned: plan.Plan) -> Iterator[tuple[GroupKey, Member]]:
+        for split, its in planned.splits.items():
+            for group in range(its.groups):
                 yield (split, group), NOBODY
 
 
 class WriteGroup(beam.DoFn):
-    """A group to what its receipts say."""
+    """A group to what it left in the output."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, root: str, output: str) -> None:
+        self.root, self.output = root, output
         self._writer: Any = None
+        self._images, self._samples, self._rejects, self._bytes = (
+            Metrics.counter("augshard", name)
+            for name in ("images read", "samples written", "rejects", "bytes")
+        )
 
-    def process(self, group: tuple[GroupKey, Iterable[Member]], plan: Plan) -> Iterator[Any]:
+    def process(
+        self, members_of: tuple[GroupKey, Iterable[Member]], planned: plan.Plan
+    ) -> Iterator[GroupFiles]:
         import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs a fifth
-        from pipelines.materialize.shard import Group, GroupWriter
+        from pipelines.materialize import group
 
-        (split, number), members = group
-        if self._writer is None:
-            self._writer = GroupWriter(plan, self.run.input, self.run.output)
+        (split, number), members = members_of
         sources = [(source, label) for _, source, label in sorted(members) if source]
         # When stopped it ends as if it were done: an error would be tried again.
-        with suppress(Stopped), Progress(self.run.output, f"{split}-{number}") as progress:
-            yield group_files(split, number, self._writer.write(Group(split, number, sources), progress))
+        with suppress(Stopped), Progress(self.output, f"{split}-{number}") as progress:
+            try:
+                if self._writer is None:
+                    self._writer = group.GroupWriter(planned, self.root, self.output)
+                finished = self._writer.write(group.Group(split, number, sources), progress)
+            except group.GroupFailed as failed:
+                with suppress(OSError):  # which hides no other
+                    stop(self.output)  # the other groups may fail alike, and the user is to know soon
+                yield GroupFiles(split, number, fault=str(failed))
+                return
+            new = [one for one in finished if not one.kept]
+            self._images.inc(len(sources) if new else 0)
+            self._rejects.inc(len(new[0].receipt.rejects) if new else 0)
+            self._samples.inc(sum(one.receipt.records for one in new))
+            self._bytes.inc(sum(one.receipt.bytes + one.samples.bytes for one in new))
+            yield group_files(split, number, finished)
 
 
 class OnlyRejects(beam.DoFn):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import collections
+from typing import NamedTuple
+
 from pydantic import ValidationError
 
+from augment.augmenter import NOT_AUGMENTED
 from pipelines import storage
-from pipelines.format.layout import PLAN
+from pipelines.format.layout import PLAN, SAMPLES, samples_file
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
 from pipelines.plan import Plan, make_plan
@@ -13,11 +17,18 @@ from pipelines.sources import Listing
 from pipelines.sources.depth import dim
 
 
-def plan_and_save(
-    listing: Listing, request: Request, root: str, output: str, expected_digest: str | None
-) -> Plan:
+class Begun(NamedTuple):
+    """What an output was begun with, and has to be gone on with."""
+
+    listing_digest: str
+    parity_class: dict[str, str]
+
+
+def plan_and_save(listing: Listing, request: Request, root: str, output: str, begun: Begun | None) -> Plan:
     """Makes the plan and, if it has no errors, saves it."""
-    plan = make_plan(request, listing, expected_digest)
+    plan = make_plan(request, listing, begun and begun.listing_digest)
+    if begun and begun.parity_class:
+        plan = plan.model_copy(update={"parity_class": begun.parity_class})
     if not plan.errors:
         plan = plan.model_copy(update={"warnings": (*plan.warnings, *dim(root, listing))})
         storage.at(output).write(PLAN, json_text(plan.model_dump(mode="json")))
@@ -30,3 +41,27 @@ def saved_plan(output: str, name: str = PLAN) -> Plan | None:
         return Plan.model_validate_json(storage.at(output).read(name))
     except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None
+
+
+class Unfinished(NamedTuple):
+    """What there is of a dataset whose run did not end."""
+
+    shards: int
+    of: int
+    """so many that there are to be"""
+    copies: int
+    """of which all shards are there"""
+
+
+def unfinished(plan: Plan, output: str) -> Unfinished:
+    """By the names of receipts alone."""
+    there = storage.at(output).names(SAMPLES)
+    found = collections.Counter[int]()
+    wanted = collections.Counter[int]()
+    for split, planned in plan.splits.items():
+        for copy in plan.copies(split):
+            names = (samples_file(split, copy, i, planned.groups) for i in range(planned.groups))
+            found[copy] += sum(name.removeprefix(f"{SAMPLES}/") in there for name in names)
+            wanted[copy] += planned.groups
+    copies = sum(found[copy] == count for copy, count in wanted.items() if copy != NOT_AUGMENTED)
+    return Unfinished(found.total(), wanted.total(), copies)

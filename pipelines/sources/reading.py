@@ -84,12 +84,11 @@ def _read_local(path: str) -> tuple[bytes | None, int]:
 
 
 def rejected(source: str, error: OSError) -> Reject | None:
-    """As what a source is rejected that cannot be read; None for a fault that may pass."""
-    if error.errno == errno.EFBIG:
-        return Reject(source, "too_large", error.strerror or "")
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
-        return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
-    return None
+    """As what a source is rejected that cannot be read; None where that says nothing of the image.
+
+    What was listed and is gone, or may not be read, may be back, like the mount that it lies on.
+    """
+    return Reject(source, "too_large", error.strerror or "") if error.errno == errno.EFBIG else None
 
 
 def too_large(size: int) -> str:

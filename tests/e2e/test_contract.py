@@ -71,7 +71,7 @@ def test_c7_the_manifest_names_every_file_with_its_size_and_digest(images, mater
     output = materialize(images, "--copies", 2, "--shards", 3)
     manifest = json.loads((output / "manifest.json").read_text())
     files = tree(output)
-    assert manifest["files"].keys() == files.keys() - {"manifest.json"}
+    assert manifest["files"].keys() == files.keys() - {"manifest.json", "dataset_info.json"}
     for name, said in manifest["files"].items():
         assert said["bytes"] == len(files[name])
         assert said["sha256"] == hashlib.sha256(files[name]).hexdigest()

@@ -26,9 +26,9 @@ from pipelines.audit.verify import verify
 from pipelines.format.manifest import read_manifest
 from pipelines.format.records import frames_of, masked_crc
 from pipelines.format.request import Request, load_plugins
-from pipelines.format.samples import read_receipt, read_samples, write_samples
+from pipelines.format.samples import read_receipt, read_samples
 from pipelines.format.stored import StoredCopy
-from tests.forgery import Forger, samples_of
+from tests.forgery import Forger, samples_of, write_samples
 
 SHARD = "tiny_png-train_c0.tfrecord-00000-of-00001"
 SAMPLES = samples_of(SHARD)

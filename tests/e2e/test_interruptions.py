@@ -20,11 +20,6 @@ import pytest
 
 from augment.recipe import load_recipe
 from pipelines import datasets
-from pipelines.format.request import Request
-from pipelines.materialize.derive import PassingFault
-from pipelines.materialize.shard import Group, GroupWriter
-from pipelines.plan import make_plan
-from pipelines.sources import Folder, Listing, Reject, Source, list_folder
 from tests.in_process import augshard
 
 MANY = ("--copies", 2, "--shards", 20)
@@ -180,44 +175,6 @@ def test_a_dataset_without_any_usable_image_fails(tmp_path, run_command, recipe_
     )
 
 
-def group_of_everything(root: Path, output: Path, recipe: Path) -> tuple[GroupWriter, Group]:
-    loaded = load_recipe(recipe)
-    request = Request(name="x", recipe_name="x", recipe=loaded.canonical(), seed=0, copies=2, shards=1)
-    folder = Folder("cat", "train", "cat")
-    listing, sources = Listing().add(folder), []
-    for found in list_folder(str(root), folder):
-        listing.add(found)
-        if isinstance(found, Source):
-            sources.append((found.id, found.label))
-    output.mkdir()
-    return GroupWriter(make_plan(request, listing, None), str(root), str(output)), Group("train", 0, sources)
-
-
-def test_c6_an_image_that_vanished_since_it_was_listed_is_rejected(tmp_path, save_photos, recipe_file):
-    save_photos(tmp_path / "in/cat", 5)
-    writer, group = group_of_everything(tmp_path / "in", tmp_path / "out", recipe_file("png"))
-    (tmp_path / "in/cat/002.png").unlink()
-    finished = list(writer.write(group, lambda *_, **__: None))
-    assert [one.receipt.records for one in finished] == [4, 4]
-    for one in finished:
-        assert one.receipt.rejects == (Reject("cat/002.png", "unreadable", "no such file or directory"),)
-
-
-def test_c6_a_passing_fault_is_retried_and_then_fails_the_group(
-    tmp_path, save_photos, recipe_file, monkeypatch
-):
-    save_photos(tmp_path / "in/cat", 3)
-    (tmp_path / "in/cat/memory.png").symlink_to("/proc/self/mem")  # its reading fails with EIO
-    writer, group = group_of_everything(tmp_path / "in", tmp_path / "out", recipe_file("png"))
-    waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    done: list[int] = []
-    with pytest.raises(PassingFault, match=r"cat/memory\.png: input/output error"):
-        list(writer.write(group, done.append))
-    assert waits == [1, 2]
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
-
-
 @contextlib.contextmanager
 def small_files(limit: int) -> Iterator[None]:
     """No file of this process may grow beyond `limit` bytes: like a full disk, but for any user."""
@@ -266,8 +223,8 @@ def test_c7_a_failed_extension_leaves_the_old_dataset_valid_until_it_is_finished
         refused = run_command(*request, "--copies", copies)
         assert refused.status == 2
         assert refused.err == (
-            f"augshard: output {output}: a run that was adding copies up to 10 did not end; "
-            "finish it with --copies 10, or start over with --overwrite\n"
+            f"augshard: output {output}: a run for 10 copies did not end, of which 2 are finished; finish it "
+            "with --copies 10 (fewer can be chosen when reading), or start over with --overwrite\n"
         )
     materialize(images, "--copies", 10, *shards, into=output)
     assert tree(output) == tree(materialize(images, "--copies", 10, *shards))

@@ -473,7 +473,9 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         self.send_response(403)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    do_HEAD = do_GET
 
     def log_message(self, *_: object) -> None:
         pass

@@ -20,8 +20,9 @@ from pipelines.format.layout import SMALL, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter
 from pipelines.format.request import Request
-from pipelines.format.samples import Receipt, write_samples
+from pipelines.format.samples import Receipt
 from pipelines.sources import Reject
+from tests.forgery import write_samples
 
 FOUND = Path(__file__).parent / "found"
 
@@ -117,6 +118,7 @@ def receipt() -> Receipt:
         sha256="1" * 64,
         records=2,
         parity_class={"numpy": "2"},
+        sources="4" * 64,
         rejects=(Reject("cat/ü.png", "corrupt", "PNG data cannot be decoded"),),
     )
 

@@ -13,7 +13,8 @@ from pipelines.audit.sampling import choose
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.request import Request
-from pipelines.format.samples import Receipt, schema, write_samples
+from pipelines.format.samples import Receipt, schema
+from tests.forgery import write_samples
 
 CLASSES = ("ant", "bee", "cow", "dog", "elk")
 GROUPS, COPIES, ROWS = 4, 3, 20
@@ -40,7 +41,7 @@ def dataset(tmp_path_factory) -> tuple[str, Manifest]:
                     for field in columns
                     if field.name not in rows
                 }
-                receipt = Receipt("", split, copy, shard, "", 0, "", ROWS, {}, ())
+                receipt = Receipt("", split, copy, shard, "", 0, "", ROWS, {}, "", ())
                 path = directory / samples_file(split, copy, shard, GROUPS)
                 write_samples(str(path), {**zeros, **rows}, columns, receipt)
                 name = shard_file("tiny", split, copy, shard, GROUPS)

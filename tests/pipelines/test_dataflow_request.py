@@ -14,7 +14,7 @@ from pipelines.engines.dataflow import Dataflow, with_values
 from pipelines.engines.job import Job
 from pipelines.format.layout import JOB, LOCK, PLAN, PROGRESS, WORK
 from pipelines.format.request import Request
-from pipelines.materialize.finish import Outcome, Run, _conclude, saved_outcome
+from pipelines.materialize.commit import Outcome, Run, _conclude, saved_outcome
 
 GIVEN = (
     "--project=my-project",

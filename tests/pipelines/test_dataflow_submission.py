@@ -76,10 +76,7 @@ def test_a_dry_run_says_what_would_be_submitted(tmp_path):
     assert rows["job"] == "augshard-flowers-84ffca10 (not submitted)"
     assert rows["project"] == "my-project in us-central1"
     assert rows["image"] == "place/augshard:1"
-    assert rows["steps"].startswith(
-        "Root, List top, Share folders, List folders, Count, Plan, Assign to group"
-    )
-    assert rows["steps"].endswith("Group, Write groups, Listing rejects, When all is written, Manifest")
+    assert rows["steps"] == "List, Plan, Group, Write, Commit"
     assert rows["staged"].startswith("gs://bucket/tmp/augshard-flowers-84ffca10.")
     assert rows["next"] == "the same command without --dry_run"
 
@@ -155,7 +152,7 @@ def test_what_is_pickled_refers_to_our_code_by_name_alone(pipeline):
         "EveryGroup",
         "WriteGroup",
         "plan_and_save",
-        "finish",
+        "commit",
     } <= ours
     assert {os.path.relpath(path, BEAM).split(os.sep)[0] for path in by_value} == {"transforms"}
 
@@ -175,17 +172,20 @@ def test_image_bytes_pass_through_no_shuffle(pipeline):
         for key in transform.inputs.values()
     }
     # A split and a group's number; a place, a source's id and its class.
-    assert shuffled.pop("Group") == "kv(kv(string_utf8, varint), tuple(varint, string_utf8, string_utf8))"
+    assert (
+        shuffled.pop("Group/By group")
+        == "kv(kv(string_utf8, varint), tuple(varint, string_utf8, string_utf8))"
+    )
     # Folders; sums of what was listed.
-    assert {name.split("/")[0] for name in shuffled} == {"Share folders", "Count"}
+    assert {name.split("/")[0] for name in shuffled} == {"List", "Plan"}
     # Images are read in the one step behind the shuffle of names, and what it gives on, of its files, goes
     # to the last step alone.
-    [write] = [t for t in components.transforms.values() if t.unique_name == "Write groups"]
+    [write] = [t for t in components.transforms.values() if t.unique_name == "Write/Group"]
     [written] = write.outputs.values()
     readers = {
         t.unique_name.split("/")[0] for t in components.transforms.values() if written in t.inputs.values()
     }
-    assert readers == {"Manifest"}
+    assert readers == {"Commit"}
 
 
 @pytest.mark.parametrize(

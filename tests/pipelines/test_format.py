@@ -24,8 +24,9 @@ from pipelines.format import tfds as ours
 from pipelines.format.layout import samples_file, shard_file, tfds_split
 from pipelines.format.manifest import json_text, parity_class, read_manifest
 from pipelines.format.records import ShardWriter, parse, serialize
-from pipelines.format.samples import Receipt, read_receipt, schema, write_samples
+from pipelines.format.samples import Receipt, read_receipt, schema
 from pipelines.sources import Reject
+from tests.forgery import write_samples
 
 FORMATS = ("png", "jpeg", "raw")
 CLASSES = 3
@@ -174,6 +175,7 @@ def receipt_of(**changes) -> Receipt:
         "sha256": "0" * 64,
         "records": 4,
         "parity_class": parity_class(),
+        "sources": "2" * 64,
         "rejects": (Reject("a/ü.png", "corrupt", 'it says "no"'),),
     }
     return Receipt(**{**given, **changes})

@@ -25,10 +25,10 @@ from benchmarks.planning import (
     written,
 )
 from pipelines.format.layout import DATASET_INFO, MANIFEST, REJECTS
-from pipelines.format.manifest import json_text, read_manifest
+from pipelines.format.manifest import File, json_text, read_manifest
 from pipelines.format.samples import Receipt
-from pipelines.materialize.finish import Run, finish, group_files
-from pipelines.materialize.shard import Finished
+from pipelines.materialize.commit import Run, Shards, group_files, write_dataset
+from pipelines.materialize.group import Finished
 from pipelines.sources import Reject
 
 SIGMAS = 4.5
@@ -112,24 +112,31 @@ def test_c4_the_manifest_does_not_depend_on_the_order_in_which_groups_end(tmp_pa
     shuffled = random.Random(0).sample(groups, len(groups))
     for name, some in {"in_order": groups, "shuffled": shuffled}.items():
         run = Run(input="in", output=str(tmp_path / name), max_rejects=1, about={}, began=0)
-        finish(None, some, plan, (), run)
+        shards = Shards(plan)
+        for group in some:
+            shards.add(group)
+        write_dataset(shards, plan, run)
     for name in (MANIFEST, REJECTS, DATASET_INFO):
         assert (tmp_path / "in_order" / name).read_bytes() == (tmp_path / "shuffled" / name).read_bytes()
     manifest = read_manifest(str(tmp_path / "in_order"))
     assert manifest.rejects == len((tmp_path / "in_order/rejects.jsonl").read_text().splitlines()) == 500
-    assert len(manifest.files) == 2 * 3 * len(groups) + 4
+    assert len(manifest.files) == 2 * 3 * len(groups) + 3
     assert manifest.content().decode() == json_text(manifest.model_dump(mode="json", exclude_none=True))
 
 
 def test_a_reject_that_every_receipt_of_a_group_has_goes_to_the_last_step_once():
     reject = Reject("a/1.jpg", "empty", "the file has no bytes")
     finished = [
-        Finished(Receipt("", "train", copy, 7, "", 10, "a", 3, {"x": "1"}, (reject,)), "", 5, "b")
+        Finished(
+            Receipt("", "train", copy, 7, "", 10, "a", 3, {"x": "1"}, "", (reject,)),
+            File(5, "b"),
+            kept=copy > 2,
+        )
         for copy in range(4)
     ]
     group = group_files("train", 7, finished)
     assert group.rejects == {reject}
-    assert group.parity_classes == {'{"x": "1"}'}
+    assert group.kept == 3
     assert [(copy, shard.records, samples.bytes) for copy, shard, samples in group.files] == [
         (copy, 3, 5) for copy in range(4)
     ]

@@ -28,7 +28,6 @@ from pipelines.format.layout import (
     WORK,
     samples_file,
     shard_file,
-    tfds_split,
 )
 from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
 from pipelines.format.request import SCHEMA_VERSION, job_recipe
@@ -37,7 +36,7 @@ from pipelines.sources import Reject
 from pipelines.sources.words import counted
 
 if TYPE_CHECKING:
-    from pipelines.materialize.shard import Finished
+    from pipelines.materialize.group import Finished
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,14 +73,14 @@ class GroupFiles(NamedTuple):
 
     split: str
     number: int
-    files: tuple[tuple[int, File, File], ...]
+    files: tuple[tuple[int, File, File], ...] = ()
     """copy, shard, samples"""
-    rejects: frozenset[Reject]
+    rejects: frozenset[Reject] = frozenset()
     """once, while the receipt of every copy has them"""
-    parity_classes: frozenset[str]
-    """as JSON"""
-    kept: int
+    kept: int = 0
     """records that were there before"""
+    fault: str = ""
+    """why it could not be written"""
 
 
 def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupFiles:
@@ -94,78 +93,80 @@ def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupF
             (
                 f.receipt.copy,
                 File(bytes=f.receipt.bytes, sha256=f.receipt.sha256, records=f.receipt.records),
-                File(bytes=f.samples_bytes, sha256=f.samples_sha256),
+                f.samples,
             )
             for f in finished
         ),
         frozenset(reject for f in finished for reject in f.receipt.rejects),
-        frozenset(json.dumps(f.receipt.parity_class, sort_keys=True) for f in finished),
         sum(f.receipt.records for f in finished if f.kept),
     )
 
 
-class _Shards:
-    """All groups' files, added up in any order."""
+class Shards:
+    """All groups' files, added up in any order; a group that comes twice counts once."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.files: dict[str, File] = {}
+        """shards and samples files, by path"""
         self.rejects: set[Reject] = set()
-        self.parity_classes: set[str] = set()
-        self.records = self.kept = self.count = 0
+        self.kept = 0
+        """records that were there before"""
         self.written = dict.fromkeys(plan.splits, 0)
         """records of each split in its first copy"""
-        self.lengths = {
-            tfds_split(split, copy): [(0, 0)] * planned.groups
-            for split, planned in plan.splits.items()
-            for copy in plan.copies(split)
-        }
-        """records and bytes of each shard, by TFDS's split"""
+        self.faults: set[str] = set()
 
     def add(self, group: GroupFiles) -> None:
+        if group.fault:
+            self.faults.add(group.fault)
         name, groups = self._plan.request.name, self._plan.splits[group.split].groups
         for copy, shard, samples in group.files:
-            records = shard.records or 0
-            self.files[shard_file(name, group.split, copy, group.number, groups)] = shard
-            self.files[samples_file(group.split, copy, group.number, groups)] = samples
-            self.lengths[tfds_split(group.split, copy)][group.number] = (records, shard.bytes)
-            self.records += records
-            self.count += 1
-            if copy == self._plan.copies(group.split)[0]:
-                self.written[group.split] += records
-        self.kept += group.kept
+            path = shard_file(name, group.split, copy, group.number, groups)
+            if path not in self.files:
+                self.files[path] = shard
+                self.files[samples_file(group.split, copy, group.number, groups)] = samples
+                if copy == self._plan.copies(group.split)[0]:
+                    self.written[group.split] += shard.records or 0
+            elif self.files[path] != shard:
+                self.faults.add(f"{path}: two attempts at it came to different bytes; run it again")
         self.rejects |= group.rejects
-        self.parity_classes |= group.parity_classes
+        self.kept += group.kept
+
+    @property
+    def records(self) -> int:
+        return sum(file.records or 0 for file in self.files.values())
 
 
-def finish(
+def commit(
     _: None, groups: Iterable[GroupFiles], plan: Plan, listing_rejects: Iterable[Reject], run: Run
 ) -> None:
-    """Writes everything but shards and samples, the manifest last; then the outcome.
+    """Makes a dataset of what was written if that is all, and says what came of it.
 
     One worker does this for all: its time and memory grow with the number of shards and of rejects.
     """
     if plan.errors:
         return _conclude(run, Outcome(errors=plan.errors))
-    shards = _Shards(plan)
+    shards = Shards(plan)
     for group in groups:
         shards.add(group)
     lost = tuple(_lost_classes(shards, plan))
     shards.rejects.update(Reject(*reject) for reject in listing_rejects)
-    failure = _failure(shards, plan, run)
+    failure = _incomplete(shards, plan, run) or _too_many_rejects(shards, plan, run)
     if failure:
-        _write_counted(run.output, REJECTS, _rejects_text(shards.rejects))
         return _conclude(run, Outcome(failure=failure))
+    write_dataset(shards, plan, run)
+    return _conclude(run, Outcome(warnings=lost, kept=shards.kept))
 
+
+def write_dataset(shards: Shards, plan: Plan, run: Run) -> None:
+    """Writes everything but shards and samples: the manifest when all that it lists is there."""
     recipe, request = job_recipe(plan.request), plan.request
     texts: dict[str, Iterable[str]] = {
         REJECTS: _rejects_text(shards.rejects),
         LABELS: (f"{label}\n" for label in plan.classes),
         FEATURES: [json_text(tfds.features(recipe.image_size, recipe.storage, len(plan.classes)))],
-        DATASET_INFO: [json_text(tfds.dataset_info(request.name, shards.lengths))],
     }
-    for name, text in texts.items():
-        shards.files[name] = _write_counted(run.output, name, text)
+    small = {name: _write_counted(run.output, name, text) for name, text in texts.items()}
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         fingerprint=plan.fingerprint,
@@ -185,14 +186,33 @@ def finish(
         rejects=len(shards.rejects),
         ignored=plan.ignored,
         listing_digest=plan.listing_digest,
-        parity_class=json.loads(next(iter(shards.parity_classes))),
-        files=shards.files,
+        parity_class=plan.parity_class,
+        files=shards.files | small,
     )
     out = storage.at(run.output)
     out.write(RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
     out.settle("", SAMPLES)  # of shards that were there before, too
     _write_counted(run.output, MANIFEST, manifest.sealed().text())
-    return _conclude(run, Outcome(warnings=lost, kept=shards.kept))
+    show_to_tfds(run.output, manifest)
+
+
+def show_to_tfds(output: str, manifest: Manifest) -> None:
+    """Writes what tells TFDS of the splits.
+
+    After the manifest, from which alone it follows: so TFDS never sees a copy that the manifest has not.
+    """
+    if not is_shown_to_tfds(output, manifest):
+        storage.at(output).write(DATASET_INFO, _dataset_info(manifest))
+
+
+def is_shown_to_tfds(output: str, manifest: Manifest) -> bool:
+    """Whether TFDS sees all that the manifest has."""
+    out = storage.at(output)
+    return out.size(DATASET_INFO) is not None and out.read(DATASET_INFO) == _dataset_info(manifest).encode()
+
+
+def _dataset_info(manifest: Manifest) -> str:
+    return json_text(tfds.dataset_info(manifest.request.name, manifest.shard_lengths()))
 
 
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
@@ -207,29 +227,41 @@ def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
     return File(bytes=size, sha256=digest.hexdigest())
 
 
-def _failure(shards: _Shards, plan: Plan, run: Run) -> str:
+def _incomplete(shards: Shards, plan: Plan, run: Run) -> str:
+    """Why the shards are no dataset; empty if they are one."""
+    if shards.faults:
+        first, *others = sorted(shards.faults)
+        return first + (f" (and {len(others):,} more of the kind)" if others else "")
     expected = sum(split.groups * len(plan.copies(name)) for name, split in plan.splits.items())
-    if shards.count != expected:
-        return f"{expected - shards.count} of {expected} shards were not written; run it again to resume"
-    classes, rejects = shards.parity_classes, shards.rejects
-    if len(classes) > 1:
-        return f"workers differ in what decides pixels: {' and '.join(sorted(classes))}; make them alike"
-    listed = plan.sources + plan.listing_rejects
-    reasons = collections.Counter(reject.reason for reject in rejects)
-    counted = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    if not shards.records:
-        return f"no image could be used ({counted}); {os.path.join(run.output, REJECTS)} names them"
-    if len(rejects) > run.max_rejects * listed:
-        return (
-            f"{len(rejects)} of {listed} images were rejected ({counted}), more than --max-rejects "
-            f"{run.max_rejects:g} allows; {os.path.join(run.output, REJECTS)} names them. "
-            "Raise --max-rejects to go on with what is finished, or mend the images and start over "
-            "with --overwrite"
-        )
+    written = sum(file.records is not None for file in shards.files.values())
+    if written != expected:
+        return f"{expected - written} of {expected} shards were not written; run it again to resume"
+    sizes = storage.at(run.output).sizes(shards.files)
+    missing = sorted(name for name, file in shards.files.items() if sizes[name] != file.bytes)
+    if missing:
+        return f"{os.path.join(run.output, missing[0])}: it was written, and is gone or changed; run it again"
     return ""
 
 
-def _lost_classes(shards: _Shards, plan: Plan) -> Iterator[str]:
+def _too_many_rejects(shards: Shards, plan: Plan, run: Run) -> str:
+    """Why so much could not be used that there is to be no dataset; rejects.jsonl then says what."""
+    rejects, listed = shards.rejects, plan.sources + plan.listing_rejects
+    if shards.records and len(rejects) <= run.max_rejects * listed:
+        return ""
+    _write_counted(run.output, REJECTS, _rejects_text(rejects))
+    reasons = collections.Counter(reject.reason for reject in rejects)
+    counted = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    path = os.path.join(run.output, REJECTS)
+    if not shards.records:
+        return f"no image could be used ({counted}); {path} names them"
+    return (
+        f"{len(rejects)} of {listed} images were rejected ({counted}), more than --max-rejects "
+        f"{run.max_rejects:g} allows; {path} names them. Raise --max-rejects to go on with what is finished, "
+        "or mend the images and start over with --overwrite"
+    )
+
+
+def _lost_classes(shards: Shards, plan: Plan) -> Iterator[str]:
     """Warnings of classes of which a split has no record, though it had images."""
     lost: collections.Counter[tuple[str, str]] = collections.Counter()
     reasons: dict[tuple[str, str], collections.Counter[str]] = collections.defaultdict(collections.Counter)
