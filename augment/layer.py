@@ -54,7 +54,11 @@ class BringToSize(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         _check("image", inputs)
-        return tf.cast(self._augmenter.plain(inputs), self.compute_dtype)
+        image = inputs
+        for op in self.recipe.ops:
+            # As floats, for TFLite resizes no others; levels are whole numbers, which makes no difference.
+            image = op.plain(tf.cast(image, tf.float32))
+        return tf.cast(image, self.compute_dtype)
 
     @property
     def supports_jit(self) -> bool:

@@ -222,6 +222,26 @@ def test_a_model_for_images_alone_says_the_same_and_shares_the_weights(trained, 
     np.testing.assert_array_equal(loaded(batch["image"]), expected)
 
 
+def test_a_model_for_images_alone_becomes_tflite_and_says_the_same(batch, tmp_path):
+    recipe = parse_recipe(
+        "storage: {format: png}\nops:\n  - resize: {height: 30, width: 32}\n"
+        "  - resize: {id: again, height: 20, width: 24, method: nearest}\n",
+        name="twice",
+    )
+    inputs = inputs_of(40, 50)
+    pixels = keras.layers.Identity()(AugmentLayer(recipe, seed=7)(inputs))
+    served = export_inference(keras.Model(inputs, pixels))
+    served.export(tmp_path / "served", verbose=False)
+    converted = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "served")).convert()
+    lite = tf.lite.Interpreter(model_content=converted)
+    [given], [got] = lite.get_input_details(), lite.get_output_details()
+    lite.resize_tensor_input(given["index"], batch["image"].shape)
+    lite.allocate_tensors()
+    lite.set_tensor(given["index"], batch["image"])
+    lite.invoke()
+    np.testing.assert_array_equal(lite.get_tensor(got["index"]), served(batch["image"]))
+
+
 def test_other_inputs_and_several_outputs_stay(batch):
     inputs = inputs_of(40, 50)
     augmented = AugmentLayer(load_recipe("cifar10"), seed=7)(inputs)

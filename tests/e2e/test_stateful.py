@@ -31,7 +31,9 @@ from tests.disk_faults import Failing, watched
 from tests.in_process import Ended, augshard
 
 RECIPE = "storage: {format: png}\nops:\n  - resize: {height: 8, width: 8}\n  - flip: {horizontal: 0.5}\n"
-MANIFEST, PLAN, RUN = "manifest.json", ".unfinished/plan.json", "run.json"
+MANIFEST, PLAN = "manifest.json", ".unfinished/plan.json"
+UNLIKE = {"run.json", ".unfinished/lock"}
+"""What says when, and what says that somebody was there."""
 
 Images = dict[str, bytes]
 """Contents by name, which is a path below the input."""
@@ -60,9 +62,10 @@ class Wanted(NamedTuple):
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    """All files below a directory, but run.json, which says when."""
-    paths = (path for path in directory.rglob("*") if path.is_file() and path.name != RUN)
-    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+    """All files below a directory, but those that are never alike."""
+    paths = (path for path in directory.rglob("*") if path.is_file())
+    found = {path.relative_to(directory).as_posix(): path for path in paths}
+    return {name: path.read_bytes() for name, path in found.items() if name not in UNLIKE}
 
 
 def save(images: Images, directory: Path) -> None:
@@ -217,7 +220,7 @@ class Output(RuleBasedStateMachine):
         assert "Traceback" not in ended.err
         assert ended.status == 0 or killed or not must, ended.err
         if ended.status == 2 and not killed and not (overwrite and not self._usable()):
-            assert after == before
+            assert after == before, ended.err
             return
         goes_on = begun and not overwrite
         if killed:
