@@ -18,7 +18,8 @@ from augment.keys import source_words
 from augment.ops.sizes import Resize
 from augment.recipe import Recipe
 from pipelines.plan import places
-from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
+from pipelines.report.numbers import short
+from pipelines.report.sheet import Picture, Row, draw_sheet, save_sheet
 from pipelines.sources import Folder, Source, check_root, list_folder, read_source, top_folders
 
 

@@ -25,7 +25,7 @@ from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
 from pipelines.sources import Layout
-from pipelines.train.agreement import check_agreement, differing, limited
+from pipelines.train.compatibility import check_agreement, differing, limited
 
 if TYPE_CHECKING:
     from augment.layer import AugmentLayer
