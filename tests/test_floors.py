@@ -38,7 +38,7 @@ IMPORT_TENSORFLOW = {
     "quiet",
     "train",
 }
-"""Rooms that compute with TensorFlow or Keras, or begin it; help, errors in a request and reports need none."""
+"""Rooms that compute with TensorFlow or Keras, or begin it. Help and reports need none."""
 
 
 def module_name(path: Path) -> str:
