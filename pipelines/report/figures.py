@@ -70,6 +70,11 @@ def ticks(
         axis.set_major_formatter(lambda value, _: written(value))
 
 
+def as_percent(value: float) -> str:
+    """With as many digits as ticks need: none is rounded away."""
+    return f"{100 * value:.4g} %"
+
+
 def grid(axes: Axes) -> None:
     """Level lines behind what is drawn."""
     axes.grid(axis="y", color=RULE, linewidth=0.6)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augment.errors import RequestError
+from pipelines import storage
 from pipelines.report import numbers
 
 
@@ -62,12 +63,11 @@ def bundled(name: str) -> str:
 
 def write_page(path: str, text: str, what: str = "report") -> None:
     """Writes a page, or JSON, whole or not at all. Raises RequestError, which says `what`, if it cannot."""
-    unfinished = f"{path}.part"
+    folder, name = os.path.split(os.path.abspath(path))
     try:
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         # A damaged file can name what is no Unicode. So escaped, it is JSON too.
-        with open(unfinished, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-        os.replace(unfinished, path)
+        with storage.Local(folder).writing(name, part=f"{name}.part") as file:
+            file.write(text.encode(errors="backslashreplace"))
     except OSError as error:
         raise RequestError(f"{what} {path}: it cannot be written ({error.strerror})") from None

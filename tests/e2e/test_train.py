@@ -124,7 +124,17 @@ def test_arms_of_equal_pixels_have_equal_weights_after_every_epoch(run_command, 
     fewer = run_command(*request, "--output", output, "--arms", "shards,live", "--copies", 1)
     assert fewer.status == 0
     assert fewer.err == "augshard: shards-k1: 2 epochs share 1 copy; epoch e sees copy e mod 1\n"
-    assert fewer.out.splitlines()[-4].split() == "shards-k1 live 0 1 the same, bit by bit".split()
+    assert fewer.out.splitlines()[-4].split() == [
+        "shards-k1",
+        "live",
+        "0",
+        "1",
+        "the",
+        "same,",
+        "bit",
+        "by",
+        "bit",
+    ]
     assert list(json.loads((output / "report.json").read_text())["arms"]) == [
         *("live", "live-layer", "none", "shards-k1", "shards-k2")  # those of the earlier command too
     ]

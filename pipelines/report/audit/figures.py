@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from augment.ops.operations import OPERATIONS
 from pipelines.audit.distributions import Fit
-from pipelines.report.figures import BAR, INK, as_svg, ticks
-from pipelines.report.numbers import percent, short
+from pipelines.report.figures import BAR, INK, as_percent, as_svg, ticks
+from pipelines.report.numbers import short
 
 _WIDTH, _HEIGHT = 3.1, 1.3
 _OF_PIXELS = {"width": 4.2, "height": 1.6}
@@ -50,7 +50,7 @@ def of_operations(fit: Fit) -> str:
         axes.set_yticks(at, [OPERATIONS[number] for number in numbers])
         axes.invert_yaxis()
         axes.margins(y=0.01)
-        ticks(axes.xaxis, written=lambda value: percent(value, 0))
+        ticks(axes.xaxis, written=as_percent)
 
     return as_svg(draw, width=_WIDTH, height=0.4 + 0.17 * len(numbers), alternative=_in_words(fit))
 

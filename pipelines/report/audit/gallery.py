@@ -27,7 +27,7 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
-from pipelines.report.audit.pixels import PixelSummary, summary_of
+from pipelines.report.audit.pixels import NEAR, NOTES, PixelSummary, summary_of
 from pipelines.report.thumbnail import Thumbnail, thumbnail
 from pipelines.sources import read_source
 
@@ -42,48 +42,49 @@ NAMED = 40
 IMAGE_BYTES = 4_200_000
 """Of all thumbnails together."""
 
-NEAR = 2.0
-"""A copy is called near to its source if their mean absolute difference is below so many levels."""
-
 
 @dataclasses.dataclass(frozen=True)
-class GalleryPicture:
-    """One image: a thumbnail and what its pixels tell."""
+class Tile:
+    """One picture: a source, or a record of it."""
 
-    thumbnail: Thumbnail
-    pixels: PixelSummary
-
-
-@dataclasses.dataclass(frozen=True)
-class GalleryCopy:
-    """One record of a source."""
-
-    copy: int
-    file: str
-    record: int
-    drawn: Mapping[str, Any]
+    caption: str
+    place: str
+    """where it lies"""
+    thumbnail: Thumbnail | None
+    """None if it cannot be read"""
+    pixels: PixelSummary | None
+    copy: int | None = None
+    """of a record; None for the source"""
+    drawn: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """every recorded parameter by its column"""
-    picture: GalleryPicture | None
-    """None if the record cannot be read"""
-    difference: float | None
-    """the mean absolute difference to the source brought to size, in levels, if the source is there"""
+    difference: float | None = None
+    """of a copy: the mean absolute difference to the source brought to size, in levels, if that is there"""
+    findings: tuple[str, ...] = ()
+    """their kinds"""
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        near = self.difference is not None and self.copy != NOT_AUGMENTED and self.difference < NEAR
-        return (*(self.picture.pixels.notes if self.picture else ()), *(("near",) if near else ()))
+    def kinds(self) -> tuple[str, ...]:
+        """Of findings and notes."""
+        notes = self.pixels.notes if self.pixels else ()
+        near = self.difference is not None and self.difference < NEAR
+        return (*self.findings, *notes, *(("near",) if near else ()))
 
 
 @dataclasses.dataclass(frozen=True)
-class GallerySource:
+class Card:
     """One source beside its copies."""
 
     split: str
     label: str
     source: str
-    original: GalleryPicture | None
-    """the source brought to size; None if it is not there, or not the same any more"""
-    copies: tuple[GalleryCopy, ...]
+    tiles: tuple[Tile, ...]
+    """the source brought to size first, unless it is not there, or not the same any more"""
+    kinds: tuple[str, ...] = ()
+    """of findings and notes that are of the source and of no single copy"""
+
+    @property
+    def alarming(self) -> bool:
+        return bool(set(self.kinds) - NOTES.keys()) or any(tile.findings for tile in self.tiles)
 
 
 class _Chosen(NamedTuple):
@@ -94,7 +95,7 @@ class _Chosen(NamedTuple):
     group: int
 
 
-def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[GallerySource]:
+def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
     """Chooses sources, reads their records and, if the audit has an input, the sources themselves.
 
     By split, class and source. What cannot be read is left out.
@@ -107,7 +108,7 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Gallery
     groups: dict[tuple[str, int], list[_Chosen]] = defaultdict(list)
     for one in chosen:
         groups[one.split, one.group].append(one)
-    shown: list[GallerySource] = []
+    shown: list[Card] = []
     with tqdm(total=len(chosen), desc="pictures", unit=" sources", disable=None, dynamic_ncols=True) as bar:
         for (split, group), sources in groups.items():
             records = album.records(split, group, [one.source for one in sources], stored[split])
@@ -191,11 +192,12 @@ class _Album:
                 found[row["source"]].append((row, file, data.get(row["record"])))
         return found
 
-    def shown(self, one: _Chosen, records: list[tuple[dict[str, Any], str, bytes | None]]) -> GallerySource:
-        digest = records[0][0]["source_sha256"] if records else ""
-        plain = self._original(one.source, digest)
-        copies = tuple(self._copy(plain, *record) for record in records)
-        return GallerySource(one.split, one.label, one.source, self._picture(plain), copies)
+    def shown(self, one: _Chosen, records: list[tuple[dict[str, Any], str, bytes | None]]) -> Card:
+        plain = self._original(one.source, records[0][0]["source_sha256"] if records else "")
+        tiles = [self._copy(plain, *record) for record in records]
+        if plain is not None:
+            tiles.insert(0, Tile("source", one.source, *self._picture(plain)))
+        return Card(one.split, one.label, one.source, tuple(tiles))
 
     def _original(self, source: str, digest: str) -> np.ndarray | None:
         """The source as a recipe that did nothing but bring it to size would have it."""
@@ -208,17 +210,22 @@ class _Album:
         same = hashlib.sha256(contents).hexdigest() == digest
         return self._decoder.source(contents) if same else None
 
-    def _copy(
-        self, plain: np.ndarray | None, row: dict[str, Any], file: str, record: bytes | None
-    ) -> GalleryCopy:
+    def _copy(self, plain: np.ndarray | None, row: dict[str, Any], file: str, record: bytes | None) -> Tile:
         pixels = None if record is None else self._decoder.record(record)
+        stored = row["copy"] == NOT_AUGMENTED
         difference = None
-        if pixels is not None and plain is not None:
+        if pixels is not None and plain is not None and not stored:
             difference = float(np.abs(pixels.astype(np.int16) - plain).mean())
-        drawn = {name: row[name] for name in self._reader.parameters if row[name] is not None}
-        return GalleryCopy(row["copy"], file, row["record"], drawn, self._picture(pixels), difference)
+        return Tile(
+            "stored" if stored else f"copy {row['copy']}",
+            f"{file} record {row['record']}",
+            *self._picture(pixels),
+            copy=row["copy"],
+            drawn={name: row[name] for name in self._reader.parameters if row[name] is not None},
+            difference=difference,
+        )
 
-    def _picture(self, pixels: np.ndarray | None) -> GalleryPicture | None:
+    def _picture(self, pixels: np.ndarray | None) -> tuple[Thumbnail | None, PixelSummary | None]:
         if pixels is None:
-            return None
-        return GalleryPicture(thumbnail(pixels, self._most_bytes), summary_of(pixels))
+            return None, None
+        return thumbnail(pixels, self._most_bytes), summary_of(pixels)

@@ -19,9 +19,9 @@ from pipelines.audit.statistics import Duplicates, Statistics
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request
 from pipelines.report.audit import figures
-from pipelines.report.audit.cards import NOTES, Card, Ops, cards
-from pipelines.report.audit.gallery import GallerySource, gallery
-from pipelines.report.audit.pixels import pooled
+from pipelines.report.audit.cards import Ops, cards
+from pipelines.report.audit.gallery import Card, gallery
+from pipelines.report.audit.pixels import NOTES, pooled
 from pipelines.report.audit.text import checked, headline, parity, proven
 from pipelines.report.numbers import chance, count, listed, part_of, percent, precise
 from pipelines.report.page import Headline, bundled, render
@@ -48,7 +48,7 @@ def page(audit: Audit) -> str:
         "heading": name,
         "headline": _headline(audit),
         "facts": _facts(manifest) if manifest else [],
-        "checked": Table((), [(number, f"{name} {what}") for name, number, what in checked(audit)], _FIRST),
+        "checked": Table((), checked(audit), frozenset((1,))),
         "audit": audit,
         "findings": _findings(audit),
         "whole": whole,
@@ -86,7 +86,7 @@ def _headline(audit: Audit) -> Headline:
     kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(audit.findings.counts.items()))
     rows = [
         *((("by kind", kinds),) if kinds else ()),
-        *(("samples", sentence) for sentence in proven(audit)),
+        *(("proven", sentence) for sentence in proven(audit)),
         *(("parity", sentence) for sentence in parity(audit)),
         *((("not checked", "not everything could be; see the findings"),) if audit.unchecked else ()),
     ]
@@ -118,9 +118,8 @@ def _findings(audit: Audit) -> Table:
 
 def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, Any]:
     """What the template shows of single images."""
-    shown = gallery(audit, manifest, found)
     ops = Ops(manifest.request.parsed_recipe(), [fit.name for fit in found.fits])
-    sheets = cards(shown, list(audit.findings), found.duplicates, ops)
+    sheets = cards(gallery(audit, manifest, found), list(audit.findings), found.duplicates)
     fits = [fit for fit in found.fits if not fit.yes_or_no]
     fits.sort(key=lambda fit: ops.is_operation(fit.name))  # their figures are higher
     drawn = [
@@ -130,12 +129,12 @@ def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, 
     return {
         "cards": sheets,
         "classes": sorted({card.label for card in sheets}),
-        "ops": sorted({op for card in sheets for tile in card.tiles for op in tile.ops}),
-        "parameters": ops.parameters,
+        "ops": sorted({op for card in sheets for tile in card.tiles for op in ops.of(tile.drawn)}),
+        "by_op": ops,
         "kinds": _kinds(sheets),
         "notes": NOTES,
         "figures": list(zip(fits, drawn, strict=False)),
-        **_pixels(shown),
+        **_pixels(sheets),
     }
 
 
@@ -148,12 +147,13 @@ def _kinds(sheets: list[Card]) -> list[tuple[str, str]]:
     ]
 
 
-def _pixels(shown: list[GallerySource]) -> dict[str, Any]:
+def _pixels(sheets: list[Card]) -> dict[str, Any]:
     """What the pixels of those that are shown tell, before and after."""
-    copies = [copy for one in shown for copy in one.copies if copy.copy != NOT_AUGMENTED]
-    before = pooled([one.original.pixels for one in shown if one.original])
-    after = pooled([copy.picture.pixels for copy in copies if copy.picture])
-    differences = np.array([copy.difference for copy in copies if copy.difference is not None])
+    tiles = [tile for card in sheets for tile in card.tiles]
+    copies = [tile for tile in tiles if tile.copy not in (None, NOT_AUGMENTED)]
+    before = pooled([tile.pixels for tile in tiles if tile.copy is None and tile.pixels])
+    after = pooled([tile.pixels for tile in copies if tile.pixels])
+    differences = np.array([tile.difference for tile in copies if tile.difference is not None])
     sides = [side for side in (before, after) if side]
     rows = [
         (f"{color}, mean ± deviation", *(f"{s.means[i]:.1f} ± {s.deviations[i]:.1f}" for s in sides))
@@ -164,7 +164,7 @@ def _pixels(shown: list[GallerySource]) -> dict[str, Any]:
         for note in ("saturated", "filled", "uniform")
     ]
     if len(differences):
-        near = sum("near" in copy.notes for copy in copies)
+        near = sum("near" in tile.kinds for tile in copies)
         rows.append((f"near\n{NOTES['near']}", "", percent(near / len(differences))))
     return {
         "before": before,
@@ -180,7 +180,6 @@ def _of_the_whole(manifest: Manifest, found: Statistics) -> dict[str, Any]:
     totals = {label: [found.records[split][label] for split in manifest.splits] for label in manifest.classes}
     sizes = sorted(map(sum, totals.values())) or [0]
     largest = set(sorted(totals, key=lambda label: -sum(totals[label]))[:CLASSES])
-    rejects = [(source, reason, detail) for source, reason, detail in found.rejected]
     return {
         "found": found,
         "unread": listed(found.unread, 5),
@@ -193,7 +192,7 @@ def _of_the_whole(manifest: Manifest, found: Statistics) -> dict[str, Any]:
         "sizes": (sizes[0], sizes[len(sizes) // 2], max(sizes[-1], 1)),
         "all_classes": len(totals),
         "reasons": _by_count(found.rejects),
-        "rejects": Table(("source", "reason", "detail"), rejects, names=_FIRST),
+        "rejects": Table(("source", "reason", "detail"), found.rejected, names=_FIRST),
         "ignored": _by_count(Counter(manifest.ignored)),
         "class_of_parity": Table(
             (),

@@ -14,6 +14,17 @@ FILLED = 0.5
 """... filled, if more than this part of its pixels has one and the same color."""
 UNIFORM = 4.0
 """... uniform, if the standard deviation of its gray levels is below this."""
+NEAR = 2.0
+"""A copy is called near to its source if their mean absolute difference is below so many levels."""
+
+NOTES = {
+    "saturated": "more than a quarter of its levels are 0 or 255",
+    "filled": "more than half of its pixels have one and the same color",
+    "uniform": "its gray levels hardly differ: their standard deviation is below 4",
+    "near": "hardly differs from its source: by less than 2 levels on average",
+    "twice": "the same file is there more than once, in one split",
+}
+"""What is noted of a picture or a source. None of it is a finding."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.audit.findings import Audit, Finding, Parity
 from pipelines.format.layout import MANIFEST
 from pipelines.format.tfds import how_to_read
-from pipelines.report.numbers import count, counted, part_of
+from pipelines.report.numbers import count, counted, part_of, size
 from pipelines.report.table import Table
 
 SHOWN = 20
@@ -26,11 +26,11 @@ OF_THE_INPUT = frozenset(("changed", "vanished", "renamed", "new", "reject", "li
 _CHECKED = {
     "files": "compared with their digests",
     "records": "read, with their checksums and their rows",
-    "rows": "of the samples table, compared with the manifest and with each other",
-    "draws": "parameters drawn again",
-    "pixels": "records decoded to the digests of their pixels",
+    "rows": "of the samples table",
+    "draws": "parameters, drawn again",
+    "pixels": "records, decoded to the digests of their pixels",
     "sources": "compared with their digests",
-    "derived": "samples made again from their sources, and compared pixel by pixel",
+    "derived": "samples, made again from their sources and compared pixel by pixel",
     "rejects": "looked at again",
 }
 
@@ -56,10 +56,13 @@ def as_text(audit: Audit, *, json: str | None, report: str | None) -> str:
     """A verdict, what was looked at, what was found, and what to do next."""
     request = audit.manifest and audit.manifest.request
     made = f" ({request.recipe_name}, seed {request.seed}, {request.copies} copies)" if request else ""
+    looked = checked(audit)
+    counts = Table((), [(number, what) for _, number, what in looked]).text
     rows = [
         ("verdict", "; ".join((headline(audit), *proven(audit)))),
         ("dataset", audit.directory + made),
-        *((f"{name}", f"{number} {what}") for name, number, what in checked(audit)),
+        *((("input", audit.input),) if audit.input is not None else ()),
+        *zip([name for name, _, _ in looked], counts.splitlines(), strict=True),
         *(("parity", sentence) for sentence in parity(audit)),
         *(("not checked", sentence) for sentence in audit.unchecked),
         *((name, path) for name, path in (("report", report), ("json", json)) if path),
@@ -90,10 +93,11 @@ def checked(audit: Audit) -> list[tuple[str, str, str]]:
     """What was looked at: its name, how many of how many, and how."""
     manifest = audit.manifest
     whole = {"files": len(manifest.files), "records": manifest.records} if manifest else {}
+    size_of = {"files": f", {size(audit.checked['bytes'])}"}
     if manifest and audit.input is not None:
         whole["derived"] = manifest.records
     return [
-        (name, part_of(number, whole[name]) if name in whole else count(number), what)
+        (name, part_of(number, whole[name]) if name in whole else count(number), what + size_of.get(name, ""))
         for name, what in _CHECKED.items()
         if (number := audit.checked[name]) or name in whole
     ]

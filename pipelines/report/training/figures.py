@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipelines.report.figures import ACCENT, BAR, INK, MUTED, as_svg, grid, note, ticks
+from pipelines.report.figures import ACCENT, BAR, INK, MUTED, as_percent, as_svg, grid, note, ticks
 from pipelines.report.numbers import percent
 from pipelines.train.compare import ComparedArm, Comparison, Spread
 
@@ -52,7 +52,7 @@ def of_curves(arm: ComparedArm, what: str, comparison: Comparison) -> str:
             _draw_line(axes, line)
         axes.set_xlim(0.5, max(len(arm.curves[training]), 2) + 0.5)
         ticks(axes.xaxis, whole=True)
-        ticks(axes.yaxis, written=(lambda value: percent(value, 0)) if what == "accuracy" else None)
+        ticks(axes.yaxis, written=as_percent if what == "accuracy" else None)
         grid(axes)
         _label_ends(axes, lines)
 
@@ -143,7 +143,7 @@ def of_copies(comparison: Comparison) -> str:
         axes.set_xticks(range(len(pools)), [str(copies) if copies else "none" for copies in pools])
         axes.set_xlim(-0.4, len(pools) - 0.6)
         axes.set_xlabel("copies that epochs use in turn")
-        ticks(axes.yaxis, 5, lambda value: f"{100 * value:.4g} %")
+        ticks(axes.yaxis, 5, as_percent)
         grid(axes)
         _error_bar(axes, limited)
 

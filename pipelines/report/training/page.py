@@ -143,7 +143,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     facts = [
         ("arms", count(len(comparison.arms))),
         ("runs", count(len(runs))),
-        ("train seeds", f"{len({run.train_seed for run in runs}):,}"),
+        ("train seeds", ", ".join(map(str, sorted({run.train_seed for run in runs})))),
         ("augmentation seeds", ", ".join(str(one["seed"]) for one in comparison.requests)),
         ("epochs", f"{request['epochs']:,}"),
         ("batch size", f"{request['batch_size']:,}"),
