@@ -9,7 +9,7 @@ STORES := build/stores
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-engines test-stores engines lint docs bench image constraints clean
+.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs bench image check-lock constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,13 @@ test-engines: $(VENV)/.installed-test  ## the tests on Flink and Prism, which ne
 test-stores: $(VENV)/.installed-test $(VENV)/.installed-aws $(VENV)/.installed-gcp $(STORES)/.installed  ## the tests on emulated object stores, which need Go
 	$(BIN)/python -m pytest -m stores $(ARGS)
 
+torture: $(VENV)/.installed-test  ## kills, rival runs, odd settings, many times over (under 30 minutes); ARGS='kills --times 20'
+	@$(BIN)/python -m tests.torture $(ARGS)
+
+fuzz: $(VENV)/.installed-test  ## five minutes of fuzzing our own parsing, guided by coverage; ARGS='--seconds 3600 manifest'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install 'atheris==3.0.0'
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 engines: $(VENV)/.installed-test  ## the same request on every engine, with its time and digest
 	@$(BIN)/python -m tests.engines $(ARGS)
 
@@ -46,6 +53,9 @@ docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of e
 
 bench: $(VENV)/.installed-test  ## how many images a second materializing gives
 	$(BIN)/python -m benchmarks.materialize $(ARGS)
+
+check-lock: $(VENV)/.installed-test  ## licences, installability and advisories of what constraints.txt pins (ten minutes)
+	@$(BIN)/python -m tests.lock $(ARGS)
 
 image:  ## the worker image, by Docker; ARGS='--build-arg EXTRAS=gcp' and the like (docs/containers.md)
 	DOCKER_BUILDKIT=1 docker build -f docker/Dockerfile -t augshard $(ARGS) .

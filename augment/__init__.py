@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from augment.errors import RequestError
     from augment.keys import source_words
     from augment.layer import AugmentLayer, export_inference
-    from augment.recipe import Recipe, load_recipe, parse_recipe
+    from augment.recipe import Recipe, Storage, load_recipe, parse_recipe
 
 _HOMES = {
     "AugmentLayer": "layer",
     "Augmenter": "augmenter",
     "Recipe": "recipe",
     "RequestError": "errors",
+    "Storage": "recipe",
     "augment_dataset": "augmenter",
     "augment_image": "augmenter",
     "export_inference": "layer",
@@ -39,6 +40,7 @@ __all__ = [
     "Augmenter",
     "Recipe",
     "RequestError",
+    "Storage",
     "augment_dataset",
     "augment_image",
     "export_inference",

@@ -65,6 +65,16 @@ def stack(columns: list[Array]) -> Array:
     return np.stack(columns, -1) if is_numpy(columns[0]) else tf.stack(columns, -1)
 
 
+def least(x: Array) -> Array:
+    """[..., n] to [...]."""
+    return x.min(-1) if is_numpy(x) else tf.reduce_min(x, -1)
+
+
+def total(x: Array) -> Array:
+    """[..., n] to [...], integers."""
+    return x.sum(-1, dtype=x.dtype) if is_numpy(x) else tf.reduce_sum(x, -1)
+
+
 def ones(like: Array, dtype: type[np.generic]) -> Array:
     """An array of ones, shaped like `like`."""
     return np.ones(np.shape(like), dtype) if is_numpy(like) else tf.ones_like(like, dtype)

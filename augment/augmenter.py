@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from augment import codec
 from augment.arrays import Array, cast, tf
+from augment.draws import Draw, at, recorded
 from augment.errors import RequestError
 from augment.keys import Words, fold_in, source_key, source_words
-from augment.ops import Draw
 from augment.ops.sequence import apply_steps, draw_steps
 from augment.recipe import Recipe
 
@@ -48,17 +49,15 @@ class Augmenter:
             source: the source ids' 64 bits as uint32 arrays [...] (high, low).
             copy: int32 [...], each from 0.
 
-        Returns arrays [...] under `<op id>.<parameter>`, with `<op id>.applied` for ops
-        whose p is below 1. Names whose parameter begins with an underscore are
-        working values for `apply`.
+        Returns arrays [...], by op id and parameter (`augment.draws.Draw`).
         """
         high = cast(copy, np.uint32)
         key = fold_in(source_key(self.seed, source), (high ^ high, high))
         return draw_steps(self.recipe.steps, key)
 
-    def recorded(self, draw: Draw) -> Draw:
-        """The parameters that the samples table records."""
-        return {name: values for name, values in draw.items() if "._" not in name}
+    def recorded(self, draw: Draw) -> dict[str, Array]:
+        """The columns of the samples table: `<path of the op>.<parameter>`, arrays [...]."""
+        return recorded(draw)
 
     def head(self, image: tf.Tensor) -> tf.Tensor:
         """What all copies of a source share: the ops before the first that draws.
@@ -90,7 +89,7 @@ class Augmenter:
 
 
 def augment_image(
-    image: bytes | np.ndarray | tf.Tensor,
+    image: bytes | str | os.PathLike[str] | np.ndarray | tf.Tensor,
     recipe: Recipe,
     *,
     seed: int,
@@ -100,24 +99,38 @@ def augment_image(
     """Copy `copy` of one source: uint8 [H, W, 3], equal to the record in a shard.
 
     Args:
-        image: an image file's bytes, or its decoded pixels, uint8 [H, W, 3].
+        image: an image file's bytes, its path (a str or a PathLike, which decides no draw: the
+            source does), or its decoded pixels, uint8 [H, W, 3].
         recipe: see `load_recipe`.
         seed: in [0, 2**64).
         source: the source id, its path relative to the input root, `/`-separated.
         copy: from 0; -1 for the image brought to size but not augmented.
 
-    Raises RequestError for other copies, seeds or pixels, and DecodeError for bytes that
-    are no usable image.
+    Raises RequestError for other copies, seeds or images, or a file that cannot be read, and
+    DecodeError for bytes that are no usable image.
     """
     augmenter = Augmenter(recipe, seed)
     block = augmenter.draw_copies(source_words([source]), check_copy(copy))
-    draw = {name: values[0] for name, values in block.items()}
+    draw = at(block, 0)
+    if isinstance(image, (str, os.PathLike)):
+        try:
+            image = Path(image).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise RequestError(f"the image {os.fspath(image)!r} cannot be read ({reason})") from None
     with tf.device("CPU"):
         if isinstance(image, bytes):
             rejection = codec.examine(image)
             if rejection:
                 raise codec.DecodeError(rejection)
-        pixels = _pixels(tf.convert_to_tensor(image))
+        try:
+            given = tf.convert_to_tensor(image)
+        except (ValueError, TypeError):
+            raise RequestError(
+                f"the image is a {type(image).__name__}; it must be a file's bytes, its path, "
+                "or uint8 [H, W, 3]"
+            ) from None
+        pixels = _pixels(given)
         return augmenter.sample(pixels, draw, augmented=copy != NOT_AUGMENTED).numpy()
 
 
@@ -133,14 +146,17 @@ def _pixels(image: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int) -> tf.data.Dataset:
+def augment_dataset(
+    dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
+) -> tf.data.Dataset:
     """Copy `copy` of every element, in order: live training's epoch number `copy`.
 
     Args:
         dataset: of dictionaries with `image`, an image file's bytes or uint8
             [H, W, 3], and `source`, its source id, or else `tfds_id`, as TFDS adds it
             with `ReadConfig(add_tfds_id=True)`; other entries pass through.
-        recipe, seed, copy: as for `augment_image`.
+        recipe, seed, copy: as for `augment_image`. Within a graph, `copy` may be a tensor, an
+            int64 scalar from 0: then one graph serves every epoch.
 
     Returns the same dictionaries with `image` as uint8 [H, W, 3].
     """
@@ -148,26 +164,11 @@ def augment_dataset(dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy
     def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
         return _pixels(element["image"])
 
-    live = _live(dataset, recipe, seed, copy, "image", pixels)
+    live = _live(dataset, recipe, seed, copy, pixels)
     count = tf.get_static_value(dataset.cardinality())  # which `unbatch` forgets, and `fit` shows
     if count is None or count == tf.data.UNKNOWN_CARDINALITY:
         return live
     return live.apply(tf.data.experimental.assert_cardinality(count))
-
-
-def augment_files(
-    dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
-) -> tf.data.Dataset:
-    """`augment_dataset` for dictionaries with `path`, an image file's, instead of its contents.
-
-    Files that cannot be read or decoded are left out. The rest keep their order. Within a graph,
-    `copy` may be a tensor, an int64 scalar from 0: then one graph serves every epoch.
-    """
-
-    def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
-        return codec.decode(tf.io.read_file(element.pop("path")))
-
-    return _live(dataset, recipe, seed, copy, "path", pixels).ignore_errors()
 
 
 def _live(
@@ -175,19 +176,18 @@ def _live(
     recipe: Recipe,
     seed: int,
     copy: int | tf.Tensor,
-    needed: str,
     pixels: Callable[[dict[str, tf.Tensor]], tf.Tensor],
 ) -> tf.data.Dataset:
     spec = dataset.element_spec
     if not isinstance(spec, dict):
         raise RequestError(
-            f"the dataset's elements are no dictionaries; they must be, with {needed!r} and "
+            "the dataset's elements are no dictionaries; they must be, with 'image' and "
             "'source' (from TFDS: leave out as_supervised, and give ReadConfig(add_tfds_id=True))"
         )
     identity = "source" if "source" in spec else "tfds_id"
-    if not {needed, identity} <= spec.keys():
+    if not {"image", identity} <= spec.keys():
         had = ", ".join(map(repr, spec))
-        raise RequestError(f"the dataset's elements have {had}; they must have {needed!r} and 'source'")
+        raise RequestError(f"the dataset's elements have {had}; they must have 'image' and 'source'")
     if spec[identity].dtype != tf.string:
         raise RequestError(f"the dataset's {identity!r} is {spec[identity].dtype.name}; it must be string")
     flat = tf.nest.flatten(spec, expand_composites=True)
@@ -201,20 +201,21 @@ def _live(
         return element[identity], tf.raw_ops.OptionalFromValue(components=components)
 
     def drawn(source: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
-        return list(augmenter.draw_copies(source_words(source), int(number)).values())
+        return tf.nest.flatten(augmenter.draw_copies(source_words(source), int(number)))
 
     @tf.autograph.experimental.do_not_convert
     def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[Draw, tf.Tensor]:
         # Ids are hashed outside of the graph, so draws may as well be made there: the graph
         # of dozens of them would take most of a second to start, every epoch anew.
         none = {} if plain else augmenter.draw_copies(source_words([]), 0)
-        dtypes = [values.dtype for values in none.values()]
-        draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if none else []
+        likes = tf.nest.flatten(none)
+        dtypes = [like.dtype for like in likes]
+        draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if likes else []
         shaped = [
             tf.ensure_shape(values, [None, *like.shape[1:]])
-            for values, like in zip(draws, none.values(), strict=True)
+            for values, like in zip(draws, likes, strict=True)
         ]
-        return dict(zip(none, shaped, strict=True)), element
+        return tf.nest.pack_sequence_as(none, shaped), element
 
     @tf.autograph.experimental.do_not_convert
     def augmented(draw: Draw, packed_element: tf.Tensor) -> dict[str, tf.Tensor]:

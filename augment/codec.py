@@ -7,8 +7,10 @@ JPEG    accurate integer DCT and smooth chroma upsampling; gray becomes three
         equal channels, CMYK is multiplied by its black.
 PNG     16 bits become 8 by `>> 8`; palettes are looked up; alpha is dropped, the
         color under it kept.
-GIF, BMP, WebP, TIFF  read by Pillow, the first frame of several; 16 bits become 8
-        by `>> 8`; alpha is dropped; CMYK and YCbCr as Pillow converts them.
+GIF, BMP, WebP, TIFF, AVIF, JPEG 2000, and HEIF by the extra heic  read by Pillow, the
+        first frame of several; 16 bits become 8 by `>> 8`; alpha is dropped; CMYK and
+        YCbCr as Pillow converts them.
+PBM, PGM, PPM  scaled to 8 bits; see `netpbm`.
 All     EXIF orientation is applied. What an image is, its content decides, not
         its extension.
 
@@ -30,8 +32,10 @@ import numpy as np
 
 from augment import imagefile
 from augment.arrays import tf
-from augment.imagefile import HARMLESS, JPEG, MAX_PIXELS, PNG, DecodeError, Rejection
+from augment.formats import HARMLESS, JPEG, MAX_PIXELS, PNG, DecodeError, Rejection
+from augment.mending import END, mended_png
 from augment.recipe import Storage
+from augment.refusal import check_scans
 
 __all__ = [
     "ENCODERS",
@@ -48,7 +52,11 @@ __all__ = [
     "round_trip",
 ]
 
-EXTENSIONS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"))
+_EXTENSIONS = (
+    "jpg jpeg jpe jfif mpo png apng gif bmp dib webp tif tiff avif avifs heic heif hif "
+    "jp2 j2k jpf jpx jpc j2c ppm pgm pbm pnm"
+)
+EXTENSIONS = frozenset(f".{name}" for name in _EXTENSIONS.split())
 """What makes a file an image's, whatever its case."""
 
 
@@ -94,7 +102,7 @@ def _decode_jpeg(contents: tf.Tensor) -> tf.Tensor:
     harmless = pixels * tf.cast(tf.strings.length(contents), tf.int64) <= HARMLESS
 
     def decoded_if_soon() -> tf.Tensor:
-        soon = tf.ensure_shape(_in_python(imagefile.check_scans, contents, tf.bool), [])
+        soon = tf.ensure_shape(_in_python(check_scans, contents, tf.bool), [])
         return tf.cond(within & soon, lambda: _ordinary_jpeg(contents), _nothing)
 
     image = tf.cond(within & harmless, lambda: _ordinary_jpeg(contents), decoded_if_soon)
@@ -113,9 +121,14 @@ def _decode_png(contents: tf.Tensor) -> tf.Tensor:
     size = tf.reshape(tf.io.decode_raw(_bytes(contents, 16, 8), tf.uint8), [2, 4])
     places = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
     pixels = _product(tf.reduce_sum(tf.cast(size, tf.int64) * places, axis=1))
+    ended = _bytes(contents, tf.strings.length(contents) - len(END), len(END)) == END
+
+    def with_an_end() -> tf.Tensor:
+        return tf.ensure_shape(_in_python(mended_png, contents, tf.string), [])
+
     image = tf.cond(
         headed & (pixels >= 0) & (pixels <= MAX_PIXELS),  # a product past 2**63 is negative
-        lambda: _ordinary_png(contents),
+        lambda: _ordinary_png(tf.cond(ended, lambda: contents, with_an_end)),
         _nothing,
     )
     bare = _bytes(contents, 37, 4) == b"IDAT"

@@ -80,3 +80,17 @@ def directory(tiff: bytes, at: int | None = None) -> Iterator[Tag]:
         number, kind, values, start = struct.unpack_from(order + "HHII", tiff, entry)
         size = values * (_TAG_BYTES[kind] if kind < len(_TAG_BYTES) else 0)
         yield Tag(number, order + {3: "H", 4: "I"}.get(kind, ""), start if size > 4 else entry + 8, size)
+
+
+def boxes(iso: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The top boxes of an ISO file (AVIF, HEIF, JPEG 2000): kind, where each begins, where it says to end."""
+    at = 0
+    while at + 8 <= len(iso):
+        length, kind = struct.unpack_from(">I4s", iso, at)
+        if length == 1 and at + 16 <= len(iso):
+            (length,) = struct.unpack_from(">Q", iso, at + 8)
+        end = at + length if length else len(iso)
+        if end < at + 8:
+            return
+        yield kind, at, end
+        at = end

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,37 @@ def uniform_between(u: np.ndarray, low: float, high: float) -> np.ndarray:
     return low + u * (high - low)
 
 
+Draw = dict[str, Any]
+"""What was drawn for a block of samples: of a recipe, `draw[op id][parameter]`, arrays [...].
+
+Of an op, its parameters by name; `applied`, bool, where it is not always applied; and, of
+one that consists of ops, `ops`, where theirs are by id. A name with a leading underscore
+is a working value, looked up with the same random words as a parameter; it is not recorded.
+"""
+
+
+def at(draw: Draw, place: Any) -> Draw:
+    """What was drawn for a part of a block, such as one sample: `values[place]` of all arrays."""
+    return {
+        name: at(values, place) if isinstance(values, dict) else values[place]
+        for name, values in draw.items()
+    }
+
+
+def recorded(draw: Draw, within: str = "") -> dict[str, Array]:
+    """The columns of the samples table, `<path>.<parameter>`: all of a recipe's draw but working values.
+
+    An op within others is known by its path, `one_of/rotation`.
+    """
+    columns: dict[str, Array] = {}
+    for op_id, drawn in draw.items():
+        path = within + op_id
+        parameters = {n: v for n, v in drawn.items() if n != "ops" and not n.startswith("_")}
+        columns |= {f"{path}.{name}": values for name, values in parameters.items()}
+        columns |= recorded(drawn.get("ops", {}), f"{path}/")
+    return columns
+
+
 class Uniforms:
     """The random words of one op for a block of samples.
 
@@ -61,6 +93,12 @@ class Uniforms:
         if counter not in self._words:
             self._words[counter] = threefry2x32(self._key, (np.uint32(0), np.uint32(counter)))[0]
         return self._words[counter]
+
+    def words(self, first: int, count: int) -> Array:
+        """uint32 [..., count]: `word` for so many counters in a row, in one go."""
+        high, low = (word[..., np.newaxis] for word in self._key)
+        counters = np.arange(first, first + count, dtype=np.uint32)
+        return threefry2x32((high, low), (np.uint32(0), counters))[0]
 
     def index(self, counter: int) -> Array:
         """int32 [...] uniform in [0, 65536): the position in a table."""

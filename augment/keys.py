@@ -33,8 +33,8 @@ from augment.arrays import Array, is_numpy, shift_left, shift_right, tf
 Words = tuple[Array, Array]
 """64 bits as two uint32 arrays (high, low) that broadcast against each other."""
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = np.uint32(0x1BD11BDA)
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = np.uint32(0x1BD11BDA)
 
 
 def threefry2x32(key: Words, counter: Words) -> Words:
@@ -59,10 +59,10 @@ def _traced() -> tf.types.experimental.GenericFunction:
 
 def _encrypt(key0: Array, key1: Array, counter0: Array, counter1: Array) -> Words:
     with np.errstate(over="ignore"):  # uint32 scalars wrap on purpose
-        schedule = (key0, key1, key0 ^ key1 ^ _PARITY)
+        schedule = (key0, key1, key0 ^ key1 ^ PARITY)
         x0, x1 = schedule[0] + counter0, schedule[1] + counter1
         for block in range(5):
-            for rotation in _ROTATIONS[block % 2]:
+            for rotation in ROTATIONS[block % 2]:
                 x0 = x0 + x1
                 x1 = (shift_left(x1, rotation) | shift_right(x1, 32 - rotation)) ^ x0
             x0 = x0 + schedule[(block + 1) % 3]

@@ -24,7 +24,6 @@ import tensorflow as tf
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.errors import RequestError
 from augment.keys import Words, source_words
-from augment.ops import Draw
 from augment.ops.base import per_image
 from augment.recipe import Recipe, recipe_from_document
 
@@ -152,7 +151,7 @@ class AugmentLayer(BringToSize):
 
         return tf.cond(tf.reduce_any(left_alone), some_plain, lambda: pixels)
 
-    def draw(self, key: tf.Tensor, copy: tf.Tensor) -> Draw:
+    def draw(self, key: tf.Tensor, copy: tf.Tensor) -> dict[str, tf.Tensor]:
         """What is drawn for samples: [B] under `<op id>.<parameter>`, the columns of the samples table.
 
         Takes the inputs `key` and `copy`.

@@ -9,6 +9,10 @@ A recipe is written in YAML:
       - flip: {horizontal: 0.5}
       - contrast: {factor: 0.5}
 
+or made of the same ops in Python, with the same draws and the same pixels:
+
+    Recipe("mine", [Resize(128, 128, method="nearest"), Flip(horizontal=0.5), Contrast(0.5)])
+
 Reading is strict: a misspelt key or op is an error that names its nearest
 neighbours, a wrong value one that names its range.
 """
@@ -18,23 +22,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib
 import itertools
 import json
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from augment.errors import RequestError, did_you_mean
 from augment.imagefile import MAX_PIXELS
+from augment.labels.hazards import Hazard
 from augment.ops import Op, Size
-from augment.ops.entries import explain, read_entry, repeated_id, written_entry
-from augment.ops.hazards import Hazard
+from augment.ops.entries import read_entry, repeated_id, written_entry
 from augment.ops.sequence import Step, runs
+from augment.ops.settings import Settings, explain
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -42,10 +49,8 @@ MOST_BYTES, MOST_VALUES, MOST_DEPTH, MOST_OPS = 1 << 20, 50_000, 64, 1_000
 """A recipe may come from anybody: how long its text is, how many values it has and how deep, how many ops."""
 
 
-class Storage(BaseModel):
+class Storage(Settings):
     """How a shard holds pixels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     format: Literal["png", "jpeg", "raw"] = "png"
     """png and raw keep every level; jpeg does not, and live training then sees its round trip"""
@@ -55,22 +60,39 @@ class Storage(BaseModel):
     """of jpeg: whether color is kept at half the resolution or at the full one"""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Recipe:
     """A checked recipe.
 
+    Its `repr` is its YAML; a notebook also shows what it does to an example picture.
     Raises RequestError if the ops do not fit each other, or if the size of the
     images is not known beforehand.
     """
 
     name: str
-    ops: tuple[Op, ...]
+    ops: Sequence[Op]
+    """one or more, in the order in which they are applied; kept as a tuple"""
     storage: Storage = dataclasses.field(default_factory=Storage)
     description: str = ""
     acknowledge: tuple[str, ...] = ()
     """hazards that are meant, as `hazards` names them; they change no pixel"""
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
+            raise RequestError(
+                f"recipe {self.name}: its name is {self.name!r}; a name is made of lower-case letters, "
+                "digits and _, and begins with a letter"
+            )
+        given = self.ops if isinstance(self.ops, (list, tuple)) else ()
+        others = [op for op in given if not isinstance(op, Op)]
+        if not given or others:
+            what = repr(others[0] if others else self.ops)
+            raise RequestError(
+                f"recipe {self.name}: ops must be a list of one op or more, such as Flip(horizontal=0.5); "
+                f"{what} is not"
+            )
+        object.__setattr__(self, "ops", tuple(self.ops))
+        object.__setattr__(self, "acknowledge", tuple(self.acknowledge))
         repeated = repeated_id(self.ops)
         if repeated:
             raise RequestError(f"recipe {self.name}: {repeated}")
@@ -92,7 +114,7 @@ class Recipe:
         steps: list[Step] = []
         size: Size | None = None
         position = 0
-        for run in runs(self.ops):
+        for run in runs(tuple(self.ops)):
             steps.append(Step(run, size))
             for op in run:
                 position += 1
@@ -126,6 +148,30 @@ class Recipe:
                     found[f"{op.id}/{hazard.within}".rstrip("/") + f".{hazard.change}"] = hazard
         return found
 
+    def advice(self) -> list[str]:
+        """What lint says of the settings, apart from labels."""
+        return [sentence for op in self.ops for sentence in op.advice()]
+
+    def __repr__(self) -> str:
+        """The recipe as a file would have it, without what is as it is by default."""
+        storage = self.storage.model_dump(exclude_defaults=True)
+        keys = {
+            "name": self.name,
+            "description": self.description,
+            "storage": storage,
+            "acknowledge": list(self.acknowledge),
+        }
+        lines = [f"{key}: {_flow(value)}" for key, value in keys.items() if value]
+        for op in self.ops:
+            [(name, settings)] = written_entry(op, brief=True).items()
+            lines.append(f"  - {name}: {_flow(settings)}" if settings else f"  - {name}")
+        head, entries = lines[: -len(self.ops)], lines[-len(self.ops) :]
+        return "\n".join([*head, "ops:", *entries])
+
+    def _repr_html_(self) -> str:
+        shown: str = importlib.import_module("augment.notebook").shown(self)  # which imports this module
+        return shown
+
     def canonical(self) -> dict[str, Any]:
         """All that decides pixels and bytes, as JSON; equal for recipes that mean the same."""
         storage = self.storage.model_dump()
@@ -138,6 +184,12 @@ class Recipe:
         """SHA-256 of the canonical form, in hexadecimal."""
         text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML, in one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _read(path: str) -> bytes:
@@ -209,9 +261,12 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
             raise RequestError(f"recipe {where}: there is no key {key!r}; {did_you_mean(str(key), keys)}")
     name = document.get("name", name)
     if not (isinstance(name, str) and NAME.fullmatch(name) and len(name) <= 128):
+        by_file = "name" not in document
         raise RequestError(
-            f"recipe {where}: its name is {name!r}; a name is made of lower-case letters, digits and _, "
-            "and begins with a letter"
+            f"recipe {where}: its name{' by that of its file' * by_file} is {name!r}; a name is made of "
+            "lower-case letters, digits and _, and begins with a letter"
+            + "; rename the file, or say `name: ...` in it"
+            * by_file
         )
     entries = document.get("ops")
     if not (isinstance(entries, list) and entries):

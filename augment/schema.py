@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from augment.ops import Op, op_types
-from augment.ops.base import Checked
+from augment.ops.settings import Checked
 from augment.recipe import NAME, Storage
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}

@@ -24,8 +24,8 @@ import tensorflow_datasets as tfds
 
 from augment.recipe import Recipe, recipe_from_document
 from benchmarks.photos import draw_photos, lay_out
-from pipelines.datasets import list_images
 from pipelines.format.request import Request
+from pipelines.images import list_images
 from pipelines.materialize.launch import launch
 from pipelines.train.arms import Arm, open_feed
 

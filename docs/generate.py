@@ -18,7 +18,7 @@ from augment.augmenter import Augmenter, augment_image
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops import Op, op_types
-from augment.ops.entries import requirement
+from augment.ops.settings import requirement
 from augment.recipe import Recipe, parse_recipe
 from pipelines.demo import draw_vehicle
 
@@ -133,8 +133,7 @@ def _section(op: type[Op]) -> str:
         f"![{op.name}: before and after](images/{op.name}.webp)",
         f"`- {example(op)}`",
     ]
-    settings = [name for name in op.model_fields if name not in ("id", "p") or _is_its_own(op, name)]
-    settings.sort(key=lambda name: name not in inspect.get_annotations(op))  # those of all of a kind go last
+    settings = [name for name in op.in_order() if name not in ("id", "p") or _is_its_own(op, name)]
     if settings:
         rows = "\n".join(_setting(op, name) for name in settings)
         parts.append("| setting | default | takes | meaning |\n| --- | --- | --- | --- |\n" + rows)
@@ -166,7 +165,12 @@ def _recorded(op: type[Op]) -> str:
     augmenter = Augmenter(shown(op), seed=0)
     drawn = augmenter.recorded(augmenter.draw_copies(source_words([SOURCE]), 0))
     columns = {n: v.dtype.name for n, v in drawn.items() if n.startswith((f"{op.name}.", f"{op.name}/"))}
-    names = [f"`{n.removeprefix(f'{op.name}.')}` ({NUMBERS.get(kind, kind)})" for n, kind in columns.items()]
+    recipe = augmenter.recipe
+    declared = recipe.ops[-1].parameters(recipe.steps[-1].size) if op.draw is Op.draw else {}
+    names = []
+    for column, kind in columns.items():
+        name = column.removeprefix(f"{op.name}.")
+        names.append(f"`{name}` ({declared.get(name, NUMBERS.get(kind, kind))})")
     more = f" and {len(names) - MOST_COLUMNS} more of the kind" if len(names) > MOST_COLUMNS else ""
     return ", ".join(names[:MOST_COLUMNS]) + more or "nothing"
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from augment.errors import RequestError
+from pipelines import process
 
 app = typer.Typer(
     name="augshard",
@@ -130,7 +131,7 @@ def preview(
     width, height = draw(
         input, loaded, output=output, seed=seed, copies=copies, images=images, each_op=each_op
     )
-    typer.echo(f"sheet  {output} ({width}x{height})")
+    sys.stdout.write(f"sheet  {output} ({width}x{height})\n")
 
 
 @app.command()
@@ -160,7 +161,7 @@ def lint(
 
     load_plugins(plugin or [])
     text, found = check(load_recipe(recipe), labels=labels, directory=input, layout=layout, json=json)
-    typer.echo(text, nl=False)
+    sys.stdout.write(text)
     if found:
         sys.exit(1)
 
@@ -258,6 +259,7 @@ def parity(
     for name in [] if recipe or op else without_example():
         sys.stderr.write(f"augshard: warning: op {name} is left out: it needs settings; see --recipe\n")
     import_tensorflow()
+    from pipelines.engines import choose
     from pipelines.materialize.launch import launch
     from pipelines.parity.report import agrees, as_json, as_text, compare
 
@@ -276,12 +278,11 @@ def parity(
             output=output,
             max_rejects=0,
             overwrite=False,
-            runner="embedded",
-            beam_arguments=(),
+            engine=choose(),
         )
 
     table = compare(wanted, count=samples, seed=seed, launch=materialized)
-    typer.echo(as_text(table), nl=False)
+    sys.stdout.write(as_text(table))
     if json is not None:
         with open(json, "w", encoding="utf-8") as file:
             file.write(json_text(as_json(table, wanted, count=samples, seed=seed)))
@@ -420,44 +421,71 @@ def recipes(
         raise RequestError(f"--schema is of all recipes; leave {preset!r} out, or --schema")
     if preset is not None:
         load_recipe(preset)
-        typer.echo(preset_text(preset), nl=False)
+        sys.stdout.write(preset_text(preset))
     elif schema:
         from augment.schema import recipe_schema
         from pipelines.format.manifest import json_text
 
-        typer.echo(json_text(recipe_schema()), nl=False)
+        sys.stdout.write(json_text(recipe_schema()))
     else:
         from pipelines.recipes import presets_table
 
-        typer.echo(presets_table(), nl=False)
-
-
-_INTERRUPTED = 130
-"""With what status typer, which says nothing, answers Ctrl-C."""
+        sys.stdout.write(presets_table())
 
 
 def main() -> None:
-    """The entry point. Exit status: 0 done, 1 the work failed, 2 the request is wrong."""
+    """The entry point. Exit status: 0 done, 1 the work failed, 2 the request is wrong, 128 + the signal."""
+    with process.signals() as stopped:
+        try:
+            with process.streams():
+                status = _run(stopped)
+        except OSError as error:  # what was said last could not be written
+            sys.stderr.write(f"augshard: {_reason(error)}\n")
+            status = 1
+    sys.exit(status)
+
+
+def _run(stopped: process.Signals) -> int:
+    """Runs the command that was typed; its exit status."""
     try:
-        app()
+        app([_at_home(argument) for argument in sys.argv[1:]])
     except RequestError as error:
         sys.stderr.write(f"augshard: {error}\n")
-        sys.exit(2)
-    except OSError as error:  # a disk that is full, a store that does not answer
-        from pipelines.storage import reason
-
-        where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"augshard: {where}{reason(error)}\n")
-        sys.exit(1)
+        return 2
     except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            resumes = sys.argv[1:2] in (["materialize"], ["train"])
-            sys.stderr.write(f"augshard: stopped{'; run the same command again to go on' * resumes}\n")
-            sys.stderr.flush()
-            # Workers' threads are still in TensorFlow, and may crash while Python shuts down. What
-            # they write has its name only when it is whole, so they can be left where they are.
-            os._exit(_INTERRUPTED)
-        raise
+        if end.code != _INTERRUPTED:
+            return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except OSError as error:  # a disk that is full, a store that does not answer
+        if not stopped.number:
+            sys.stderr.write(f"augshard: {_reason(error)}\n")
+            return 1
+    except Exception:
+        if not stopped.number:  # by which an import, say, was cut short
+            raise
+    else:
+        return 0
+    resumes = sys.argv[1:2] in (["materialize"], ["train"])
+    sys.stderr.write(f"augshard: stopped{'; run the same command again to go on' * resumes}\n")
+    sys.stdout.flush()
+    # Workers' threads are still in TensorFlow, and may crash while Python shuts down. What they write has
+    # its name only when it is whole, so they can be left where they are.
+    os._exit(stopped.status)
+
+
+_INTERRUPTED = 130
+"""With what status typer, which says nothing, answers KeyboardInterrupt."""
+
+
+def _at_home(argument: str) -> str:
+    """An argument with the ~ that stands for a home, which shells leave alone behind a =."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return option + equals + os.path.expanduser(value)
+
+
+def _reason(error: OSError) -> str:
+    from pipelines.storage import reason
+
+    return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,13 @@ and `copy` int64.
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import sys
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files
+from augment.augmenter import NOT_AUGMENTED, augment_dataset
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
@@ -28,8 +24,9 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.format.records import ShardReader, frames_of, parse
-from pipelines.plan import places, split_of
-from pipelines.sources import Folder, Layout, Source, check_root, list_folder, source_path, top_folders
+from pipelines.images import list_images
+from pipelines.live import Account, accounted
+from pipelines.sources import Layout, Reject
 
 
 def from_images(
@@ -41,6 +38,7 @@ def from_images(
     copy: int = 0,
     split_fractions: dict[str, str] | None = None,
     layout: Layout = "auto",
+    on_reject: Callable[[Reject], object] | None = None,
 ) -> tf.data.Dataset:
     """Live augmentation of a split: what `augshard materialize` writes as its copy `copy`.
 
@@ -53,113 +51,30 @@ def from_images(
         split_fractions: exact decimals by split, as for `--split-fractions`.
         layout: as for `--layout`.
 
+        on_reject: is called with each image that cannot be used, once; else they are said on stderr.
+
     Images that cannot be used are left out, the same that a materialized dataset
-    rejects. Raises RequestError if there is no such split.
+    rejects. A fault that may pass, and one of an op, is raised. Raises RequestError if there
+    is no such split, and for an input that `augshard materialize` refuses.
     """
     images = list_images(directory, layout=layout, split_fractions=split_fractions)
+    images.warn()
+    account = Account(images.root, on_reject)
+    for reject in images.rejects:
+        account.add(reject)
     ordered = images.ordered(split, seed)
     number = {label: i for i, label in enumerate(images.classes)}
+    sources = tf.constant([source.id for source in ordered])
     listed = tf.data.Dataset.from_tensor_slices(
         {
-            "path": [os.fsencode(source_path(images.root, source.id)) for source in ordered],
             "label": np.array([number[source.label] for source in ordered], np.int64),
-            "source": [source.id for source in ordered],
+            "source": sources,
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    files = listed if storage.at(images.root).is_file_system else fetched(listed)
-    return augmented(files, recipe, seed=seed, copy=copy)
-
-
-_READERS = 10
-"""Objects that are asked for at once, and of which a block is made."""
-
-
-def fetched(files: tf.data.Dataset) -> tf.data.Dataset:
-    """Dictionaries with `path`, which are URLs, with `image` instead: their contents.
-
-    The order stays. An object that is gone or refused has no contents, which no decoder takes.
-    """
-    pool = ThreadPoolExecutor(_READERS)
-
-    def contents_of(paths: np.ndarray) -> np.ndarray:
-        return np.array(list(pool.map(_object, paths)), object)
-
-    @tf.autograph.experimental.do_not_convert
-    def with_contents(block: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        read = tf.numpy_function(contents_of, [block.pop("path")], tf.string, stateful=False)
-        return {**block, "image": tf.ensure_shape(read, [None])}
-
-    return files.batch(_READERS).map(with_contents).prefetch(2).unbatch()
-
-
-def _object(url: bytes) -> bytes:
-    """An image must not be left out for a fault that passes: so that is waited for, not silently.
-
-    Whatever were raised here would cost a whole block, see `augmented`.
-    """
-    while True:
-        try:
-            return storage.at(os.fsdecode(url)).read()
-        except (FileNotFoundError, PermissionError):
-            return b""
-        except Exception as error:  # noqa: BLE001 (of the stores' own libraries)
-            why = storage.reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-            sys.stderr.write(f"augshard: {os.fsdecode(url)}: {why}; trying again\n")
-            time.sleep(10)
-
-
-def contents(file: dict[str, tf.Tensor]) -> tf.Tensor:
-    """An image file's bytes, of a dictionary with its `path` or its `image`."""
-    return file["image"] if "image" in file else tf.io.read_file(file["path"])
-
-
-def augmented(files: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor) -> tf.data.Dataset:
-    """`augment_files`, also for what was fetched."""
-    if "image" in files.element_spec:
-        return augment_dataset(files, recipe, seed=seed, copy=copy).ignore_errors()
-    return augment_files(files, recipe, seed=seed, copy=copy)
-
-
-@dataclasses.dataclass(frozen=True)
-class Images:
-    """What a directory of images holds."""
-
-    root: str
-    """its absolute path"""
-    sources: list[Source]
-    """in no particular order"""
-    classes: tuple[str, ...]
-    """by label"""
-
-    def splits(self) -> list[str]:
-        return sorted({source.split for source in self.sources})
-
-    def ordered(self, split: str, seed: int) -> list[Source]:
-        """The sources of a split in the order of the plan. Raises RequestError if there is no such split."""
-        mine = {source.id: source for source in self.sources if source.split == split}
-        if not mine:
-            raise RequestError(
-                f"input {self.root}: there is no split {split!r}; {did_you_mean(split, self.splits())}"
-            )
-        return [
-            mine[source] for _, source in sorted(zip(places(seed, list(mine)).tolist(), mine, strict=True))
-        ]
-
-
-def list_images(
-    directory: str, *, layout: Layout = "auto", split_fractions: dict[str, str] | None = None
-) -> Images:
-    """Lists a directory of images, as `augshard materialize` does. Raises RequestError if it cannot be."""
-    root = check_root(directory)
-    folders = [found for found in top_folders(root, layout) if isinstance(found, Folder)]
-    sources = [
-        found._replace(split=split_of(found.id, split_fractions)) if split_fractions else found
-        for folder in folders
-        for found in list_folder(root, folder)
-        if isinstance(found, Source)
-    ]
-    return Images(root, sources, tuple(sorted({folder.label for folder in folders})))
+    return accounted(
+        listed, sources, account, lambda files: augment_dataset(files, recipe, seed=seed, copy=copy)
+    )
 
 
 def from_shards(
@@ -197,16 +112,14 @@ def from_shards(
         for copy in wanted
         for shard in range(counts.groups)
     ]
-    sizes = storage.at(directory).sizes(names)
-    paths = [_shard(directory, manifest, name, sizes[name]) for name in names]
+    paths = [_shard(directory, manifest, name) for name in names]
     stored, size, classes = manifest.request.storage, manifest.image_size, len(manifest.classes)
-    on_disk = storage.at(directory).is_file_system
 
     @tf.autograph.experimental.do_not_convert
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
         return parse(record, stored, size, classes)
 
-    records = _local_records(paths, size) if on_disk else _remote_records(paths, size)
+    records = (_local_records if storage.at(directory).is_file_system else _remote_records)(paths, size)
     count = sum(manifest.files[name].records or 0 for name in names)
     records = records.apply(tf.data.experimental.assert_cardinality(count))
     return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
@@ -214,14 +127,13 @@ def from_shards(
     )
 
 
-def _shard(directory: str, manifest: Manifest, name: str, there: int | None) -> str:
+def _shard(directory: str, manifest: Manifest, name: str) -> str:
     """The path of a shard. Raises RequestError unless it is there, as large as the manifest says."""
     try:
         path = path_in(directory, name)
+        there = os.stat(path).st_size if storage.at(path).is_file_system else manifest.files[name].bytes
     except OSError as error:
         raise RequestError(f"{os.path.join(directory, name)}: {storage.reason(error)}") from None
-    if there is None:
-        raise RequestError(f"{path}: there is no such file; see augshard audit {directory}")
     if there != manifest.files[name].bytes:
         raise RequestError(
             f"{path}: it has {there:,} bytes; by the manifest it has {manifest.files[name].bytes:,}; "
@@ -237,7 +149,7 @@ def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
     """
 
     def checked(path: bytes) -> bytes:
-        with storage.at(os.fsdecode(path)).open(buffering=0) as file:
+        with open(path, "rb", buffering=0) as file:
             frames_of(file, size)
         return path
 

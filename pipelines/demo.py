@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 
-import typer
 from PIL import Image, ImageDraw, ImageFilter
 
 from augment.errors import RequestError
@@ -50,7 +49,7 @@ def demo(directory: str) -> None:
     materialize_command(root=images, output=dataset, recipe=RECIPE, seed=SEED, copies=COPIES)
     _say("the same samples live, compared with the shards pixel by pixel")
     equal, total = _compare(images, dataset)
-    typer.echo(f"equal    {equal} of {total} samples")
+    sys.stdout.write(f"equal    {equal} of {total} samples\n")
     if equal != total:
         sys.exit(1)
     _say(f"augshard audit {dataset} --input {images} --samples all --report {report}")
@@ -60,14 +59,16 @@ def demo(directory: str) -> None:
     words += ["--epochs", str(COPIES), "--output", training]
     _say(shlex.join(["augshard", *words]))
     # In a process of its own: in this one, TensorFlow has been told to use one core an op.
-    trained = subprocess.run([sys.executable, "-m", "pipelines.cli", *words], check=False)  # noqa: S603
+    command = [sys.executable, "-m", "pipelines.cli", *words]
+    trained = subprocess.run(command, check=False, stderr=sys.stderr)  # noqa: S603
     if trained.returncode:
         sys.exit(trained.returncode)
-    typer.echo(f"\nlook at  {sheet}\n         {report}\n         {training}/report.html")
+    sys.stdout.write(f"\nlook at  {sheet}\n         {report}\n         {training}/report.html\n")
 
 
 def _say(step: str) -> None:
-    typer.echo(f"\n==> {step}")
+    sys.stdout.write(f"\n==> {step}\n")
+    sys.stdout.flush()
 
 
 def _compare(images: str, dataset: str) -> tuple[int, int]:

@@ -8,11 +8,12 @@ import textwrap
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
-from augment.ops.hazards import CHANGES
+from augment.labels.findings import LIMITS, Finding, findings, listed, opaque
+from augment.labels.hazards import CHANGES
 from augment.recipe import Recipe
-from augment.safety import LIMITS, Finding, findings, listed, opaque
 from pipelines.format.manifest import json_text
-from pipelines.sources import Layout, check_root, class_folders
+from pipelines.images import list_images
+from pipelines.sources import Layout
 
 
 def lint(
@@ -44,6 +45,7 @@ def lint(
             "hazards": {key: {"change": h.change, "narrow": h.narrow} for key, h in recipe.hazards().items()},
             "findings": [dataclasses.asdict(finding) for finding in found],
             "opaque": unknown,
+            "advice": recipe.advice(),
             "limits": LIMITS,
         }
         try:
@@ -58,6 +60,7 @@ def lint(
             f"({listed(unknown)}): whether their labels are endangered cannot be known.\n"
         )
     parts.append(textwrap.fill(LIMITS, 100) + "\n")
+    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in recipe.advice()]
     return "\n".join(parts), any(not finding.acknowledged for finding in found)
 
 
@@ -79,13 +82,9 @@ def _from_file(path: str) -> list[str]:
 def _from_folders(directory: str | None, layout: Layout) -> list[str]:
     if directory is None:
         return []
-    names = class_folders(check_root(directory), layout)
-    if not names:
-        raise RequestError(
-            f"input {directory}: it has no class folders; it must be DIR/<class>/... or "
-            "DIR/<split>/<class>/..."
-        )
-    return names
+    images = list_images(directory, layout=layout)
+    images.tell()
+    return list(images.classes)
 
 
 def _about_recipe(recipe: Recipe) -> str:

@@ -33,7 +33,9 @@ from pipelines.format.bounds import (
     SplitName,
 )
 from pipelines.format.request import Request, job_recipe
-from pipelines.sources import Folder, Listing, class_errors, split_errors
+from pipelines.sources import ONLY_SPLIT, Folder, Found, Listing
+from pipelines.sources.checks import content_errors, described, folder_errors, warnings
+from pipelines.sources.rules import role
 
 IMAGES_A_GROUP = 256
 FEWEST_GROUPS = 8
@@ -144,6 +146,8 @@ class Plan(BaseModel):
     fingerprint: str = ""
     classes: tuple[ClassName, ...] = ()
     splits: dict[SplitName, SplitPlan] = {}
+    images: dict[SplitName, dict[ClassName, Count]] = {}
+    """how many, by split and class"""
     listing_digest: str = ""
     listing_rejects: Count = 0
     ignored: dict[str, Count] = {}
@@ -154,22 +158,39 @@ class Plan(BaseModel):
         """The copies that are written of a split's sources."""
         return self.request.copies_of(augmented=self.splits[split].augmented)
 
+    def place(self, source: str) -> tuple[str, str]:
+        """The split and the class of a source."""
+        first, second, *_ = f"{source}/".split("/")
+        if self.request.split_fractions:
+            return split_of(source, self.request.split_fractions), first
+        return (first, second) if second in self.images.get(first, {}) else (ONLY_SPLIT, first)
+
     @property
     def sources(self) -> int:
         return sum(split.sources for split in self.splits.values())
 
 
-def top_errors(request: Request, folders: Iterable[Folder]) -> list[str]:
-    """What the class folders alone show to be wrong."""
-    folders = list(folders)
+def describe(plan: Plan) -> str:
+    """What a plan is about to be made of, and what to mind, in lines for a terminal."""
+    counts = {(split, label): n for split, labels in plan.images.items() for label, n in labels.items()}
+    said = "".join(f"augshard: warning: {warning}\n" for warning in plan.warnings)
+    return described(counts, plan.ignored) + said
+
+
+def top_errors(request: Request, found: Iterable[Found | Folder]) -> list[str]:
+    """What `top_folders` alone shows to be wrong."""
+    top, folders = Listing(), []
+    for one in found:
+        top.add(one)
+        folders += [one] if isinstance(one, Folder) else []
     splits = sorted({folder.split for folder in folders})
-    if not folders:
-        return ["it has no class folders; it must be DIR/<class>/... or DIR/<split>/<class>/..."]
     if request.split_fractions:
         if any("/" in folder.id for folder in folders):
             return [f"--split-fractions: it has split folders already ({', '.join(splits)})"]
         splits = list(request.split_fractions)
-    errors = [*class_errors(folder.label for folder in folders), *split_errors(splits)]
+    errors = folder_errors(top, layout=request.layout, fractions=request.split_fractions)
+    if errors:
+        return errors
     missing = [split for split in request.augment_splits or () if split not in splits]
     if missing:
         errors.append(
@@ -183,7 +204,9 @@ def top_errors(request: Request, folders: Iterable[Folder]) -> list[str]:
 
 
 def _augmented(request: Request, splits: Iterable[str]) -> set[str]:
-    return set(splits) & set(request.augment_splits or ("train", "training"))
+    if request.augment_splits:
+        return set(splits) & set(request.augment_splits)
+    return {split for split in splits if role(split) == "train"}
 
 
 def make_plan(request: Request, listing: Listing, expected_digest: str | None) -> Plan:
@@ -195,7 +218,8 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
     images: dict[str, int] = {}
     for (split, _), count in sorted(listing.counts.items()):
         images[split] = images.get(split, 0) + count
-    errors = _content_errors(request, listing)
+    errors = folder_errors(listing, layout=request.layout, fractions=request.split_fractions)
+    errors = errors or content_errors(listing, fractions=bool(request.split_fractions))
     if not errors and expected_digest not in (None, listing.hexdigest()):
         errors.append(
             "it is not what this output was made from: files came, went or changed their size since; "
@@ -217,39 +241,21 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
     return Plan(
         request=request,
         fingerprint=request.fingerprint({split: planned.groups for split, planned in splits.items()}),
-        classes=tuple(sorted({label for _, label in listing.counts})),
+        classes=tuple(label for label, _ in listing.classes()),
         splits=splits,
+        images=_by_split(listing),
         listing_digest=listing.hexdigest(),
         listing_rejects=listing.rejects,
-        ignored=listing.ignored,
-        warnings=tuple(_warnings(listing)),
+        ignored=listing.passed_over(),
+        warnings=tuple(warnings(listing)),
     )
 
 
-def _content_errors(request: Request, listing: Listing) -> list[str]:
-    if not any(listing.counts.values()):
-        return ["there are no images in it"]
-    filled = {key for key, count in listing.counts.items() if count}
-    if request.split_fractions:
-        empty = {label for _, label in listing.counts} - {label for _, label in filled}
-    else:
-        empty = {
-            f"{split}/{label}" if len({split for split, _ in listing.counts}) > 1 else label
-            for split, label in listing.counts.keys() - filled
-        }
-    return [f"class folder {folder!r} has no images; fill it or remove it" for folder in sorted(empty)]
-
-
-def _warnings(listing: Listing) -> list[str]:
-    classes = {label for _, label in listing.counts}
-    if len(classes) == 1:
-        return [f"there is only one class, {next(iter(classes))!r}: a classifier learns nothing from it"]
-    return [
-        f"split {split!r} has no images of class {label!r}"
-        for split in sorted({split for split, _ in listing.counts})
-        for label in sorted(classes)
-        if not listing.counts.get((split, label))
-    ]
+def _by_split(listing: Listing) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for (split, label), count in sorted(listing.counts.items()):
+        counts.setdefault(split, {})[label] = count
+    return counts
 
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}

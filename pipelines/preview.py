@@ -8,19 +8,25 @@ same alone as among others.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
 
 from augment import codec
 from augment.arrays import tf
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
+from augment.ops.operations import OPERATIONS
+from augment.ops.policy import operation_columns
 from augment.ops.sizes import Resize
 from augment.recipe import Recipe
-from pipelines.plan import places
+from pipelines.images import Images, list_images
+from pipelines.live import contents_or_reject
 from pipelines.report.numbers import short
 from pipelines.report.sheet import Picture, Row, draw_sheet, save_sheet
-from pipelines.sources import Folder, Source, check_root, list_folder, read_source, top_folders
+from pipelines.sources import Reject
+from pipelines.sources.rules import role
 
 
 def preview(
@@ -30,9 +36,11 @@ def preview(
 
     Raises RequestError if there are no images, or if the sheet cannot be written.
     """
-    sources = list(itertools.islice(_usable(check_root(directory), seed), 1 if each_op else images))
+    there = list_images(directory)
+    there.tell()
+    sources = list(itertools.islice(_usable(there, seed), 1 if each_op else images))
     if not sources:
-        raise RequestError(f"input {directory}: there are no images that can be decoded in its class folders")
+        raise RequestError(f"input {directory}: none of its images can be used")
     rows: list[Row] = []
     for source, image in sources:
         if each_op:
@@ -46,37 +54,50 @@ def preview(
     return sheet.size
 
 
-def _usable(root: str, seed: int) -> Iterator[tuple[str, tf.Tensor]]:
-    """Source ids with their pixels, a class after the other, in the order of the shards."""
-    folders = [found for found in top_folders(root, "auto") if isinstance(found, Folder)]
-    first = "train" if any(f.split == "train" for f in folders) else next((f.split for f in folders), "")
-    by_class = []
-    for folder in folders:
-        if folder.split == first:
-            ids = [found.id for found in list_folder(root, folder) if isinstance(found, Source)]
-            by_class.append([source for _, source in sorted(zip(places(seed, ids), ids, strict=True))])
-    for source in itertools.chain.from_iterable(itertools.zip_longest(*by_class)):
-        if source is not None:
-            contents = read_source(root, source)
-            if codec.examine(contents) is None:
-                yield source, codec.decode(tf.constant(contents))
+def _usable(images: Images, seed: int) -> Iterator[tuple[str, tf.Tensor]]:
+    """Source ids with their pixels, a class after the other, in the order of the shards.
+
+    What cannot be used is said on stderr, and passed over.
+    """
+    splits = images.splits()
+    first = next((split for split in splits if role(split) == "train"), splits[0])
+    by_class: dict[str, list[str]] = {}
+    for source in images.ordered(first, seed):
+        by_class.setdefault(source.label, []).append(source.id)
+    in_turn = itertools.zip_longest(*(by_class[label] for label in sorted(by_class)))
+    for source_id in itertools.chain.from_iterable(in_turn):
+        if source_id is not None:
+            contents = contents_or_reject(images.root, source_id)
+            if isinstance(contents, Reject):
+                sys.stderr.write(f"augshard: warning: {source_id}: {contents.reason}: {contents.detail}\n")
+            else:
+                yield source_id, codec.decode(tf.constant(contents))
 
 
 def _copies(augmenter: Augmenter, source: str, image: tf.Tensor, copies: int) -> list[Picture]:
     pictures = []
     for copy in range(copies):
         block = augmenter.draw_copies(source_words([source]), copy)
-        draw = {name: values[0] for name, values in block.items()}
+        draw = at(block, 0)
         pixels = augmenter.sample(image, draw, augmented=True).numpy()
         recorded = augmenter.recorded(draw)
-        pictures.append(Picture(pixels, [f"copy {copy}", *(f"{n} {short(v)}" for n, v in recorded.items())]))
+        operations = operation_columns(augmenter.recipe.ops, recorded)
+        caption = [
+            f"{name} {OPERATIONS[value] if name in operations else short(value)}"
+            for name, value in recorded.items()
+        ]
+        pictures.append(Picture(pixels, [f"copy {copy}", *caption]))
     return pictures
 
 
 def _op_rows(recipe: Recipe, seed: int, source: str, image: tf.Tensor, copies: int) -> Iterator[Row]:
-    """A row for each op that follows the first resize, applied to an image that nothing else touched."""
+    """A row for each op, applied to an image that the others only brought to its size.
+
+    One that begins the recipe by bringing it to size has none, unless it is all there is.
+    """
+    brings_to_size = recipe.ops[0].deterministic and not recipe.ops[0].keeps_size and len(recipe.ops) > 1
     for position, op in enumerate(recipe.ops):
-        if position:
+        if position or not brings_to_size:
             height, width = image.shape[:2]
             frame = Resize(id="frame", height=height, width=width)
             alone = Recipe(name=recipe.name, ops=(frame, op), storage=recipe.storage)

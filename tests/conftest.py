@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from pipelines.materialize import progress
+
+progress.LINES = 3600.0  # so that what a command says does not depend on how long it takes
+
 # The first call of much that is tested loads kernels or builds tables; and no test is about time.
 settings.register_profile("augshard", deadline=None)
 settings.load_profile("augshard")

@@ -75,7 +75,9 @@ def test_an_input_without_folders(refused, tmp_path):
 def test_an_input_without_images(refused, tmp_path):
     (tmp_path / "none/a").mkdir(parents=True)
     (tmp_path / "none/a/notes.txt").touch()
-    assert refused(root=tmp_path / "none") == f"input {tmp_path}/none: there are no images in it"
+    assert refused(root=tmp_path / "none") == f"input {tmp_path}/none: " + (
+        "there are no images in it, but 1 .txt; docs/images.md says what is read"
+    )
 
 
 def test_an_empty_class_folder(refused, given):
@@ -140,7 +142,7 @@ def test_a_recipe_file_that_is_not_there(refused, tmp_path):
         (
             ("--name", "My-Data"),
             "--name is 'My-Data'; TFDS reads names of lower-case letters, digits and _ "
-            "that begin with a letter",
+            "that begin with a letter, here of 128 at most",
         ),
         (
             ("--split-fractions", "train=0.5,test=0.4"),
@@ -238,6 +240,15 @@ def test_an_output_with_files_of_somebody_else(refused, tmp_path, more):
     )
 
 
+def test_a_home_is_found_behind_an_equals_sign_too(refused, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert refused("--input=~/gone") == f"input {tmp_path}/gone: there is no such directory"
+    assert refused("--recipe=~/mine.yaml").startswith(f"recipe {tmp_path}/mine.yaml: cannot be read")
+    assert refused("--flink_job_server_jar=~/a.jar", "--output=~/in/out").startswith(
+        f"output {tmp_path}/in/out"
+    )
+
+
 def test_a_missing_option_is_status_2_too():
     ended = augshard("materialize")
     assert ended.status == 2
@@ -251,6 +262,8 @@ def test_one_class_is_a_warning_and_a_finished_output_is_kept_from_other_request
     made = augshard("materialize", "--input", root, "--output", output, "--recipe", "cifar10", "--copies", 2)
     assert made.status == 0
     assert made.err == (
+        "augshard: 2 images: train 2\n"
+        "augshard: 1 class: only 2\n"
         "augshard: warning: there is only one class, 'only': a classifier learns nothing from it\n"
     )
     again = {"root": root, "output": output}
@@ -267,6 +280,20 @@ def test_one_class_is_a_warning_and_a_finished_output_is_kept_from_other_request
     assert refused("--copies", 3, **again) == (
         f"input {root}: it is not what this output was made from: files came, went or changed their size "
         "since; restore them, write to another directory, or start over with --overwrite"
+    )
+
+
+def test_fewer_copies_than_a_run_that_did_not_end_are_refused_by_what_is_true(refused, tmp_path, given):
+    (given / "a/empty.png").touch()
+    begun = augshard(
+        *("materialize", "--input", given, "--output", tmp_path / "made", "--recipe", "cifar10"),
+        *("--copies", 4),
+    )
+    assert begun.status == 1
+    assert "1 of 3 images were rejected" in begun.err
+    assert refused("--copies", 2, output=tmp_path / "made") == (
+        f"output {tmp_path}/made: a run that was to write 4 copies did not end; finish it with --copies 4, "
+        "or start over with --overwrite"
     )
 
 

@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from pipelines.materialize.runners import create
-from tests.test_packaging import LOCK, ROOT, tomllib
+from pipelines.engines import choose
+from tests.lock import ROOT, TEXT
+from tests.test_packaging import tomllib
 
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.rglob("Dockerfile"))
@@ -32,7 +33,7 @@ def manifest(name: str) -> dict[str, Any]:
     return yaml.safe_load((DOCKER / "kubernetes" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def pinned(distribution: str, text: str = LOCK) -> set[str]:
+def pinned(distribution: str, text: str = TEXT) -> set[str]:
     return set(re.findall(rf"^{distribution}==(\S+)", text, re.MULTILINE))
 
 
@@ -151,7 +152,7 @@ def test_flink_is_of_one_version_and_set_the_same_way_everywhere():
 
 
 def test_flink_tries_again_only_when_dead_workers_are_forgotten():
-    _, made = create("FlinkRunner", [])
-    kept = int(made.get_all_options()["environment_cache_millis"])
+    options = choose("FlinkRunner").pipeline("cars", "out").options
+    kept = int(options.get_all_options()["environment_cache_millis"])
     seconds = int(CONFIG["restart-strategy.fixed-delay.delay"].removesuffix(" s"))
     assert seconds * 1000 > kept > 0

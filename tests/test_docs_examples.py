@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from augment.augmenter import Augmenter, augment_image
 from augment.keys import source_words
 from augment.ops import base
-from augment.recipe import Recipe, load_recipe
+from augment.recipe import Recipe, load_recipe, parse_recipe
 from pipelines.format.request import load_plugins
 from pipelines.format.samples import schema
 
@@ -48,3 +49,17 @@ def test_an_image_is_inverted_if_and_only_if_the_samples_table_says_so(
         without = augment_image(photo, preset, seed=0, source=source, copy=0)
         np.testing.assert_array_equal(image, 255 - without if applied[-1] else without)
     assert set(applied) == {False, True}
+
+
+def test_the_recipe_in_python_is_the_one_in_yaml_beside_it() -> None:
+    page = (EXAMPLES.parent / "recipes.md").read_text(encoding="utf-8")
+    section = re.search(r"\n## In Python\n(.*?)\n## ", page, re.DOTALL)
+    assert section is not None
+    python, yaml = re.findall(r"```\w+\n(.*?)```", section[1], re.DOTALL)
+    said: list[str] = []
+    names = {"print": lambda value: said.append(f"{value!s}\n")}
+    exec(python, names)
+    assert said == [yaml]
+    recipe = names["recipe"]
+    assert isinstance(recipe, Recipe)
+    assert recipe == parse_recipe(yaml, name="other")

@@ -15,7 +15,7 @@ import typer
 from augment.errors import RequestError
 from augment.recipe import NAME
 from pipelines.cli import app
-from pipelines.materialize import dataflow
+from pipelines.engines import dataflow
 from pipelines.plan import parse_bytes, parse_fractions
 
 FOLDER = Path(__file__).parents[1] / "docker" / "flex-template"

@@ -6,21 +6,19 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
 
 import pytest
+
+from tests.lock import ROOT, TEXT, locked, names
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-LOCK = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PYTHONS = sys.stdlib_module_names | {"tomllib"}  # which 3.10 does not know
 OURS = {"augment", "benchmarks", "docs", "pipelines", "tests"}
 NAMESPACES = {"google"}  # many distributions share it: only the second word tells them apart
@@ -34,25 +32,6 @@ def required(*extras: str) -> set[str]:
     """Names of the distributions that pyproject.toml asks for, with those of its extras."""
     wanted = PROJECT["dependencies"] + [r for e in extras for r in PROJECT["optional-dependencies"][e]]
     return {normal(re.match(r"[\w.-]+", requirement).group()) for requirement in wanted}
-
-
-def locked() -> dict[str, dict[str, list[str]]]:
-    """{section: {pin: its hashes}} of constraints.txt; any line that is neither fails."""
-    sections: dict[str, dict[str, list[str]]] = {}
-    pins: dict[str, list[str]] = {}
-    for line in LOCK.splitlines():
-        if line.startswith("## "):
-            pins = sections.setdefault(line[3:], {})
-        elif line.startswith("    --hash=sha256:"):
-            pins[next(reversed(pins))].append(line.strip(" \\").removeprefix("--hash=sha256:"))
-        elif line and not line.lstrip().startswith("#"):
-            assert re.match(r"[a-z0-9][a-z0-9-]*==\S+( ; .+)? \\$", line), line
-            pins[line.removesuffix(" \\")] = []
-    return sections
-
-
-def names(pins: Iterable[str]) -> set[str]:
-    return {pin.partition("==")[0] for pin in pins}
 
 
 def imported(*places: str) -> dict[str, str]:
@@ -93,12 +72,13 @@ BY_EXTRAS = {
     ("pipelines/storage/s3.py", "boto3"),
     ("pipelines/storage/s3.py", "botocore"),
     *(("pipelines/storage/gcs.py", module) for module in (*GOOGLES, "requests", "urllib3")),
-    ("pipelines/materialize/dataflow.py", "google.auth"),
-    ("pipelines/materialize/dataflow_job.py", "google.api_core"),
-    ("pipelines/materialize/dataflow_job.py", "google.auth"),
+    ("pipelines/engines/dataflow.py", "google.auth"),
+    ("pipelines/engines/dataflow_job.py", "google.api_core"),
+    ("pipelines/engines/dataflow_job.py", "google.auth"),
     ("tests/e2e/test_stores.py", "google.cloud"),
+    ("tests/fuzz/__main__.py", "atheris"),
 }
-"""What Beam's own extras bring, and who imports it late, and says so where they are not installed."""
+"""What Beam's extras or `make fuzz` bring, and who imports it late, and says so where it is not there."""
 
 
 @pytest.mark.parametrize(
@@ -117,9 +97,9 @@ def test_every_import_is_of_a_declared_dependency(places, extras):
 
 
 def test_the_lock_names_no_place_to_download_from():
-    assert "://" not in LOCK
-    assert "index" not in re.sub(r"^[a-z0-9-]+==.*|# via .*", "", LOCK, flags=re.MULTILINE)
-    assert not [line for line in LOCK.splitlines() if line.startswith("-")]
+    assert "://" not in TEXT
+    assert "index" not in re.sub(r"^[a-z0-9-]+==.*|# via .*", "", TEXT, flags=re.MULTILINE)
+    assert not [line for line in TEXT.splitlines() if line.startswith("-")]
 
 
 def test_every_pin_in_the_lock_has_hashes():

@@ -16,10 +16,12 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import Array, cast, ones, shift_right, stack, take, tf, where
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import Draw, Interval, Op, Size, as_float, as_uint8, interval
-from augment.ops.hazards import Hazard, turned
+from augment.arrays import Array, cast, ones, shift_right, stack, tf, where
+from augment.draws import Draw, uniform_between
+from augment.labels.hazards import Hazard, turned
+from augment.ops.base import Op, Size, as_float, as_uint8
+from augment.ops.parameters import Parameter, Real
+from augment.ops.settings import Interval, interval
 
 LINEAR_BITS = 24
 PIXEL_BITS = 16
@@ -142,7 +144,10 @@ class AffineOp(Op):
         raise NotImplementedError(f"{type(self).__name__} does not define inverse()")
 
     def reach(self) -> float:
-        """The most by which the inverse map can magnify a distance along an axis."""
+        """The most by which the inverse map can magnify a distance along an axis; 1 at least.
+
+        For a map may be skipped, and one that shrinks costs what a later one magnifies its precision.
+        """
         return 1.0
 
     def output_size(self, size: Size | None) -> Size:
@@ -161,13 +166,9 @@ class Rotation(AffineOp):
     factor: Annotated[Interval, interval(0.0, -1.0, 1.0)]
     """the angle as a fraction of a full turn, as in Keras's RandomRotation"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        index = u.index(0)
-        return {
-            "degrees": take(table(_degrees, np.float32, *self.factor), index),
-            "_cos": take(table(_fixed_cos, np.int64, *self.factor), index),
-            "_sin": take(table(_fixed_sin, np.int64, *self.factor), index),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        cos, sin = (_fixed_cos, np.int64), (_fixed_sin, np.int64)
+        return {"degrees": Real(self.factor, _degrees, _cos=cos, _sin=sin)}
 
     def inverse(self, draw: Draw, size: Size) -> Affine:
         cos, sin = draw["_cos"], draw["_sin"]
@@ -190,12 +191,10 @@ class Translation(AffineOp):
     width: Annotated[Interval, interval(0.0, -1.0, 1.0)] = (0.0, 0.0)
     """the horizontal shift as a fraction of the image's width"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
         return {
-            "height": u.real(0, *self.height),
-            "width": u.real(1, *self.width),
-            "_height": take(table(_fixed_between, np.int64, *self.height), u.index(0)),
-            "_width": take(table(_fixed_between, np.int64, *self.width), u.index(1)),
+            "height": Real(self.height, _height=(_fixed_between, np.int64)),
+            "width": Real(self.width, _width=(_fixed_between, np.int64)),
         }
 
     def inverse(self, draw: Draw, size: Size) -> Affine:
@@ -215,14 +214,14 @@ class Zoom(AffineOp):
     scale: Annotated[Interval, interval(1.0, 0.1, 10.0)]
     """the factor by which the content grows; below 1 it shrinks"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return _draw_scale(u, *self.scale)
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"scale": Real(self.scale, _inverse=(_fixed_inverse, np.int64))}
 
     def inverse(self, draw: Draw, size: Size) -> Affine:
         return identity(draw["_inverse"])._replace(a=draw["_inverse"], e=draw["_inverse"])
 
     def reach(self) -> float:
-        return 1 / self.scale[0]
+        return max(1.0, 1 / self.scale[0])
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         low, high = self.scale
@@ -238,8 +237,8 @@ class Width(AffineOp):
     scale: Annotated[Interval, interval(1.0, 0.1, 10.0)]
     """the factor by which the content grows in width"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return _draw_scale(u, *self.scale)
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"scale": Real(self.scale, _inverse=(_fixed_inverse, np.int64))}
 
     def inverse(self, draw: Draw, size: Size) -> Affine:
         return identity(draw["_inverse"])._replace(a=draw["_inverse"])
@@ -257,8 +256,8 @@ class Height(AffineOp):
     scale: Annotated[Interval, interval(1.0, 0.1, 10.0)]
     """the factor by which the content grows in height"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return _draw_scale(u, *self.scale)
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"scale": Real(self.scale, _inverse=(_fixed_inverse, np.int64))}
 
     def inverse(self, draw: Draw, size: Size) -> Affine:
         return identity(draw["_inverse"])._replace(e=draw["_inverse"])
@@ -279,13 +278,6 @@ def _stretched(name: str, low: float, high: float) -> Iterator[Hazard]:
         yield Hazard("stretch", f"limit {name} to scale [0.9, 1.1]")
 
 
-def _draw_scale(u: Uniforms, low: float, high: float) -> Draw:
-    return {
-        "scale": u.real(0, low, high),
-        "_inverse": take(table(_fixed_inverse, np.int64, low, high), u.index(0)),
-    }
-
-
 class Shear(AffineOp):
     """Slants the content about the centre: first rows against each other, then columns."""
 
@@ -294,12 +286,10 @@ class Shear(AffineOp):
     y: Annotated[Interval, interval(0.0, -2.0, 2.0)] = (0.0, 0.0)
     """by how many pixels a column moves down for each column that it lies right of the centre"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
         return {
-            "x": u.real(0, *self.x),
-            "y": u.real(1, *self.y),
-            "_x": take(table(_fixed_between, np.int64, *self.x), u.index(0)),
-            "_y": take(table(_fixed_between, np.int64, *self.y), u.index(1)),
+            "x": Real(self.x, _x=(_fixed_between, np.int64)),
+            "y": Real(self.y, _y=(_fixed_between, np.int64)),
         }
 
     def inverse(self, draw: Draw, size: Size) -> Affine:

@@ -1,45 +1,35 @@
 """What an op is, and the register of them.
 
-An op is a frozen record: its settings are its fields. It *draws* parameters,
-then *applies* them to pixels. Adding one is one class in one file: its name in
-YAML (the class name in snake case), validation, the columns of the samples
-table and the documentation all follow from the class.
+An op is a frozen record: its settings are its fields. It *draws* the parameters
+that it declares, then *applies* them to pixels. Adding one is one class in one file:
+its name in YAML (the class name in snake case), validation, draws, the columns of
+the samples table and the documentation all follow from the class.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from augment.arrays import Array, tf
-from augment.draws import Uniforms
-from augment.ops.hazards import Hazard
+from augment.draws import Draw, Uniforms
+from augment.labels.hazards import Hazard
+from augment.ops.parameters import Parameter
+from augment.ops.settings import Checked, Drawn, Probability, Settings
 
 Size = tuple[int, int]
 """Height and width in pixels."""
 
-Draw = dict[str, Array]
-"""Named numbers, one a sample. Names with a leading underscore are working
-values looked up with the same random words as the named one; they are not
-recorded."""
-
 ROWS, COLUMNS = -3, -2  # axes of [..., H, W, 3]
-
-Interval = tuple[float, float]
-WholeInterval = tuple[int, int]
-Side = Annotated[int, Field(ge=1, le=16384)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 _registry: dict[str, type[Op]] = {}
 
 
-class Op(BaseModel):
+class Op(Settings):
     """One transform of uint8 RGB images.
 
     Fields of every op:
@@ -48,8 +38,6 @@ class Op(BaseModel):
         p: the probability with which the op is applied to a sample. Its
             parameters are drawn even when it is not.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     name: ClassVar[str]
     keeps_size: ClassVar[bool] = True
@@ -75,6 +63,11 @@ class Op(BaseModel):
             )
         _registry[cls.name] = cls
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: Any) -> Any:
+        return {"id": cls.name, **values} if isinstance(values, dict) else values
+
     @model_validator(mode="after")
     def _p_keeps_size(self) -> Op:
         if self.p < 1 and not self.keeps_size:
@@ -84,20 +77,45 @@ class Op(BaseModel):
     @property
     def deterministic(self) -> bool:
         """Whether it does the same to every copy: it draws nothing and always applies."""
-        return self.p == 1 and type(self).draw is Op.draw
+        cls = type(self)
+        return self.p == 1 and cls.draw is Op.draw and cls.parameters is Op.parameters and not self._drawn()
+
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        """What is drawn for a sample, by name; parameter j is made of counter j.
+
+        By default, one parameter of each setting that is an interval, several values to
+        choose from, or a chance (`Chance`), under its name and in the order of the class.
+        `size` is that of the image that the op will be given, None where it differs
+        from image to image.
+        """
+        return {name: kind(getattr(self, name)) for name, kind in self._drawn().items()}
+
+    @classmethod
+    def _drawn(cls) -> dict[str, Callable[[Any], Parameter]]:
+        """The settings from which a parameter is drawn, and its kind."""
+        found: dict[str, Callable[[Any], Parameter]] = {}
+        for name, field in cls.model_fields.items():
+            for mark in field.metadata:
+                if isinstance(mark, Drawn):
+                    found[name] = mark.kind
+                elif isinstance(mark, Checked) and mark.drawn is not None:
+                    found[name] = mark.drawn
+        return found
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        """Draws this op's parameters for a block of samples.
+        """Draws for a block of samples: by default, what `parameters` declares.
 
         Args:
             u: the op's random words, shaped [...].
-            size: the size of the image that the op will be given, or None where
-                it differs from image to image.
+            size: as for `parameters`.
 
         Returns arrays shaped [...], made by integer arithmetic and table look-ups
         alone. Runs in NumPy and in TensorFlow graphs and gives the same bits.
         """
-        return {}
+        drawn: Draw = {}
+        for counter, (name, parameter) in enumerate(self.parameters(size).items()):
+            drawn |= parameter.draw(u, counter, name)
+        return drawn
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         """Transforms uint8 [..., H, W, 3] with one set of parameters an image ([...])."""
@@ -125,6 +143,10 @@ class Op(BaseModel):
         a rotation by some degrees is harmless. An op that consists of others
         passes theirs on, each with the path to it (`Hazard.inside`).
         """
+        return ()
+
+    def advice(self) -> Iterable[str]:
+        """What lint says of its settings, apart from labels; sentences without a full stop."""
         return ()
 
     def known(self, size: Size | None) -> Size:
@@ -189,95 +211,3 @@ def changed_by(
     for i, change in enumerate(changes):
         changed = tf.where(per_image(index == i), change(image), changed)
     return changed
-
-
-@dataclasses.dataclass(frozen=True)
-class Checked(BeforeValidator):
-    """A validator that can say what it requires."""
-
-    requirement: str = ""
-    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """the same as JSON Schema, as far as that can say it"""
-
-
-def _listed(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def choices(*allowed: int) -> BeforeValidator:
-    """Marks a field as one or several of `allowed`, from which one is drawn uniformly."""
-
-    def check(value: Any) -> tuple[int, ...]:
-        values = _listed(value)
-        values = values if isinstance(values, tuple) else (values,)
-        if not values or any(type(v) is not int or v not in allowed for v in values):
-            raise ValueError(f"it must be one or a list of {', '.join(map(str, allowed))}")
-        if len(set(values)) < len(values):
-            raise ValueError("it names one value twice")
-        return values
-
-    one = {"enum": list(allowed)}
-    several = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
-    return Checked(
-        check,
-        requirement=f"one or a list of {', '.join(map(str, allowed))}",
-        schema={"anyOf": [one, several]},
-    )
-
-
-def interval(around: float | None, low: float, high: float, *, open_low: bool = False) -> BeforeValidator:
-    """Marks a field as an interval from which a parameter is drawn.
-
-    Written `[low, high]`, or, where `around` is given, also as a number f for
-    `[around - f, around + f]`. Kept as a pair of floats.
-    """
-    bracket = "(" if open_low else "["
-    bounds = f"{bracket}{low:g}, {high:g}]"
-    forms = f"[low, high] with low <= high within {bounds}"
-    if around is not None:
-        widest = min(around - low, high - around)
-        forms = f"a number from 0 to {widest:g}, or {forms}"
-
-    def check(value: Any) -> tuple[float, float]:
-        value = _listed(value)
-        if around is not None and _is_number(value) and value >= 0:
-            value = (round(around - value, 12), round(around + value, 12))  # 1 - 0.7 means 0.3
-        if not (isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))):
-            raise ValueError(f"it must be {forms}")
-        first, last = (float(v) for v in value)
-        inside = low < first if open_low else low <= first
-        if not (inside and first <= last <= high):
-            raise ValueError(f"it must be {forms}")
-        return first, last
-
-    bound = {"type": "number", "exclusiveMinimum" if open_low else "minimum": low, "maximum": high}
-    schema = pair_of(bound)
-    if around is not None:
-        schema = {"anyOf": [{"type": "number", "minimum": 0, "maximum": widest}, schema]}
-    return Checked(check, requirement=forms, schema=schema)
-
-
-def pair_of(bound: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of `[low, high]`."""
-    return {"type": "array", "items": bound, "minItems": 2, "maxItems": 2}
-
-
-def whole_interval(low: int, high: int) -> BeforeValidator:
-    """Marks a field as an interval of whole numbers `[low, high]`, both ends of which are drawn too."""
-    form = f"[low, high], whole numbers with low <= high within [{low}, {high}]"
-
-    def check(value: Any) -> tuple[int, int]:
-        value = _listed(value)
-        if not (isinstance(value, tuple) and len(value) == 2 and all(type(v) is int for v in value)):
-            raise ValueError(f"it must be {form}")
-        first, last = value
-        if not low <= first <= last <= high:
-            raise ValueError(f"it must be {form}")
-        return first, last
-
-    bound = {"type": "integer", "minimum": low, "maximum": high}
-    return Checked(check, requirement=form, schema=pair_of(bound))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

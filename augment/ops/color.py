@@ -16,10 +16,12 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import take, tf
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import Draw, Interval, Op, Size, as_float, as_uint8, interval, per_image
-from augment.ops.hazards import Hazard, recolored
+from augment.arrays import tf
+from augment.draws import Draw, uniform_between
+from augment.labels.hazards import Hazard, recolored
+from augment.ops.base import Op, Size, as_float, as_uint8, per_image
+from augment.ops.parameters import Parameter, Real
+from augment.ops.settings import Interval, interval
 
 
 class Brightness(Op):
@@ -28,11 +30,8 @@ class Brightness(Op):
     delta: Annotated[Interval, interval(0.0, -1.0, 1.0)]
     """the offset as a fraction of the range of levels"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "delta": u.real(0, *self.delta),
-            "_levels": take(table(_levels, np.float32, *self.delta), u.index(0)),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"delta": Real(self.delta, _levels=(_levels, np.float32))}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return as_uint8(as_float(image) + per_image(draw["_levels"]))
@@ -51,9 +50,6 @@ class Contrast(Op):
 
     factor: Annotated[Interval, interval(1.0, 0.0, 10.0)]
     """the factor; 0 leaves the mean alone, 1 the image"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {"factor": u.real(0, *self.factor)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         shape = tf.shape(image)
@@ -90,9 +86,6 @@ class Saturation(Op):
     factor: Annotated[Interval, interval(None, 0.0, 10.0)]
     """the factor; 0 leaves gray, 1 the image"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {"factor": u.real(0, *self.factor)}
-
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         planes, value, chroma = _planes(image)
         factor = tf.minimum(per_image(draw["factor"])[..., 0], tf.math.divide_no_nan(value, chroma))
@@ -116,11 +109,8 @@ class Hue(Op):
     delta: Annotated[Interval, interval(None, -0.5, 0.5)]
     """the turn as a fraction of the color circle"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "delta": u.real(0, *self.delta),
-            "_sixths": take(table(in_sixths, np.float32, *self.delta), u.index(0)),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"delta": Real(self.delta, _sixths=(in_sixths, np.float32))}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return hue_turned(image, draw["_sixths"])
@@ -155,9 +145,6 @@ class Gamma(Op):
 
     gamma: Annotated[Interval, interval(None, 0.0, 10.0, open_low=True)]
     """the exponent; below 1 brightens, above 1 darkens"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {"gamma": u.real(0, *self.gamma)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         # 256 powers in float64, then a look-up: `pow` may differ in its last bit

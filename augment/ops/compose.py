@@ -19,10 +19,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import model_validator
 
-from augment.arrays import Array, cast, tf
-from augment.draws import Uniforms
-from augment.ops.base import Checked, Draw, Probability, Size, changed_by, changed_where, pair_of
+from augment.arrays import Array, cast, stack, tf
+from augment.draws import Draw, Uniforms
+from augment.ops.base import Size, changed_by, changed_where
 from augment.ops.sequence import Group, Step, apply_steps, runs
+from augment.ops.settings import Checked, Probability, pair_of
 
 _WEIGHTS = "a list of numbers above 0, one for each op"
 
@@ -73,7 +74,8 @@ class OneOf(Group):
         return [draw["_chosen"] == i for i in range(len(self.ops))]
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        changes = [functools.partial(apply_steps, branch, draw) for branch in self.branches(None)]
+        within = draw.get("ops", {})
+        changes = [functools.partial(apply_steps, branch, within) for branch in self.branches(None)]
         return changed_by(draw["_chosen"], changes, image)
 
 
@@ -114,20 +116,21 @@ class SomeOf(Group):
         count = u.integer(0, high - low + 1) + low
         # Each op draws a number; those with the least are applied, on a tie the earlier one.
         lots = [cast(u.word(1 + i), np.int64) * len(self.ops) + i for i in range(len(self.ops))]
-        draw: Draw = {"count": count}
-        for i, lot in enumerate(lots):
+        taken = []
+        for lot in lots:
             rank = count * 0
             for other in lots:
                 rank = rank + cast(other < lot, np.int32)
-            draw[f"_taken_{i}"] = rank < count
-        return draw
+            taken.append(rank < count)
+        return {"count": count, "_taken": stack(taken)}
 
     def taken(self, draw: Draw) -> list[Array | None]:
-        return [draw[f"_taken_{i}"] for i in range(len(self.ops))]
+        return [draw["_taken"][..., i] for i in range(len(self.ops))]
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
+        within = draw.get("ops", {})
         for branch, taken in zip(self.branches(None), self.taken(draw), strict=True):
-            image = changed_where(taken, functools.partial(apply_steps, branch, draw), image)
+            image = changed_where(taken, functools.partial(apply_steps, branch, within), image)
         return image
 
 
@@ -147,4 +150,4 @@ class Sometimes(Group):
         return [None]
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return apply_steps(self.branches(None)[0], draw, image)
+        return apply_steps(self.branches(None)[0], draw.get("ops", {}), image)

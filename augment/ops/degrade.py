@@ -11,23 +11,13 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import take, tf
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import (
-    COLUMNS,
-    ROWS,
-    Draw,
-    Interval,
-    Op,
-    Size,
-    WholeInterval,
-    fixed_as_uint8,
-    interval,
-    per_image,
-    whole_interval,
-)
-from augment.ops.grain import draw_key, grain
-from augment.ops.hazards import Hazard
+from augment.arrays import tf
+from augment.draws import Draw, table, uniform_between
+from augment.labels.hazards import Hazard
+from augment.ops.base import COLUMNS, ROWS, Op, Size, fixed_as_uint8, per_image
+from augment.ops.grain import grain
+from augment.ops.parameters import KEY, Parameter, Real
+from augment.ops.settings import Interval, WholeInterval, interval, whole_interval
 
 
 class Blur(Op):
@@ -42,14 +32,14 @@ class Blur(Op):
     sigma: Annotated[Interval, interval(None, 0.0, 16.0)]
     """the standard deviation in pixels; 0 leaves the image"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        index = u.index(0)
-        return {
-            "sigma": u.real(0, *self.sigma),
-            "_reach": take(table(_reach, np.int32, *self.sigma), index),
-            "_inner": take(table(_inner_weight, np.uint32, *self.sigma), index),
-            "_outer": take(table(_outer_weight, np.uint32, *self.sigma), index),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        box = Real(
+            self.sigma,
+            _reach=(_reach, np.int32),
+            _inner=(_inner_weight, np.uint32),
+            _outer=(_outer_weight, np.uint32),
+        )
+        return {"sigma": box}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         reach, inner, outer = (per_image(draw[name]) for name in ("_reach", "_inner", "_outer"))
@@ -132,12 +122,8 @@ class Noise(Op):
     monochrome: bool = False
     """whether the channels of a pixel share their deviate, so that colors stay"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "sigma": u.real(0, *self.sigma),
-            "_sigma": take(table(_fixed_levels, np.int32, *self.sigma), u.index(0)),
-            **draw_key(u, 1),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"sigma": Real(self.sigma, _sigma=(_fixed_levels, np.int32)), **KEY}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         height, width = tf.unstack(tf.shape(image)[ROWS:-1])
@@ -172,10 +158,6 @@ class JpegQuality(Op):
 
     quality: Annotated[WholeInterval, whole_interval(1, 100)]
     """the quality of the encoder; every whole number within is equally likely"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        low, high = self.quality
-        return {"quality": u.integer(0, high - low + 1) + low}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         if image.shape.rank > 3:

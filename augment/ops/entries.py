@@ -6,17 +6,15 @@ and what would be right.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+import re
+from collections.abc import Iterable
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from augment.errors import did_you_mean
-from augment.ops.base import Checked, Op, op_types
-
-
-class EntryError(ValueError):
-    """What is wrong with an entry within an entry; its sentence needs nothing before it."""
+from augment.ops.base import Op, op_types
+from augment.ops.settings import explain, foreign
 
 
 def read_entry(entry: Any) -> Op:
@@ -28,21 +26,39 @@ def read_entry(entry: Any) -> Op:
     [(name, settings)] = entry.items()
     known = op_types()
     if name not in known:
-        raise ValueError(f"there is no op {name!r}; {did_you_mean(str(name), known)}")
-    if isinstance(settings, dict | None):
-        settings = {"id": name, **(settings or {})}
+        raise ValueError(f"there is no op {name!r}; {_meant(str(name), known)}")
     try:
-        return known[name].model_validate(settings)
+        return known[name].model_validate({} if settings is None else settings)
     except ValidationError as error:
         raise ValueError(f"{name}: {explain(error, known[name])}") from None
 
 
-def written_entry(op: Op) -> dict[str, Any]:
-    """The entry of an op with all its settings, as JSON; `read_entry` makes an equal op of it."""
-    return {op.name: op.model_dump(mode="json")}
+def _meant(name: str, known: Iterable[str]) -> str:
+    """What an op is called here that other libraries call so, or else what is near."""
+    plain = re.sub(r"[\W_]", "", name).lower()
+    if plain in foreign()["mixing"]:
+        return (
+            "a recipe makes of one image one image, and never mixes images or labels; mix in the "
+            "training step, on batches"
+        )
+    here = foreign()["ops"].get(plain)
+    if here is None and plain in {other.replace("_", "") for other in known}:
+        here = next(other for other in known if other.replace("_", "") == plain)
+    return f"here it is {here}" if here else did_you_mean(name, known)
 
 
-def repeated_id(ops: tuple[Op, ...]) -> str | None:
+def written_entry(op: Op, *, brief: bool = False) -> dict[str, Any]:
+    """The entry of an op, as JSON; `read_entry` makes an equal op of it.
+
+    `brief` leaves out the settings that are as they are by default.
+    """
+    settings = op.model_dump(mode="json", exclude_defaults=brief)
+    if brief and op.id == op.name:
+        del settings["id"]
+    return {op.name: settings}
+
+
+def repeated_id(ops: Iterable[Op]) -> str | None:
     """What is wrong if two of these ops have the same id."""
     seen: set[str] = set()
     for op in ops:
@@ -53,53 +69,3 @@ def repeated_id(ops: tuple[Op, ...]) -> str | None:
             )
         seen.add(op.id)
     return None
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """pydantic's findings as sentences that name the field, its value and what would be right."""
-    return "; ".join(_explain_one(finding, model) for finding in error.errors())
-
-
-def _explain_one(finding: Any, model: type[BaseModel]) -> str:
-    field = ".".join(map(str, finding["loc"]))
-    kind, value = finding["type"], finding["input"]
-    if kind == "model_type":
-        return f"its settings are {value!r}; they must be pairs of name and value"
-    if kind in ("extra_forbidden", "invalid_key"):
-        return f"there is no setting {field!r}; {did_you_mean(field, model.model_fields)}"
-    if kind == "missing":
-        return f"{field} is missing; it is {_requirement(model, field)}"
-    if kind == "value_error":
-        error = finding["ctx"]["error"]
-        return ("" if not field or isinstance(error, EntryError) else f"{field} is {value!r}; ") + str(error)
-    return f"{field} is {value!r}; it must be {_requirement(model, field)}"
-
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-
-
-def _requirement(model: type[BaseModel], field: str) -> str:
-    """What a field takes, in words, and what for where the words do not tell."""
-    info = model.model_fields[field.split(".")[0]]
-    explained = get_origin(info.annotation) is Literal or any(isinstance(m, Checked) for m in info.metadata)
-    about = f" ({info.description})" if info.description and not explained else ""
-    return requirement(info) + about
-
-
-def requirement(info: FieldInfo) -> str:
-    """What a field takes, in words."""
-    if get_origin(info.annotation) is Literal:
-        return "one of " + ", ".join(map(str, get_args(info.annotation)))
-    for mark in info.metadata:
-        if isinstance(mark, Checked):
-            return mark.requirement
-    words = [_KINDS.get(info.annotation, "a value")]  # type: ignore[arg-type]
-    for mark in info.metadata:
-        for name, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below")):
-            bound = getattr(mark, name, None)
-            if bound is not None:
-                words.append(f"{word} {bound:g}")
-        pattern = getattr(mark, "pattern", None)
-        if pattern:
-            words.append(f"that matches {pattern}")
-    return " ".join(words)

@@ -9,21 +9,22 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import Array, cast, ones, shift_right, take, tf, where
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import ROWS, Draw, Interval, Op, Side, Size, interval, per_image
-from augment.ops.grain import draw_key, grain
-from augment.ops.hazards import Hazard
-
-Level = Annotated[int, Field(ge=0, le=255)]
+from augment.arrays import Array, cast, least, shift_right, stack, take, tf, total, where
+from augment.draws import Draw, Uniforms, table, uniform_between
+from augment.labels.hazards import Hazard
+from augment.ops.base import ROWS, Op, Size, per_image
+from augment.ops.grain import grain
+from augment.ops.parameters import Parameter, Whole
+from augment.ops.settings import Interval, Level, Side, interval
 
 
 class RandomErasing(Op):
     """Hides one rectangle, as Zhong et al., "Random erasing data augmentation" (2017).
 
-    Area and proportions are drawn once, and the sides cut to the image's; the paper
-    draws again until the rectangle fits. Then every place within the image is
-    equally likely. The paper applies it with p 0.5.
+    Ten areas and proportions are drawn, and the first that fits into the image is
+    taken; where none does, nothing is hidden, and the sides are recorded as 0: as in
+    torchvision's RandomErasing. Every place within the image is equally likely. The
+    paper applies it with p 0.5.
 
     `top`, `left`, `height` and `width` are recorded in pixels; with noise also the
     sub-key from which Threefry makes the levels of each pixel, with row and column
@@ -41,23 +42,24 @@ class RandomErasing(Op):
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         full_height, full_width = self.known(size)
-        area = take(table(_fixed_root, np.int64, *self.area), u.index(0))
+        areas, ratios = candidates(u.index(0), u.index(1), u.words(6, 2 * (CANDIDATES - 1)))
+        area = take(table(_fixed_root, np.int64, *self.area), areas)
         root = math.isqrt(full_height * full_width << 16)
-        sides = []
-        for function, full in ((_fixed_higher, full_height), (_fixed_wider, full_width)):
-            side = root * area * take(table(function, np.int64, *self.ratio), u.index(1))
-            side = shift_right(side + (1 << 39), 40)
-            one = ones(side, np.int64)
-            side = where(side < 1, one, side)
-            sides.append(where(side > full, one * full, side))
-        height, width = sides
+        height, width = (
+            shift_right(root * area * take(table(function, np.int64, *self.ratio), ratios) + (1 << 39), 40)
+            for function in (_fixed_higher, _fixed_wider)
+        )
+        fits = (height >= 1) & (height <= full_height) & (width >= 1) & (width <= full_width)
+        height, width = first_of(fits, height), first_of(fits, width)
         draw = {
-            "top": _below(u.word(2), full_height - height + 1),
-            "left": _below(u.word(3), full_width - width + 1),
+            "top": _below(u.word(2), where(height < 1, height + 1, full_height - height + 1)),
+            "left": _below(u.word(3), where(width < 1, width + 1, full_width - width + 1)),
             "height": cast(height, np.int32),
             "width": cast(width, np.int32),
         }
-        return draw | draw_key(u, 4) if self.fill == "noise" else draw
+        if self.fill == "noise":
+            draw |= {"key_high": u.word(4), "key_low": u.word(5)}
+        return draw
 
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
@@ -73,6 +75,28 @@ class RandomErasing(Op):
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.area[1] > _MUCH:
             yield Hazard("cut", f"limit {self.name} to area [0.02, 0.1]")
+
+
+CANDIDATES = 10
+
+
+def candidates(area: Array, ratio: Array, words: Array) -> tuple[Array, Array]:
+    """The places in tables of ten areas and ten ratios to choose from, int32 [..., 10] both.
+
+    The first are given, [...]; the others are made of words in turn, uint32 [..., 18].
+    """
+    further = cast(shift_right(words, 16), np.int32)
+    return (
+        stack([area, *(further[..., i] for i in range(0, 2 * CANDIDATES - 2, 2))]),
+        stack([ratio, *(further[..., i] for i in range(1, 2 * CANDIDATES - 2, 2))]),
+    )
+
+
+def first_of(fits: Array, values: Array) -> Array:
+    """[...] of values [..., 10]: the first that fits, 0 where none does."""
+    places = np.arange(CANDIDATES, dtype=np.int32)
+    first = least(where(fits, places, np.int32(CANDIDATES)))[..., np.newaxis]
+    return total(where(first == places, values, values * 0))
 
 
 def _fixed_root(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -111,13 +135,12 @@ class Cutout(Op):
     fill_value: Level = 0
     """the level that they are filled with"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
         height, width = self.known(size)
-        draw: Draw = {}
-        for hole in range(self.holes):
-            draw[f"row_{hole + 1}"] = u.integer(2 * hole, height)
-            draw[f"column_{hole + 1}"] = u.integer(2 * hole + 1, width)
-        return draw
+        centre: dict[str, Parameter] = {}
+        for hole in range(1, self.holes + 1):
+            centre |= {f"row_{hole}": Whole(height), f"column_{hole}": Whole(width)}
+        return centre
 
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)

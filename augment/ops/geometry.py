@@ -11,19 +11,21 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from augment.arrays import Array, cast, stack, take, tf
-from augment.draws import Uniforms, table, uniform_between
+from augment.arrays import Array, cast, stack, tf
+from augment.draws import Draw, Uniforms, uniform_between
+from augment.labels.hazards import Hazard
 from augment.ops.affine import resample
-from augment.ops.base import COLUMNS, ROWS, Draw, Op, Probability, Size, changed_where, choices
-from augment.ops.hazards import Hazard
+from augment.ops.base import COLUMNS, ROWS, Op, Size, changed_where
+from augment.ops.parameters import Parameter, Real
+from augment.ops.settings import Chance, choices
 
 
 class Flip(Op):
     """Mirrors the image. Each axis tosses its own coin."""
 
-    horizontal: Probability = 0.0
+    horizontal: Chance = 0.0
     """the probability of exchanging left and right"""
-    vertical: Probability = 0.0
+    vertical: Chance = 0.0
     """the probability of exchanging top and bottom"""
 
     @model_validator(mode="after")
@@ -31,12 +33,6 @@ class Flip(Op):
         if not self.horizontal and not self.vertical:
             raise ValueError("it never flips; give horizontal or vertical a probability above 0")
         return self
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "horizontal": u.coin(0, self.horizontal),
-            "vertical": u.coin(1, self.vertical),
-        }
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return _mirrored(
@@ -64,10 +60,6 @@ class Rot90(Op):
 
     quarter_turns: Annotated[tuple[int, ...], choices(0, 1, 2, 3)] = (0, 1, 2, 3)
     """how many quarter turns; one of several is drawn uniformly"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        turns = np.array(self.quarter_turns, np.int32)
-        return {"quarter_turns": take(turns, u.integer(0, len(turns)))}
 
     def output_size(self, size: Size | None) -> Size | None:
         odd = {turns % 2 for turns in self.quarter_turns}
@@ -149,20 +141,17 @@ class Perspective(Op):
 
     CORNERS: ClassVar[tuple[str, ...]] = ("top_left", "top_right", "bottom_right", "bottom_left")
 
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        names = [f"{corner}_{axis}" for corner in self.CORNERS for axis in "xy"]
+        inward = (0.0, self.strength / 2)
+        return {name: Real(inward, _inward, **{f"_{name}": (_fixed, np.int64)}) for name in names}
+
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         height, width = self.known(size)
-        draw: Draw = {}
-        corners = []
-        for i, corner in enumerate(self.CORNERS):
-            inward = []
-            for j, axis in enumerate("xy"):
-                index = u.index(2 * i + j)
-                draw[f"{corner}_{axis}"] = take(
-                    table(uniform_between, np.float32, 0.0, self.strength / 2), index
-                )
-                inward.append(take(table(_inward, np.int64, self.strength / 2), index))
-            corners.append(inward)
-        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+        draw = super().draw(u, size)
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = (
+            (draw[f"_{corner}_x"], draw[f"_{corner}_y"]) for corner in self.CORNERS
+        )
         quadrilateral = [
             (x0, y0),
             (_FULL - x1, y1),
@@ -191,8 +180,13 @@ class Perspective(Op):
 _FULL = 1 << 14  # a whole side in fixed point
 
 
-def _inward(u: np.ndarray, most: float) -> np.ndarray:
-    return u * most * _FULL
+def _fixed(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.rint(uniform_between(u, low, high) * _FULL)
+
+
+def _inward(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    """How far from its corner a point is, as it is used: a multiple of 1/16384 of the side."""
+    return _fixed(u, low, high) / _FULL
 
 
 def _square_to(corners: list[tuple[Array, Array]], height: int, width: int) -> Array:

@@ -9,14 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from augment.arrays import Array, tf
-from augment.draws import Uniforms
+from augment.draws import Draw
 from augment.keys import threefry2x32
-from augment.ops.base import Draw
-
-
-def draw_key(u: Uniforms, counter: int) -> Draw:
-    """A sub-key from two parameters, uint32 [...] each."""
-    return {"key_high": u.word(counter), "key_low": u.word(counter + 1)}
 
 
 def grain(draw: Draw, height: Array, width: Array) -> list[tf.Tensor]:

@@ -12,12 +12,14 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import take, tf
-from augment.draws import Uniforms, table
-from augment.ops.base import Draw, Interval, Op, Size, changed_by, interval
+from augment.arrays import tf
+from augment.draws import Draw
+from augment.labels.hazards import Hazard, recolored
+from augment.ops.base import Op, Size, changed_by
 from augment.ops.color import hue_turned, in_sixths
-from augment.ops.hazards import Hazard, recolored
+from augment.ops.parameters import Choice, Parameter, Real
 from augment.ops.quality import blended, luma, mean_luma
+from augment.ops.settings import Interval, interval
 
 
 class ColorJitter(Op):
@@ -43,16 +45,13 @@ class ColorJitter(Op):
     hue: Annotated[Interval, interval(0.0, -0.5, 0.5)] = (0.0, 0.0)
     """the turn of hue as a fraction of the color circle"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        order = u.integer(4, len(_ORDERS))
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
         return {
-            "brightness": u.real(0, *self.brightness),
-            "contrast": u.real(1, *self.contrast),
-            "saturation": u.real(2, *self.saturation),
-            "hue": u.real(3, *self.hue),
-            "order": take(_digits(_ORDERS), order),
-            "_order": take(_ORDERS, order),
-            "_sixths": take(table(in_sixths, np.float32, *self.hue), u.index(3)),
+            "brightness": Real(self.brightness),
+            "contrast": Real(self.contrast),
+            "saturation": Real(self.saturation),
+            "hue": Real(self.hue, _sixths=(in_sixths, np.float32)),
+            "order": _order(_ORDERS),
         }
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
@@ -107,9 +106,8 @@ class ChannelShuffle(Op):
     become red, red green, and green blue. 123 leaves the image.
     """
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        order = u.integer(0, len(_SHUFFLES))
-        return {"order": take(_digits(_SHUFFLES), order), "_order": take(_SHUFFLES, order)}
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"order": _order(_SHUFFLES)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return tf.gather(image, draw["_order"], axis=-1, batch_dims=image.shape.rank - 3)
@@ -122,6 +120,7 @@ _ORDERS = np.array(list(itertools.permutations(range(4))), np.int32)
 _SHUFFLES = np.array(list(itertools.permutations(range(3))), np.int32)
 
 
-def _digits(orders: np.ndarray) -> np.ndarray:
-    """int32 [n]: each row of numbers from 0 as one number, with digits from 1."""
-    return np.array([int("".join(str(i + 1) for i in row)) for row in orders], np.int32)
+def _order(orders: np.ndarray) -> Choice:
+    """One row of numbers from 0, under `_order`; recorded as one number, with digits from 1."""
+    digits = tuple(int("".join(str(i + 1) for i in row)) for row in orders)
+    return Choice(digits, {"_order": orders})

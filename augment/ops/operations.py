@@ -12,12 +12,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from augment.arrays import Array, take, tf
-from augment.ops.base import COLUMNS, ROWS, Draw, Size, changed_by
+from augment.arrays import Array, stack, take, tf
+from augment.draws import Draw
+from augment.ops.base import COLUMNS, ROWS, Size, changed_by
 from augment.ops.quality import autocontrasted, blended, equalized, luma, posterized, sharpened, solarized
 
 OPERATIONS = (
@@ -60,16 +61,21 @@ class Space:
         names = tuple(name for name in OPERATIONS if name in magnitudes)
         return cls(names, np.stack(np.broadcast_arrays(*[magnitudes[name] for name in names])))
 
-    def drawn(self, position: Array, index: Array, suffix: str) -> Draw:
-        """What is recorded of an operation, and what `operated` needs of it; int32 [...] both."""
+    def drawn(self, chosen: Mapping[str, tuple[Array, Array]]) -> Draw:
+        """What is recorded of operations, and what `operated` needs of them.
+
+        `chosen` are, by the end of their columns' names, their positions and indices, int32 [...].
+        The latter are `_positions` and `_indices` [..., operations], in the same order.
+        """
         numbers = np.array([OPERATIONS.index(name) for name in self.names], np.int32)
         flat = self.magnitudes.astype(np.float32).ravel()
-        return {
-            f"op_{suffix}": take(numbers, position),
-            f"magnitude_{suffix}": take(flat, position * self.magnitudes.shape[1] + index),
-            f"_position_{suffix}": position,
-            f"_index_{suffix}": index,
-        }
+        draw: Draw = {}
+        for suffix, (position, index) in chosen.items():
+            draw[f"op_{suffix}"] = take(numbers, position)
+            draw[f"magnitude_{suffix}"] = take(flat, position * self.magnitudes.shape[1] + index)
+        draw["_positions"] = stack([position for position, _ in chosen.values()])
+        draw["_indices"] = stack([index for _, index in chosen.values()])
+        return draw
 
     def operated(self, image: tf.Tensor, position: tf.Tensor, index: tf.Tensor, fill: int) -> tf.Tensor:
         """Applies an operation that was drawn to uint8 [..., H, W, 3]; position and index are [...]."""
@@ -79,23 +85,15 @@ class Space:
         ]
         return changed_by(position, changes, image)
 
-    def operated_in_turn(self, image: tf.Tensor, draw: Draw, suffixes: Sequence[str], fill: int) -> tf.Tensor:
+    def operated_in_turn(self, image: tf.Tensor, draw: Draw, fill: int) -> tf.Tensor:
         """Applies what `drawn` drew, one operation after the other, to uint8 [..., H, W, 3]."""
-        positions, indices = drawn_in_turn(draw, suffixes)
+        positions, indices = draw["_positions"], draw["_indices"]
 
         def next_one(i: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             position, index = tf.gather(positions, i, axis=-1), tf.gather(indices, i, axis=-1)
             return i + 1, self.operated(image, position, index, fill)
 
-        return repeated(next_one, len(suffixes), image)[0]
-
-
-def drawn_in_turn(draw: Draw, suffixes: Sequence[str]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Positions and indices that were drawn under these suffixes, int32 [..., n] both."""
-    return (
-        tf.stack([draw[f"_position_{suffix}"] for suffix in suffixes], axis=-1),
-        tf.stack([draw[f"_index_{suffix}"] for suffix in suffixes], axis=-1),
-    )
+        return repeated(next_one, positions.shape[-1], image)[0]
 
 
 def repeated(body: Callable[..., tuple[tf.Tensor, ...]], times: int, *state: tf.Tensor) -> list[tf.Tensor]:

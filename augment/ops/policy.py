@@ -7,29 +7,23 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from augment.arrays import Array, cast, stack, take, tf, where
-from augment.draws import Uniforms, table
+from augment.draws import Draw, Uniforms, table
+from augment.labels.hazards import Hazard
 from augment.ops.affine import Rotation, Shear, Translation
-from augment.ops.base import (
-    Draw,
-    Op,
-    Size,
-    WholeInterval,
-    fixed_as_uint8,
-    per_image,
-    whole_interval,
-)
+from augment.ops.base import Op, Size, fixed_as_uint8, per_image
 from augment.ops.color import Invert
-from augment.ops.hazards import Hazard
 from augment.ops.jitter import ColorJitter
-from augment.ops.operations import Space, drawn_in_turn, repeated
+from augment.ops.operations import Space, repeated
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize
+from augment.ops.sequence import paths
+from augment.ops.settings import WholeInterval, whole_interval
 from augment.ops.sub_policies import SUB_POLICIES
 
 _NONE = np.zeros(1)
@@ -62,6 +56,13 @@ class Policy(Op):
         instead = f"instead of {self.name}, choose harmless ops by one_of"
         for change in dict.fromkeys(hazard.change for hazard in found):
             yield Hazard(change, instead)
+
+
+def operation_columns(ops: Iterable[Op], columns: Iterable[str]) -> set[str]:
+    """Those columns of the samples table whose values are numbers of a policy's operations."""
+    policies = {path for path, op in paths(ops) if isinstance(op, Policy)}
+    split = ((column, column.rpartition(".")) for column in columns)
+    return {column for column, (path, _, name) in split if path in policies and name.startswith("op_")}
 
 
 def _like(name: str, low: float, high: float, height: int, width: int) -> list[Op]:
@@ -141,10 +142,11 @@ class RandAugment(Policy):
 
     Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
     search space" (2019). An operation is drawn uniformly and with replacement. Magnitude
-    30 is the end of the ranges of AutoAugment (table 6 there): shears by 0.3,
+    `highest` is the end of the ranges of AutoAugment (table 6 there): shears by 0.3,
     translations by 150/331 of the side in whole pixels, rotations by 30 degrees,
     factors 1 - 0.9 and 1 + 0.9, 4 of 8 bits, threshold 0; 0 leaves the image as it is.
-    Signs are drawn.
+    Signs are drawn. By default magnitudes count to 30, as in torchvision, so that 9 is 30 % of
+    the ranges; in the scale of the paper and its code, which counts to 10, 9 is 90 % of them.
 
     `op_<i>` records the i-th operation as a number: 0 identity, 1 autocontrast,
     2 equalize, 3 invert, 4 rotate, 5 posterize, 6 solarize, 7 color, 8 contrast,
@@ -159,6 +161,14 @@ class RandAugment(Policy):
     """N: how many operations are applied, one after the other"""
     magnitude: Annotated[int, Field(ge=0, le=30)] = 9
     """M: how strong all of them are"""
+    highest: Literal[10, 30] = 30
+    """the magnitude at the end of the ranges: 30 as in torchvision, 10 as in the paper"""
+
+    @model_validator(mode="after")
+    def _within_the_scale(self) -> RandAugment:
+        if self.magnitude > self.highest:
+            raise ValueError(f"magnitude is {self.magnitude}; it must be at most highest, {self.highest}")
+        return self
 
     def space(self, size: Size) -> Space:
         level = np.array([self.magnitude])
@@ -166,10 +176,10 @@ class RandAugment(Policy):
         return Space.of(
             _strengths(
                 level,
-                30,
+                self.highest,
                 shear=0.3,
-                across=150 * width * level // (331 * 30),
-                down=150 * height * level // (331 * 30),
+                across=150 * width * level // (331 * self.highest),
+                down=150 * height * level // (331 * self.highest),
                 degrees=30.0,
                 change=0.9,
                 bits=4,
@@ -178,14 +188,15 @@ class RandAugment(Policy):
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         space = self.space(self.known(size))
-        draw: Draw = {}
-        for i in range(self.layers):
-            draw |= space.drawn(u.integer(2 * i, len(space.names)), u.integer(2 * i + 1, 2), f"{i + 1}")
-        return draw
+        return space.drawn(
+            {
+                f"{i + 1}": (u.integer(2 * i, len(space.names)), u.integer(2 * i + 1, 2))
+                for i in range(self.layers)
+            }
+        )
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        layers = [f"{i + 1}" for i in range(self.layers)]
-        return self.space(_size_of(image)).operated_in_turn(image, draw, layers, self.fill_value)
+        return self.space(_size_of(image)).operated_in_turn(image, draw, self.fill_value)
 
 
 def _size_of(image: tf.Tensor) -> Size:
@@ -214,11 +225,11 @@ class TrivialAugment(Policy):
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
         space = self.space(self.known(size))
         index = 2 * u.integer(1, 31) + u.integer(2, 2)
-        return space.drawn(u.integer(0, len(space.names)), index, "1")
+        return space.drawn({"1": (u.integer(0, len(space.names)), index)})
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        space = self.space(_size_of(image))
-        return space.operated(image, draw["_position_1"], draw["_index_1"], self.fill_value)
+        position, index = draw["_positions"][..., 0], draw["_indices"][..., 0]
+        return self.space(_size_of(image)).operated(image, position, index, self.fill_value)
 
 
 class AutoAugment(Policy):
@@ -228,7 +239,9 @@ class AutoAugment(Policy):
     tables 7 to 9. Each of the two operations is applied with its own probability.
     Levels 0 to 9 divide the ranges of its table 6 evenly: shears to 0.3, translations to
     150/331 of the side in whole pixels, rotations to 30 degrees, all three with a drawn
-    sign; factors from 0.1 to 1.9; 8 to 4 bits; thresholds from 256 down to 0.
+    sign; factors from 0.1 to 1.9; 8 to 4 bits; thresholds from 256 down to 0. So does
+    torchvision; the authors' code for CIFAR-10 counts tenths of the ranges instead, so that level 9
+    is 90 % of them, and translates by up to 10 pixels.
 
     `sub_policy` records the position in the table, from 0. Operations and magnitudes are
     recorded as those of rand_augment, one that is not applied as identity.
@@ -265,7 +278,7 @@ class AutoAugment(Policy):
         space = self.space(self.known(size))
         pairs = SUB_POLICIES[self.policy]
         chosen = u.integer(0, len(pairs))
-        draw: Draw = {"sub_policy": chosen}
+        operations = {}
         for i in range(2):
             positions = np.array([space.names.index(pair[i][0]) for pair in pairs], np.int32)
             starts = np.array([math.ceil(pair[i][1] * 2**32) for pair in pairs], np.int64)
@@ -273,12 +286,11 @@ class AutoAugment(Policy):
             fires = cast(u.word(1 + 2 * i), np.int64) < take(starts, chosen)
             position = where(fires, take(positions, chosen), chosen * 0)
             index = where(fires, 2 * take(levels, chosen) + u.integer(2 + 2 * i, 2), chosen * 0)
-            draw |= space.drawn(position, index, f"{i + 1}")
-        return draw
+            operations[f"{i + 1}"] = (position, index)
+        return {"sub_policy": chosen, **space.drawn(operations)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        space = self.space(_size_of(image))
-        return space.operated_in_turn(image, draw, ["1", "2"], self.fill_value)
+        return self.space(_size_of(image)).operated_in_turn(image, draw, self.fill_value)
 
 
 _LEVELS = 256
@@ -332,6 +344,7 @@ class AugMix(Policy):
         draw: Draw = {f"weight_{c}": _unit(share) for c, share in enumerate(shares)}
         draw["_weights"] = stack([cast(share, np.int32) for share in shares])
         low, high = self.depth
+        operations = {}
         for c in range(1, self.width + 1):
             depth = u.integer(_OF_A_CHAIN * c + 1, high - low + 1) + low
             for i in range(high):
@@ -339,10 +352,11 @@ class AugMix(Policy):
                 position = u.integer(counter, len(space.names) - 1) + 1
                 index = 2 * u.integer(counter + 1, _LEVELS) + u.integer(counter + 2, 2)
                 within = depth > i
-                draw |= space.drawn(
-                    where(within, position, depth * 0), where(within, index, depth * 0), f"{c}_{i + 1}"
+                operations[f"{c}_{i + 1}"] = (
+                    where(within, position, depth * 0),
+                    where(within, index, depth * 0),
                 )
-        return draw
+        return draw | space.drawn(operations)
 
     def _shares(self, u: Uniforms) -> list[Array]:
         """int64 [...] in 65536ths: the original's share and that of each chain; they add up to one.
@@ -361,8 +375,7 @@ class AugMix(Policy):
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         space, depth = self.space(_size_of(image)), self.depth[1]
-        suffixes = [f"{c + 1}_{i + 1}" for c in range(self.width) for i in range(depth)]
-        positions, indices = drawn_in_turn(draw, suffixes)
+        positions, indices = draw["_positions"], draw["_indices"]
         weights = tf.convert_to_tensor(draw["_weights"])
 
         def chain(c: tf.Tensor, mixed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -15,21 +15,11 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import take, tf
-from augment.draws import Uniforms
-from augment.ops.base import (
-    COLUMNS,
-    ROWS,
-    Draw,
-    Interval,
-    Op,
-    Size,
-    as_float,
-    choices,
-    interval,
-    per_image,
-)
-from augment.ops.hazards import Hazard
+from augment.arrays import tf
+from augment.draws import Draw
+from augment.labels.hazards import Hazard
+from augment.ops.base import COLUMNS, ROWS, Op, Size, as_float, per_image
+from augment.ops.settings import Interval, choices, interval
 
 
 class Posterize(Op):
@@ -37,10 +27,6 @@ class Posterize(Op):
 
     bits: Annotated[tuple[int, ...], choices(1, 2, 3, 4, 5, 6, 7, 8)]
     """how many bits are kept; one of several is drawn uniformly, 8 leaves the image"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        bits = np.array(self.bits, np.int32)
-        return {"bits": take(bits, u.integer(0, len(bits)))}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return posterized(image, draw["bits"])
@@ -55,9 +41,6 @@ class Solarize(Op):
 
     threshold: Annotated[Interval, interval(None, 0.0, 256.0)]
     """the lowest level that is inverted; above 255 leaves the image, 0 inverts it"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {"threshold": u.real(0, *self.threshold)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return solarized(image, draw["threshold"])
@@ -98,9 +81,6 @@ class Sharpness(Op):
 
     factor: Annotated[Interval, interval(1.0, 0.0, 10.0)]
     """0 gives a 3x3 mean, 1 leaves the image, above 1 sharpens"""
-
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {"factor": u.real(0, *self.factor)}
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
         return sharpened(image, draw["factor"])

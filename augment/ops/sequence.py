@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import field_serializer
+from pydantic import FieldSerializationInfo, field_serializer
 
 from augment.arrays import Array, tf
-from augment.draws import Uniforms
+from augment.draws import Draw, Uniforms
 from augment.keys import Words, fold_in, name_words
+from augment.labels.hazards import Hazard
 from augment.ops.affine import LARGEST_REACH, Affine, AffineOp
-from augment.ops.base import Checked, Draw, Op, Size, changed_where
-from augment.ops.entries import EntryError, read_entry, repeated_id, written_entry
-from augment.ops.hazards import Hazard
+from augment.ops.base import Op, Size, changed_where
+from augment.ops.entries import read_entry, repeated_id, written_entry
+from augment.ops.settings import Checked, EntryError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +96,8 @@ class Group(Op):
     """ops, written as those of a recipe; they must keep the size of the image"""
 
     @field_serializer("ops")
-    def _written(self, ops: tuple[Op, ...]) -> list[dict[str, Any]]:
-        return [written_entry(op) for op in ops]
+    def _written(self, ops: tuple[Op, ...], info: FieldSerializationInfo) -> list[dict[str, Any]]:
+        return [written_entry(op, brief=info.exclude_defaults) for op in ops]
 
     @property
     def deterministic(self) -> bool:
@@ -127,6 +128,14 @@ class Group(Op):
         return (hazard.inside(op.id) for op in self.ops if op.p > 0 for hazard in op.hazards(size))
 
 
+def paths(ops: Iterable[Op], within: str = "") -> Iterator[tuple[str, Op]]:
+    """The ops, and those within them, each with its path."""
+    for op in ops:
+        yield within + op.id, op
+        if isinstance(op, Group):
+            yield from paths(op.ops, f"{within}{op.id}/")
+
+
 def draw_steps(
     steps: tuple[Step, ...],
     key: Words,
@@ -135,7 +144,7 @@ def draw_steps(
     reached: Array | None = None,
     uniforms_of: Callable[[Words], Uniforms] = Uniforms,
 ) -> Draw:
-    """Draws for a block of samples, under `<path>.<parameter>`.
+    """Draws for a block of samples: by the ops' ids, what each of them drew.
 
     Args:
         steps: a recipe's, or a branch's of a group.
@@ -145,7 +154,7 @@ def draw_steps(
         uniforms_of: the random words of an op's key; others than Threefry's are for those who
             examine what a recipe draws.
 
-    `<path>.applied` says whether an op is applied, for ops that are not always.
+    `applied` says whether an op is applied, for ops that are not always.
     """
     draw: Draw = {}
     for step in steps:
@@ -153,19 +162,19 @@ def draw_steps(
         for op in step.ops:
             path = within + op.id
             uniforms = uniforms_of(fold_in(key, name_words(path)))
-            drawn = op.draw(uniforms, step.size)
-            draw |= {f"{path}.{name}": values for name, values in drawn.items()}
+            drawn = draw[op.id] = dict(op.draw(uniforms, step.size))
             applied = _both(reached, uniforms.fires(op.p) if op.p < 1 else None)
             if applied is not None:
-                draw[f"{path}.applied"] = applied
+                drawn["applied"] = applied
             if isinstance(op, AffineOp):
                 inverse = op.inverse(drawn, op.known(step.size))
                 if op.p < 1:
                     inverse = inverse.where(applied)
                 affine = inverse if affine is None else affine.after(inverse)
             if isinstance(op, Group):
+                drawn["ops"] = {}
                 for branch, taken in zip(op.branches(step.size), op.taken(drawn), strict=True):
-                    draw |= draw_steps(
+                    drawn["ops"] |= draw_steps(
                         branch,
                         key,
                         within=f"{path}/",
@@ -173,8 +182,7 @@ def draw_steps(
                         uniforms_of=uniforms_of,
                     )
         if affine is not None:
-            transform = affine.projective(step.ops[0].known(step.size))
-            draw[f"{within}{step.ops[0].id}._transform"] = transform
+            draw[step.ops[0].id]["_transform"] = affine.projective(step.ops[0].known(step.size))
     return draw
 
 
@@ -185,17 +193,19 @@ def _both(one: Array | None, other: Array | None) -> Array | None:
 
 
 def apply_steps(steps: tuple[Step, ...], draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    """Applies steps to uint8 [..., H, W, 3], given what they drew, [...] each."""
+    """Applies steps to uint8 [..., H, W, 3], given what they drew, [...] each.
+
+    Where all of them are deterministic, the draw may be empty.
+    """
     for step in steps:
         op = step.ops[0]
-        start = len(op.id) + 1
-        mine = {n[start:]: v for n, v in draw.items() if n.startswith((f"{op.id}.", f"{op.id}/"))}
+        drawn = draw.get(op.id, {})
         if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
-            image = changed_where(mine["applied"], functools.partial(_applied, op, mine), image)
+            image = changed_where(drawn["applied"], functools.partial(_applied, op, drawn), image)
         else:
-            image = op.apply(image, mine)
+            image = op.apply(image, drawn)
     return image
 
 
-def _applied(op: Op, draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    return op.apply(image, draw)
+def _applied(op: Op, drawn: Draw, image: tf.Tensor) -> tf.Tensor:
+    return op.apply(image, drawn)

@@ -9,12 +9,30 @@ from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from augment.arrays import Array, shift_right, take, tf
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import COLUMNS, ROWS, Draw, Interval, Op, Side, Size, as_float, as_uint8, interval
-from augment.ops.hazards import Hazard
+from augment.arrays import Array, cast, shift_right, take, tf, where
+from augment.draws import Draw, Uniforms, table, uniform_between
+from augment.labels.hazards import Hazard
+from augment.ops.base import COLUMNS, ROWS, Op, Size, as_float, as_uint8
+from augment.ops.erase import CANDIDATES, candidates, first_of
+from augment.ops.parameters import KEY, Parameter, Real, Whole
+from augment.ops.settings import Interval, Side, interval
+
+
+def _antialias_for(method: str, antialias: bool) -> None:
+    """Raises ValueError where it would do nothing, silently."""
+    why = {"area": "area averages anyway", "nearest": "nearest takes single pixels"}.get(method)
+    if antialias and why:
+        raise ValueError(f"antialias is true, which does nothing, for {why}; leave it out")
+
+
+def _advice_on(op: Resize | RandomResizedCrop) -> Iterator[str]:
+    if not op.antialias and op.method not in ("area", "nearest"):
+        yield (
+            f"{op.id} is not antialiased: where it shrinks much, fine patterns break up, as with tf.image's "
+            "default; antialias: true gives what Pillow and torchvision do"
+        )
 
 
 class Resize(Op):
@@ -29,9 +47,18 @@ class Resize(Op):
     ] = "bilinear"
     """the resampling kernel"""
     antialias: bool = False
-    """whether the kernel widens when shrinking, so that fine patterns blur instead of breaking up"""
+    """whether the kernel widens when shrinking, so that fine patterns blur instead of breaking up, as
+    Pillow and torchvision do and tf.image by default does not; nearest and area have no use for it"""
     aspect: Literal["stretch", "pad", "crop"] = "stretch"
     """what happens to other proportions: stretched; kept, with black bars; kept, the longer side cropped"""
+
+    @model_validator(mode="after")
+    def _antialias_does_something(self) -> Resize:
+        _antialias_for(self.method, self.antialias)
+        return self
+
+    def advice(self) -> Iterator[str]:
+        return _advice_on(self)
 
     def output_size(self, size: Size | None) -> Size:
         return self.height, self.width
@@ -50,8 +77,8 @@ class Resize(Op):
                 image, (height - kept_height) // 2, (width - kept_width) // 2, kept_height, kept_width
             )
         elif self.aspect == "pad":
-            fit_height = tf.minimum(height * self.width // width, self.height)
-            fit_width = tf.minimum(width * self.height // height, self.width)
+            fit_height = tf.minimum((2 * height * self.width + width) // (2 * width), self.height)
+            fit_width = tf.minimum((2 * width * self.height + height) // (2 * height), self.width)
             target = tf.cast(tf.maximum(tf.stack([fit_height, fit_width]), 1), tf.int32)
         resized = resize(image, target, self.method, self.antialias)
         if self.aspect == "pad":
@@ -119,12 +146,9 @@ class RandomCrop(Op):
     height: Side
     width: Side
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
         height, width = self.known(size)
-        return {
-            "top": u.integer(0, height - self.height + 1),
-            "left": u.integer(1, width - self.width + 1),
-        }
+        return {"top": Whole(height - self.height + 1), "left": Whole(width - self.width + 1)}
 
     def output_size(self, size: Size | None) -> Size:
         height, width = self.known(size)
@@ -158,11 +182,9 @@ class PadAndCrop(Op):
     mode: Literal["constant", "reflect", "symmetric"] = "constant"
     """what is added: black, or the mirror image without or with the edge pixels, as in tf.pad"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "top": u.integer(0, 2 * self.padding + 1),
-            "left": u.integer(1, 2 * self.padding + 1),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        places = Whole(2 * self.padding + 1)
+        return {"top": places, "left": places}
 
     def output_size(self, size: Size | None) -> Size:
         height, width = self.known(size)
@@ -216,9 +238,12 @@ class CentralCrop(Op):
 class RandomResizedCrop(Op):
     """Resizes a crop of drawn area and proportions.
 
-    Szegedy et al., "Going deeper with convolutions" (2014), section 6. Where
-    torchvision draws up to ten times until the crop fits, this draws once and
-    cuts the sides to the image's, so that a sample has one fixed set of parameters.
+    Szegedy et al., "Going deeper with convolutions" (2014), section 6, in torchvision's
+    form: ten areas and proportions are drawn, and the first that fits into the image is
+    taken; where none does, the largest crop about the centre whose proportions are allowed.
+
+    `area` and `ratio` record the first candidate; the others are made of the recorded
+    sub-key, by Threefry: area and ratio of candidate i from the counters 2 i - 4 and 2 i - 3.
     """
 
     keeps_size: ClassVar[bool] = False
@@ -230,21 +255,70 @@ class RandomResizedCrop(Op):
     ratio: Annotated[Interval, interval(None, 0.1, 10.0)] = (3 / 4, 4 / 3)
     """the crop's width divided by its height, drawn uniformly on a logarithmic scale"""
     method: Literal["bilinear", "nearest", "bicubic", "area"] = "bilinear"
+    """the resampling kernel"""
     antialias: bool = False
+    """as in resize"""
+
+    @model_validator(mode="after")
+    def _antialias_does_something(self) -> RandomResizedCrop:
+        _antialias_for(self.method, self.antialias)
+        return self
+
+    def advice(self) -> Iterator[str]:
+        return _advice_on(self)
+
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        place = Real((0.0, 1.0))
+        return {
+            "area": Real(self.area),
+            "ratio": Real(self.ratio, _log_uniform),
+            "top": place,
+            "left": place,
+            **KEY,
+        }
 
     def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        area, ratio, top, left = (u.index(i) for i in range(4))
-        return {
-            "area": take(table(uniform_between, np.float32, *self.area), area),
-            "ratio": take(table(_log_uniform, np.float32, *self.ratio), ratio),
-            "top": take(table(uniform_between, np.float32, 0.0, 1.0), top),
-            "left": take(table(uniform_between, np.float32, 0.0, 1.0), left),
-            "_side": take(table(_fixed_root, np.int64, *self.area), area),
-            "_wider": take(table(_fixed_wider, np.int64, *self.ratio), ratio),
-            "_higher": take(table(_fixed_higher, np.int64, *self.ratio), ratio),
-            "_top": top,
-            "_left": left,
+        drawn = super().draw(u, size)
+        further = Uniforms((drawn["key_high"], drawn["key_low"])).words(0, 2 * (CANDIDATES - 1))
+        areas, ratios = candidates(u.index(0), u.index(1), further)
+        return drawn | {
+            "_side": take(table(_fixed_root, np.int64, *self.area), areas),
+            "_wider": take(table(_fixed_wider, np.int64, *self.ratio), ratios),
+            "_higher": take(table(_fixed_higher, np.int64, *self.ratio), ratios),
+            "_top": u.index(2),
+            "_left": u.index(3),
         }
+
+    def box(self, draw: Draw, root: Array, had: tuple[Array, Array]) -> tuple[Array, Array, Array, Array]:
+        """Top, left, height and width in pixels, int64 [...], for images of height and width `had`.
+
+        `root` is the square root of their area in 256ths of a pixel, rounded; all three are int64.
+        """
+        side, half = root * draw["_side"], 1 << 39  # to nearest: a crop of all is to lose no row
+        heights = shift_right(side * draw["_higher"] + half, 40)
+        widths = shift_right(side * draw["_wider"] + half, 40)
+        fits = (heights >= 1) & (heights <= had[0]) & (widths >= 1) & (widths <= had[1])
+        height, width = first_of(fits, heights), first_of(fits, widths)
+        top = shift_right(cast(draw["_top"], np.int64) * (had[0] - height + 1), 16)
+        left = shift_right(cast(draw["_left"], np.int64) * (had[1] - width + 1), 16)
+        tall, wide = self._largest(height * 0 + had[0], height * 0 + had[1])
+        none = height < 1
+        return (
+            where(none, (had[0] - tall) // 2, top),
+            where(none, (had[1] - wide) // 2, left),
+            where(none, tall, height),
+            where(none, wide, width),
+        )
+
+    def _largest(self, height: Array, width: Array) -> tuple[Array, Array]:
+        """The sides of the largest crop whose proportions are allowed, int64 [...], 1 at least."""
+        low, high = (round(ratio * (1 << 16)) for ratio in self.ratio)
+        tall = (2 * width * (1 << 16) + low) // (2 * low)  # rounded half up
+        wide = (height * high + (1 << 15)) // (1 << 16)
+        tall = where(width * (1 << 16) < height * low, tall, height)
+        wide = where(width * (1 << 16) > height * high, wide, width)
+        one = height * 0 + 1
+        return where(tall < 1, one, tall), where(wide < 1, one, wide)
 
     def output_size(self, size: Size | None) -> Size:
         return self.height, self.width
@@ -255,13 +329,9 @@ class RandomResizedCrop(Op):
                 lambda one: self.apply(one[0], one[1]), (image, draw), fn_output_signature=tf.uint8
             )
         had = tf.cast(tf.shape(image)[ROWS:-1], tf.int64)
-        root = tf.sqrt(tf.cast(had[0] * had[1], tf.float64)) * 256.0
-        side = tf.cast(tf.round(root), tf.int64) * draw["_side"]
-        half = 1 << 39  # rounded to nearest: a crop of the whole image is to lose no row
-        height = tf.clip_by_value(shift_right(side * draw["_higher"] + half, 40), 1, had[0])
-        width = tf.clip_by_value(shift_right(side * draw["_wider"] + half, 40), 1, had[1])
-        top = shift_right(tf.cast(draw["_top"], tf.int64) * (had[0] - height + 1), 16)
-        left = shift_right(tf.cast(draw["_left"], tf.int64) * (had[1] - width + 1), 16)
+        root = tf.round(tf.sqrt(tf.cast(had[0] * had[1], tf.float64)) * 256.0)
+        draw = {name: tf.convert_to_tensor(values) for name, values in draw.items()}
+        top, left, height, width = self.box(draw, tf.cast(root, tf.int64), (had[0], had[1]))
         if image.shape.rank == 4:
             rows, columns = _between(top, height, self.height), _between(left, width, self.width)
             resized = _bilinear(image, rows, columns)

@@ -4,15 +4,19 @@ of whole numbers in float64, which are exact in any order."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import shift_right, take, tf
-from augment.draws import Uniforms, table, uniform_between
-from augment.ops.base import ROWS, Draw, Interval, Op, Size, fixed_as_uint8, interval
-from augment.ops.grain import draw_key, grain
+from augment.arrays import shift_right, tf
+from augment.draws import Draw, uniform_between
+from augment.labels.hazards import Hazard
+from augment.ops.base import ROWS, Op, Size, fixed_as_uint8
+from augment.ops.grain import grain
+from augment.ops.parameters import KEY, Parameter, Real
+from augment.ops.settings import Interval, interval
 
 
 class Elastic(Op):
@@ -34,12 +38,8 @@ class Elastic(Op):
     strength: Annotated[Interval, interval(None, 0.0, 0.48)]
     """how far a knot may move, as a fraction of a cell"""
 
-    def draw(self, u: Uniforms, size: Size | None) -> Draw:
-        return {
-            "strength": u.real(0, *self.strength),
-            "_strength": take(table(_fixed, np.int64, *self.strength), u.index(0)),
-            **draw_key(u, 1),
-        }
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"strength": Real(self.strength, _strength=(_fixed, np.int64)), **KEY}
 
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
@@ -50,6 +50,10 @@ class Elastic(Op):
         rows = tf.range(height)[:, tf.newaxis] * (1 << _PLACE_BITS) + down
         columns = tf.range(width) * (1 << _PLACE_BITS) + right
         return _bilinear(image, rows, columns)
+
+    def hazards(self, size: Size | None) -> Iterator[Hazard]:
+        if self.strength[1] > _MUCH:
+            yield Hazard("stretch", f"limit {self.name} to strength [0, {_MUCH}]")
 
     def _displacements(self, draw: Draw, size: Size) -> list[tf.Tensor]:
         """int32 [..., H, W], down and right, with 8 fractional bits: where an output pixel's level is."""
@@ -67,6 +71,9 @@ class Elastic(Op):
             fields.append(tf.cast(shift_right(field * reach + (1 << (drop - 1)), drop), tf.int32))
         return fields
 
+
+_MUCH = 0.2
+"""From how much of a cell on neighbouring cells can differ visibly in their proportions."""
 
 _PLACE_BITS = 8
 _SPLINE_BITS = 12

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from augment.draws import TABLE_SIZE, Uniforms
+from augment.draws import TABLE_SIZE, Uniforms, recorded
 from augment.ops.sequence import draw_steps
 from augment.recipe import Recipe
 
@@ -38,6 +38,9 @@ class EvenWords(Uniforms):
             even = np.arange(REFERENCE, dtype=np.uint32) * np.uint32(step) + np.uint32(step // 2)
             self._words[counter] = np.random.default_rng([high, low, counter]).permutation(even)
         return self._words[counter]
+
+    def words(self, first: int, count: int) -> np.ndarray:
+        return np.stack([self.word(first + i) for i in range(count)], -1)
 
     def _unit(self, counter: int) -> np.ndarray:
         return self.word(counter).astype(np.float64) / 2**32
@@ -202,4 +205,4 @@ def promised(recipe: Recipe) -> list[Tally]:
     """A tally for each parameter that the samples table records, in the order of its columns."""
     none = np.zeros([REFERENCE], np.uint32)
     draw = draw_steps(recipe.steps, (none, none), uniforms_of=EvenWords)
-    return [Tally(name, np.asarray(values)) for name, values in draw.items() if "._" not in name]
+    return [Tally(name, np.asarray(values)) for name, values in recorded(draw).items()]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from augment import codec
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.structure import LISTING_REASONS
 from pipelines.format.manifest import Manifest
-from pipelines.plan import split_of
-from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, read_source, top_folders
+from pipelines.images import everything
+from pipelines.live import contents_or_reject
+from pipelines.sources import Listing, Reject, Source, read_source
+from pipelines.sources.depth import dim
 
 
 class Listed(NamedTuple):
@@ -29,24 +32,17 @@ def list_input(root: str, manifest: Manifest) -> Listed:
     """Lists the input as the job does."""
     listing, rejects, splits = Listing(), set[Reject](), Counter[str]()
     fractions = manifest.request.split_fractions
-    for found in _everything(root, manifest):
+    for found in everything(root, manifest.request.layout, fractions):
         listing.add(found)
         if isinstance(found, Reject):
             rejects.add(found)
         elif isinstance(found, Source):
-            splits[split_of(found.id, fractions) if fractions else found.split] += 1
+            splits[found.split] += 1
+    sys.stderr.writelines(f"augshard: warning: {sentence}\n" for sentence in dim(root, listing))
     counts = {split: planned.sources for split, planned in manifest.splits.items()}
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
-    everything = () if same else _everything(root, manifest)
-    return Listed(same, {found.id for found in everything if isinstance(found, Source)}, frozenset(rejects))
-
-
-def _everything(root: str, manifest: Manifest) -> Iterator[Found]:
-    for top in top_folders(root, manifest.request.layout):
-        if isinstance(top, Folder):
-            yield from list_folder(root, top)
-        else:
-            yield top
+    again = () if same else everything(root, manifest.request.layout, fractions)
+    return Listed(same, {found.id for found in again if isinstance(found, Source)}, frozenset(rejects))
 
 
 def check_listing(
@@ -87,15 +83,15 @@ def check_rejects(audit: Audit, root: str, listed: Listed, rejects: frozenset[Re
         audit.checked["rejects"] += 1
         if reject.reason in LISTING_REASONS:
             continue
-        try:
-            rejection = codec.examine(read_source(root, reject.source))
-        except (OSError, ValueError):  # a forged name may be none that a file can have
-            message = f"it was rejected as {reject.reason}, and cannot be read now"
-        else:
-            if rejection is not None and rejection.reason == reject.reason:
+        message = f"it was rejected as {reject.reason}, and cannot be read now"
+        with contextlib.suppress(OSError, ValueError):  # a forged name may be none that a file can have
+            found = contents_or_reject(root, reject.source)
+            if not isinstance(found, Reject):
+                message = f"it was rejected as {reject.reason}, and now can be decoded"
+            elif found.reason == reject.reason:
                 continue
-            now = "can be decoded" if rejection is None else f"is {rejection.reason}"
-            message = f"it was rejected as {reject.reason}, and now {now}"
+            elif found.reason not in LISTING_REASONS:
+                message = f"it was rejected as {reject.reason}, and now is {found.reason}"
         audit.findings.add(Finding("reject", message, source=reject.source))
     # A file that could not be read is found again when it is read, not when it is listed.
     then, now_listed = (

@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.draws import at, recorded
 from augment.errors import RequestError
 from augment.keys import fold_in, source_key, source_words
-from augment.ops import Draw
 from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
 from pipelines import storage
@@ -37,9 +37,14 @@ class Stage(NamedTuple):
     op: Op
     applied: bool
     drawn: dict[str, Any]
-    """by the parameter's name after the op's id"""
+    """by the column of the samples table; but for whether it was applied itself"""
     pixels: np.ndarray
     """uint8 [H, W, 3] after it"""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What was drawn, by the names behind the op's id."""
+        return {name[len(self.op.id) + 1 :]: value for name, value in self.drawn.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,19 +165,12 @@ def _stages(augmenter: Augmenter, image: tf.Tensor, source: str, copy: int) -> I
         after = image
         for last, op in enumerate(step.ops, start=1):
             part = Step(step.ops[:last], step.size)
-            draw = {name: values[0] for name, values in draw_steps((part,), key).items()}
+            draw = at(draw_steps((part,), key), 0)
             after = apply_steps((part,), draw, image)
-            yield Stage(op, bool(draw.get(f"{op.id}.applied", True)), _drawn(op, draw), after.numpy())
+            drawn = recorded({op.id: draw[op.id]})
+            applied = bool(drawn.pop(f"{op.id}.applied", True))
+            yield Stage(op, applied, drawn, after.numpy())
         image = after
-
-
-def _drawn(op: Op, draw: Draw) -> dict[str, Any]:
-    """What an op, and the ops within it, recorded; but for whether it was applied itself."""
-    return {
-        name[len(op.id) + 1 :]: value
-        for name, value in draw.items()
-        if name.startswith((f"{op.id}.", f"{op.id}/")) and "._" not in name and name != f"{op.id}.applied"
-    }
 
 
 def _record(directory: str, shard: str, number: int, source: str, augmenter: Augmenter) -> np.ndarray | None:
@@ -187,8 +185,7 @@ def _other_draws(stages: list[Stage], row: dict[str, Any]) -> list[str]:
     """The columns of the samples table that do not have what was drawn now."""
     drawn = {f"{stage.op.id}.applied": stage.applied for stage in stages}
     for stage in stages:
-        for name, value in stage.drawn.items():
-            drawn[f"{stage.op.id}{'/' if '.' in name else '.'}{name}"] = value.item()
+        drawn |= {name: value.item() for name, value in stage.drawn.items()}
     if row["copy"] == NOT_AUGMENTED:
         drawn = {}
     return [name for name in row if "." in name and row[name] != drawn.get(name)]

@@ -12,8 +12,8 @@ import tensorflow as tf
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.direct import direct_call
+from augment.draws import Draw
 from augment.keys import source_words
-from augment.ops import Draw
 
 AT_ONCE = 8
 """Copies of one source that are computed by one graph."""
@@ -43,7 +43,7 @@ class SampleGraphs:
 
     def draw(self, sources: Sequence[str], copies: Sequence[int]) -> list[tf.Tensor]:
         """All parameters of a block of samples, [n, ...] each; no copy may be NOT_AUGMENTED."""
-        return [tf.constant(values) for values in self._draw(sources, copies).values()]
+        return [tf.constant(values) for values in tf.nest.flatten(self._draw(sources, copies))]
 
     def derive(
         self, contents: bytes, copies: Sequence[int], draws: Sequence[tf.Tensor], begin: int
@@ -87,7 +87,7 @@ class SampleGraphs:
         augmenter = self._augmenter
         storage = augmenter.recipe.storage
         names = {} if plain else self._draw([], [])
-        specs = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in names.values()]
+        specs = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in tf.nest.flatten(names)]
 
         @tf.function(
             autograph=False,
@@ -103,7 +103,7 @@ class SampleGraphs:
                 head = augmenter.head(source)
                 samples = [
                     augmenter.tail(
-                        head, dict(zip(names, [values[begin + i] for values in draws], strict=True))
+                        head, tf.nest.pack_sequence_as(names, [values[begin + i] for values in draws])
                     )
                     for i in range(copies)
                 ]

@@ -117,7 +117,8 @@ class ShardChecker:
                 audit.findings.add(Finding("missing", "the file is not there", shard.samples_file))
                 return
             check_file(audit, shard.samples_file, listed, size, storage.at(path).digest())
-            table = read_samples(path)
+            with storage.at(path).open() as opened:
+                table = read_samples(opened)
         except (OSError, ValueError) as error:
             message = f"it cannot be read as Parquet ({_first_line(error)})"
             audit.findings.add(Finding("unreadable", message, shard.samples_file))

@@ -16,6 +16,7 @@ from augment.recipe import load_recipe
 from pipelines import storage
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
+from pipelines.images import list_images
 from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Layout, check_root
@@ -71,6 +72,8 @@ def train_command(
     fingerprint = read_manifest(shards).fingerprint if shards else None
     with locked_output(output):
         earlier = requests.earlier_request(output)
+        images = list_images(root, layout=cast(Layout, layout), split_fractions=fractions)
+        images.tell()
         import_tensorflow(requests.threads(earlier))
         import tensorflow as tf
 
@@ -104,7 +107,7 @@ def train_command(
             "recipe": loaded.canonical(),
             "seed": seed,
             "plugins": digests,
-            "images": requests.listing_digest(root, cast(Layout, layout)),
+            "images": images.listing.hexdigest(),
             "layout": layout,
             "split_fractions": fractions and [list(pair) for pair in fractions.items()],
             "validation_fraction": validation_fraction,

@@ -165,23 +165,23 @@ def parity_class() -> dict[str, str]:
     }
 
 
-def read_manifest(directory: str) -> Manifest:
+def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
     """The manifest of a finished dataset. Raises RequestError if there is none that can be believed."""
-    manifest, content = open_manifest(directory)
+    manifest, content = open_manifest(directory, name)
     for _, fault in manifest.faults(content):
-        path = os.path.join(directory, MANIFEST)
+        path = os.path.join(directory, name)
         raise RequestError(f"{path}: {fault}; augshard audit {directory} says more")
     return manifest
 
 
-def open_manifest(directory: str) -> tuple[Manifest, bytes]:
+def open_manifest(directory: str, name: str = MANIFEST) -> tuple[Manifest, bytes]:
     """The same as far as it can be read, for who says what is wrong with it; and the file.
 
     What stands in it is within its bounds. Raises RequestError if it is not, or there is none.
     """
-    path = os.path.join(directory, MANIFEST)
+    path = os.path.join(directory, name)
     try:
-        content = read_in(directory, MANIFEST, MANIFEST_BYTES)
+        content = read_in(directory, name, MANIFEST_BYTES)
     except FileNotFoundError:
         if storage.at(directory).is_file_system and not os.path.exists(directory):
             raise RequestError(f"{directory}: there is no such directory") from None
@@ -197,7 +197,7 @@ def open_manifest(directory: str) -> tuple[Manifest, bytes]:
 
 
 def parse_manifest(content: bytes, path: str) -> Manifest:
-    """A manifest that may be anybody's, within its bounds; else RequestError, with its path."""
+    """A manifest that may be anybody's. Raises RequestError, with its path, if it is not within bounds."""
     try:
         document = json.loads(content.decode())
     except RecursionError:

@@ -19,6 +19,7 @@ from augment.ops import Size
 from augment.recipe import Storage
 from pipelines import storage
 from pipelines.format.bounds import record_bytes
+from pipelines.storage import disk
 
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
@@ -101,7 +102,7 @@ class ShardWriter:
     def __init__(self, path: str) -> None:
         self.path = path
         self.records = 0
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by __exit__)
+        self._file = disk.create(path, buffering=0)  # closed by __exit__
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._buffer = bytearray()
@@ -175,18 +176,13 @@ def frames(read: Callable[[int, int], bytes], size: int, largest: int) -> Iterat
 
 
 def frames_of(file: BinaryIO, image_size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Where the records of an open shard begin, and how long they are: int64 [n] each.
+    """Where the records of a shard begin, and how long they are: int64 [n] each.
 
-    Raises FramingError if it is damaged, OSError if it cannot be read.
+    `file` is on this machine's disk. Raises FramingError if it is damaged, OSError if it cannot be read.
     """
     number = file.fileno()
-    found = list(
-        frames(
-            lambda at, count: os.pread(number, count, at),
-            os.fstat(number).st_size,
-            record_bytes(image_size),
-        )
-    )
+    size = os.fstat(number).st_size
+    found = list(frames(lambda at, count: os.pread(number, count, at), size, record_bytes(image_size)))
     starts, lengths = np.array(found, np.int64).reshape(-1, 2).T
     return starts, lengths
 

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from pipelines.format.bounds import (
     SplitName,
 )
 from pipelines.sources import ID_BYTES, Reject
+from pipelines.storage import disk
 
 _KEY = b"augshard"
 ROW_GROUP = 1 << 16
@@ -82,17 +83,18 @@ def write_samples(path: str, columns: dict[str, Any], schema: pa.Schema, receipt
     """Writes one table in one call, with all that could vary fixed."""
     footer = json.dumps(dataclasses.asdict(receipt), sort_keys=True, ensure_ascii=False)
     table = pa.table(columns, schema=schema.with_metadata({_KEY: footer.encode()}))
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROW_GROUP,
-        compression="zstd",
-        compression_level=3,
-        version="2.6",
-        data_page_version="1.0",
-        use_dictionary=True,
-        write_statistics=True,
-    )
+    with disk.create(path) as file:
+        pq.write_table(
+            table,
+            file,
+            row_group_size=ROW_GROUP,
+            compression="zstd",
+            compression_level=3,
+            version="2.6",
+            data_page_version="1.0",
+            use_dictionary=True,
+            write_statistics=True,
+        )
 
 
 def read_receipt(path: str) -> Receipt | None:
@@ -115,7 +117,7 @@ def parse_receipt(footer: bytes) -> Receipt | None:
 _RECEIPT = TypeAdapter(Receipt)
 
 
-def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_samples(opened: BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a samples file that may be anybody's, with `columns` in their order, all by default.
 
     Raises ValueError unless it is Parquet with those columns, its text UTF-8 and no longer than a path may
@@ -123,7 +125,7 @@ def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
     for its digests, and its text no more than EXPANSION times that.
     """
     try:
-        with storage.at(path).open() as opened, pq.ParquetFile(opened, **_LIMITS) as file:
+        with pq.ParquetFile(opened, **_LIMITS) as file:
             size, fields = os.fstat(opened.fileno()).st_size, file.schema_arrow
             names = fields.names if columns is None else list(columns)
             odd = [name for name in names if not _is_plain(fields, name)]
@@ -134,10 +136,7 @@ def read_samples(path: str, columns: Sequence[str] | None = None) -> pa.Table:
             schema = pa.schema([fields.field(name) for name in names])
         text = [field.name for field in schema if pa.types.is_string(field.type)]
         # Text is read as what differs in it, with a number for each row.
-        with (
-            storage.at(path).open() as opened,
-            pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file,
-        ):
+        with pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file:
             table = file.read(columns=names, use_threads=False).select(names)
         table.validate(full=True)
         if len(table) > size or sum(_text_bytes(table[name]) for name in text) > EXPANSION * size:

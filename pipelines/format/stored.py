@@ -46,9 +46,9 @@ class StoredCopy:
         for shard in range(groups):
             file = shard_file(manifest.request.name, split, copy, shard, groups)
             try:
-                path_in(directory, file)
-                rows = read_rows(directory, manifest, split, copy, shard, ["source", "label"])
-                with self._open(file) as opened:
+                with self._open(samples_file(split, copy, shard, groups)) as opened:
+                    rows = read_samples(opened, ["source", "label"])
+                with self._open(file, buffering=0) as opened:
                     starts, lengths = frames_of(opened, manifest.image_size)
                 sources = rows["source"].to_pylist()
                 _check(len(starts) == len(rows), "it has other records than its samples file has rows")
@@ -59,7 +59,7 @@ class StoredCopy:
             except (OSError, ValueError) as error:
                 why = storage.reason(error) if isinstance(error, OSError) else error
                 raise RequestError(
-                    f"{os.path.join(directory, file)}: it, or its samples file, is missing or damaged "
+                    f"{self._directory.to(file)}: it, or its samples file, is missing or damaged "
                     f"({why}); see augshard audit {directory}"
                 ) from None
             self._shards.append(file)
@@ -88,7 +88,8 @@ class StoredCopy:
         return records
 
     def _open(self, name: str, buffering: int = -1) -> BinaryIO:
-        """Raises OSError if it is another one than at first."""
+        """Raises OSError if it is another one than at first, or a link leads out of the directory."""
+        path_in(self._directory.path, name)
         return self._directory.open(name, buffering, self._versions.get(name))
 
 
@@ -120,7 +121,8 @@ def read_rows(
 ) -> pa.Table:
     """The samples table of one shard. Raises OSError, or ValueError as `read_samples` does."""
     name = samples_file(split, copy, shard, manifest.splits[split].groups)
-    return read_samples(path_in(directory, name), columns)
+    with storage.at(path_in(directory, name)).open() as opened:
+        return read_samples(opened, columns)
 
 
 def _check(right: bool, wrong: str) -> None:

@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from typing import cast, get_args
 
 from augment.errors import RequestError, did_you_mean
+from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
-from augment.safety import findings, summary
 from pipelines import storage
+from pipelines.engines import choose
+from pipelines.engines.engine import JobFailed
 from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
-from pipelines.materialize import dataflow
-from pipelines.materialize.dataflow_job import Left
-from pipelines.materialize.launch import JobFailed, Report, dry_run, launch
-from pipelines.plan import parse_bytes, parse_fractions
+from pipelines.materialize.launch import Report, launch
+from pipelines.plan import describe, parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
+from pipelines.sources.words import counted
 
 
 def materialize_command(
@@ -50,19 +51,12 @@ def materialize_command(
     _check_range("--max-rejects", max_rejects, 0, 1)
     if layout not in get_args(Layout):
         raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
-    on_dataflow = dataflow.is_dataflow(runner)
-    if on_dataflow:
-        beam_arguments = dataflow.with_values(beam_arguments)
-        dataflow.check_request(beam_arguments, root, output)
-    if beam_arguments and not all(storage.at(path).is_file_system for path in (root, output)):
-        from pipelines.materialize import runners
-
-        runners.check_options(beam_arguments, our_options)
-        storage.use_options(beam_arguments)
-    dry = on_dataflow and dataflow.is_dry_run(beam_arguments)
-    if on_dataflow and not dry:
-        dataflow.check_access(beam_arguments)
-    if not dry:
+    # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
+    # keep in a file; some of its loggers have levels of their own.
+    logging.disable(logging.CRITICAL)
+    engine = choose(runner, beam_arguments)
+    engine.check(root, output, our_options)
+    if not engine.dry_run:
         check_root(root)
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
@@ -86,22 +80,6 @@ def materialize_command(
         shard_bytes=parse_bytes(shard_size),
         plugins=digests,
     )
-    # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
-    # keep in a file; some of its loggers have levels of their own.
-    logging.disable(logging.CRITICAL)
-    if runner != "embedded" or beam_arguments:
-        from pipelines.materialize import runners
-
-        runners.check_options(beam_arguments, our_options)
-        runners.check_runner(runner, beam_arguments)
-    if on_dataflow:
-        beam_arguments = dataflow.complete(beam_arguments, name, output)
-    if dry:
-        described = dry_run(
-            request, root=root, output=output, max_rejects=max_rejects, beam_arguments=beam_arguments
-        )
-        sys.stdout.write(_columns(described.rows))
-        return
     try:
         report = launch(
             request,
@@ -109,15 +87,15 @@ def materialize_command(
             output=output,
             max_rejects=max_rejects,
             overwrite=overwrite,
-            runner=runner,
-            beam_arguments=beam_arguments,
+            engine=engine,
             before_work=lambda: _warn_of_labels(loaded, class_folders(root, request.layout)),
+            tell=lambda plan: sys.stderr.write(describe(plan)),
         )
     except JobFailed as failure:
         sys.stderr.write(f"augshard: {failure}\n")
         sys.exit(1)
-    if isinstance(report, Left):
-        sys.stdout.write(_columns(report.rows))
+    if not isinstance(report, Report):
+        sys.stdout.write(_columns(report))
         return
     for warning in report.warnings:
         sys.stderr.write(f"augshard: warning: {warning}\n")
@@ -151,6 +129,7 @@ def _table(report: Report, output: str) -> str:
         "copies": _copies(manifest),
         "records": f"{manifest.records:,}" + (f" ({report.new_records:,} new)" if report.new_records else ""),
         "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),
+        **({"ignored": counted(manifest.ignored)} if manifest.ignored else {}),
         "size": f"{size / 1e6:,.1f} MB in {len(manifest.files):,} files",
     }
     if report.new_records:

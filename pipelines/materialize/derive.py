@@ -14,6 +14,7 @@ import tensorflow as tf
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.direct import direct_call
+from augment.draws import Draw
 from augment.keys import source_words
 from pipelines import storage
 from pipelines.format.records import serialize
@@ -41,7 +42,7 @@ class Deriver:
         self._augmenter, self._labels = augmenter, labels
         self._graph = functools.cache(self._trace)
 
-    def draws(self, sources: Sequence[str], copies: Sequence[int]) -> dict[str, np.ndarray]:
+    def draws(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:
         """All parameters of sources: arrays [sources, copies, ...]; none without copies."""
         if not copies:
             return {}
@@ -108,7 +109,7 @@ class Deriver:
         augmenter = self._augmenter
         storage = augmenter.recipe.storage
         draws = self.draws([], range(copies))
-        specs = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in draws.values()]
+        specs = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in tf.nest.flatten(draws)]
 
         @tf.function(
             autograph=False,
@@ -123,7 +124,7 @@ class Deriver:
                 head = augmenter.head(source)
                 drawn = [tf.unstack(values[position], copies) for values in rows]
                 samples += [
-                    augmenter.tail(head, dict(zip(draws, draw, strict=True)))
+                    augmenter.tail(head, tf.nest.pack_sequence_as(draws, draw))
                     for draw in zip(*drawn, strict=True)
                 ] or [augmenter.tail(head, {})] * copies
             jpegs = [codec.encode(s, storage) for s in samples] if storage.format == "jpeg" else []

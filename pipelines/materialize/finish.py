@@ -34,6 +34,7 @@ from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
 from pipelines.format.request import SCHEMA_VERSION, job_recipe
 from pipelines.plan import Plan
 from pipelines.sources import Reject
+from pipelines.sources.words import counted
 
 if TYPE_CHECKING:
     from pipelines.materialize.shard import Finished
@@ -64,6 +65,8 @@ class Outcome:
     failure: str = ""
     """why the work failed; what is finished is kept for a resume"""
     warnings: tuple[str, ...] = ()
+    kept: int = 0
+    """records that were there before"""
 
 
 class GroupFiles(NamedTuple):
@@ -77,6 +80,8 @@ class GroupFiles(NamedTuple):
     """once, while the receipt of every copy has them"""
     parity_classes: frozenset[str]
     """as JSON"""
+    kept: int
+    """records that were there before"""
 
 
 def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupFiles:
@@ -95,6 +100,7 @@ def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupF
         ),
         frozenset(reject for f in finished for reject in f.receipt.rejects),
         frozenset(json.dumps(f.receipt.parity_class, sort_keys=True) for f in finished),
+        sum(f.receipt.records for f in finished if f.kept),
     )
 
 
@@ -106,7 +112,7 @@ class _Shards:
         self.files: dict[str, File] = {}
         self.rejects: set[Reject] = set()
         self.parity_classes: set[str] = set()
-        self.records = self.count = 0
+        self.records = self.kept = self.count = 0
         self.written = dict.fromkeys(plan.splits, 0)
         """records of each split in its first copy"""
         self.lengths = {
@@ -127,6 +133,7 @@ class _Shards:
             self.count += 1
             if copy == self._plan.copies(group.split)[0]:
                 self.written[group.split] += records
+        self.kept += group.kept
         self.rejects |= group.rejects
         self.parity_classes |= group.parity_classes
 
@@ -143,6 +150,7 @@ def finish(
     shards = _Shards(plan)
     for group in groups:
         shards.add(group)
+    lost = tuple(_lost_classes(shards, plan))
     shards.rejects.update(Reject(*reject) for reject in listing_rejects)
     failure = _failure(shards, plan, run)
     if failure:
@@ -184,7 +192,7 @@ def finish(
     out.write(RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
     out.settle("", SAMPLES)  # of shards that were there before, too
     _write_counted(run.output, MANIFEST, manifest.sealed().text())
-    return _conclude(run, Outcome(warnings=plan.warnings))
+    return _conclude(run, Outcome(warnings=lost, kept=shards.kept))
 
 
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:
@@ -219,6 +227,23 @@ def _failure(shards: _Shards, plan: Plan, run: Run) -> str:
             "with --overwrite"
         )
     return ""
+
+
+def _lost_classes(shards: _Shards, plan: Plan) -> Iterator[str]:
+    """Warnings of classes of which a split has no record, though it had images."""
+    lost: collections.Counter[tuple[str, str]] = collections.Counter()
+    reasons: dict[tuple[str, str], collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for reject in shards.rejects:
+        split, label = plan.place(reject.source)
+        lost[split, label] += 1
+        reasons[split, label][reject.reason] += 1
+    for (split, label), count in sorted(lost.items()):
+        if count == plan.images.get(split, {}).get(label):
+            why = counted(reasons[split, label])
+            yield (
+                f"class {label!r} has no record in split {split!r}: none of its {count:,} images could be "
+                f"used ({why}); mend them or remove the class, and start over with --overwrite"
+            )
 
 
 def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:
@@ -258,4 +283,4 @@ def saved_outcome(output: str) -> Outcome | None:
     if out.size(OUTCOME) is None:
         return None
     said = json.loads(out.read(OUTCOME))
-    return Outcome(tuple(said["errors"]), said["failure"], tuple(said["warnings"]))
+    return Outcome(**{**said, "errors": tuple(said["errors"]), "warnings": tuple(said["warnings"])})

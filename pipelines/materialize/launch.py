@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
@@ -10,26 +9,23 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.engines.engine import Engine, JobFailed, Rows
 from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP
 from pipelines.format.manifest import Manifest, parity_class, read_manifest
 from pipelines.format.request import Request
-from pipelines.materialize import belongings, dataflow
-from pipelines.materialize.dataflow_job import Left, described, joined, rejoin, start
+from pipelines.materialize import belongings
 from pipelines.materialize.finish import Outcome, Run, saved_outcome, summed_up
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import saved_plan
-from pipelines.plan import top_errors
-from pipelines.sources import Folder, check_root, top_folders
+from pipelines.materialize.progress import ProgressBar, stop
+from pipelines.plan import Plan, top_errors
+from pipelines.sources import check_root, top_folders
 from pipelines.storage.clients import without_secrets
-
-
-class JobFailed(Exception):
-    """The work failed; what is finished is kept for a resume."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +34,7 @@ class Report:
 
     manifest: Manifest
     new_records: int
+    """that this run wrote; the others were there"""
     seconds: float
     warnings: tuple[str, ...] = ()
 
@@ -49,65 +46,68 @@ def launch(
     output: str,
     max_rejects: float,
     overwrite: bool,
-    runner: str,
-    beam_arguments: Sequence[str],
+    engine: Engine,
     before_work: Callable[[], None] = lambda: None,
-) -> Report | Left:
+    tell: Callable[[Plan], object] = lambda _: None,
+) -> Report | Rows:
     """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
 
-    Calls `before_work` once it is clear that there is something to do. On Dataflow it may be asked not to
-    wait; what it left, or finds left by another, it then tells.
+    Calls `before_work` once it is clear that there is something to do, and `tell` when it is planned. An
+    engine may be asked not to wait, or for a dry run; what it left, or would submit, is then told.
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
+    if engine.dry_run:  # which asks neither the service nor a store for anything
+        return engine.described(_pipeline(request, _run(root, output, max_rejects, engine), None, engine))
     root, output = check_root(root), storage.at(output).absolute()
     _check_output(root, output, overwrite)
     _check_input(root, request)
     with only_run(output):
-        job = joined(request, output, runner)
-        if job:
-            outcome = rejoin(job, output, beam_arguments)
-            return _come_of(outcome, root, output, job.records)
-        belongings.finish_emptying(output)
-        if overwrite:
-            belongings.empty(output)
-        made_by, expected_digest, finished = _earlier(output)
-        if made_by:
-            workers_here = not dataflow.is_dataflow(runner)
-            _check_same(request, made_by, output, finished, workers_here=workers_here)
-        if finished and request == finished.request and _all_there(output, finished):
-            storage.at(output).remove(PLAN)
-            return Report(finished, 0, 0.0)
-        earlier = finished.records if finished else 0
-        for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
-            storage.at(output).remove(leftover)
-        about = _about(root, output, runner, beam_arguments)
-        run = Run(
-            input=root,
-            output=output,
-            max_rejects=max_rejects,
-            about=about,
-            began=time.time(),
-            awaited=not (dataflow.is_dataflow(runner) and dataflow.goes_on_alone(beam_arguments)),
-        )
-        before_work()
-        outcome = _run_pipeline(request, run, expected_digest, runner, beam_arguments, earlier)
-        return _come_of(outcome, root, output, earlier)
+        job = engine.rejoin(request, output)
+        if not job:
+            belongings.finish_emptying(output)
+            if overwrite:
+                belongings.empty(output)
+            made_by, expected_digest, finished = _earlier(output)
+            if made_by:
+                _check_same(request, made_by, output, finished, workers_here=engine.workers_here)
+            if finished and request == finished.request and _all_there(output, finished):
+                storage.at(output).remove(PLAN)
+                return Report(finished, 0, 0.0)
+            for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
+                storage.at(output).remove(leftover)
+            before_work()
+            run = _run(root, output, max_rejects, engine)
+            job = engine.submit(_pipeline(request, run, expected_digest, engine), request, output)
+        return _come_of(engine, job, root, output, tell)
 
 
-def dry_run(
-    request: Request, *, root: str, output: str, max_rejects: float, beam_arguments: Sequence[str]
-) -> Left:
-    """What would be submitted to Dataflow. Asks neither the service nor a store for anything."""
-    about = _about(root, output, dataflow.RUNNER, beam_arguments)
-    run = Run(input=root, output=output, max_rejects=max_rejects, about=about, began=time.time())
-    _, pipeline = _build(request, run, None, dataflow.RUNNER, beam_arguments)
-    return described(pipeline.run().job)
+def _run(root: str, output: str, max_rejects: float, engine: Engine) -> Run:
+    about = _about(root, output, engine)
+    return Run(root, output, max_rejects, about, began=time.time(), awaited=engine.awaited)
 
 
-def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> Report | Left:
-    """What an outcome means; `earlier` records were there before."""
-    if isinstance(outcome, Left):
-        return outcome
+def _pipeline(request: Request, run: Run, expected_digest: str | None, engine: Engine) -> Any:
+    from pipelines.materialize.pipeline import materialize
+
+    pipeline = engine.pipeline(request.name, run.output)
+    materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
+    return pipeline
+
+
+def _come_of(
+    engine: Engine, job: Any, root: str, output: str, tell: Callable[[Plan], object]
+) -> Report | Rows:
+    """Follows a job to its end, and says what came of it."""
+    try:
+        with ProgressBar(output, tell):
+            rows = engine.follow(job, output, lambda: stop(output))
+    except JobFailed as failure:
+        outcome = saved_outcome(output) or Outcome(failure=_sentence(failure, output))
+    else:
+        if rows:
+            return rows
+        silent = f"{engine.runner} says that the job is done, and it left no word of its own"
+        outcome = saved_outcome(output) or Outcome(failure=silent)
     if outcome.errors:
         raise RequestError(f"input {root}: " + "; ".join(outcome.errors))
     if outcome.failure:
@@ -115,7 +115,13 @@ def _come_of(outcome: Outcome | Left, root: str, output: str, earlier: int) -> R
     manifest = read_manifest(output)
     storage.at(output).remove(PLAN)
     seconds = json.loads(storage.at(output).read(RUN))["seconds"]
-    return Report(manifest, manifest.records - earlier, seconds, outcome.warnings)
+    return Report(manifest, manifest.records - outcome.kept, seconds, outcome.warnings)
+
+
+def _sentence(failure: JobFailed, output: str) -> str:
+    """What a failure says, and of its details the last line, with where all of them are."""
+    details = failure.details and summed_up(failure.details, output)
+    return ": ".join(filter(None, (str(failure), details)))
 
 
 def _check_output(root: str, output: str, overwrite: bool) -> None:
@@ -141,8 +147,7 @@ def _check_apart(root: str, real: str, output: str) -> None:
 
 def _check_input(root: str, request: Request) -> None:
     """What can be known from the top folders alone, before anything slow is imported."""
-    folders = (found for found in top_folders(root, request.layout) if isinstance(found, Folder))
-    errors = top_errors(request, folders)
+    errors = top_errors(request, top_folders(root, request.layout))
     if errors:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 
@@ -182,6 +187,14 @@ def _check_same(
             f"output {output}: it was made by another request: {'; '.join(differences)}. "
             "Write to another directory, or start over with --overwrite"
         )
+    begun = saved_plan(output)
+    if begun and request.copies < begun.request.copies:
+        most = begun.request.copies
+        did = f"was adding copies up to {most}" if finished else f"was to write {most} copies"
+        raise RequestError(
+            f"output {output}: a run that {did} did not end; finish it with --copies {most}, or start over "
+            "with --overwrite"
+        )
     if request.copies < made_by.copies:
         raise RequestError(
             f"output {output}: it holds {made_by.copies} copies, more than --copies {request.copies}; "
@@ -192,12 +205,6 @@ def _check_same(
             f"output {output}: it holds the originals; say --include-originals too, or start over "
             "with --overwrite"
         )
-    begun = saved_plan(output)
-    if finished and begun and request.copies < begun.request.copies:
-        raise RequestError(
-            f"output {output}: a run that was adding copies up to {begun.request.copies} did not end; "
-            f"finish it with --copies {begun.request.copies}, or start over with --overwrite"
-        )
     if finished and begun and begun.request.originals and not request.originals:
         raise RequestError(
             f"output {output}: a run that was adding the originals did not end; finish it with "
@@ -205,7 +212,7 @@ def _check_same(
         )
 
 
-def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -> dict[str, object]:
+def _about(root: str, output: str, engine: Engine) -> dict[str, object]:
     packages = ("augshard", "tensorflow", "apache-beam", "numpy", "pillow", "pyarrow")
     return {
         "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -213,63 +220,8 @@ def _about(root: str, output: str, runner: str, beam_arguments: Sequence[str]) -
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
-        "runner": runner,
-        "beam_options": without_secrets(beam_arguments),
+        "runner": engine.runner,
+        "beam_options": without_secrets(engine.arguments),
         "input": root,
         "output": output,
     }
-
-
-def _build(
-    request: Request, run: Run, expected_digest: str | None, runner: str, beam_arguments: Sequence[str]
-) -> tuple[Any, Any]:
-    """The engine, and the pipeline for it. Raises RequestError for options that do not go together."""
-    import apache_beam as beam
-
-    from pipelines.materialize import runners
-    from pipelines.materialize.pipeline import materialize
-
-    engine, options = runners.create(runner, beam_arguments)
-    try:
-        pipeline = beam.Pipeline(runner=engine, options=options)
-    except ValueError as error:  # Beam's headline, then a line for each fault
-        faults = str(error).splitlines()[1:] or [str(error)]
-        raise RequestError(f"--runner {runner}: {'; '.join(fault.rstrip('.') for fault in faults)}") from None
-    materialize(pipeline, request=request, run=run, expected_digest=expected_digest)
-    return engine, pipeline
-
-
-def _run_pipeline(
-    request: Request,
-    run: Run,
-    expected_digest: str | None,
-    runner: str,
-    beam_arguments: Sequence[str],
-    earlier: int,
-) -> Outcome | Left:
-    from pipelines.materialize import runners
-    from pipelines.materialize.progress import ProgressBar, stop
-
-    engine, pipeline = _build(request, run, expected_digest, runner, beam_arguments)
-    if dataflow.is_dataflow(runner):
-        return start(pipeline, request, run.output, earlier, beam_arguments)
-    try:
-        with ProgressBar(run.output), runners.quiet(engine):
-            runners.wait(pipeline.run(), lambda: stop(run.output))
-    except Exception as error:  # noqa: BLE001 (a runner passes on whatever a worker raised)
-        with contextlib.suppress(OSError):  # a store's fault hides no other
-            stop(run.output)  # a job whose job server went away goes on
-        raise _failure(runners.message(error), run.output) from None
-    outcome = saved_outcome(run.output)
-    if outcome is None:
-        raise JobFailed(f"{runner} says that the job is done, and it left no word of its own")
-    return outcome
-
-
-def _failure(text: str, output: str) -> BaseException:
-    """What a runner's exception means. Ctrl-C comes as a RuntimeError that quotes it."""
-    if "KeyboardInterrupt" in text:
-        return KeyboardInterrupt()
-    if text.startswith("Unable to fetch remote"):  # a job server's jar, or Prism, from the internet
-        return RequestError(f"--runner: {text}; or give one that is here (see docs/runners.md)")
-    return JobFailed(summed_up(text, output))

@@ -15,12 +15,13 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.format.request import Request
+from pipelines.images import in_folder
 from pipelines.materialize.finish import Run, finish, group_files
 from pipelines.materialize.plan_file import plan_and_save
 from pipelines.materialize.progress import Progress, Stopped
-from pipelines.plan import Plan, group_of, places, split_of
+from pipelines.plan import Plan, group_of, places
 from pipelines.quiet import import_tensorflow
-from pipelines.sources import Folder, Found, Listing, Reject, Source, list_folder, top_folders
+from pipelines.sources import Folder, Found, Listing, Reject, Source, top_folders
 
 GroupKey = tuple[str, int]
 """A split and the number of a group in it."""
@@ -49,7 +50,7 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, expected
     plan = beam.pvalue.AsSingleton(
         found
         | "Count" >> beam.CombineGlobally(CountFound())
-        | "Plan" >> beam.Map(plan_and_save, request, run.output, expected_digest)
+        | "Plan" >> beam.Map(plan_and_save, request, run.input, run.output, expected_digest)
     )
     members = found | "Assign to group" >> beam.ParDo(AssignToGroup(), plan)
     everyone = pipeline | "Once" >> beam.Create([0]) | "Every group" >> beam.ParDo(EveryGroup(), plan)
@@ -88,13 +89,7 @@ class ListFolder(beam.DoFn):
         if not isinstance(folder, Folder):
             yield folder
             return
-        for split in self.fractions or [folder.split]:
-            yield folder._replace(split=split)
-        for found in list_folder(self.root, folder):
-            if isinstance(found, Source) and self.fractions:
-                yield found._replace(split=split_of(found.id, self.fractions))
-            else:
-                yield found
+        yield from in_folder(self.root, folder, self.fractions)
 
 
 class CountFound(beam.CombineFn):

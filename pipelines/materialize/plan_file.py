@@ -10,12 +10,16 @@ from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Listing
+from pipelines.sources.depth import dim
 
 
-def plan_and_save(listing: Listing, request: Request, output: str, expected_digest: str | None) -> Plan:
+def plan_and_save(
+    listing: Listing, request: Request, root: str, output: str, expected_digest: str | None
+) -> Plan:
     """Makes the plan and, if it has no errors, saves it."""
     plan = make_plan(request, listing, expected_digest)
     if not plan.errors:
+        plan = plan.model_copy(update={"warnings": (*plan.warnings, *dim(root, listing))})
         storage.at(output).write(PLAN, json_text(plan.model_dump(mode="json")))
     return plan
 

@@ -10,6 +10,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
@@ -32,15 +33,17 @@ def stop(output: str) -> None:
 class Progress:
     """Counts the samples that are done of one group. Called with how many more there are.
 
+    `kept` are those that were there before: no part of what a run does in its time.
     Entering it, and now and then a call, raises Stopped if the run was stopped.
     """
 
     def __init__(self, output: str, group: str) -> None:
         self._output, self._name = storage.at(output), f"{PROGRESS}/{group}"
-        self._done, self._noted = 0, time.monotonic()
+        self._done, self._kept, self._noted = 0, 0, time.monotonic()
 
-    def __call__(self, samples: int) -> None:
+    def __call__(self, samples: int, *, kept: bool = False) -> None:
         self._done += samples
+        self._kept += samples * kept
         if time.monotonic() - self._noted > self._output.look_every:
             self._note()
             self._check()
@@ -52,7 +55,7 @@ class Progress:
 
     def _note(self) -> None:
         self._noted = time.monotonic()
-        self._output.note(self._name, str(self._done))
+        self._output.note(self._name, f"{self._done} {self._kept}")
 
     def __enter__(self) -> Progress:
         self._check()
@@ -62,12 +65,23 @@ class Progress:
         self._note()
 
 
-class ProgressBar:
-    """A bar on the terminal while the context lasts; nothing where there is no terminal."""
+LINES = 10.0
+"""Seconds between two lines, where there is no terminal for a bar."""
 
-    def __init__(self, output: str) -> None:
-        self._output = storage.at(output)
-        self._notes: dict[str, tuple[str, int]] = {}
+_Counts = tuple[int, int]
+"""Samples that are done, and how many of them were there before."""
+
+
+class ProgressBar:
+    """A bar on the terminal while the context lasts; where there is no terminal a line now and then.
+
+    `tell` is given the plan as soon as there is one, terminal or not.
+    """
+
+    def __init__(self, output: str, tell: Callable[[Plan], object]) -> None:
+        self._output, self._tell = storage.at(output), tell
+        self._plan: Plan | None = None
+        self._notes: dict[str, tuple[str, _Counts]] = {}
         """by name: which version was read, and what stood there"""
         self._terminal = sys.stderr  # which may be another one when the thread begins
         self._stop = threading.Event()
@@ -90,28 +104,56 @@ class ProgressBar:
             smoothing=0.1,
             dynamic_ncols=True,
         ) as bar:
-            if bar.disable:
-                return
+            began = said = time.monotonic()
             while not self._stop.wait(self._output.look_every):
-                if bar.total is None and (plan := self._plan()):
-                    bar.total = sum(p.sources * len(plan.copies(s)) for s, p in plan.splits.items())
-                    bar.set_description("writing")
-                    bar.unpause()
-                bar.update(self._samples() - bar.n)
-            if not self._output.ahead:  # else a last look would hold up the end
-                bar.update(self._samples() - bar.n)
+                if self._plan is None and self._look_for_plan(bar):
+                    began = time.monotonic()
+                if not bar.disable:
+                    self._show(bar)
+                elif time.monotonic() - said >= LINES:
+                    said = time.monotonic()
+                    self._terminal.write(_line(*self._samples(), bar.total, said - began))
+            if self._plan is None:
+                self._look_for_plan(bar)
+            if not (bar.disable or self._output.ahead):  # where a last look would hold up the end
+                self._show(bar)
 
-    def _plan(self) -> Plan | None:
+    def _show(self, bar: tqdm[Any]) -> None:
+        done, kept = self._samples()
+        new = kept - bar.initial
+        bar.initial, bar.n, bar.last_print_n = kept, bar.n + new, bar.last_print_n + new
+        bar.update(done - bar.n)
+
+    def _look_for_plan(self, bar: tqdm[Any]) -> bool:
+        """Whether there is one now."""
         with contextlib.suppress(OSError):
-            return saved_plan(self._output.path)
-        return None
+            self._plan = saved_plan(self._output.path)
+        if self._plan is None:
+            return False
+        bar.clear()
+        self._tell(self._plan)
+        bar.total = sum(p.sources * len(self._plan.copies(s)) for s, p in self._plan.splits.items())
+        bar.set_description("writing")
+        bar.unpause()
+        return True
 
-    def _samples(self) -> int:
+    def _samples(self) -> _Counts:
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
             for entry in self._output.list(PROGRESS):
                 if self._output.ahead and self._stop.is_set():
                     break
-                if self._notes.get(entry.name, ("", 0))[0] != entry.version:
-                    samples = int(self._output.read(f"{PROGRESS}/{entry.name}") or 0)
-                    self._notes[entry.name] = entry.version, samples
-        return sum(samples for _, samples in self._notes.values())
+                if entry.name not in self._notes or self._notes[entry.name][0] != entry.version:
+                    note = self._output.read(f"{PROGRESS}/{entry.name}").split()
+                    done, kept = map(int, note or (0, 0))  # nothing stands there while it is written anew
+                    self._notes[entry.name] = entry.version, (done, kept)
+        noted = [counts for _, counts in self._notes.values()]
+        return sum(done for done, _ in noted), sum(kept for _, kept in noted)
+
+
+def _line(done: int, kept: int, total: float | None, seconds: float) -> str:
+    """How far a run is after so many seconds of writing; `total` is None while it lists."""
+    if total is None:
+        return "augshard: listing\n"
+    rate = (done - kept) / max(seconds, 1)
+    left = f", {tqdm.format_interval((total - done) / rate)} left" if rate else ""
+    return f"augshard: {done:,} of {total:,.0f} images, {rate:,.0f} images/s{left}\n"

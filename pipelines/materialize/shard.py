@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.draws import Draw
 from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import parity_class
@@ -46,6 +47,8 @@ class Finished(NamedTuple):
     samples_file: str
     samples_bytes: int
     samples_sha256: str
+    kept: bool = False
+    """whether it was there before"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +74,7 @@ class GroupWriter:
         self._ahead = storage.at(root).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
-    def write(self, group: Group, progress: Callable[[int], None]) -> Iterator[Finished]:
+    def write(self, group: Group, progress: Callable[..., None]) -> Iterator[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
 
         `progress` is called with the number of samples that are done since the last call.
@@ -80,7 +83,7 @@ class GroupWriter:
         for copy in self.plan.copies(group.split):
             finished = self._in_place(group, copy)
             if finished:
-                progress(finished.receipt.records + len(finished.receipt.rejects))
+                progress(finished.receipt.records + len(finished.receipt.rejects), kept=True)
                 yield finished
             else:
                 missing.append(copy)
@@ -98,7 +101,9 @@ class GroupWriter:
         if not self.output.is_whole(receipt.file, receipt.bytes, receipt.sha256):
             return None
         size = self.output.size(samples)
-        return None if size is None else Finished(receipt, samples, size, self.output.digest(samples))
+        if size is None:
+            return None
+        return Finished(receipt, samples, size, self.output.digest(samples), kept=True)
 
     def _write_with_retries(
         self, group: Group, copies: list[int], progress: Callable[[int], None]
@@ -125,7 +130,7 @@ class GroupWriter:
         draws = self._deriver.draws([source for source, _ in group.sources], augmented)
         drawn: dict[int, dict[str, np.ndarray]] = {NOT_AUGMENTED: {}}
         for i, copy in enumerate(augmented):
-            drawn[copy] = {name: values[:, i] for name, values in draws.items()}
+            drawn[copy] = {name: values[:, i] for name, values in self.augmenter.recorded(draws).items()}
         columns: dict[str, list[Any]] = collections.defaultdict(list)
         digests: list[list[str]] = []
         rejects: list[Reject] = []
@@ -151,10 +156,10 @@ class GroupWriter:
             ]
 
     def _derived(
-        self, group: Group, copies: list[int], draws: dict[str, np.ndarray]
+        self, group: Group, copies: list[int], draws: Draw
     ) -> Iterator[tuple[int, Derived | Reject]]:
         """What becomes of each source, in order, with its position."""
-        tensors = [tf.constant(values) for values in draws.values()]
+        tensors = [tf.constant(values) for values in tf.nest.flatten(draws)]
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
         for position, ((source, label), read) in enumerate(
             zip(group.sources, self._reads(group), strict=True)
@@ -188,10 +193,10 @@ class GroupWriter:
         digests: list[list[str]],
         draws: dict[str, np.ndarray],
     ) -> dict[str, Any]:
-        """One copy's part of the samples table, by column; `draws` are the copy's, of all sources."""
+        """One copy's part of the samples table, by column; `draws` are its columns, of all sources."""
         count = len(digests)
         positions = np.array(columns["position"], np.int64)
-        drawn = {name: values[positions] for name, values in self.augmenter.recorded(draws).items()}
+        drawn: dict[str, Any] = {name: values[positions] for name, values in draws.items()}
         if not draws:
             drawn = {name: [None] * count for name in self.schema.names if "." in name}
         return {

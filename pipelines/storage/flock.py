@@ -32,9 +32,10 @@ class Flock:
 
     def __enter__(self) -> Flock:
         try:
-            for attempt in range(_ATTEMPTS):
-                if self._take(last=attempt == _ATTEMPTS - 1):
-                    break
+            for _ in range(_ATTEMPTS):
+                if self._take():
+                    return self
+            raise OSError(errno.EDEADLK, "its lock was removed whenever it was taken")
         except OSError as error:
             self._remove_folders()
             raise RequestError(
@@ -43,7 +44,6 @@ class Flock:
         except RequestError:
             self._remove_folders()
             raise
-        return self
 
     def is_held(self) -> bool:
         return True
@@ -51,12 +51,14 @@ class Flock:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # how the run ended is what the user has to know
-            disk.remove_file(self._path)
-        os.close(self._handle)
+        try:
+            with contextlib.suppress(OSError):  # how the run ended is what the user has to know
+                disk.remove_file(self._path)
+        finally:
+            os.close(self._handle)
         self._remove_folders()
 
-    def _take(self, *, last: bool) -> bool:
+    def _take(self) -> bool:
         """Whether it is taken; if not, what had the name has gone since."""
         handle = -1
         try:
@@ -67,8 +69,7 @@ class Flock:
                 self._handle, handle = handle, -1
                 return True
         except FileNotFoundError:  # who held it removed it, and its folder
-            if last:
-                raise
+            return False
         finally:
             if handle >= 0:
                 os.close(handle)

@@ -42,6 +42,7 @@ class Lease:
         self._directory, self._name = directory, name
         self._token = uuid.uuid4().hex
         self._version: str | None = None
+        self._written = 0
         self._ended = threading.Event()
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
@@ -66,8 +67,9 @@ class Lease:
                 self._directory.remove_empty(self._name.rpartition("/")[0])
 
     def is_held(self) -> bool:
-        """Writes it anew."""
-        said = {**_machine(), "process": os.getpid(), "token": self._token, "renewed": time.time()}
+        """Writes it anew, each time with other contents: to some stores a version is what is in an object."""
+        self._written += 1
+        said = {**_machine(), "process": os.getpid(), "token": self._token, "written": self._written}
         version = self._directory.replace(self._name, json.dumps(said).encode(), self._version)
         if version is None:  # perhaps it was, and the answer got lost: clients ask again by themselves
             version, there = self._look()

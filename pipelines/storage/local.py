@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -86,7 +87,11 @@ class Local(Location):
             return file.read()
 
     def open(self, name: str = "", buffering: int = -1, version: str | None = None) -> BinaryIO:
-        return open(self.to(name), "rb", buffering)
+        file = open(self.to(name), "rb", buffering, opener=_at_once)  # noqa: SIM115 (closed by the caller)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", self.to(name))
+        return file
 
     def bring(self, names: Sequence[str], total: int) -> dict[str, str]:
         return {}
@@ -104,6 +109,7 @@ class Local(Location):
                 with disk.create(unfinished) as file:
                     yield file
                 self.place(unfinished, name)
+                self.settle(os.path.dirname(name))
             except BaseException:
                 with contextlib.suppress(OSError):
                     disk.remove_file(unfinished)
@@ -115,7 +121,6 @@ class Local(Location):
         disk.make_folders(folder)
         disk.sync(finished)
         disk.rename(finished, path)
-        disk.sync(folder)
 
     def settle(self, *folders: str) -> None:
         for folder in folders:
@@ -148,8 +153,17 @@ class Local(Location):
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        disk.make_folders(self.to(SCRATCH))
-        yield self.to(SCRATCH)
+        try:
+            disk.make_folders(self.to(SCRATCH))
+            yield self.to(SCRATCH)
+        except OSError as error:  # of a disk that is full, which names no file
+            error.filename = error.filename or self.path
+            raise
 
     def locked(self, name: str) -> AbstractContextManager[Lock]:
         return Flock(self.path, name)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Without waiting for a writer, where it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)

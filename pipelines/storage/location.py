@@ -103,14 +103,14 @@ class Location(ABC):
 
     @abstractmethod
     def place(self, finished: str, name: str, sha256: str | None = None) -> None:
-        """Moves a finished local file, whose SHA-256 may be known, to its name, as `write` does."""
+        """Moves a finished local file, whose SHA-256 may be known, to its name.
+
+        It is whole there or not at all, and lasts once the folder is settled.
+        """
 
     @abstractmethod
     def settle(self, *folders: str) -> None:
-        """What was placed in or removed from folders until now is so after a loss of power.
-
-        `place` and `write` do that by themselves, but not for what others place, or began to.
-        """
+        """Has what was placed in folders or removed from them, by whomever, outlast a loss of power."""
 
     @abstractmethod
     def note(self, name: str, text: str) -> None:
@@ -150,5 +150,5 @@ class Location(ABC):
 
 def reason(error: OSError) -> str:
     """Why, as the end of a sentence."""
-    said = error.strerror or str(error)
+    said = error.strerror or str(error.args[0] if error.args else error)
     return said[:1].lower() + said[1:]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
 from pipelines.sources import Layout
+from pipelines.sources.rules import role
 from pipelines.train.compatibility import check_agreement, differing, limited
 
 if TYPE_CHECKING:
@@ -33,12 +35,15 @@ if TYPE_CHECKING:
 
 NAMES = ("none", "shards", "live", "live-layer")
 
-TRAIN = ("train", "training")
-"""Splits that are trained on."""
-VALIDATION = ("validation", "val", "valid", "dev", "eval")
-"""Splits that validate."""
-TEST = ("test", "testing")
-"""Splits that test."""
+_FIRST = ("train", "training", "validation", "val", "valid", "dev", "eval", "test", "testing")
+"""Which split is taken where several have names of one kind; then the others by name."""
+
+
+def named_as(wanted: str, splits: Iterable[str]) -> list[str]:
+    """The splits whose names say that they train, validate or test, the first choice first."""
+    known = [split for split in splits if role(split) == wanted]
+    return sorted(known, key=lambda split: (_FIRST.index(split) if split in _FIRST else len(_FIRST), split))
+
 
 MOST_EPOCHS = 1 << 31
 """Copies are int32."""
@@ -235,13 +240,13 @@ def open_feed(
 
     Raises RequestError if these do not fit each other, or the arm.
     """
-    from pipelines.datasets import list_images
+    from pipelines.images import list_images
     from pipelines.train.feeding import Live, Stored, members, model_layer
 
     stored = Stored(shards) if shards is not None else None
     images = list_images(input, layout=layout, split_fractions=split_fractions)
     there = images.splits()
-    train = next((split for split in TRAIN if split in there), None)
+    train = next(iter(named_as("train", there)), None)
     if train is None:
         raise RequestError(
             f"input {images.root}: there is no split named train to train on; it has "
@@ -254,10 +259,12 @@ def open_feed(
     elif arm.originals:
         raise RequestError(f"arm {arm.label}: only the arm shards takes originals among its copies")
     fed = {
-        split: members(images, split, seed, stored) for split in there if split in (train, *VALIDATION, *TEST)
+        split: members(images, split, seed, stored)
+        for split in there
+        if split == train or role(split) in ("validation", "test")
     }
     train_members = fed.pop(train)
-    validation = next((split for split in VALIDATION if split in fed), None)
+    validation = next(iter(named_as("validation", fed)), None)
     if validation_fraction is not None:
         if validation or split_fractions:
             raise RequestError(
@@ -266,7 +273,7 @@ def open_feed(
                 + (f"there is a split {validation}" if validation else "--split-fractions does")
                 + "; leave it out"
             )
-        validation = VALIDATION[0]
+        validation = "validation"
         train_members, fed[validation] = train_members.carved(validation_fraction)
     live = Live(images.root, recipe, seed)
     if stored is None:
@@ -284,7 +291,7 @@ def open_feed(
         layer=layer,
         layer_size=layer_size,
         validation=validation,
-        test=next((split for split in TEST if split in fed), None),
+        test=next(iter(named_as("test", fed)), None),
         _train=train_members,
         _evaluated=fed,
         _live=live,

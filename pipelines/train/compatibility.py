@@ -13,7 +13,7 @@ from pipelines.format.manifest import Manifest, parity_class
 from pipelines.sources import Listing
 
 if TYPE_CHECKING:
-    from pipelines.datasets import Images
+    from pipelines.images import Images
     from pipelines.train.arms import Arm
     from pipelines.train.feeding import Stored
 

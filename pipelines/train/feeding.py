@@ -15,15 +15,15 @@ from __future__ import annotations
 import dataclasses
 import decimal
 import functools
-import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from augment import codec
-from augment.augmenter import CORES, Augmenter
+from augment.augmenter import CORES, Augmenter, augment_dataset
 from augment.codec import decode_stored
 from augment.errors import RequestError
 from augment.keys import fold_in, seed_key, source_words, words
@@ -31,13 +31,12 @@ from augment.layer import AugmentLayer
 from augment.ops import Size
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe
-from pipelines import storage
-from pipelines.datasets import Images, augmented, contents, fetched
 from pipelines.format.manifest import read_manifest
 from pipelines.format.records import checked_label
 from pipelines.format.stored import StoredCopy
+from pipelines.images import Images
+from pipelines.live import Account, accounted
 from pipelines.plan import split_of
-from pipelines.sources import source_path
 
 _READ = 32
 """How many records are read at a time."""
@@ -153,14 +152,19 @@ class Live:
     """Samples that are made from images."""
 
     def __init__(self, root: str, recipe: Recipe, seed: int) -> None:
-        self._root, self._recipe, self._seed = root, recipe, seed
+        self._recipe, self._seed = recipe, seed
+        self._account = Account(root)
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
         """(image uint8 [H, W, 3], label int64) of those rows, int64 [n]; unusable files are left out.
 
         A copy that is a tensor, an int64 scalar, is not NOT_AUGMENTED.
         """
-        live = augmented(self._files(members, rows), self._recipe, seed=self._seed, copy=copy)
+
+        def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
+            return augment_dataset(files, self._recipe, seed=self._seed, copy=copy)
+
+        live = self._accounted(members, rows, augmented)
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
@@ -168,36 +172,47 @@ class Live:
         augmenter = Augmenter(self._recipe, self._seed)
 
         @tf.autograph.experimental.do_not_convert
-        def begun(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-            image = augmenter.head(codec.decode(contents(file)))
-            return {"image": image, "key": file["key"], "copy": tf.cast(copy, tf.int32)}, file["label"]
+        def begun(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {**file, "image": augmenter.head(codec.decode(file["image"]))}
 
-        files = self._files(members, rows)
-        return files.map(begun, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
+        @tf.autograph.experimental.do_not_convert
+        def for_layer(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            number = tf.cast(copy, tf.int32)
+            return {"image": file["image"], "key": file["key"], "copy": number}, file["label"]
+
+        return self._accounted(members, rows, _mapped(begun)).map(for_layer)
 
     def usable(self, members: Members) -> Members:
         """Those whose files can be read and decoded, found by trying."""
 
         @tf.autograph.experimental.do_not_convert
-        def tried(file: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            return file["source"], tf.shape(codec.decode(contents(file)))
+        def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            shape = tf.shape(codec.decode(file.pop("image")))
+            return {**file, "shape": tf.ensure_shape(shape, [3])}
 
-        files = self._files(members, tf.range(len(members), dtype=tf.int64))
-        trial = files.map(tried, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
-        usable = {source.decode() for source, _ in trial.as_numpy_iterator()}
+        trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))
+        usable = {sample["source"].decode() for sample in trial.as_numpy_iterator()}
         return members.where(np.array([source in usable for source in members.ids], bool))
 
-    def _files(self, members: Members, rows: tf.Tensor) -> tf.data.Dataset:
+    def _accounted(
+        self,
+        members: Members,
+        rows: tf.Tensor,
+        make: Callable[[tf.data.Dataset], tf.data.Dataset],
+    ) -> tf.data.Dataset:
         with tf.init_scope():  # outside of the graph, which would hold them all
             every = {
-                "path": tf.constant([os.fsencode(source_path(self._root, source)) for source in members.ids]),
                 "label": tf.constant(members.labels),
                 "source": tf.constant(members.ids),
                 "key": tf.constant(members.keys),
             }
         chosen = {name: tf.gather(values, rows) for name, values in every.items()}
         files = tf.data.Dataset.from_tensor_slices(chosen)
-        return files if storage.at(self._root).is_file_system else fetched(files)
+        return accounted(files, chosen["source"], self._account, make)
+
+
+def _mapped(function: Callable[..., Any]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+    return lambda files: files.map(function, num_parallel_calls=2 * CORES, deterministic=True)
 
 
 def members(images: Images, split: str, seed: int, stored: Stored | None) -> Members:

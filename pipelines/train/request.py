@@ -16,7 +16,6 @@ from typing import Any
 from augment.augmenter import CORES
 from augment.errors import RequestError
 from pipelines.format.manifest import json_text
-from pipelines.sources import Folder, Layout, Listing, list_folder, top_folders
 from pipelines.train.output import REQUEST, write_text
 
 TrainingRequest = dict[str, Any]
@@ -57,16 +56,6 @@ def surroundings() -> TrainingRequest:
         # Not what was asked for: a process whose TensorFlow had started before keeps what it had.
         "threads": tf.config.threading.get_intra_op_parallelism_threads() or CORES,
     }
-
-
-def listing_digest(root: str, layout: Layout) -> str:
-    """A digest of the ids and sizes of all images, as manifests have it."""
-    listing = Listing()
-    for folder in top_folders(root, layout):
-        if isinstance(folder, Folder):
-            for found in list_folder(root, folder):
-                listing.add(found)
-    return listing.hexdigest()
 
 
 def keep(output: str, request: TrainingRequest, earlier: TrainingRequest | None) -> None:

@@ -18,7 +18,7 @@ from pipelines.format.inside import read_in
 from pipelines.format.layout import RUN as DATASET_RUN
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
-from pipelines.train.arms import NAMES, TRAIN, Arm
+from pipelines.train.arms import NAMES, Arm, named_as
 from pipelines.train.identity import RunDocument
 from pipelines.train.output import REQUEST, TEST, read_run
 from pipelines.train.request import TrainingRequest, earlier_request
@@ -51,7 +51,7 @@ class ArmsDataset:
 
     def shards(self, arm: Arm) -> tuple[int, int]:
         """Bytes and records of the shards that an arm of shards trains on."""
-        split = next(split for split in TRAIN if split in self.manifest.splits)
+        split = named_as("train", self.manifest.splits)[0]
         groups = self.manifest.splits[split].groups
         files = [
             self.manifest.files[shard_file(self.manifest.request.name, split, copy, group, groups)]

@@ -10,8 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 import augment
-from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_files, augment_image
-from augment.codec import DecodeError
+from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_image
+from augment.codec import DecodeError, encode_png
 from augment.errors import RequestError
 from augment.recipe import load_recipe, parse_recipe, preset_names
 from tests.graphs import stateful_ops
@@ -173,26 +173,6 @@ def test_not_augmented_pixels_are_the_resized_ones(photo):
     np.testing.assert_array_equal(got, expected)
 
 
-# ---------------------------------------------------------------- files
-
-
-def test_files_that_cannot_be_read_or_decoded_are_left_out_and_the_rest_keeps_its_order(
-    tmp_path, originals, sources
-):
-    recipe = load_recipe("cifar10")
-    paths = []
-    for i, image in enumerate(originals):
-        paths.append(str(tmp_path / f"{i}.png"))
-        (tmp_path / f"{i}.png").write_bytes(png(image) if i != 1 else png(image)[:100])
-    (tmp_path / "3.png").unlink()
-    dataset = tf.data.Dataset.from_tensor_slices({"path": paths, "source": sources})
-    elements = list(augment_files(dataset, recipe, seed=0, copy=0))
-    assert [e["source"].numpy().decode() for e in elements] == [sources[i] for i in (0, 2, 4)]
-    for element, i in zip(elements, (0, 2, 4), strict=True):
-        expected = augment_image(originals[i], recipe, seed=0, source=sources[i], copy=0)
-        np.testing.assert_array_equal(element["image"], expected)
-
-
 # ---------------------------------------------------------------- statelessness
 
 
@@ -209,8 +189,6 @@ def test_no_op_in_a_mapped_graph_is_stateful(every_op, files, storage, copy):
     text = f"storage: {{format: {storage}}}\nops:\n" + "".join(f"  - {line}\n" for line in lines)
     recipe = parse_recipe(text, name="everything")
     assert list(stateful_ops(augment_dataset(files, recipe, seed=0, copy=copy))) == []
-    paths = files.map(lambda element: {"path": element["image"], "source": element["source"]})
-    assert list(stateful_ops(augment_files(paths, recipe, seed=0, copy=copy))) == []
 
 
 def test_the_search_for_stateful_ops_finds_one():
@@ -298,3 +276,25 @@ def test_a_source_must_be_a_text(photo):
     with pytest.raises(RequestError) as error:
         augment.augment_dataset(dataset, load_recipe("cifar10"), seed=0, copy=0)
     assert str(error.value) == "the dataset's 'source' is int32; it must be string"
+
+
+def test_an_image_may_be_given_by_its_path(tmp_path, make_recipe, photo_of):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(photo_of(20, 33)))
+    recipe = make_recipe("contrast: {factor: 0.5}", height=20, width=33)
+    expected = augment_image(path.read_bytes(), recipe, seed=0, source="b", copy=1)
+    for given in (path, str(path)):
+        np.testing.assert_array_equal(augment_image(given, recipe, seed=0, source="b", copy=1), expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("photos/none.jpg", r"the image 'photos/none.jpg' cannot be read \(No such file or directory\)"),
+        (None, r"the image is a NoneType; it must be a file's bytes, its path, or uint8 \[H, W, 3\]"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_a_sentence(given, sentence, make_recipe):
+    recipe = make_recipe("invert", height=20, width=33)
+    with pytest.raises(RequestError, match=sentence):
+        augment_image(given, recipe, seed=0, source="a", copy=0)

@@ -21,6 +21,7 @@ from tensorflow.python.framework import op_def_registry
 
 from augment import codec, imagefile
 from augment.augmenter import augment_image
+from augment.formats import PNG, REASONS, file_format
 from augment.recipe import Storage, load_recipe
 
 # ---------------------------------------------------------------- what is decoded
@@ -75,7 +76,7 @@ def png(
     parts = [samples[y::down, x::right] for y, x, down, right in adam7] if interlaced else [samples]
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
     data = zlib.compress(b"".join(rows(part) for part in parts))
-    return imagefile.PNG + chunk(b"IHDR", header) + chunks + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return PNG + chunk(b"IHDR", header) + chunks + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -354,6 +355,86 @@ def test_first_of_several_frames(form: str) -> None:
     np.testing.assert_array_equal(decode(contents), np.asarray(frames[0].convert("RGB")))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif_is_pillows_and_upright(orientation: int) -> None:
+    contents = saved(image("RGB"), "AVIF", exif=oriented(orientation))
+    np.testing.assert_array_equal(decode(contents), by_pillow(contents))
+    assert decode(contents).shape[:2] == ((24, 33) if orientation < 5 else (33, 24))
+
+
+def test_avif_under_the_brand_of_heif_is_avif() -> None:
+    contents = saved(image("RGB"), "AVIF")
+    assert contents[8:12] == b"avif"
+    other = contents[:8] + b"mif1" + contents[12:]
+    assert file_format(other) == "AVIF"
+    np.testing.assert_array_equal(decode(other), by_pillow(contents))
+
+
+@pytest.mark.parametrize("form", ["AVIF", "JPEG2000"])
+def test_alpha_of_newer_formats_is_dropped(form: str) -> None:
+    options = {"quality": 100} if form == "AVIF" else {"irreversible": False}
+    contents = saved(image("RGBA"), form, **options)
+    np.testing.assert_array_equal(decode(contents), by_pillow(contents))
+
+
+@pytest.mark.parametrize("boxed", [True, False])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB"])
+def test_jpeg_2000_is_pillows(mode: str, boxed: bool) -> None:
+    contents = saved(image(mode), "JPEG2000", no_jp2=not boxed)
+    np.testing.assert_array_equal(decode(contents), by_pillow(contents))
+
+
+def test_sixteen_bit_jpeg_2000_is_shifted() -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (24, 33)).astype(np.uint16)
+    contents = saved(Image.fromarray(samples), "JPEG2000", irreversible=False)
+    np.testing.assert_array_equal(decode(contents), np.repeat((samples >> 8)[..., None], 3, -1))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_netpbm_is_pillows(mode: str) -> None:
+    contents = saved(image(mode), "PPM")
+    np.testing.assert_array_equal(decode(contents), by_pillow(contents))
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b"P1\n# bits may stand together\n3 2\n101\n0 1 0\n",
+        b"P2\n3 2 # a comment\n15\n0 5 10 15 1 2",
+        b"P3 1 2 255 1 2 3 # four\n4 5 6\n",
+        b"P4 3 2\n\xa0\x40",
+        b"P5 3 2 100 " + bytes([0, 1, 50, 99, 100, 33]),
+    ],
+)
+def test_small_netpbm_is_pillows(contents: bytes) -> None:
+    np.testing.assert_array_equal(decode(contents), by_pillow(contents))
+
+
+@pytest.mark.parametrize("most", [256, 1023, 4095, 65535])
+@pytest.mark.parametrize("kind", [5, 6])
+def test_deep_netpbm_fills_its_range(kind: int, most: int) -> None:
+    samples = np.random.default_rng(0).integers(0, most + 1, (24, 33, 3 if kind == 6 else 1))
+    contents = b"P%d 33 24 %d\n" % (kind, most) + samples.astype(">u2").tobytes()
+    levels = np.floor(samples / most * 65535 + 0.5).astype(int) >> 8
+    np.testing.assert_array_equal(decode(contents), np.broadcast_to(levels, (24, 33, 3)))
+
+
+def test_heif_takes_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = b"\0\0\0\x18ftypheic" + bytes(50)
+    monkeypatch.setattr(imagefile, "_heif_reader", lambda: None)
+    assert refusal(contents) == codec.Rejection(
+        "unsupported", "HEIF takes the extra heic, which is not installed: make install EXTRAS=heic"
+    )
+
+
+def test_heif_is_read_with_the_extra() -> None:
+    plugin = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    pixels = picture()
+    file = io.BytesIO()
+    plugin.from_pillow(Image.fromarray(pixels)).save(file, quality=-1, chroma=444)
+    assert np.abs(decode(file.getvalue()).astype(int) - pixels).max() <= 2  # YCbCr in between
+
+
 def small_gif(transparent: int | None) -> bytes:
     """A 4x3 screen of which the first frame covers the left 2x3 with color 2, and no second frame."""
     palette = bytes([10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120])
@@ -383,7 +464,10 @@ def test_sixteen_bit_gray_tiff_is_shifted(order: str, white_is_zero: bool) -> No
     samples = np.random.default_rng(0).integers(0, 65536, (24, 33))
     contents = tiff(samples[..., None], 16, order=order, photometric=0 if white_is_zero else 1)
     if white_is_zero and order == ">":
-        assert codec.examine(contents).reason == "corrupt"  # Pillow has no such mode
+        assert codec.examine(contents) == codec.Rejection(  # Pillow has no such mode
+            "unsupported",
+            "TIFF of 1 x 16 bits, photometric interpretation 0, has no rule: convert it to 8-bit RGB",
+        )
         return
     levels = (65535 - samples if white_is_zero else samples) >> 8
     np.testing.assert_array_equal(decode(contents), np.repeat(levels[..., None], 3, -1))
@@ -462,7 +546,7 @@ def refusal(contents: bytes) -> codec.Rejection:
     """Examines, and asserts that eager, graph and map fail as well, and the rest of the map goes on."""
     rejection = codec.examine(contents)
     assert rejection is not None
-    assert rejection.reason in imagefile.REASONS
+    assert rejection.reason in REASONS
     assert " at 0x" not in rejection.detail
     assert codec.examine(contents) == rejection
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -475,6 +559,11 @@ def refusal(contents: bytes) -> codec.Rejection:
 
 
 WHOLE = {
+    "AVIF": saved(image("RGB"), "AVIF"),
+    "JPEG 2000": saved(image("RGB"), "JPEG2000"),
+    "JPEG 2000, codestream": saved(image("RGB"), "JPEG2000", no_jp2=True),
+    "Netpbm": saved(image("RGB"), "PPM"),
+    "Netpbm, text": b"P2 # gray\n3 2\n255\n0 1 2 253 254 255",
     "JPEG": saved(image("RGB"), "JPEG", exif=oriented(6)),
     "PNG": saved(image("RGB"), "PNG"),
     "GIF": saved(image("P"), "GIF"),
@@ -510,6 +599,49 @@ def test_half_a_file_is_truncated(form: str, share: float) -> None:
     assert rejection.detail.startswith(form.split(",")[0])
 
 
+@pytest.mark.parametrize(
+    ("contents", "sentence"),
+    [
+        (b"P5 3 0 255\n", "corrupt: Netpbm of 3x0 pixels"),
+        (b"P5 3 1 70000\nabcdef", "corrupt: Netpbm data cannot be decoded"),
+        (b"P2 3 1 9 1 2 10", "corrupt: Netpbm data cannot be decoded"),
+        (b"P2 3 1 9 1 x 2 3", "corrupt: Netpbm data cannot be decoded"),
+        (b"P1 3 1 102", "corrupt: Netpbm data cannot be decoded"),
+        (b"P2 3 1 9 1 2", "truncated: Netpbm ends after 12 bytes"),
+        (b"P6 30000 30000 255\nabc", "too_large: Netpbm of 30000x30000 pixels"),
+        (PNG + chunk(b"CgBI", b"\x50\0\x20\6") + chunk(b"IEND", b""), "unsupported: PNG with Apple's CgBI"),
+        (
+            saved(image("L"), "TIFF").replace(b"\3\1\3\0\1\0\0\0\1\0", b"\3\1\3\0\1\0\0\0\x51\xc3"),
+            "unsupported: TIFF of compression 50001",
+        ),
+        (saved(image("P"), "BMP").replace(b"\1\0\x08\0", b"\1\0\2\0", 1), "unsupported: BMP of this depth"),
+    ],
+)
+def test_a_reason_is_true_of_the_file(contents: bytes, sentence: str) -> None:
+    rejection = refusal(contents)
+    assert f"{rejection.reason}: {rejection.detail}".startswith(sentence)
+
+
+@pytest.mark.parametrize("cut", [12, 8, 4, 1])
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_a_png_is_whole_without_its_end(mode: str, cut: int) -> None:
+    contents = saved(image(mode), "PNG")
+    np.testing.assert_array_equal(decode(contents[:-cut]), by_pillow(contents))
+    np.testing.assert_array_equal(decode(contents[:-1] + b"!"), by_pillow(contents))
+    np.testing.assert_array_equal(decode(contents + b"more"), by_pillow(contents))
+
+
+@pytest.mark.parametrize("tag", [700, 34675, 65000])
+def test_a_tiff_is_whole_whose_other_tags_lie_past_its_end(tag: int) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[tag] = 7
+    tags[tag] = b"x" * 300
+    contents = bytearray(saved(image("RGB"), "TIFF", tiffinfo=tags))
+    at = contents.index(struct.pack("<HHI", tag, 7, 300))
+    struct.pack_into("<I", contents, at + 8, len(contents) + 7)
+    np.testing.assert_array_equal(decode(bytes(contents)), picture())
+
+
 @pytest.mark.parametrize("form", ["PNG", "GIF", "WebP", "JPEG, progressive"])
 def test_a_damaged_file_is_corrupt(form: str) -> None:
     contents = WHOLE[form]
@@ -523,21 +655,25 @@ def test_a_damaged_file_is_corrupt(form: str) -> None:
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_tiff_pixels_without_a_rule_are_unsupported(mode: str) -> None:
     rejection = refusal(saved(image("L").convert(mode), "TIFF"))
-    assert rejection == codec.Rejection("unsupported", f"pixels of mode {mode} have no rule")
+    assert rejection == codec.Rejection(
+        "unsupported", f"pixels of mode {mode} have no rule: convert it to 8-bit RGB"
+    )
 
 
 @pytest.mark.parametrize(
     ("beginning", "form"),
     [
-        (b"\0\0\0\x1cftypavif", "AVIF"),
-        (b"\0\0\0\x18ftypheic", "HEIF"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"P7\n", "PAM"),
+        (b"<?xml version='1.0'?><svg>", "SVG"),
         (b"\xff\x0a\x00", "JPEG XL"),
         (b"II+\0\x08\0\0\0", "BigTIFF"),
     ],
 )
 def test_formats_that_are_not_read_are_named(beginning: bytes, form: str) -> None:
-    assert refusal(beginning + bytes(50)) == codec.Rejection("unsupported", f"{form} files are not read")
+    assert refusal(beginning + bytes(50)) == codec.Rejection(
+        "unsupported", f"{form} files are not read: convert it to PNG or JPEG"
+    )
 
 
 def bomb(form: str, width: int, height: int) -> bytes:
@@ -625,7 +761,7 @@ def test_pillow_settings_and_warnings_are_left_alone() -> None:
 import sys, warnings
 import tensorflow as tf
 from PIL import Image, ImageFile
-from augment import codec
+from augment import codec, imagefile
 warnings.simplefilter("error")
 contents = [bytes.fromhex(line) for line in sys.stdin.read().split()]
 before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)
@@ -642,7 +778,9 @@ assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(
 
 
 def test_augmenting_what_is_no_image_raises_the_rejection() -> None:
-    with pytest.raises(codec.DecodeError, match="truncated: PNG ends after 200 bytes") as caught:
+    with pytest.raises(
+        codec.DecodeError, match="truncated: PNG ends after 200 bytes, before what it says it holds"
+    ) as caught:
         augment_image(WHOLE["PNG"][:200], load_recipe("cifar10"), seed=0, source="a.png", copy=0)
     assert caught.value.rejection == codec.examine(WHOLE["PNG"][:200])
 
@@ -656,7 +794,7 @@ def agree(contents: bytes) -> None:
         with pytest.raises(tf.errors.InvalidArgumentError):
             codec.decoder(contents)(tf.constant(contents))
         assert rejection is not None
-        assert rejection.reason in imagefile.REASONS
+        assert rejection.reason in REASONS
     else:
         assert rejection is None
         np.testing.assert_array_equal(codec.decoder(contents)(tf.constant(contents)), pixels)
@@ -682,9 +820,14 @@ def test_decode_and_examine_agree_on_damaged_files(data: st.DataObject) -> None:
 
 
 BEGINNINGS = [
+    b"P5 9 9 255\n",
+    b"P2 3 3 9\n",
+    b"\0\0\0\x1cftypavif",
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+    b"\xff\x4f\xff\x51",
     b"",
     b"\xff\xd8\xff",
-    imagefile.PNG,
+    PNG,
     b"GIF89a",
     b"BM",
     b"RIFF\x50\0\0\0WEBP",

@@ -21,7 +21,8 @@ OPS = (
 
 
 def draws_of(recipe, ids=("a", "b", "c"), seed=0, copy=0):
-    return Augmenter(recipe, seed).draw_copies(source_words(ids), copy)
+    augmenter = Augmenter(recipe, seed)
+    return augmenter.recorded(augmenter.draw_copies(source_words(ids), copy))
 
 
 @given(st.permutations(OPS), st.integers(0, len(OPS)))

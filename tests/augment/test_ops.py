@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.keys import source_words
 
 SIDES = [(20, 33), (33, 20), (21, 21), (12, 11)]
@@ -46,15 +47,15 @@ def equal_pixels_everywhere(recipe, photos):
     def apply(image, draw):
         return augmenter.tail(augmenter.head(image), draw)
 
-    one_by_one = np.stack(
-        [apply(tf.constant(p), {k: v[i] for k, v in draws.items()}).numpy() for i, p in enumerate(photos)]
-    )
+    one_by_one = np.stack([apply(tf.constant(p), at(draws, i)).numpy() for i, p in enumerate(photos)])
     assert one_by_one.dtype == np.uint8
     assert one_by_one.shape == (len(photos), *augmenter.recipe.image_size, 3)
-    as_tensors = {name: tf.constant(values) for name, values in draws.items()}
+    as_tensors = tf.nest.map_structure(tf.constant, draws)
     in_a_batch = apply(tf.constant(photos), as_tensors)
     in_a_graph = tf.function(apply)(tf.constant(photos), as_tensors)
-    dataset = tf.data.Dataset.from_tensor_slices((photos, draws or {"none": np.zeros(len(photos))}))
+    nothing = {"none": np.zeros(len(photos))}
+    drawn = draws if tf.nest.flatten(draws) else nothing
+    dataset = tf.data.Dataset.from_tensor_slices((photos, drawn))
     from_a_dataset = np.stack([image.numpy() for image in dataset.map(apply)])
     np.testing.assert_array_equal(in_a_batch, one_by_one)
     np.testing.assert_array_equal(in_a_graph, one_by_one)
@@ -99,12 +100,12 @@ def test_an_op_is_applied_if_and_only_if_the_record_says_so(any_op_with_p, make_
     augmenter, always = Augmenter(recipe, 5), Augmenter(make_recipe(entry, height=20, width=33), 5)
     sources = source_words(str(i) for i in range(40))
     draws, drawn_always = augmenter.draw_copies(sources, 0), always.draw_copies(sources, 0)
-    applied = draws[f"{recipe.ops[-1].id}.applied"]
+    applied = draws[recipe.ops[-1].id]["applied"]
     assert 5 < applied.sum() < 35
     photo = tf.constant(photos[0])
     for i in range(12):
-        got = augmenter.tail(photo, {name: values[i] for name, values in draws.items()})
-        changed = always.tail(always.head(photo), {name: values[i] for name, values in drawn_always.items()})
+        got = augmenter.tail(photo, at(draws, i))
+        changed = always.tail(always.head(photo), at(drawn_always, i))
         np.testing.assert_array_equal(got, changed if applied[i] else photo)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.recipe import parse_recipe
@@ -98,8 +99,8 @@ def test_what_lies_outside_is_what_numpy_pads(apply_op, photo_of, fill_mode):
 
 def transform_of(recipe, draws) -> np.ndarray:
     """float64 [3, 3], from output to input pixels."""
-    [name] = [name for name in draws if name.endswith("._transform")]
-    return np.append(draws[name][0].astype(np.float64), 1).reshape(3, 3)
+    [transform] = [drawn["_transform"] for drawn in draws.values() if "_transform" in drawn]
+    return np.append(transform[0].astype(np.float64), 1).reshape(3, 3)
 
 
 @pytest.mark.parametrize("sides", SIDES, ids=str)
@@ -193,11 +194,9 @@ def test_a_run_of_affine_ops_is_one_matrix_product(make_recipe, run, sides):
     assert len(recipe.steps) == 2
     for copy in range(20):
         draws = augmenter.draw_copies(source_words(["a"]), copy)
-        recorded, product = augmenter.recorded(draws), np.eye(3)
+        product = np.eye(3)
         for op in recipe.ops[1:]:
-            drawn = {
-                n.partition(".")[2]: float(v[0]) for n, v in recorded.items() if n.startswith(f"{op.id}.")
-            }
+            drawn = {name: float(draws[op.id][name][0]) for name in op.parameters(sides)}
             product = forward(op, drawn, *sides) @ product
         expected = np.linalg.inv(about_the_centre(product, *sides))
         np.testing.assert_allclose(transform_of(recipe, draws), expected, atol=1e-4, rtol=1e-6)
@@ -219,7 +218,7 @@ def test_pixels_are_those_of_pillow(make_recipe, photo_of, furthest, run, interp
     x, y = np.meshgrid(np.arange(56), np.arange(40))
     for copy in range(4):
         draws = augmenter.draw_copies(source_words(["a"]), copy)
-        got = augmenter.tail(tf.constant(image), {n: v[0] for n, v in draws.items()}).numpy()
+        got = augmenter.tail(tf.constant(image), at(draws, 0)).numpy()
         matrix = transform_of(recipe, draws)
         theirs = Image.fromarray(image).transform(
             (56, 40),
@@ -247,8 +246,8 @@ def test_a_skipped_op_in_a_run_is_the_identity(make_recipe):
     sources = source_words(str(i) for i in range(200))
     with_it = Augmenter(make_recipe(before, skipped, after, height=20, width=33), 0).draw_copies(sources, 0)
     without = Augmenter(make_recipe(before, after, height=20, width=33), 0).draw_copies(sources, 0)
-    applied = with_it["shear.applied"]
-    ours, theirs = with_it["rotation._transform"], without["rotation._transform"]
+    applied = with_it["shear"]["applied"]
+    ours, theirs = with_it["rotation"]["_transform"], without["rotation"]["_transform"]
     np.testing.assert_array_equal(ours[~applied], theirs[~applied])
     assert (ours[applied] != theirs[applied]).any(axis=1).all()
 
@@ -297,3 +296,22 @@ def test_affine_ops_need_to_know_the_size_of_their_images():
         "recipe r: op 1 (rotation): rotation needs to know the size of its images; put resize, crop_or_pad "
         "or random_resized_crop before it"
     )
+
+
+def test_a_run_stays_within_its_fixed_point_where_ops_of_it_are_skipped(make_recipe):
+    """Four that shrink distances may all be skipped, and then five that magnify them are alone."""
+    near = [f"zoom: {{scale: [10, 10], p: 0.5, id: near_{i}}}" for i in range(4)]
+    far = [f"zoom: {{scale: [0.1, 0.1], id: far_{i}}}" for i in range(5)]
+    recipe = make_recipe(*near, *far, height=64, width=64)
+    draws = Augmenter(recipe, 0).draw_copies(source_words(map(str, range(100))), 0)
+    skipped = ~np.any([draws[f"near_{i}"]["applied"] for i in range(4)], axis=0)
+    assert skipped.any()
+    runs = [step.ops for step in recipe.steps[1:]]
+    assert [op.id for ops in runs for op in ops] == [op.id for op in recipe.ops[1:]]
+    for ops in runs:
+        expected = np.full(100, 1.0)
+        for op in ops:
+            expected *= np.where(draws[op.id].get("applied", True), 1 / op.scale[0], 1)
+        transforms = draws[ops[0].id]["_transform"]
+        np.testing.assert_allclose(transforms[:, 0], expected, rtol=1e-3)
+        np.testing.assert_array_equal(transforms[:, 0], transforms[:, 4])

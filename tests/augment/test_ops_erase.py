@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from augment.keys import threefry2x32
+from augment.keys import fold_in, name_words, source_key, source_words, threefry2x32
 
 SIZE = (120, 80)
 
@@ -66,14 +66,33 @@ def test_area_and_proportions_are_drawn_as_the_settings_say(make_draws):
         np.testing.assert_allclose(np.quantile(place, deciles), deciles, atol=0.03)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (9, 200)], ids=str)
-def test_a_rectangle_is_cut_to_an_image_that_it_does_not_fit(make_draws, size):
-    drawn = make_draws("random_erasing: {area: [0.001, 1], ratio: [0.1, 10]}", size=size)
-    for start, length, side in (("top", "height", size[0]), ("left", "width", size[1])):
-        first, count = drawn[f"random_erasing.{start}"], drawn[f"random_erasing.{length}"]
-        assert first.min() == 0
-        assert count.min() >= 1
-        assert (first + count).max() == side
+@pytest.mark.parametrize("size", [(9, 200), (50, 12), (120, 80)], ids=str)
+def test_the_first_of_ten_rectangles_that_fits_is_taken_or_none(make_draws, size):
+    """As in Zhong et al. and torchvision, which draw again; what does not fit is not cut."""
+    count = 2000
+    drawn = make_draws("random_erasing: {area: [0.3, 1], ratio: [0.1, 10]}", size=size, count=count)
+    height, width = (drawn[f"random_erasing.{side}"] for side in ("height", "width"))
+    sources = source_words(["a.png", *(str(i) for i in range(1, count))])
+    key = fold_in(source_key(0, (sources[:, 0], sources[:, 1])), (np.uint32(0), np.uint32(0)))
+    key = fold_in(key, name_words("random_erasing"))
+    expected = np.zeros([count, 2], int)
+    found = np.zeros(count, bool)
+    for area_counter, ratio_counter in ((0, 1), *((6 + 2 * i, 7 + 2 * i) for i in range(9))):
+        area, ratio = (
+            ((threefry2x32(key, (np.uint32(0), np.uint32(c)))[0] >> 16) + 0.5) / 65536
+            for c in (area_counter, ratio_counter)
+        )
+        pixels = (0.3 + 0.7 * area) * size[0] * size[1]
+        ratio = np.exp(np.log(0.1) + ratio * np.log(100))
+        sides = np.rint(np.sqrt([pixels * ratio, pixels / ratio])).astype(int)
+        fits = (sides[0] <= size[0]) & (sides[1] <= size[1]) & (sides.min(axis=0) >= 1) & ~found
+        expected[fits] = sides.T[fits]
+        found |= fits
+    # In fixed point, a side that is nearly half a pixel more may be rounded to the other.
+    assert (np.stack([height, width], -1) != expected).any(axis=1).mean() < 0.01
+    assert 0 < found.mean() < 1 or size == (120, 80)
+    assert (drawn["random_erasing.top"] + height <= size[0]).all()
+    assert not drawn["random_erasing.top"][~found].any()
 
 
 def test_a_whole_image_can_be_erased(apply_op, canvas):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
 
@@ -25,7 +26,7 @@ def test_flips_are_those_of_pillow(apply_op, photo):
 def test_each_axis_of_a_flip_tosses_its_own_coin(make_recipe):
     recipe = make_recipe("flip: {horizontal: 0.5, vertical: 0.5}", height=4, width=4)
     draws = Augmenter(recipe, 0).draw_copies(source_words(str(i) for i in range(4000)), 0)
-    both = np.bincount(2 * draws["flip.horizontal"] + draws["flip.vertical"], minlength=4)
+    both = np.bincount(2 * draws["flip"]["horizontal"] + draws["flip"]["vertical"], minlength=4)
     assert (abs(both - 1000) < 120).all()
 
 
@@ -34,9 +35,9 @@ def test_a_flip_does_what_its_record_says(make_recipe, photo_of):
     augmenter = Augmenter(make_recipe("flip: {horizontal: 0.5, vertical: 0.5}", height=7, width=9), 0)
     draws = augmenter.draw_copies(source_words(str(i) for i in range(16)), 0)
     for i in range(16):
-        got = augmenter.tail(tf.constant(image), {n: v[i] for n, v in draws.items()})
+        got = augmenter.tail(tf.constant(image), at(draws, i))
         expected = image[
-            :: -1 if draws["flip.vertical"][i] else 1, :: -1 if draws["flip.horizontal"][i] else 1
+            :: -1 if draws["flip"]["vertical"][i] else 1, :: -1 if draws["flip"]["horizontal"][i] else 1
         ]
         np.testing.assert_array_equal(got, expected)
 
@@ -57,12 +58,12 @@ def test_of_several_quarter_turns_each_is_drawn_as_often_and_done_as_recorded(ma
     image = photo_of(9, 9)
     augmenter = Augmenter(make_recipe(f"rot90: {{quarter_turns: {choices}}}", height=9, width=9), 0)
     draws = augmenter.draw_copies(source_words(str(i) for i in range(2000)), 0)
-    allowed, counts = np.unique(draws["rot90.quarter_turns"], return_counts=True)
+    allowed, counts = np.unique(draws["rot90"]["quarter_turns"], return_counts=True)
     assert allowed.tolist() == sorted(augmenter.recipe.ops[-1].quarter_turns)
     assert (abs(counts - 2000 / len(counts)) < 150).all()
     for i in range(12):
-        got = augmenter.tail(tf.constant(image), {n: v[i] for n, v in draws.items()})
-        np.testing.assert_array_equal(got, tf.image.rot90(image, int(draws["rot90.quarter_turns"][i])))
+        got = augmenter.tail(tf.constant(image), at(draws, i))
+        np.testing.assert_array_equal(got, tf.image.rot90(image, int(draws["rot90"]["quarter_turns"][i])))
 
 
 def test_an_oblong_image_keeps_the_promised_sides_where_nothing_is_augmented(apply_op, photo_of):
@@ -109,11 +110,11 @@ def test_perspective_stretches_the_recorded_corners_to_the_frame(make_recipe, si
     draws = augmenter.draw_copies(source_words(str(i) for i in range(30)), 0)
     frame = [(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)]
     for i in range(30):
-        matrix = np.append(draws["perspective._transform"][i].astype(np.float64), 1).reshape(3, 3)
+        matrix = np.append(draws["perspective"]["_transform"][i].astype(np.float64), 1).reshape(3, 3)
         for corner, (x, y) in zip(
             ("top_left", "top_right", "bottom_right", "bottom_left"), frame, strict=True
         ):
-            inward = [draws[f"perspective.{corner}_{axis}"][i] for axis in "xy"]
+            inward = [draws["perspective"][f"{corner}_{axis}"][i] for axis in "xy"]
             assert 0 <= min(inward) <= max(inward) <= strength / 2
             expected = [
                 abs(p - part * side)
@@ -129,8 +130,8 @@ def test_perspective_pixels_are_those_of_pillow(make_recipe, photo, furthest):
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     for copy in range(6):
         draws = augmenter.draw_copies(source_words(["a"]), copy)
-        got = augmenter.tail(tf.constant(photo), {n: v[0] for n, v in draws.items()}).numpy()
-        matrix = np.append(draws["perspective._transform"][0].astype(np.float64), 1).reshape(3, 3)
+        got = augmenter.tail(tf.constant(photo), at(draws, 0)).numpy()
+        matrix = np.append(draws["perspective"]["_transform"][0].astype(np.float64), 1).reshape(3, 3)
         from_edges = half @ matrix @ np.linalg.inv(half)
         theirs = Image.fromarray(photo).transform(
             (56, 40),
@@ -146,7 +147,7 @@ def test_perspective_shows_nothing_from_outside_the_image(make_recipe):
     height, width = 40, 56
     augmenter = Augmenter(make_recipe("perspective: {strength: 0.6}", height=height, width=width), 0)
     draws = augmenter.draw_copies(source_words(str(i) for i in range(3000)), 0)
-    transforms = draws["perspective._transform"].astype(np.float64)
+    transforms = draws["perspective"]["_transform"].astype(np.float64)
     matrices = np.concatenate([transforms, np.ones([3000, 1])], 1).reshape(-1, 3, 3)
     y, x = np.mgrid[0:height:13, 0:width:11]
     positions = matrices @ np.stack([x, y, np.ones_like(x)]).reshape(3, -1)

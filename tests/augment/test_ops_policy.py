@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops.operations import OPERATIONS, fixed_matrices, moved
@@ -27,8 +28,9 @@ def entry(text: str, size: tuple[int, int] = SIZE) -> Recipe:
 def drawn(text: str, count: int = MANY) -> dict[str, np.ndarray]:
     """What is recorded, without the op's id."""
     augmenter = Augmenter(entry(text), 5)
-    draws = augmenter.recorded(augmenter.draw_copies(source_words(map(str, range(count))), 0))
-    return {name.partition(".")[2]: values for name, values in draws.items()}
+    draws = augmenter.draw_copies(source_words(map(str, range(count))), 0)
+    [policy] = [op.id for op in augmenter.recipe.ops[1:]]
+    return {name: values for name, values in draws[policy].items() if not name.startswith("_")}
 
 
 def near(found: float, p: float, count: int = MANY) -> bool:
@@ -143,7 +145,7 @@ def test_what_is_recorded_tells_pillow_how_to_make_the_same_pixels(photo_of, tex
     changed = 0
     for i in range(40):
         operations = [(record[f"op_{j}"][i], record[f"magnitude_{j}"][i]) for j in range(1, layers + 1)]
-        got = augmenter.tail(tf.constant(photo), {name: values[i] for name, values in draws.items()}).numpy()
+        got = augmenter.tail(tf.constant(photo), at(draws, i)).numpy()
         np.testing.assert_array_equal(got, replayed(photo, operations, 128), err_msg=str(operations))
         changed += (got != photo).any()
     assert changed > 20
@@ -160,7 +162,7 @@ def test_aug_mix_is_the_recorded_mixture_of_the_recorded_chains(photo_of):
         for c in (1, 2, 3):
             chain = [(record[f"op_{c}_{j}"][i], record[f"magnitude_{c}_{j}"][i]) for j in (1, 2, 3)]
             total += replayed(photo, chain, 40) * np.float64(record[f"weight_{c}"][i])
-        got = augmenter.tail(tf.constant(photo), {name: values[i] for name, values in draws.items()})
+        got = augmenter.tail(tf.constant(photo), at(draws, i))
         np.testing.assert_array_equal(got, np.rint(total))  # half to even, as everywhere
 
 
@@ -372,14 +374,8 @@ def test_xla_draws_the_same_bits_and_changes_hardly_a_pixel(photo_of, furthest, 
     draws = augmenter.draw_copies(sources, 0)
     compiled = tf.function(lambda s: augmenter.draw_copies(s, 0), jit_compile=True, autograph=False)
     tensors = compiled(tf.constant(sources))
-    for name, values in draws.items():
-        np.testing.assert_array_equal(tensors[name], values, err_msg=name)
-    alone = np.stack(
-        [
-            augmenter.tail(tf.constant(photo), {name: values[i] for name, values in draws.items()})
-            for i, photo in enumerate(photos)
-        ]
-    )
+    tf.nest.map_structure(np.testing.assert_array_equal, tensors, draws)
+    alone = np.stack([augmenter.tail(tf.constant(photo), at(draws, i)) for i, photo in enumerate(photos)])
     got = tf.function(augmenter.tail, jit_compile=True)(tf.constant(photos), tensors).numpy()
     assert furthest(got, alone) <= 1
     assert (got != alone).any(axis=-1).mean() < 1e-2
@@ -416,6 +412,13 @@ def test_at_magnitude_0_only_what_has_no_magnitude_changes_pixels(photo_of):
     augmenter = Augmenter(entry("rand_augment: {layers: 1, magnitude: 0}"), 5)
     draws = augmenter.draw_copies(source_words(map(str, range(60))), 0)
     for i in range(60):
-        got = augmenter.tail(tf.constant(photo), {name: values[i] for name, values in draws.items()})
-        if OPERATIONS[draws["rand_augment.op_1"][i]] not in ("autocontrast", "equalize"):
+        got = augmenter.tail(tf.constant(photo), at(draws, i))
+        if OPERATIONS[draws["rand_augment"]["op_1"][i]] not in ("autocontrast", "equalize"):
             np.testing.assert_array_equal(got, photo)
+
+
+def test_rand_augment_at_9_of_10_is_rand_augment_at_27_of_30():
+    paper, torchvision = (
+        entry(f"rand_augment: {{magnitude: {m}, highest: {h}}}").ops[1] for m, h in ((9, 10), (27, 30))
+    )
+    np.testing.assert_array_equal(paper.space(SIZE).magnitudes, torchvision.space(SIZE).magnitudes)

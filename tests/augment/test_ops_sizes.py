@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from augment.augmenter import Augmenter, augment_image
-from augment.draws import Uniforms
+from augment.draws import Uniforms, at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops.sizes import RandomResizedCrop
@@ -57,25 +58,16 @@ def test_c1_resize_is_the_same_whether_the_size_is_known_to_the_graph_or_not(pho
             np.testing.assert_array_equal(graph(image), op.plain(tf.constant(image)))
 
 
-def test_resize_pads_as_tf_image_does(photo_of):
-    """But about the centre: tf.image shifts the content by half of what rounding down took from it."""
+def test_resize_pads_what_tf_image_makes_of_sides_rounded_to_the_nearest_pixel(photo_of):
     for sides in SIDES:
         image = photo_of(*sides)
         for height, width in TARGETS:
             scale = min(Fraction(height, sides[0]), Fraction(width, sides[1]))
-            fit = [side * scale for side in sides]
-            if min(fit) < 1:
-                continue  # tf.image cannot resize to no pixels
-            reference = as_levels(tf.image.resize_with_pad(image, height, width))
-            theirs, expected = (
-                (int((height - fit[0]) / 2), int((width - fit[1]) / 2)),
-                np.zeros_like(reference),
-            )
-            rows, columns = (int(side) for side in fit)
+            rows, columns = (max(int(side * scale + Fraction(1, 2)), 1) for side in sides)
             top, left = (height - rows) // 2, (width - columns) // 2
-            expected[top : top + rows, left : left + columns] = reference[
-                theirs[0] : theirs[0] + rows, theirs[1] : theirs[1] + columns
-            ]
+            expected = np.zeros([height, width, 3])
+            content = as_levels(tf.image.resize(image, [rows, columns]))
+            expected[top : top + rows, left : left + columns] = content
             got = resized(image, f"resize: {{height: {height}, width: {width}, aspect: pad}}")
             np.testing.assert_array_equal(got, expected)
 
@@ -120,11 +112,11 @@ def test_random_crop_is_the_recorded_slice_and_reaches_every_place(make_recipe, 
     image = photo_of(7, 9)
     augmenter = Augmenter(make_recipe("random_crop: {height: 5, width: 9}", height=7, width=9), 0)
     draws = augmenter.draw_copies(source_words(str(i) for i in range(100)), 0)
-    assert set(draws["random_crop.top"]) == {0, 1, 2}
-    assert set(draws["random_crop.left"]) == {0}
+    assert set(draws["random_crop"]["top"]) == {0, 1, 2}
+    assert set(draws["random_crop"]["left"]) == {0}
     for i in range(10):
-        top = draws["random_crop.top"][i]
-        got = augmenter.tail(tf.constant(image), {n: v[i] for n, v in draws.items()})
+        top = draws["random_crop"]["top"][i]
+        got = augmenter.tail(tf.constant(image), at(draws, i))
         np.testing.assert_array_equal(got, image[top : top + 5])
 
 
@@ -141,11 +133,11 @@ def test_pad_and_crop_is_the_recorded_slice_of_what_numpy_pads(make_recipe, phot
     image = photo_of(7, 9)
     augmenter = Augmenter(make_recipe(f"pad_and_crop: {{padding: 3, mode: {mode}}}", height=7, width=9), 0)
     draws = augmenter.draw_copies(source_words(str(i) for i in range(200)), 0)
-    assert set(draws["pad_and_crop.top"]) == set(draws["pad_and_crop.left"]) == set(range(7))
+    assert set(draws["pad_and_crop"]["top"]) == set(draws["pad_and_crop"]["left"]) == set(range(7))
     padded = np.pad(image, [(3, 3), (3, 3), (0, 0)], mode=mode)
     for i in range(10):
-        top, left = draws["pad_and_crop.top"][i], draws["pad_and_crop.left"][i]
-        got = augmenter.tail(tf.constant(image), {n: v[i] for n, v in draws.items()})
+        top, left = draws["pad_and_crop"]["top"][i], draws["pad_and_crop"]["left"][i]
+        got = augmenter.tail(tf.constant(image), at(draws, i))
         np.testing.assert_array_equal(got, padded[top : top + 7, left : left + 9])
 
 
@@ -167,27 +159,54 @@ def places(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sides", [(200, 250), (250, 90), (64, 64), (9, 200), (1, 7), (1, 1)], ids=str)
-def test_a_random_resized_crop_has_the_recorded_area_and_proportions_within_the_image(sides):
-    """Sides are cut to whole pixels and to the image's."""
+def test_a_random_resized_crop_is_the_first_of_ten_that_fits_or_torchvisions_fallback(sides):
+    """Its sides and place by RandomResizedCrop.get_params, in float64, from what is recorded."""
     recipe = parse_recipe(
         "ops: [{random_resized_crop: {height: 256, width: 256, method: nearest}}]", name="test"
     )
     augmenter = Augmenter(recipe, 0)
-    draws = augmenter.draw_copies(source_words(str(i) for i in range(40)), 0)
+    draws = augmenter.draw_copies(source_words(str(i) for i in range(60)), 0)
     image = tf.constant(places(*sides))
-    for i in range(40):
-        drawn = {name.partition(".")[2]: values[i] for name, values in draws.items()}
-        got = augmenter.tail(image, {n: v[i] for n, v in draws.items()}).numpy()
-        area = drawn["area"] * sides[0] * sides[1]
-        for axis, wanted, start in (
-            (0, (area / drawn["ratio"]) ** 0.5, drawn["top"]),
-            (1, (area * drawn["ratio"]) ** 0.5, drawn["left"]),
-        ):
+    for i in range(60):
+        drawn = at(draws, i)["random_resized_crop"]
+        got = augmenter.tail(image, at(draws, i)).numpy()
+        lengths, starts = got_params(drawn, *sides)
+        for axis in range(2):
             first, last = int(got[..., axis].min()), int(got[..., axis].max())
-            length = last - first + 1
-            assert abs(length - np.clip(wanted, 1, sides[axis])) <= 1
-            assert 0 <= first <= last < sides[axis]
-            assert first == int(start * (sides[axis] - length + 1))
+            assert (first, last - first + 1) == (starts[axis], lengths[axis])
+
+
+def got_params(drawn, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Sides and place of torchvision's crop, given the candidates that were drawn."""
+    candidates = [(float(drawn["area"]), float(drawn["ratio"]))]
+    key = Uniforms((drawn["key_high"], drawn["key_low"]))
+    for i in range(9):
+        area, ratio = ((int(key.word(2 * i + j)) // 65536 + 0.5) / 65536 for j in range(2))
+        log_ratio = math.log(3 / 4) + ratio * (math.log(4 / 3) - math.log(3 / 4))
+        candidates.append((0.08 + 0.92 * area, math.exp(log_ratio)))
+    for area, ratio in candidates:
+        w = round(math.sqrt(height * width * area * ratio))
+        h = round(math.sqrt(height * width * area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            return (h, w), (int(drawn["top"] * (height - h + 1)), int(drawn["left"] * (width - w + 1)))
+    h, w = height, width
+    if width / height < 3 / 4:
+        h = round(width / (3 / 4))
+    elif width / height > 4 / 3:
+        w = round(height * (4 / 3))
+    h, w = max(h, 1), max(w, 1)
+    return (h, w), ((height - h) // 2, (width - w) // 2)
+
+
+@pytest.mark.parametrize(("sides", "at_most"), [((375, 500), 0.02), ((180, 320), 0.02)], ids=str)
+def test_few_random_resized_crops_have_a_full_side(sides, at_most):
+    """0.6 % of torchvision's of a photo of 375x500; cut to the image, 26 % would have."""
+    op = RandomResizedCrop(224, 224)
+    words = source_words(map(str, range(4000)))
+    draw = op.draw(Uniforms((words[:, 0], words[:, 1])), None)
+    root = np.int64(round(math.sqrt(sides[0] * sides[1]) * 256))
+    _, _, height, width = op.box(draw, root, sides)
+    assert ((height == sides[0]) | (width == sides[1])).mean() < at_most
 
 
 def test_a_random_resized_crop_resizes_as_tf_image_does(photo):
@@ -209,14 +228,24 @@ def test_a_batch_of_random_resized_crops_has_the_pixels_of_its_images(given, wan
     draw = op.draw(Uniforms((words[:, 0], words[:, 1])), given)
     batch = tf.function(op.apply, autograph=False)(images, draw).numpy()
     for i, image in enumerate(images):
-        alone = op.apply(tf.constant(image), {name: values[i] for name, values in draw.items()})
+        alone = op.apply(tf.constant(image), at(draw, i))
         np.testing.assert_array_equal(batch[i], alone)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [((100, 59), (32, 19)), ((59, 100), (19, 32)), ((7, 7), (32, 32))]
+)
+def test_padding_rounds_the_kept_proportions_to_the_nearest_pixel(given, kept):
+    """59/100 of 32 pixels are 18.9."""
+    white = np.full((*given, 3), 255, np.uint8)
+    got = resized(white, "resize: {height: 32, width: 32, aspect: pad, method: nearest}")
+    assert (got.any(axis=(1, 2)).sum(), got.any(axis=(0, 2)).sum()) == kept
 
 
 def test_proportions_are_as_often_upright_as_oblong():
     recipe = parse_recipe("ops: [{random_resized_crop: {height: 8, width: 8}}]", name="test")
     draws = Augmenter(recipe, 0).draw_copies(source_words(str(i) for i in range(5000)), 0)
-    ratio, area = draws["random_resized_crop.ratio"], draws["random_resized_crop.area"]
+    ratio, area = draws["random_resized_crop"]["ratio"], draws["random_resized_crop"]["area"]
     assert abs((ratio > 1).mean() - 0.5) < 0.03
     assert 3 / 4 <= ratio.min() < 0.76
     assert 1.32 < ratio.max() <= 4 / 3

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.keys import source_words, threefry2x32
 from augment.ops.warp import Elastic
 
@@ -101,7 +102,7 @@ def test_one_level_stays_one_level(apply_op):
 
 def test_the_recorded_draws_say_how_the_pixels_moved(make_recipe, photo):
     augmenter = Augmenter(make_recipe("elastic: {strength: [0.1, 0.4]}", height=40, width=56), seed=0)
-    draw = {name: values[0] for name, values in augmenter.draw_copies(source_words(["a"]), 0).items()}
+    draw = at(augmenter.draw_copies(source_words(["a"]), 0), 0)
     got = augmenter.tail(tf.constant(photo), draw).numpy()
     recorded = {name.removeprefix("elastic."): value for name, value in augmenter.recorded(draw).items()}
     assert set(recorded) == {"strength", "key_high", "key_low"}

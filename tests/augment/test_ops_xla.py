@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from augment.augmenter import Augmenter
+from augment.draws import at
 from augment.keys import source_words
 
 EXACT = (
@@ -44,15 +45,9 @@ def test_a_compiled_batch_has_the_draws_and_pixels_of_single_images(make_recipe,
         drawn = augmenter.draw((high, low), tf.zeros_like(high, tf.int32))
         return drawn, apply(images, drawn)
 
-    alone = np.stack(
-        [
-            apply(tf.constant(photo), {name: values[i] for name, values in draws.items()}).numpy()
-            for i, photo in enumerate(photos)
-        ]
-    )
+    alone = np.stack([apply(tf.constant(photo), at(draws, i)).numpy() for i, photo in enumerate(photos)])
     drawn, batch = compiled(*map(tf.constant, (photos, sources[:, 0], sources[:, 1])))
-    for name, values in draws.items():
-        np.testing.assert_array_equal(drawn[name], values, err_msg=name, strict=True)
+    tf.nest.map_structure(np.testing.assert_array_equal, drawn, draws)
     if entry in EXACT:
         np.testing.assert_array_equal(batch, alone)
     assert furthest(batch, alone) <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 from augment.errors import RequestError, did_you_mean
 from augment.ops import op_types
+from augment.ops.settings import foreign
 from augment.recipe import load_recipe, parse_recipe, preset_names, preset_text, recipe_from_document
 
 TO_SIZE = "ops:\n  - resize: {height: 8, width: 8}\n"
@@ -267,3 +269,69 @@ def test_the_package_offers_what_it_documents_and_nothing_else():
         assert getattr(augment, name).__name__ == name
     with pytest.raises(AttributeError, match="module 'augment' has no attribute 'nonsense'"):
         _ = augment.nonsense
+
+
+def test_a_name_that_a_file_gives_is_said_to_be_the_files(tmp_path):
+    path = tmp_path / "рецепт.yaml"
+    path.write_text(TO_SIZE, encoding="utf-8")
+    with pytest.raises(RequestError) as error:
+        load_recipe(path)
+    assert str(error.value) == (
+        f"recipe {path}: its name by that of its file is 'рецепт'; a name is made of lower-case letters, "
+        "digits and _, and begins with a letter; rename the file, or say `name: ...` in it"
+    )
+    path.write_text("name: mine\n" + TO_SIZE, encoding="utf-8")
+    assert load_recipe(path).name == "mine"
+
+
+# ---------------------------------------------------------------- words of other libraries
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("RandomFlip: {mode: horizontal}", "there is no op 'RandomFlip'; here it is flip"),
+        ("HorizontalFlip", "there is no op 'HorizontalFlip'; here it is flip"),
+        ("ColorJitter: {brightness: 0.2}", "there is no op 'ColorJitter'; here it is color_jitter"),
+        ("RandomResizedCrop", "there is no op 'RandomResizedCrop'; here it is random_resized_crop"),
+        (
+            "random_resized_crop: {height: 8, width: 8, scale: [0.1, 1]}",
+            "random_resized_crop: there is no setting 'scale'; here it is area",
+        ),
+        ("rand_augment: {num_ops: 2}", "rand_augment: there is no setting 'num_ops'; here it is layers"),
+        (
+            "rand_augment: {magnitude: 12, highest: 10}",
+            "rand_augment: magnitude is 12; it must be at most highest, 10",
+        ),
+        (
+            "resize: {height: 8, width: 8, method: nearest, antialias: true}",
+            "resize: antialias is true, which does nothing, for nearest takes single pixels; leave it out",
+        ),
+        (
+            "random_resized_crop: {height: 8, width: 8, method: area, antialias: true}",
+            "random_resized_crop: antialias is true, which does nothing, for area averages anyway; "
+            "leave it out",
+        ),
+    ],
+)
+def test_what_other_libraries_call_so_is_understood_in_the_error(entry, sentence):
+    assert op_refusal(entry) == sentence
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "mosaic", "MixUp", "RandomCutMix"])
+def test_ops_that_mix_images_are_refused_for_what_they_do_to_labels(name):
+    assert op_refusal(name) == (
+        f"there is no op {name!r}; a recipe makes of one image one image, and never mixes images or labels; "
+        "mix in the training step, on batches"
+    )
+
+
+def test_every_word_of_other_libraries_leads_to_something_there_is():
+    known = op_types()
+    for name, here in foreign()["ops"].items():
+        assert re.sub(r"[\W_]", "", name).lower() == name
+        assert re.match(r"[a-z0-9_]+", here)[0] in known
+    for op, settings in foreign()["settings"].items():
+        for name, here in settings.items():
+            assert name not in known[op].model_fields or name == "p"
+            assert re.match(r"[a-z_]+", here)[0] in known[op].model_fields

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import storage
-from pipelines.materialize import dataflow_job, launch
+from pipelines.engines import dataflow_job
+from pipelines.materialize import launch
 from pipelines.storage import clients
 from tests import emulators
 from tests.dataflow.service import LOST, Service, served
@@ -144,7 +145,7 @@ def test_a_job_that_fails_is_told_by_its_own_words_and_the_same_command_goes_on(
     service.states = ("DONE",)
     ended = augshard(*request_of(output="failing"))
     assert (ended.status, len(service.jobs)) == (1, 3)
-    assert "as done; " in ended.err
+    assert "augshard: DataflowRunner says that the job is done, and it left no word of its own" in ended.err
 
 
 def test_overwriting_waits_until_it_was_told_what_came_of_a_job(request_of, service, bucket):

@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+import pyarrow.parquet
 import pytest
 
 from augment.recipe import load_recipe
@@ -23,6 +25,7 @@ from pipelines.materialize.derive import PassingFault
 from pipelines.materialize.shard import Group, GroupWriter
 from pipelines.plan import make_plan
 from pipelines.sources import Folder, Listing, Reject, Source, list_folder
+from tests.in_process import augshard
 
 MANY = ("--copies", 2, "--shards", 20)
 
@@ -75,8 +78,33 @@ def test_ctrl_c_says_how_to_go_on_and_a_second_run_is_refused_meanwhile(
     assert second.status == 2
     assert second.err == f"augshard: output {output}: another run is writing to it; wait for its end\n"
     assert process.returncode == 130
-    assert err.strip() == "augshard: stopped; run the same command again to go on"
+    assert err.splitlines()[-1] == "augshard: stopped; run the same command again to go on"
     materialize(many_images, *MANY, into=output)
+    assert tree(output) == tree(materialize(many_images, *MANY))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_c4_worker_processes_end_with_their_launcher(
+    many_images, materialize, start_command, recipe_file, wait_for_receipts, tree, tmp_path, number
+):
+    output = tmp_path / "out"
+    processes = ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2)
+    request = ("--input", many_images, "--output", output, "--recipe", recipe_file("png"))
+    process = start_command("materialize", *request, *MANY, *processes)
+    wait_for_receipts(process, output, 2)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) == 2
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if number == signal.SIGTERM:
+        assert process.returncode == 143
+        assert err.splitlines()[-1] == "augshard: stopped; run the same command again to go on"
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+    assert not (output / "manifest.json").exists()
+    kept = sum(pyarrow.parquet.read_metadata(path).num_rows for path in (output / "samples").iterdir())
+    ended = augshard("materialize", *request, *MANY)
+    assert f"records  640 ({640 - kept} new)\n" in ended.out
     assert tree(output) == tree(materialize(many_images, *MANY))
 
 
@@ -112,7 +140,7 @@ def test_c6_what_cannot_be_used_is_named_with_its_reason_and_too_much_of_it_fail
     request = ("materialize", "--input", garbage, "--output", output, "--recipe", recipe_file("png"))
     ended = run_command(*request, "--copies", 2)
     assert ended.status == 1
-    assert ended.err.startswith("augshard: 6 of 32 images were rejected (")
+    assert "\naugshard: 6 of 32 images were rejected (" in ended.err
     assert "more than --max-rejects 0.01 allows" in ended.err
     assert not (output / "manifest.json").exists()
     shards = {path: path.stat().st_mtime_ns for path in output.glob("tiny_png-*")}
@@ -141,14 +169,14 @@ def test_c6_what_cannot_be_used_is_named_with_its_reason_and_too_much_of_it_fail
 
 def test_a_dataset_without_any_usable_image_fails(tmp_path, run_command, recipe_file):
     (tmp_path / "in/a").mkdir(parents=True)
-    (tmp_path / "in/a/1.png").write_bytes(b"")
+    (tmp_path / "in/a/1.png").write_bytes(b"no image")
     ended = run_command(
         *("materialize", "--input", tmp_path / "in", "--output", tmp_path / "out"),
         *("--recipe", recipe_file("png"), "--max-rejects", 1),
     )
     assert ended.status == 1
-    assert ended.err == (
-        f"augshard: no image could be used (1 empty); {tmp_path}/out/rejects.jsonl names them\n"
+    assert ended.err.endswith(
+        f"augshard: no image could be used (1 not_an_image); {tmp_path}/out/rejects.jsonl names them\n"
     )
 
 
@@ -169,7 +197,7 @@ def test_c6_an_image_that_vanished_since_it_was_listed_is_rejected(tmp_path, sav
     save_photos(tmp_path / "in/cat", 5)
     writer, group = group_of_everything(tmp_path / "in", tmp_path / "out", recipe_file("png"))
     (tmp_path / "in/cat/002.png").unlink()
-    finished = list(writer.write(group, lambda samples: None))
+    finished = list(writer.write(group, lambda *_, **__: None))
     assert [one.receipt.records for one in finished] == [4, 4]
     for one in finished:
         assert one.receipt.rejects == (Reject("cat/002.png", "unreadable", "no such file or directory"),)
@@ -214,6 +242,7 @@ def test_c7_a_disk_that_cannot_take_a_shard_fails_the_run_and_can_be_resumed(
     assert ended.err.startswith("augshard: ")
     assert "Traceback" not in ended.err
     assert "file too large" in ended.err.lower()
+    assert str(output) in ended.err.partition("(the whole error")[0]
     assert not (output / "manifest.json").exists()
     materialize(images, *request, into=output)
     assert tree(output) == tree(materialize(images, *request))

@@ -25,7 +25,7 @@ from pipelines.format.manifest import read_manifest
 from pipelines.sources import Folder, Listing, list_folder, top_folders
 from pipelines.storage import clients, lease, objects
 from pipelines.storage.copies import Copies
-from pipelines.storage.store import AT_ONCE
+from pipelines.storage.store import AT_ONCE, silent
 from tests import emulators
 from tests.in_process import augshard
 
@@ -397,7 +397,7 @@ def test_an_object_that_was_replaced_is_brought_anew_or_refused(scheme):
 
 
 def test_a_live_read_waits_out_a_fault_that_passes(stored, monkeypatch, capsys, recipe_file, samples_of):
-    faults = iter([OSError("the store does not answer")])
+    faults = iter([silent("http://127.0.0.1:9")])
     client = clients.store("gs")
     real = client.read
 
@@ -411,7 +411,7 @@ def test_a_live_read_waits_out_a_fault_that_passes(stored, monkeypatch, capsys, 
     recipe = load_recipe(str(recipe_file("png")))
     live = datasets.from_images(stored("gs"), recipe, seed=0, split="test")
     assert len(samples_of(live)) == 6
-    assert capsys.readouterr().err.count("the store does not answer; trying again") == 1
+    assert capsys.readouterr().err.count("the store does not answer at 127.0.0.1:9; trying again") == 1
 
 
 class Counting(http.server.BaseHTTPRequestHandler):

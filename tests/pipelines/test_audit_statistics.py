@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augment.augmenter import Augmenter
-from augment.draws import Uniforms, table, uniform_between
+from augment.draws import Uniforms, recorded, table, uniform_between
 from augment.keys import Words, source_words
 from augment.ops.sequence import draw_steps
 from augment.recipe import Recipe, load_recipe, recipe_from_document
@@ -102,7 +102,7 @@ class NeverAboveOneHalf(Uniforms):
 
 
 def test_a_generator_that_never_exceeds_one_half_is_noticed_in_draws_of_any_kind(nested):
-    found = fits(nested, draw_steps(nested.steps, keys(200), uniforms_of=NeverAboveOneHalf))
+    found = fits(nested, recorded(draw_steps(nested.steps, keys(200), uniforms_of=NeverAboveOneHalf)))
     for name in ("flip.horizontal", "one_of/rotation.degrees", "rand_augment.op_1", "random_erasing.applied"):
         assert found[name].biased, name
 

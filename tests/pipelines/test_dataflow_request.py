@@ -9,9 +9,11 @@ import pytest
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.engines import choose, dataflow_job
+from pipelines.engines.dataflow import Dataflow, with_values
+from pipelines.engines.job import Job
 from pipelines.format.layout import JOB, LOCK, PLAN, PROGRESS, WORK
 from pipelines.format.request import Request
-from pipelines.materialize import dataflow, dataflow_job
 from pipelines.materialize.finish import Outcome, Run, _conclude, saved_outcome
 
 GIVEN = (
@@ -21,6 +23,12 @@ GIVEN = (
     "--sdk_container_image=place/augshard:1",
 )
 PLACES = ("gs://bucket/photos", "gs://bucket/out")
+
+
+def dataflow(*arguments: str) -> Dataflow:
+    engine = choose("DataflowRunner", arguments)
+    assert isinstance(engine, Dataflow)
+    return engine
 
 
 @pytest.mark.parametrize(
@@ -58,13 +66,13 @@ PLACES = ("gs://bucket/photos", "gs://bucket/out")
 )
 def test_what_is_missing_or_wrong_is_named(arguments, places, sentence):
     with pytest.raises(RequestError, match=sentence):
-        dataflow.check_request(arguments, *places)
+        dataflow(*arguments).check(*places, ())
 
 
 def test_the_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(RequestError, match=r"needs the extra gcp, .*: make install EXTRAS=gcp"):
-        dataflow.check_request(GIVEN, *PLACES)
+        dataflow(*GIVEN).check(*PLACES, ())
 
 
 def test_a_wrong_submission_is_answered_without_beam(tmp_path):
@@ -82,9 +90,8 @@ def test_a_wrong_submission_is_answered_without_beam(tmp_path):
 
 
 def test_the_user_has_the_last_word_on_every_default():
-    complete = dataflow.complete(GIVEN, "car_or_truck", PLACES[1])
-    assert complete[-len(GIVEN) :] == list(GIVEN)
-    assert complete[: -len(GIVEN)] == [
+    assert dataflow(*GIVEN).defaults("car_or_truck", PLACES[1]) == [
+        "--runner=DataflowRunner",
         "--number_of_worker_harness_threads=1",
         "--no_save_main_session",
         "--experiments=disable_logging_submission_environment",
@@ -97,35 +104,38 @@ def test_the_user_has_the_last_word_on_every_default():
         "--flexrs_goal=COST_OPTIMIZED",
         "--job_name=mine",
     )
-    complete = dataflow.complete([*GIVEN, *others], "car_or_truck", PLACES[1])
-    assert not [argument for argument in complete if "no_use_multiple" in argument or "min_ram" in argument]
-    assert dataflow.read_options(complete).job_name == "mine"
+    engine = dataflow(*GIVEN, *others)
+    defaults = engine.defaults("car_or_truck", PLACES[1])
+    assert not [argument for argument in defaults if "no_use_multiple" in argument or "min_ram" in argument]
+    options = engine.pipeline("car_or_truck", PLACES[1]).options.get_all_options()
+    assert (options["job_name"], options["number_of_worker_harness_threads"]) == ("mine", 1)
 
 
 def test_a_job_is_named_after_where_it_writes():
     def name(dataset: str, output: str) -> str:
-        return dataflow.read_options(dataflow.complete(GIVEN, dataset, output)).job_name
+        [named] = [o for o in dataflow(*GIVEN).defaults(dataset, output) if o.startswith("--job_name=")]
+        return named.partition("=")[2]
 
     assert name("cars", "gs://bucket/out") == name("cars", "gs://bucket/out/")
     assert name("cars", "gs://bucket/out") != name("cars", "gs://bucket/other")
     assert len(name("c" * 200, PLACES[1])) < 64
 
 
-def test_runners_are_known_as_beam_knows_them():
-    for name in ("DataflowRunner", "dataflowrunner", "apache_beam.runners.dataflow.DataflowRunner"):
-        assert dataflow.is_dataflow(name)
-    assert not dataflow.is_dataflow("embedded")
-
-
 def test_a_dry_run_stands_without_a_value():
-    assert dataflow.is_dry_run(["--dry_run"])
-    assert dataflow.is_dry_run(["--dry_run=true"])
-    assert not dataflow.is_dry_run([])
-    assert dataflow.with_values(["--dry_run", "--x=1"]) == ["--dry_run=true", "--x=1"]
-    assert dataflow.with_values(["--dry_run", "true", "--x=1"]) == ["--dry_run=true", "--x=1"]
+    assert dataflow("--dry_run").dry_run
+    assert dataflow("--dry_run=true").dry_run
+    assert not dataflow().dry_run
+    assert with_values(["--dry_run", "--x=1"]) == ["--dry_run=true", "--x=1"]
+    assert with_values(["--dry_run", "true", "--x=1"]) == ["--dry_run=true", "--x=1"]
     for no in (["--dry_run", "false"], ["--dry_run=false"]):  # of which Beam would make a yes
-        assert dataflow.with_values([*no, "--x=1"]) == ["--x=1"]
-        assert not dataflow.is_dry_run(no)
+        assert with_values([*no, "--x=1"]) == ["--x=1"]
+        assert not dataflow(*no).dry_run
+
+
+def test_a_job_is_awaited_unless_it_is_to_go_on_or_begin_alone():
+    assert dataflow(*GIVEN).awaited
+    for alone in ("--no_wait_until_finish", "--template_location=gs://bucket/template"):
+        assert not dataflow(*GIVEN, alone).awaited
 
 
 def test_a_run_that_nobody_waits_for_fails_with_its_sentence(tmp_path):
@@ -151,13 +161,10 @@ def test_only_a_job_on_record_leaves_its_outcome_beside_a_dataset(tmp_path):
     assert storage.at(str(tmp_path / WORK)).names() == {LOCK}
 
 
-@pytest.fixture
-def job() -> dataflow_job.Job:
+def test_a_store_that_does_not_answer_keeps_no_job_from_being_cancelled(monkeypatch, capsys):
     request = Request(name="flowers", recipe_name="flowers", recipe={}, seed=0, copies=1)
-    return dataflow_job.Job("my-project", "us-central1", "2026-1", "flowers", request, 0)
+    job = Job(project="my-project", region="us-central1", id="2026-1", name="flowers", request=request)
 
-
-def test_a_store_that_does_not_answer_keeps_no_job_from_being_cancelled(job, monkeypatch, capsys):
     class Running:
         state = "RUNNING"
 
@@ -167,9 +174,15 @@ def test_a_store_that_does_not_answer_keeps_no_job_from_being_cancelled(job, mon
     def silent(*_: object) -> None:
         raise OSError("the store does not answer")
 
-    monkeypatch.setattr(dataflow_job, "stop", silent)
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataflow_job, "_await_end", interrupted)
     monkeypatch.setattr(storage.Local, "remove", silent)
     running = Running()
-    dataflow_job._cancel(job, running, "out")
+    with pytest.raises(KeyboardInterrupt):
+        dataflow_job.follow(job, running, "out", silent, wait=True)
     assert running.state == "CANCELLED"
-    assert capsys.readouterr().err == "augshard: job 2026-1: cancelled\n"
+    assert (
+        capsys.readouterr().err == f"augshard: job 2026-1: {job.console}\naugshard: job 2026-1: cancelled\n"
+    )

@@ -14,8 +14,11 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
+from pipelines.engines import choose, dataflow_job
+from pipelines.engines.engine import JobFailed
+from pipelines.engines.job import Job
+from pipelines.format.layout import JOB
 from pipelines.format.request import Request
-from pipelines.materialize import dataflow_job
 from tests.in_process import augshard
 
 pytest.importorskip("google.cloud.dataflow", reason="needs the extra gcp")
@@ -44,16 +47,13 @@ def described(tmp_path_factory) -> Iterator[dict]:
 def pipeline() -> beam_runner_api_pb2.Pipeline:
     """The pipeline of that job."""
     from augment.recipe import load_recipe
-    from pipelines.format.request import Request
-    from pipelines.materialize import dataflow, launch
-    from pipelines.materialize.finish import Run
+    from pipelines.materialize import launch
 
     recipe = load_recipe("flowers")
     request = Request(name="flowers", recipe_name="flowers", recipe=recipe.canonical(), seed=0, copies=3)
-    run = Run(input="gs://bucket/photos", output="gs://bucket/out", max_rejects=0, about={}, began=0)
-    options = dataflow.complete([*ASKED[9:], "--dry_run=true"], "flowers", run.output)
-    _, built = launch._build(request, run, None, dataflow.RUNNER, options)
-    return built.run().job.proto_pipeline
+    engine = choose("DataflowRunner", [*ASKED[11:], "--dry_run"])
+    run = launch._run("gs://bucket/photos", "gs://bucket/out", 0, engine)
+    return launch._pipeline(request, run, None, engine).run().job.proto_pipeline
 
 
 def pickles(pipeline: beam_runner_api_pb2.Pipeline) -> Iterator[bytes]:
@@ -197,23 +197,27 @@ def test_a_service_that_fails_is_no_wrong_request(fault):
             raise fault
 
     with pytest.raises(OSError, match=r"could not be submitted to Dataflow \(.*try later.*\); run the same"):
-        dataflow_job._submit(Pipeline())
+        dataflow_job.submit(Pipeline(), "DataflowRunner")
 
 
 def test_a_job_that_is_looked_for_in_vain_is_out_of_sight_or_forgotten(tmp_path, monkeypatch):
     request = Request(name="flowers", recipe_name="flowers", recipe={}, seed=0, copies=1)
-    job = dataflow_job.Job("my-project", "us-central1", "2026-1", "flowers", request, 0)
-    dataflow_job._save(job, str(tmp_path))
+    job = Job(project="my-project", region="us-central1", id="2026-1", name="flowers", request=request)
+    output, engine = str(tmp_path), choose("DataflowRunner")
+    (tmp_path / JOB).parent.mkdir()
+    (tmp_path / JOB).write_text(job.model_dump_json())
 
-    def rejoin(fault: Exception) -> str:
+    def follow(fault: Exception) -> None:
         def failing(*_: object) -> None:
             raise fault
 
-        monkeypatch.setattr(dataflow_job, "_find", failing)
-        return dataflow_job.rejoin(job, str(tmp_path), ()).failure
+        monkeypatch.setattr(dataflow_job, "_found", failing)
+        engine.follow(engine.rejoin(request, output), output, lambda: None)
 
     for fault in (exceptions.ServiceUnavailable("try later"), OSError("no route")):
-        assert rejoin(fault).startswith("job 2026-1 is out of sight (")
-        assert dataflow_job.joined(request, str(tmp_path), "DataflowRunner") == job
-    assert rejoin(exceptions.NotFound("no such job")).startswith("Dataflow knows job 2026-1 no longer; run")
-    assert dataflow_job.joined(request, str(tmp_path), "DataflowRunner") is None
+        with pytest.raises(OSError, match=r"^\[Errno 5\] job 2026-1 is out of sight \(.*; it goes on"):
+            follow(fault)
+        assert engine.rejoin(request, output)[0] == job
+    with pytest.raises(JobFailed, match=r"^Dataflow knows job 2026-1 no longer; run"):
+        follow(exceptions.NotFound("no such job"))
+    assert engine.rejoin(request, output) is None

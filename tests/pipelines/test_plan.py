@@ -283,7 +283,7 @@ def test_c5_the_fingerprint_covers_all_that_decides_bytes_and_not_the_copies(tmp
 @pytest.mark.parametrize(
     ("images", "changes", "sentences"),
     [
-        ([], {}, ["there are no images in it"]),
+        ([], {}, ["it has no class folders; it must be DIR/<class>/... or DIR/<split>/<class>/..."]),
         ([("train", "a", 0)], {}, ["there are no images in it"]),
         (
             [("train", "a", 1), ("train", "b", 0), ("train", "c", 0)],

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from augment.ops import Op
 from augment.ops.operations import OPERATIONS
-from augment.ops.policy import Policy
-from augment.ops.sequence import Group
+from augment.ops.policy import operation_columns
 from augment.recipe import Recipe
 from pipelines.audit.findings import Finding
 from pipelines.audit.statistics import Duplicates
@@ -23,13 +21,7 @@ class Ops:
 
     def __init__(self, recipe: Recipe, parameters: Sequence[str]) -> None:
         self.parameters = tuple(parameters)
-        policies = {path for path, op in _paths(recipe.ops) if isinstance(op, Policy)}
-        self._operations = {
-            column
-            for column in parameters
-            for path, _, name in [column.rpartition(".")]
-            if path in policies and name.startswith("op_")
-        }
+        self._operations = operation_columns(recipe.ops, parameters)
 
     def is_operation(self, parameter: str) -> bool:
         """Whether its values are the numbers of a policy's operations."""
@@ -57,13 +49,6 @@ class Ops:
         if value is None:
             return ""
         return OPERATIONS[value] if name in self._operations else short(value)
-
-
-def _paths(ops: tuple[Op, ...], within: str = "") -> Iterator[tuple[str, Op]]:
-    for op in ops:
-        yield within + op.id, op
-        if isinstance(op, Group):
-            yield from _paths(op.ops, f"{within}{op.id}/")
 
 
 def cards(shown: Sequence[Card], findings: Sequence[Finding], duplicates: Duplicates) -> list[Card]:

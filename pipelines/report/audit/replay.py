@@ -46,7 +46,7 @@ def _match(found: Replay) -> str:
 
 
 def _drawn(stage: Stage) -> str:
-    return Table((), [(name, _exact(value)) for name, value in stage.drawn.items()] or [("",)]).text[:-1]
+    return Table((), [(name, _exact(value)) for name, value in stage.parameters.items()] or [("",)]).text[:-1]
 
 
 def _exact(value: Any) -> str:
@@ -63,7 +63,7 @@ def write_strip(found: Replay, path: str) -> None:
     for number, stage in enumerate(found.stages, start=1):
         caption = [
             f"{number} {stage.op.id}",
-            *(f"{name} {short(value)}" for name, value in stage.drawn.items()),
+            *(f"{name} {short(value)}" for name, value in stage.parameters.items()),
         ]
         pictures.append(Picture(stage.pixels, caption if stage.applied else [*caption, "not applied"]))
     if found.stored is not None:

@@ -2,7 +2,7 @@
 
 An op states how it changes pictures, in a few words that have a meaning apart
 from the op (`mirror`, `gray`, `cut`); what that does to which class names,
-augment.safety knows. So an op of a user's own is checked like any other.
+augment.labels.findings knows. So an op of a user's own is checked like any other.
 """
 
 from __future__ import annotations

@@ -9,20 +9,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 import pytest
-import tensorflow as tf
 
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.recipe import load_recipe
-from pipelines import datasets, storage
+from pipelines import storage
 from pipelines.format.layout import LOCK, PLAN, PROGRESS, WORK
 from pipelines.materialize.derive import Deriver, PassingFault
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.progress import ProgressBar
 from pipelines.sources import check_root
-from pipelines.storage import clients, lease, store
+from pipelines.storage import clients, lease, objects, store
+from pipelines.storage.copies import Copies
 from pipelines.storage.store import Status
 
 OUT = "s3://bucket/out"
@@ -77,7 +78,8 @@ class Memory:
 @pytest.fixture
 def memory(monkeypatch) -> Iterator[Memory]:
     """The store behind s3://."""
-    made = Memory()
+    made, kept = Memory(), Copies()
+    monkeypatch.setattr(objects, "copies", lambda: kept)
     monkeypatch.setitem(clients.STORES, "s3", ("aws", lambda _: made))
     clients.forget()
     yield made
@@ -128,31 +130,6 @@ def test_expired_credentials_reject_no_image():
         deriver.derive("cat/a.jpg", "cat", read, [0], 0, [])
 
 
-class Corrupt(Exception):
-    """As a client's library raises one, which is no OSError."""
-
-
-def test_no_live_image_is_left_out_for_whatever_fault(memory, monkeypatch, capsys, photo):
-    image = tf.io.encode_png(photo).numpy()
-    faults: Iterator[Exception] = iter([Corrupt("checksum mismatch"), store.no_credentials("ExpiredToken")])
-
-    def read(bucket: str, key: str) -> bytes:
-        for fault in faults:
-            raise fault
-        return image
-
-    monkeypatch.setattr(memory, "read", read)
-    monkeypatch.setattr(datasets.time, "sleep", lambda _: None)
-    names = [f"cat/{i}.png" for i in range(12)]
-    listed = {"path": [f"s3://bucket/{name}" for name in names], "source": names}
-    fetched = datasets.fetched(tf.data.Dataset.from_tensor_slices(listed))
-    live = datasets.augmented(fetched, load_recipe("flowers"), seed=0, copy=-1)
-    assert [element["source"].decode() for element in live.as_numpy_iterator()] == names
-    said = capsys.readouterr().err
-    assert "Corrupt: checksum mismatch; trying again" in said
-    assert "takes no credentials that are here (ExpiredToken); see docs/stores.md; trying again" in said
-
-
 def held(**changes: object) -> bytes:
     """What the lock of a run that is no more says, on this machine."""
     gone = 2**22 + 1  # more than Linux numbers
@@ -168,9 +145,6 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
-
-    def time(self) -> float:
-        return 0.0  # long ago, if others are to be believed
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -201,9 +175,8 @@ def test_only_a_process_that_surely_died_is_replaced_at_once(changes, memory, cl
     assert memory.objects == {}
 
 
-@pytest.mark.parametrize("renewed", [0, 1e12])
-def test_a_lock_that_is_renewed_is_another_runs_whatever_its_clock(renewed, memory, clock):
-    key, lock = f"out/{WORK}/{LOCK}", held(host="elsewhere", renewed=renewed)
+def test_a_lock_that_is_renewed_is_another_runs(memory, clock):
+    key, lock = f"out/{WORK}/{LOCK}", held(host="elsewhere")
     memory.write("bucket", key, lock)
     clock.then = lambda: clock.now < 1000 + lease.RENEWED or memory.write("bucket", key, lock)
     with pytest.raises(RequestError, match=r"another run is writing to it .* on elsewhere"), only_run(OUT):
@@ -320,18 +293,72 @@ def test_without_a_terminal_no_notes_are_read(memory, monkeypatch):
     monkeypatch.setattr("pipelines.storage.objects.Objects.look_every", 0.005)
     for group in range(20):
         memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
-    with ProgressBar(OUT):
+    with ProgressBar(OUT, lambda _: None) as bar:
         time.sleep(0.05)
-    assert memory.reads == 0
+    assert bar._notes == {}
 
 
 def test_the_end_of_a_run_does_not_wait_for_notes(memory):
     for group in range(20):
         memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
-    bar = ProgressBar(OUT)
+    bar = ProgressBar(OUT, lambda _: None)
     assert bar._samples() == 100
     for group in range(20):
         memory.write("bucket", f"out/{PROGRESS}/{group}", b"9")
     bar._stop.set()
     assert bar._samples() == 100
     assert memory.reads == 20
+
+
+def test_a_lock_that_is_written_anew_never_has_the_contents_that_it_had(memory, monkeypatch):
+    """What some stores call a version follows from the contents."""
+    monkeypatch.setattr(lease, "RENEWED", 0.001)
+    seen: list[bytes] = []
+    real = memory.write
+
+    def write(bucket: str, key: str, content: bytes, sha256: str = "") -> None:
+        seen.append(content)
+        real(bucket, key, content, sha256)
+
+    monkeypatch.setattr(memory, "write", write)
+    with only_run(OUT):
+        wait_until(lambda: len(seen) > 5)
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_copy_is_brought_once_for_each_version(memory):
+    brought: list[str] = []
+
+    def download(bucket: str, key: str, version: str, file: IO[bytes]) -> None:
+        brought.append(version)
+        file.write(memory.objects[key][0])
+
+    memory.download = download
+    out = storage.at(OUT)
+    out.write("shard", b"before")
+    versions = out.bring(["shard"], 6)
+    for _ in range(2):
+        with out.open("shard") as file:
+            assert file.read() == b"before"
+    out.write("shard", b"after")
+    with out.open("shard") as file:
+        assert file.read() == b"after"
+    with out.open("shard", version=versions["shard"]) as file:
+        assert file.read() == b"before"
+    assert brought == ["1", "2"]
+    with pytest.raises(OSError, match="it was replaced meanwhile") as error:
+        out.open("shard", version="0")
+    assert error.value.filename == f"{OUT}/shard"
+
+
+def test_an_object_that_is_replaced_on_its_way_is_brought_anew(memory):
+    def download(bucket: str, key: str, version: str, file: IO[bytes]) -> None:
+        if version == "1":
+            memory.write(bucket, key, b"after")
+            raise store.replaced()
+        file.write(memory.objects[key][0])
+
+    memory.download = download
+    storage.at(OUT).write("shard", b"before")
+    with storage.at(OUT).open("shard") as file:
+        assert file.read() == b"after"

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augment.errors import RequestError
-from augment.lexicon import fold, words
+from augment.labels.findings import findings, opaque, summary
+from augment.labels.hazards import recolored, turned
+from augment.labels.lexicon import fold, words
 from augment.ops import Hazard, Op, base
-from augment.ops.hazards import recolored, turned
 from augment.recipe import Recipe, load_recipe, parse_recipe, preset_names, recipe_from_document
-from augment.safety import findings, opaque, summary
 
 DIGITS = [str(digit) for digit in range(10)]
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

@@ -2,7 +2,7 @@
 
 A mirror makes a left turn a right one, half a turn a 6 a 9, a shifted hue a red
 light a green one: the picture changes, and its label stays. The ops say how they
-change pictures (augment.ops.hazards); here stands what that does to the names of
+change pictures (augment.labels.hazards); here stands what that does to the names of
 classes, as far as names tell. Only names are read, never pixels.
 """
 
@@ -13,9 +13,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from augment import lexicon
-from augment.lexicon import COLORS, DIGITS, fold
-from augment.ops.hazards import Change
+from augment.labels import lexicon
+from augment.labels.hazards import Change
+from augment.labels.lexicon import COLORS, DIGITS, fold
 from augment.recipe import Recipe
 
 LIMITS = (

@@ -1,0 +1,430 @@
+"""Kernels on a processor: NumPy and OpenCV, one image at a time, without TensorFlow.
+
+Each function computes its namesake in `formulas.py` to the bit, and says where that is not
+plain to see. OpenCV is called where what it computes is a formula in integers, or in floats
+that are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from augment.kernels import kinds, maps, tables, weights
+from augment.kernels.grain import grain8, grain16
+
+_BORDERS = {
+    "constant": cv2.BORDER_CONSTANT,
+    "edge": cv2.BORDER_REPLICATE,
+    "symmetric": cv2.BORDER_REFLECT,
+    "reflect": cv2.BORDER_REFLECT_101,
+    "wrap": cv2.BORDER_WRAP,
+}
+
+_NO_PARTS: Any = None
+
+
+def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
+    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image."""
+    for kernel in kernels:
+        image = _KERNELS[type(kernel)](kernel, image)
+    return image
+
+
+def _with_channels(image: Any) -> np.ndarray:
+    """OpenCV drops the axis of a single channel."""
+    return image[..., np.newaxis] if image.ndim == 2 else image
+
+
+def _window(k: kinds.Window, image: np.ndarray) -> np.ndarray:
+    height, width, channels = image.shape
+    top, left = int(k.top), int(k.left)
+    bottom, right = top + k.height, left + k.width
+    if top >= 0 and left >= 0 and bottom <= height and right <= width:
+        return image[top:bottom, left:right]
+    if k.border == "constant":
+        out = np.full((k.height, k.width, channels), k.fill, np.uint8)
+        first, before = max(top, 0), max(left, 0)
+        seen = image[first : max(bottom, 0), before : max(right, 0)]
+        rows, columns, _ = seen.shape
+        out[first - top : first - top + rows, before - left : before - left + columns] = seen
+        return out
+    above, beside = max(-top, 0), max(-left, 0)
+    padded = cv2.copyMakeBorder(
+        image, above, max(bottom - height, 0), beside, max(right - width, 0), _BORDERS[k.border]
+    )
+    return _with_channels(padded)[top + above : bottom + above, left + beside : right + beside]
+
+
+def _orient(k: kinds.Orient, image: np.ndarray) -> np.ndarray:
+    if k.transposed:
+        image = _with_channels(cv2.transpose(image))
+    if k.rows or k.columns:
+        image = _with_channels(cv2.flip(image, -1 if k.rows and k.columns else 0 if k.rows else 1))
+    return image
+
+
+def _channels(k: kinds.Channels, image: np.ndarray) -> np.ndarray:
+    if image.shape[-1] == 1:
+        return image
+    out = np.empty_like(image, order="C")
+    cv2.mixChannels([image], [out], [part for to, start in enumerate(k.order) for part in (int(start), to)])
+    return out
+
+
+def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
+    size = image.shape[0], image.shape[1]
+    whole = k.interpolation == "nearest"
+    place, part = _near_places(k.map, size, whole=whole) or _far_places(k, size)
+    border, fill = _BORDERS[k.border], (k.fill,) * 3
+    if whole:
+        return _with_channels(cv2.remap(image, place, _NO_PARTS, cv2.INTER_NEAREST, None, border, fill))
+    return _with_channels(cv2.remap(image, place, part, cv2.INTER_LINEAR, None, border, fill))
+
+
+_Places = tuple[np.ndarray, np.ndarray]
+"""What OpenCV takes: int16 [H, W, 2] whole columns and rows, uint16 [H, W] 32 times the part of a row
+beyond them, in 32nds, plus that of a column."""
+
+
+def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | None:
+    """`maps.places` where narrow numbers hold all of them, which their extremes tell; else None."""
+    if isinstance(map_, maps.Affine):
+        return _near_affine(map_.matrix.tolist(), size, whole=whole)
+    if isinstance(map_, maps.Projective):
+        return _near_projective(map_.matrix.tolist(), size, whole=whole)
+    return None
+
+
+def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
+    height, width = size
+    x, y = np.arange(width, dtype=np.int64), np.arange(height, dtype=np.int64)
+    drop = maps.AFFINE_BITS - maps.SUM_BITS
+    half = 1 << (drop - 1)
+    terms = [
+        (m[i] * x + half >> drop, m[i + 1] * y + (m[i + 2] + half) >> drop)  # across, down
+        for i in (0, 3)
+    ]
+    if max(abs(int(end)) for pair in terms for term in pair for end in (term[0], term[-1])) >= 1 << 29:
+        return None
+    final = 1 << (maps.SUM_BITS - (0 if whole else maps.PLACE_BITS) - 1)
+    columns, rows = (
+        np.add.outer(down.astype(np.int32) + np.int32(final), across.astype(np.int32))
+        for across, down in terms
+    )
+    place = np.empty((height, width, 2), np.int16)
+    np.right_shift(columns, maps.SUM_BITS, out=place[..., 0], casting="unsafe")
+    np.right_shift(rows, maps.SUM_BITS, out=place[..., 1], casting="unsafe")
+    if whole:
+        return place, place
+    part = rows.astype(np.uint16)  # the bits behind the point; what goes before is cut off
+    part >>= 6
+    part &= 31 << 5
+    part |= columns.astype(np.uint16) >> 11
+    return place, part
+
+
+def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
+    """Whole numbers below 2**52 are exact in float64, and their quotient, rounded down, is the right
+    one: it lies further from the next whole number than it is off."""
+    height, width = size
+    most = [abs(m[i]) * width + abs(m[i + 1]) * height + abs(m[i + 2]) for i in (0, 3, 6)]
+    if max(most[:2]) * 64 + most[2] >= 1 << 52 or not _near_corners(m, size):
+        return None
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, np.newaxis]
+    twice = 2 << (0 if whole else maps.PLACE_BITS)
+    divisor = 2 * m[7] * y + 2 * m[8] + 2 * m[6] * x
+    place = np.empty_like(divisor)
+    found = []
+    for i in (3, 0):  # (twice n + d) // 2 d, for a numerator n and a divisor d, both linear in x and y
+        down = (twice * m[i + 1] + m[7]) * y + (twice * m[i + 2] + m[8])
+        np.add(down, (twice * m[i] + m[6]) * x, out=place)
+        np.divide(place, divisor, out=place)
+        found.append(np.floor(place, out=place).astype(np.int32))
+    return _packed(found[0], found[1], whole=whole)
+
+
+def _near_corners(m: list[int], size: maps.Size) -> bool:
+    """Whether places fit into 16 bits: a quotient of what is linear is furthest at a corner."""
+    for y in (0, size[0] - 1):
+        for x in (0, size[1] - 1):
+            *numerators, divisor = (m[i] * x + m[i + 1] * y + m[i + 2] for i in (0, 3, 6))
+            if divisor <= 0 or max(map(abs, numerators)) > 32000 * divisor:
+                return False
+    return True
+
+
+def _packed(rows: np.ndarray, columns: np.ndarray, *, whole: bool) -> _Places:
+    bits = 0 if whole else maps.PLACE_BITS
+    place = np.empty((*rows.shape, 2), np.int16)
+    np.right_shift(columns, bits, out=place[..., 0], casting="unsafe")
+    np.right_shift(rows, bits, out=place[..., 1], casting="unsafe")
+    return place, place if whole else ((rows & 31) << 5 | columns & 31).astype(np.uint16)
+
+
+def _far_places(k: kinds.Warp, size: maps.Size) -> _Places:
+    """Those of any map. Where OpenCV's numbers end, another place with the same levels around it."""
+    whole = k.interpolation == "nearest"
+    bits = 0 if whole else maps.PLACE_BITS
+    rows, columns = (
+        _nearer(index, side, bits, k.border)
+        for index, side in zip(maps.places(k.map, size, whole=whole), size, strict=True)
+    )
+    return _packed(rows, columns, whole=whole)
+
+
+def _nearer(index: np.ndarray, side: int, bits: int, border: str) -> np.ndarray:
+    if -(32000 << bits) < index.min() and index.max() < 32000 << bits:
+        return index
+    if border in ("constant", "edge"):
+        return np.clip(index, -2 << bits, (side + 1) << bits)
+    period = {"wrap": side, "symmetric": 2 * side, "reflect": max(2 * side - 2, 1)}[border]
+    return index % (period << bits)
+
+
+def _resize(k: kinds.Resize, image: np.ndarray) -> np.ndarray:
+    if k.box is not None:
+        top, left, height, width = k.box.tolist()
+        image = image[top : top + height, left : left + width]
+    height, width, channels = image.shape
+    size = k.width, k.height
+    if (k.height, k.width) == (height, width):
+        return image
+    if k.method == "nearest":
+        place = np.empty((k.height, k.width, 2), np.int16)
+        place[..., 0] = weights.nearest(width, k.width)
+        place[..., 1] = weights.nearest(height, k.height)[:, np.newaxis]
+        return _with_channels(cv2.remap(image, place, _NO_PARTS, cv2.INTER_NEAREST))
+    if k.method == "bilinear" and not k.antialias:
+        return _with_channels(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
+    antialias = k.antialias or k.method == "area"
+    if antialias and k.method in _OF_PILLOW:
+        given = Image.fromarray(image[..., 0] if channels == 1 else image)
+        return _with_channels(np.asarray(given.resize(size, _OF_PILLOW[k.method])))
+    if width != k.width:
+        image = _filtered(image, weights.filtered(width, k.width, k.method, antialias), axis=1)
+    if height != k.height:
+        image = _filtered(image, weights.filtered(height, k.height, k.method, antialias), axis=0)
+    return image
+
+
+_OF_PILLOW = {
+    "area": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos3": Image.Resampling.LANCZOS,
+}
+
+
+def _filtered(image: np.ndarray, taps: weights.Taps, *, axis: int) -> np.ndarray:
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    total: Any = 1 << (weights.FILTER_BITS - 1)
+    for tap in range(taps.index.shape[1]):
+        total = total + taps.weight[:, tap].reshape(shape) * np.take(image, taps.index[:, tap], axis)
+    return np.clip(total >> weights.FILTER_BITS, 0, 255).astype(np.uint8)
+
+
+def _levels(k: kinds.Levels, image: np.ndarray) -> np.ndarray:
+    return _looked_up(k.table, image)
+
+
+def _looked_up(table: np.ndarray, image: np.ndarray) -> np.ndarray:
+    if len(table) > 1:
+        return cv2.LUT(image, np.ascontiguousarray(table.T)[np.newaxis])
+    flat = np.ascontiguousarray(image).reshape(1, -1)  # rows are no matter, and cost
+    return cv2.LUT(flat, table[0]).reshape(image.shape)
+
+
+def _adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
+    height, width, channels = image.shape
+    statistic: Any
+    if k.rule.statistic == "sums":
+        statistic = np.array(cv2.sumElems(image)[:channels], np.int64)
+    elif k.rule.statistic == "gray":
+        statistic = np.int64(cv2.sumElems(_luma(image))[0])
+    elif height * width < 1 << 24:  # OpenCV counts in float32
+        counts = [cv2.calcHist([image], [c], None, [256], [0, 256]) for c in range(channels)]
+        statistic = np.stack(counts).reshape(channels, 256).astype(np.int64)
+    else:
+        statistic = np.stack([np.bincount(c.ravel(), minlength=256) for c in cv2.split(image)])
+    count = np.int64(height * width)
+    if k.rule.line is None:
+        return _looked_up(k.rule.table(statistic, count, k.factor), image)
+    slope, start = k.rule.line(statistic, count, k.factor)
+    line = np.zeros((channels, channels + 1), np.float32)  # 24 bits hold all that follows exactly
+    line[:, :-1] = np.eye(channels, dtype=np.float32) * np.float32(slope)
+    line[:, -1] = start
+    return _with_channels(cv2.transform(image, line / np.float32(1 << tables.LINE_BITS)))
+
+
+def _luma(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W]. Weights in 65536ths times levels, and a half: 24 bits, which float32 holds exactly."""
+    if image.shape[-1] == 1:
+        return image[..., 0]
+    return cv2.transform(image.astype(np.float32), _LUMA).astype(np.uint8)
+
+
+_LUMA = np.array([[19595, 38470, 7471, 1 << 15]], np.float32) / np.float32(1 << 16)
+
+
+def _gray(k: kinds.Gray, image: np.ndarray) -> np.ndarray:
+    return image if image.shape[-1] == 1 else cv2.cvtColor(_luma(image), cv2.COLOR_GRAY2RGB)
+
+
+def _hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
+    if image.shape[-1] == 1:
+        return image
+    r, g, b = cv2.split(image)
+    value = cv2.max(cv2.max(r, g), b)
+    least = cv2.min(cv2.min(r, g), b)
+    chroma = cv2.subtract(value, least)
+    c, turn = chroma.astype(np.int16), cv2.LUT(chroma, k.turns)
+    two = c + c
+    r16, g16, b16 = r.astype(np.int16), g.astype(np.int16), b.astype(np.int16)
+    place = two + two + r16 - g16
+    cv2.copyTo(two + b16 - r16, cv2.compare(value, g, cv2.CMP_EQ), place)
+    cv2.copyTo(g16 - b16, cv2.compare(value, r, cv2.CMP_EQ), place)
+    np.add(place, turn, out=place)
+    # Subtracts six chromas where that leaves no negative number, which would be large without a sign.
+    place = np.minimum(place.view(np.uint16), (place - 3 * two).view(np.uint16)).view(np.int16)
+    full = least.astype(np.int16)
+    planes = []
+    for weight in (
+        np.abs(place - two - c) - c,
+        two - np.abs(place - two),
+        two - np.abs(place - two - two),
+    ):
+        np.minimum(np.maximum(weight, 0, out=weight), c, out=weight)
+        weight += full
+        planes.append(weight.astype(np.uint8))
+    return cv2.merge(planes)
+
+
+def _saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
+    if image.shape[-1] == 1:
+        return image
+    planes = cv2.split(image)
+    value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+    moved = [cv2.subtract(value, plane) for plane in planes]
+    scaled = [cv2.LUT(distance, k.distances) for distance in moved]
+    if (k.distances > _LEVELS).any():
+        least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
+        c = cv2.subtract(value, least).astype(np.float32)
+        twice = value.astype(np.float32) * np.float32(2)
+        below = np.maximum(c * np.float32(2), 1)
+        for distance, out in zip(moved, scaled, strict=True):
+            # Whole numbers below 2**18 over ones below 2**9: float32's quotient has the same floor.
+            most = distance.astype(np.float32)
+            most *= twice
+            most += c
+            most /= below
+            cv2.min(out, most.astype(np.uint8), out)
+    return cv2.merge([cv2.subtract(value, distance) for distance in scaled])
+
+
+_LEVELS = np.arange(256)
+
+
+def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
+    base = _gray(kinds.Gray(), image) if k.base == "gray" else _smooth(image)
+    above, below = cv2.subtract(image, base), cv2.subtract(base, image)
+    return _with_channels(cv2.subtract(cv2.add(base, cv2.LUT(above, k.up)), cv2.LUT(below, k.down)))
+
+
+def _smooth(image: np.ndarray) -> np.ndarray:
+    """Sums over 13 are never halfway between whole numbers, so that float32 rounds them rightly."""
+    height, width, _ = image.shape
+    if min(height, width) < 3:
+        return image
+    out = _with_channels(cv2.filter2D(image, -1, _SMOOTH))
+    for edge in ((0,), (-1,), (slice(None), 0), (slice(None), -1)):
+        out[edge] = image[edge]
+    return out
+
+
+_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / np.float32(13)
+
+
+def _blur(k: kinds.Blur, image: np.ndarray) -> np.ndarray:
+    counts = np.flatnonzero(k.weights)
+    weight = k.weights[counts[0] : len(k.weights) - counts[0]]
+    if len(weight) == 1:
+        return image
+    # In 256ths they and their products are exact in float32, and so are the sums: 24 bits. OpenCV's
+    # filter of uint8 to uint8 rounds ties one way in the middle of a row and another at its end.
+    part = weight.astype(np.float32) / np.float32(256)
+    blurred = cv2.sepFilter2D(image, cv2.CV_32F, part, part, borderType=cv2.BORDER_REPLICATE)
+    return _with_channels(cv2.convertScaleAbs(blurred))
+
+
+def _noise(k: kinds.Noise, image: np.ndarray) -> np.ndarray:
+    height, width, channels = image.shape
+    per_pixel = 1 if k.monochrome else channels
+    place = grain16(k.key, height, width * per_pixel) >> 4
+    table = np.zeros(1 << 16, np.int16)
+    table[: len(k.table)] = k.table
+    deviates = cv2.LUT(place, table).reshape(height, width, per_pixel)
+    if k.monochrome and channels == 3:
+        deviates = cv2.merge([deviates] * 3)
+    return _with_channels(cv2.add(image, deviates, dtype=cv2.CV_8U))
+
+
+def _fill(k: kinds.Fill, image: np.ndarray) -> np.ndarray:
+    height, width, channels = image.shape
+    out = image.copy()
+    for edges in k.boxes.tolist():
+        top, left, bottom, right = (max(edge, 0) for edge in edges)
+        right = min(right, width)
+        seen = out[top:bottom, left:right]
+        if k.key is None or not seen.size:
+            seen[...] = k.level
+        else:
+            stream = grain8(k.key, min(bottom, height), right * channels)
+            seen[...] = stream[top:, left * channels :].reshape(seen.shape)
+    return out
+
+
+def _jpeg(k: kinds.Jpeg, image: np.ndarray) -> np.ndarray:
+    gray = image.shape[-1] == 1
+    given = image if gray else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, int(k.quality)])[1]
+    if gray:
+        return _with_channels(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
+    return _with_channels(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+
+
+def _choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
+    return apply(k.branches[int(k.index)], image)
+
+
+def _blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
+    total = np.full(image.shape, 1 << 15, np.int32)
+    for weight, branch in zip(k.weights.tolist(), k.branches, strict=True):
+        total += apply(branch, image) * np.int32(weight)
+    return (total >> 16).astype(np.uint8)
+
+
+_KERNELS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {
+    kinds.Window: _window,
+    kinds.Orient: _orient,
+    kinds.Channels: _channels,
+    kinds.Warp: _warp,
+    kinds.Resize: _resize,
+    kinds.Levels: _levels,
+    kinds.Adapt: _adapt,
+    kinds.Gray: _gray,
+    kinds.Hue: _hue,
+    kinds.Saturation: _saturation,
+    kinds.Enhance: _enhance,
+    kinds.Blur: _blur,
+    kinds.Noise: _noise,
+    kinds.Fill: _fill,
+    kinds.Jpeg: _jpeg,
+    kinds.Choose: _choose,
+    kinds.Blend: _blend,
+}

@@ -1,0 +1,217 @@
+"""The kernels, as data: what is done to an image, without a line of how.
+
+A kernel is a frozen record. Its fields are of two kinds. Arrays stand for one image
+each: a sample's own numbers on the host (NumPy, of the rank that the field states), or a
+batch's (the same with one axis in front, NumPy or TensorFlow). Plain numbers and words
+are alike for all images of a batch. Each kernel's formula stands in `formulas.py`, and
+is computed by `host.py` and `device.py` to the same bits.
+
+Between kernels there is uint8 [H, W, C] with C = 1 or 3.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import field
+from typing import Any, Literal
+
+import numpy as np
+
+from augment.arrays import Array, cast, is_numpy
+from augment.kernels.maps import Border, Map
+from augment.kernels.tables import Rule
+
+Kernels = tuple["Kernel", ...]
+
+Interpolation = Literal["bilinear", "nearest"]
+Method = Literal[
+    "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"
+]
+Base = Literal["gray", "smooth"]
+
+SCALAR, VECTOR, MATRIX = ({"rank": rank} for rank in range(3))
+"""What marks a field as an array for each image, and of what rank."""
+
+
+class Kernel:
+    """One operation on pixels."""
+
+
+def arrays_of(kernel: Any) -> dict[str, int]:
+    """The fields that hold an array for each image, with its rank."""
+    return {f.name: f.metadata["rank"] for f in dataclasses.fields(kernel) if "rank" in f.metadata}
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Window(Kernel):
+    """What a frame shows: a crop where it lies within the image, padding where it does not."""
+
+    top: Array = field(metadata=SCALAR)
+    """int32: the row of the image that is the first of the output, perhaps outside"""
+    left: Array = field(metadata=SCALAR)
+    height: int
+    width: int
+    border: Border = "constant"
+    fill: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Orient(Kernel):
+    """Exchanges rows and columns, then reverses the rows, then the columns: any of the 8 positions."""
+
+    transposed: Array = field(metadata=SCALAR)
+    """bool; of a batch whose images are not square, it must be alike for all"""
+    rows: Array = field(metadata=SCALAR)
+    """bool: whether top and bottom are exchanged"""
+    columns: Array = field(metadata=SCALAR)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Channels(Kernel):
+    """Puts the channels into another order. An image of one channel stays."""
+
+    order: Array = field(metadata=VECTOR)
+    """int32 [3]: from which channel each comes"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Warp(Kernel):
+    """Takes every pixel of the output from where a map says; the size stays."""
+
+    map: Map
+    interpolation: Interpolation = "bilinear"
+    border: Border = "symmetric"
+    fill: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Resize(Kernel):
+    """Resamples a box of the image to a size."""
+
+    height: int
+    width: int
+    method: Method = "bilinear"
+    antialias: bool = False
+    box: Array | None = field(metadata=VECTOR, default=None)
+    """int32 [4]: top, left, height, width of what is resampled, within the image; None for all of it"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Levels(Kernel):
+    """Looks each level up in a table."""
+
+    table: Array = field(metadata=MATRIX)
+    """uint8 [1 or 3, 256]: one for all channels, or one for each"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Adapt(Kernel):
+    """Looks each level up in a table that follows from the image by a rule of `tables.py`."""
+
+    rule: Rule
+    factor: Array | None = field(metadata=SCALAR, default=None)
+    """int64: what the rule takes beside the image's statistic"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Gray(Kernel):
+    """Gives all channels Pillow's luma."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Hue(Kernel):
+    """Turns the hue in HSV."""
+
+    turns: Array = field(metadata=VECTOR)
+    """int16 [256]: for each chroma c, the turn in sixths of the circle times c, from c to below 7 c"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Saturation(Kernel):
+    """Scales the saturation in HSV."""
+
+    distances: Array = field(metadata=VECTOR)
+    """uint8 [256]: what becomes of a channel's distance from the highest"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Enhance(Kernel):
+    """Blends the image with its gray or with itself smoothed, or leads away from it."""
+
+    base: Base
+    up: Array = field(metadata=VECTOR)
+    """uint8 [256]: what is added to the base where the image lies above it by so much"""
+    down: Array = field(metadata=VECTOR)
+    """uint8 [256]: what is subtracted where it lies below"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Blur(Kernel):
+    """Weighs the pixels around, along columns and along rows; edge pixels go on outside."""
+
+    weights: Array = field(metadata=VECTOR)
+    """int32 [an odd number], in 256ths that sum to 256, none of them negative"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Noise(Kernel):
+    """Adds to each level what a table holds at a random place."""
+
+    key: Array = field(metadata=VECTOR)
+    """uint32 [2]: the sub-key from which Threefry makes the places"""
+    table: Array = field(metadata=VECTOR)
+    """int16 [4096]"""
+    monochrome: bool = False
+    """whether the channels of a pixel share their place"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Fill(Kernel):
+    """Covers boxes with one level, or, given a key, with uniformly random levels."""
+
+    boxes: Array = field(metadata=MATRIX)
+    """int32 [n, 4]: top, left, bottom, right, the latter two outside; they may reach over the border"""
+    level: int = 0
+    key: Array | None = field(metadata=VECTOR, default=None)
+    """uint32 [2]"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Jpeg(Kernel):
+    """Makes a JPEG, with color at half the resolution, and reads it again. XLA cannot compile it."""
+
+    quality: Array = field(metadata=SCALAR)
+    """int32 from 1 to 100"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Choose(Kernel):
+    """Does one of several things, none of which changes the size. Made by `choose`."""
+
+    index: Array = field(metadata=SCALAR)
+    """int32"""
+    branches: tuple[Kernels, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Blend(Kernel):
+    """Weighs the outcomes of several things done to the same image."""
+
+    weights: Array = field(metadata=VECTOR)
+    """int32 [branches], in 65536ths that sum to 65536, none of them negative"""
+    branches: tuple[Kernels, ...]
+
+
+def choose(index: Array, branches: Sequence[Callable[[], Kernels]]) -> Kernels:
+    """The branch of this number, int32 [...]: for one sample only that is described, and no other."""
+    if is_numpy(index) and np.ndim(index) == 0:
+        return branches[int(index)]()
+    return (Choose(index=index, branches=tuple(branch() for branch in branches)),)
+
+
+def when(condition: Array, kernels: Callable[[], Kernels]) -> Kernels:
+    """The kernels where the condition holds, bool [...], and none where it does not."""
+    if is_numpy(condition) and np.ndim(condition) == 0:
+        return kernels() if condition else ()
+    return (Choose(index=cast(condition, np.int32), branches=((), kernels())),)

@@ -1,0 +1,164 @@
+"""Where a pixel comes from: maps from places in the output to places in the image.
+
+A place is a column and a row; whole numbers are the middles of pixels. Maps are integers
+in fixed point, and are computed by the same lines in NumPy and in TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, Literal
+
+import numpy as np
+
+from augment.arrays import Array, cast, is_numpy, shift_right, tf, where
+from augment.kernels.grain import grain16
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+Border = Literal["constant", "edge", "symmetric", "reflect", "wrap"]
+"""What lies outside an image: one level, its edge pixels, its mirror image with or without
+the edge pixels, its repetition. The names are np.pad's."""
+
+AFFINE_BITS = 24
+PROJECTIVE_BITS = 32
+PLACE_BITS = 5
+"""Places between pixels are whole 32nds."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Affine:
+    """The map (x, y) -> (a x + b y + c, d x + e y + f)."""
+
+    matrix: Array = dataclasses.field(metadata={"rank": 1})
+    """int64 [6]: a to f, with 24 fractional bits"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Projective:
+    """The map (x, y) -> (a x + b y + c, d x + e y + f) / (g x + h y + i)."""
+
+    matrix: Array = dataclasses.field(metadata={"rank": 1})
+    """int64 [9]: a to i, with 32 fractional bits, so that the divisor is above 0 in the whole frame"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Displaced:
+    """The map (x, y) -> (x + columns[y, x], y + rows[y, x])."""
+
+    rows: Array = dataclasses.field(metadata={"rank": 2})
+    """int32 [H, W] in 32nds of a pixel"""
+    columns: Array = dataclasses.field(metadata={"rank": 2})
+
+
+Map = Affine | Projective | Displaced
+
+
+def places(map_: Map, size: Size, *, whole: bool = False) -> tuple[Array, Array]:
+    """For every pixel of the output its row and column in the image, int32 [..., H, W] both.
+
+    In 32nds of a pixel, or, where `whole`, in pixels; rounded half up from the fixed point.
+    """
+    bits = 0 if whole else PLACE_BITS
+    y, x = (_upto(side, like=_leaf(map_)) for side in size)
+    y = y[:, np.newaxis]
+    if isinstance(map_, Displaced):
+        drop = PLACE_BITS - bits
+        half = (1 << drop) >> 1
+        rows, columns = (
+            shift_right(cast(part, np.int64) + at * (1 << PLACE_BITS) + half, drop)
+            for part, at in ((map_.rows, y), (map_.columns, x))
+        )
+        return cast(rows, np.int32), cast(columns, np.int32)
+    m = [map_.matrix[..., i, np.newaxis, np.newaxis] for i in range(9 if isinstance(map_, Projective) else 6)]
+    if isinstance(map_, Affine):
+        columns, rows = (_affine(m[i] * x, m[i + 1] * y + m[i + 2], bits) for i in (0, 3))
+    else:
+        divisor = m[6] * x + m[7] * y + m[8]
+        columns, rows = (
+            ((m[i] * x + m[i + 1] * y + m[i + 2]) * (2 << bits) + divisor) // (2 * divisor) for i in (0, 3)
+        )
+    return cast(rows, np.int32), cast(columns, np.int32)
+
+
+SUM_BITS = 16
+"""The fractional bits to which the two terms of an affine place are rounded before they are added."""
+
+
+def _affine(across: Array, down: Array, bits: int) -> Array:
+    drop = AFFINE_BITS - SUM_BITS
+    total = shift_right(across + (1 << (drop - 1)), drop) + shift_right(down + (1 << (drop - 1)), drop)
+    return shift_right(total + (1 << (SUM_BITS - bits - 1)), SUM_BITS - bits)
+
+
+def _upto(count: Array, like: Array) -> Array:
+    """int64 [count]: the numbers from 0."""
+    return np.arange(count, dtype=np.int64) if is_numpy(like) else tf.range(tf.cast(count, tf.int64))
+
+
+def _leaf(map_: Map) -> Array:
+    return map_.rows if isinstance(map_, Displaced) else map_.matrix
+
+
+def folded(index: Array, side: Array, border: Border) -> Array:
+    """Indices of pixels, int32 or int64, brought into [0, side); with border constant, clipped."""
+    if border == "wrap":
+        return index % side
+    if border in ("symmetric", "reflect"):
+        again = 1 if border == "symmetric" else 0  # how often the edge pixel is met
+        last = 2 * side - 2 + again
+        place = index % (last + again if again else _least_one(last))
+        return where(place < side, place, last - place)
+    return np.clip(index, 0, side - 1) if is_numpy(index) else tf.clip_by_value(index, 0, side - 1)
+
+
+def _least_one(x: Array) -> Array:
+    """A mirror without the edge pixels shows the only pixel where there is no other."""
+    return max(x, 1) if isinstance(x, int) else tf.maximum(x, 1)
+
+
+_SPLINE_BITS = 12
+
+
+def elastic(key: Array, strength: Array, cells: int, size: Size) -> Displaced:
+    """Knots of a coarse grid are drawn aside, and the pixels follow by cubic B-splines.
+
+    Args:
+        key: uint32 [..., 2], from which Threefry makes the displacements, with a knot's row
+            for the counter's row: the down of knot j is the grain's number 2 j, its right 2 j + 1.
+        strength: int64 [...]: how far a knot may move, in 65536ths of a cell.
+        cells: of the grid along each side.
+
+    The sums of whole numbers that make a displacement are exact in float64, in any order.
+    """
+    xp: Any = np if is_numpy(strength) else tf
+    knots = cells + 3
+    drawn = grain16(key, knots, 2 * knots)
+    down, right = drawn[..., 0::2], drawn[..., 1::2]
+    strength = strength[..., np.newaxis, np.newaxis]
+    rows, columns = (_splines(side, cells) for side in size)
+    fields = []
+    for index, side in ((down, size[0]), (right, size[1])):
+        uniform = cast(2 * cast(index, np.int32) - 0xFFFF, np.float64)  # 16 fractional bits
+        field = xp.matmul(xp.matmul(rows, uniform), np.ascontiguousarray(columns.T))
+        field = shift_right(cast(field, np.int64), 2 * _SPLINE_BITS)
+        reach = strength * side // cells  # pixels with 16 fractional bits
+        drop = 32 - PLACE_BITS
+        fields.append(cast(shift_right(field * reach + (1 << (drop - 1)), drop), np.int32))
+    return Displaced(*fields)
+
+
+@functools.lru_cache(maxsize=64)
+def _splines(side: int, cells: int) -> np.ndarray:
+    """float64 [side, cells + 3]: the weight of each knot at each pixel, in whole 4096ths that sum to 1."""
+    at = (np.arange(side) + 0.5) * cells / side
+    cell = np.floor(at).astype(int)
+    t = at - cell
+    quarters = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]
+    upto = np.rint(np.cumsum(quarters, axis=0) / 6 * (1 << _SPLINE_BITS))
+    weights = np.zeros([side, cells + 3])
+    for i, weight in enumerate(np.diff(upto, axis=0, prepend=0)):
+        weights[np.arange(side), cell + i] = weight
+    return weights

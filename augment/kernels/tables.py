@@ -1,0 +1,208 @@
+"""Tables of levels: what an op's integers come to, in lines that NumPy and TensorFlow share.
+
+Parameters are int64 [...] in fixed point, one for each image; tables are uint8 [..., 1, 256],
+or [..., C, 256] where channels differ. Rules, for `Adapt`, take what an image is like as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from augment.arrays import Array, cast, is_numpy, shift_right, take, tf, where
+
+FACTOR_BITS = 24
+"""The fractional bits of a factor; a float32 of 1 or more has no more than 23."""
+OFFSET_BITS = 16
+LINE_BITS = 11
+"""The fractional bits of a straight line: with a factor of 10, levels take 13 more."""
+LEVELS = np.arange(256, dtype=np.int64)
+
+
+def shifted(offset: Array) -> Array:
+    """Brightness of tf.image: the level plus an offset in 65536ths of a level, rounded half up."""
+    moved = LEVELS * (1 << OFFSET_BITS) + _by_level(offset)
+    return _uint8(shift_right(moved + (1 << (OFFSET_BITS - 1)), OFFSET_BITS))
+
+
+def scaled(factor: Array) -> Array:
+    """Brightness of Pillow: the level times a factor, blended with black (see `blend`)."""
+    return blend(factor)[0][..., np.newaxis, :]
+
+
+def gamma(exponent: Array) -> Array:
+    """255 (x / 255) ** exponent, for an exponent above 0 in 65536ths, rounded half up.
+
+    By tables of the logarithm and of powers of 2: before rounding, it is off by less than a
+    hundredth of a level.
+    """
+    log = shift_right(_by_level(exponent) * _logarithms(), 32)  # of 2, with 16 fractional bits
+    whole, part = shift_right(log, 16), cast(log & 0xFFFF, np.int32)
+    power = cast(take(_powers(), part), np.int64)  # with 32 fractional bits
+    power = _shifted_down(power, where(whole > 60, whole * 0 + 60, whole))
+    return _uint8(shift_right(power + (1 << 31), 32))
+
+
+@functools.cache
+def _logarithms() -> np.ndarray:
+    """int64 [256]: log2(255 / x) with 32 fractional bits; for 0, as much as the exponent leaves room for."""
+    log = np.log2(255 / np.maximum(LEVELS, 1))
+    log[0] = 1 << 10
+    return np.rint(log * 2.0**32).astype(np.int64)
+
+
+@functools.cache
+def _powers() -> np.ndarray:
+    """int64 [65536]: 255 * 2 ** -x, for x in 65536ths."""
+    return np.rint(255 * 2.0 ** (32 - np.arange(1 << 16) / (1 << 16))).astype(np.int64)
+
+
+def _shifted_down(x: Array, by: Array) -> Array:
+    return x >> by if is_numpy(x) else tf.bitwise.right_shift(x, by)
+
+
+def posterized(bits: Array) -> Array:
+    """ImageOps.posterize: keeps the upper bits of each level, a number from 0 to 8."""
+    steps = np.array([1 << (8 - kept) for kept in range(9)], np.int64)
+    step = _by_level(take(steps, bits))
+    return _uint8(LEVELS // step * step)
+
+
+def solarized(threshold: Array) -> Array:
+    """ImageOps.solarize: inverts the levels from a whole threshold on."""
+    return _uint8(where(_by_level(threshold) <= LEVELS, 255 - LEVELS, LEVELS))
+
+
+def inverted() -> np.ndarray:
+    return (255 - LEVELS[np.newaxis]).astype(np.uint8)
+
+
+def blend(factor: Array) -> tuple[Array, Array]:
+    """What Pillow's Image.blend makes of a difference d of 0 to 255: uint8 [..., 256] both.
+
+    The first is added where the image lies above what it is blended with, the second
+    subtracted where it lies below; 255 stands for all that is more. Pillow truncates
+    `base + factor * d` in float32; here the product is exact, and one that misses a whole
+    number by less than a 65536th, as 0.9 * 10 does in binary, counts as that number.
+    """
+    product = factor[..., np.newaxis] * LEVELS
+    near = 1 << (FACTOR_BITS - 16)
+    up = shift_right(product + near, FACTOR_BITS)
+    down = shift_right(product + ((1 << FACTOR_BITS) - 1 - near), FACTOR_BITS)
+    return _uint8(up), _uint8(down)
+
+
+def distances(factor: Array) -> Array:
+    """uint8 [..., 256]: d times a factor from 0, rounded half up, for `Saturation`."""
+    product = factor[..., np.newaxis] * LEVELS
+    return _uint8(shift_right(product + (1 << (FACTOR_BITS - 1)), FACTOR_BITS))
+
+
+def turns(sixths: Array) -> Array:
+    """int16 [..., 256]: each chroma times a turn, in 65536ths of a sixth of the circle, for `Hue`.
+
+    Rounded half up, and brought to one chroma and more, below seven.
+    """
+    sixths = ((sixths - (1 << 16)) % (6 << 16))[..., np.newaxis]
+    turned = shift_right(sixths * LEVELS + (1 << 15), 16)
+    return cast(LEVELS + where(turned >= 6 * LEVELS, turned * 0, turned), np.int16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How a table follows from an image."""
+
+    statistic: Literal["sums", "gray", "histogram"]
+    """of each channel's levels int64 [..., C], of the luma [...], or how often each level
+    occurs in each channel [..., C, 256]"""
+    table: Callable[[Array, Array, Array], Array]
+    """from the statistic, the number of pixels (int64 []) and the kernel's factor"""
+    line: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
+    """where the table is a straight line: slope int64 [..., 1] and start [..., C] in 2048ths of a
+    level, rounded half to even and clipped"""
+
+
+def _contrast_line(sums: Array, count: Array, factor: Array) -> tuple[Array, Array]:
+    one = 1 << LINE_BITS
+    slope = shift_right(factor + (1 << (FACTOR_BITS - LINE_BITS - 1)), FACTOR_BITS - LINE_BITS)
+    slope = slope[..., np.newaxis]
+    return slope, (2 * (one - slope) * sums + count) // (2 * count)
+
+
+def _contrast(sums: Array, count: Array, factor: Array) -> Array:
+    slope, start = (part[..., np.newaxis] for part in _contrast_line(sums, count, factor))
+    total = slope * LEVELS + start
+    even = (1 << (LINE_BITS - 1)) - 1 + (shift_right(total, LINE_BITS) & 1)
+    return _uint8(shift_right(total + even, LINE_BITS))
+
+
+def _contrast_with_gray(total: Array, count: Array, factor: Array) -> Array:
+    mean = ((2 * total + count) // (2 * count))[..., np.newaxis]
+    up, down = (cast(table, np.int64) for table in blend(factor))
+    above = LEVELS - mean
+    moved = where(above >= 0, mean + _entries(up, above), mean - _entries(down, -above))
+    return _uint8(moved)[..., np.newaxis, :]
+
+
+def _entries(table: Array, index: Array) -> Array:
+    """The entries of [..., 256] at [..., 256]; an index below 0 counts as 0."""
+    if is_numpy(table):
+        return np.take_along_axis(table, np.maximum(index, 0), -1)
+    return tf.gather(table, tf.maximum(index, 0), axis=-1, batch_dims=table.shape.rank - 1)
+
+
+def _equalized(histogram: Array, count: Array, factor: None) -> Array:
+    cumulated = np.cumsum(histogram, -1) if is_numpy(histogram) else tf.cumsum(histogram, axis=-1)
+    below = cumulated - histogram
+    # Of the levels that occur, the highest has all but its own count below it.
+    step = _highest(where(histogram > 0, below, below * 0)) // 255
+    spread = (below + step // 2) // where(step > 0, step, step + 1)
+    return _uint8(where(step > 0, spread, LEVELS + spread * 0))
+
+
+def _stretched(histogram: Array, count: Array, factor: None) -> Array:
+    occurs = histogram > 0
+    highest = _highest(where(occurs, LEVELS + histogram * 0, histogram * 0))
+    lowest = 255 - _highest(where(occurs, 255 - LEVELS + histogram * 0, histogram * 0))
+    row = 256 * (highest - lowest)
+    moved = take(_products(), row + LEVELS) - take(_products(), row + lowest)
+    whole = cast(moved, np.int64)  # truncates; what lies below 0 is clipped in any case
+    return _uint8(where(row > 0, whole, LEVELS + whole * 0))
+
+
+@functools.cache
+def _products() -> np.ndarray:
+    """float64 [65536]: at 256 w + x, level x times the scale that stretches a range of w to 255.
+
+    Pillow multiplies in float64 and truncates. With its products in a table, what remains is
+    one subtraction, which no compiler can fuse with anything.
+    """
+    scales = np.concatenate([[0.0], 255.0 / np.arange(1, 256)])
+    return np.outer(scales, np.arange(256)).ravel()
+
+
+CONTRAST = Rule("sums", _contrast, _contrast_line)
+"""Contrast of tf.image: scales the distance from the channel's mean."""
+CONTRAST_WITH_GRAY = Rule("gray", _contrast_with_gray)
+"""Contrast of Pillow: blends with the mean of the luma, rounded half up."""
+EQUALIZE = Rule("histogram", _equalized)
+"""ImageOps.equalize: makes each channel's histogram flat."""
+AUTOCONTRAST = Rule("histogram", _stretched)
+"""ImageOps.autocontrast: stretches each channel's levels over the whole range."""
+
+
+def _by_level(x: Array) -> Array:
+    """[...] to [..., 1, 1], against which the levels of all channels broadcast."""
+    return cast(x, np.int64)[..., np.newaxis, np.newaxis]
+
+
+def _highest(x: Array) -> Array:
+    return np.max(x, -1, keepdims=True) if is_numpy(x) else tf.reduce_max(x, -1, keepdims=True)
+
+
+def _uint8(x: Array) -> Array:
+    return cast(np.clip(x, 0, 255) if is_numpy(x) else tf.clip_by_value(x, 0, 255), np.uint8)

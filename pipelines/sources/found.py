@@ -1,0 +1,153 @@
+"""What a listing finds, and what all of it comes to in numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pipelines.sources import rules
+
+Place = tuple[str, str]
+"""A split and a class."""
+
+
+class Source(NamedTuple):
+    """One input image."""
+
+    id: str
+    """its path relative to the input root, `/`-separated"""
+    split: str
+    label: str
+    size: int
+    """in bytes"""
+
+
+class Reject(NamedTuple):
+    """A file or folder that cannot be used."""
+
+    source: str
+    """its id; percent-encoded where the name is not UTF-8"""
+    reason: str
+    detail: str
+
+
+class Ignored(NamedTuple):
+    """A file that is passed over."""
+
+    kind: str
+    """its extension in lower case, or as what it is passed over whatever its extension"""
+    split: str = ""
+    label: str = ""
+    """both of the class folder that it lies in; empty for others"""
+
+
+class Folder(NamedTuple):
+    """A class folder to be listed."""
+
+    id: str
+    split: str
+    label: str
+
+
+class Guess(NamedTuple):
+    """What the folders were taken for where their names leave it open, or why they cannot be."""
+
+    sentence: str
+    refused: bool
+
+
+Found = Source | Reject | Ignored | Guess
+
+
+@dataclasses.dataclass
+class Listing:
+    """What was found, in numbers; two of them add up in any order."""
+
+    counts: dict[Place, int] = dataclasses.field(default_factory=dict)
+    """images by split and class, 0 for an empty class folder"""
+    unusable: dict[Place, dict[str, int]] = dataclasses.field(default_factory=dict)
+    """of them those that the listing shows to be of no use, perhaps: "empty", or an extension of HEIF"""
+    ignored: dict[Place, dict[str, int]] = dataclasses.field(default_factory=dict)
+    """by split and class, both empty for what lies in no class folder, and by kind"""
+    loose: dict[str, int] = dataclasses.field(default_factory=dict)
+    """images that lie in no class folder, by the folder that they lie in"""
+    samples: dict[Place, list[tuple[int, str]]] = dataclasses.field(default_factory=dict)
+    """the ids of a few images of each, those of the least digests, which stand before them"""
+    rejects: int = 0
+    guesses: frozenset[Guess] = frozenset()
+    digest: int = 0
+    """the sum of the SHA-256 of every (id, size), modulo 2**256"""
+
+    def add(self, found: Found | Folder) -> Listing:
+        if isinstance(found, Source):
+            place = found.split, found.label
+            _add(self.counts, place, 1)
+            if not found.size or found.id[-5:].lower().endswith(_HEIF):
+                _add(
+                    self.unusable.setdefault(place, {}),
+                    rules.extension(found.id) if found.size else "empty",
+                    1,
+                )
+            text = f"{found.size} {found.id}"
+            digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+            self.digest = (self.digest + digest) % (1 << 256)
+            samples = self.samples.setdefault(place, [])
+            if len(samples) < SAMPLES or digest < samples[-1][0]:
+                samples[:] = sorted([*samples, (digest, found.id)])[:SAMPLES]
+        elif isinstance(found, Folder):
+            _add(self.counts, (found.split, found.label), 0)
+        elif isinstance(found, Ignored):
+            _add(self.ignored.setdefault((found.split, found.label), {}), found.kind, 1)
+        elif isinstance(found, Guess):
+            self.guesses |= {found}
+        else:
+            self.rejects += 1
+            if found.reason == "no_class":
+                _add(self.loose, found.source.rpartition("/")[0], 1)
+        return self
+
+    def merge(self, other: Listing) -> Listing:
+        for place, count in other.counts.items():
+            _add(self.counts, place, count)
+        for mine, theirs in ((self.unusable, other.unusable), (self.ignored, other.ignored)):
+            for place, kinds in theirs.items():
+                for kind, count in kinds.items():
+                    _add(mine.setdefault(place, {}), kind, count)
+        for place, theirs_sampled in other.samples.items():
+            self.samples[place] = sorted([*self.samples.get(place, []), *theirs_sampled])[:SAMPLES]
+        for folder, count in other.loose.items():
+            _add(self.loose, folder, count)
+        self.rejects += other.rejects
+        self.guesses |= other.guesses
+        self.digest = (self.digest + other.digest) % (1 << 256)
+        return self
+
+    def hexdigest(self) -> str:
+        return f"{self.digest:064x}"
+
+    def passed_over(self) -> dict[str, int]:
+        """Ignored files by kind."""
+        total: dict[str, int] = {}
+        for kinds in self.ignored.values():
+            for kind, count in kinds.items():
+                _add(total, kind, count)
+        return total
+
+    def classes(self) -> Iterator[tuple[str, int]]:
+        """Every class with its images, in the order of labels."""
+        total: dict[str, int] = {}
+        for (_, label), count in self.counts.items():
+            _add(total, label, count)
+        yield from sorted(total.items())
+
+
+SAMPLES = 2
+"""Images of a split and class that are remembered, to be looked at before the work."""
+
+_HEIF = tuple(rules.HEIF)
+
+
+def _add(counts: dict[Any, int], key: Any, count: int) -> None:
+    counts[key] = counts.get(key, 0) + count

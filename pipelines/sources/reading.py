@@ -1,0 +1,101 @@
+"""Where sources lie, and what they hold."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from augment.errors import RequestError
+from pipelines import storage
+from pipelines.sources.found import Reject
+
+MAX_BYTES = 1 << 29
+"""The largest file that is read, 512 MiB: as many bytes as the largest image takes in 16-bit RGB."""
+
+
+ID_BYTES = 4096
+"""The longest id of a source: as long as a path may be."""
+
+
+def check_root(root: str) -> str:
+    """The input directory as an absolute path, or URL. Raises RequestError if it cannot be listed."""
+    if not storage.at(root).is_file_system:
+        root = storage.at(root).absolute()
+        try:
+            if not any(storage.at(root).list(deep=False)):
+                raise RequestError(f"input {root}: there is nothing below it")
+        except OSError as error:
+            raise RequestError(f"input {root}: {storage.reason(error)}") from None
+        return root
+    if not os.path.exists(root):
+        raise RequestError(f"input {root}: there is no such directory")
+    if not os.path.isdir(root):
+        raise RequestError(f"input {root}: it is not a directory; give the folder that holds the classes")
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise RequestError(f"input {root}: it cannot be read (permission denied)")
+    return os.path.abspath(root)
+
+
+def source_path(root: str, source: str) -> str:
+    """Where a source or folder lies: on a disk its name is the id's UTF-8, whatever the locale says.
+
+    Raises ValueError for an id that leads out of the root, as none does.
+    """
+    if not storage.at(root).is_file_system:  # names there lead nowhere: they are keys
+        return f"{root.rstrip('/')}/{source}"
+    if not is_id(source):
+        raise ValueError(f"{source!r} is no path below {root}")
+    return os.fsdecode(os.path.join(os.fsencode(root), source.encode()))
+
+
+def is_id(source: str) -> bool:
+    """Whether a text can be the id of a source: a relative path of at most ID_BYTES that goes down only."""
+    try:
+        long = len(source.encode()) > ID_BYTES
+    except UnicodeEncodeError:
+        return False
+    return not long and "\0" not in source and not {"", ".", ".."} & set(source.split("/"))
+
+
+def read_source(root: str, source: str) -> bytes:
+    """A source's contents. Raises OSError; also, without waiting, for what is no file, such as a pipe.
+
+    With `errno.EFBIG` for more than MAX_BYTES, of which no more are read.
+    """
+    path = source_path(root, source)
+    if not storage.at(root).is_file_system:
+        contents: bytes | None = storage.at(path).read()  # which the listing had the size of
+        size = len(contents or b"")
+    else:
+        contents, size = _read_local(path)
+    if contents is None or len(contents) > MAX_BYTES:
+        raise OSError(errno.EFBIG, too_large(size), path)
+    return contents
+
+
+def _read_local(path: str) -> tuple[bytes | None, int]:
+    """Contents, None if they are too large, and their size."""
+    with open(path, "rb", opener=_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", path)
+        return (file.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None), status.st_size
+
+
+def rejected(source: str, error: OSError) -> Reject | None:
+    """As what a source is rejected that cannot be read; None for a fault that may pass."""
+    if error.errno == errno.EFBIG:
+        return Reject(source, "too_large", error.strerror or "")
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
+        return Reject(source, "unreadable", os.strerror(error.errno or 0).lower())
+    return None
+
+
+def too_large(size: int) -> str:
+    """What is wrong with a file of so many bytes."""
+    return f"{size:,} bytes; at most {MAX_BYTES:,} are read: shrink the image, or take it out"
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

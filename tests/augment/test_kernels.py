@@ -1,0 +1,86 @@
+"""Host and device compute what the formulas say, to the bit."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augment.kernels import canary, device, formulas, host
+from augment.kernels.kinds import Levels
+from augment.program import joined
+from tests.kernel_cases import CASES, SIZES, arrays_in, batched, made, with_arrays
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), size=SIZES, channels=st.sampled_from([1, 3]))
+def test_c10_the_host_computes_the_formula(name, seed, size, channels):
+    [kernels], [image] = made(name, seed, size, channels, 1)
+    before = image.copy()
+    expected = formulas.apply(kernels, image)
+    np.testing.assert_array_equal(host.apply(kernels, image), expected, strict=True)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=SIZES,
+    channels=st.sampled_from([1, 3]),
+    count=st.sampled_from([1, 2, 3]),
+)
+def test_c10_the_device_computes_the_formula(name, seed, size, channels, count):
+    kernels, images = made(name, seed, size, channels, count)
+    expected = np.stack([formulas.apply(k, image) for k, image in zip(kernels, images, strict=True)])
+    np.testing.assert_array_equal(device.apply(kernels[0], tf.constant(images[0])), expected[0], strict=True)
+    np.testing.assert_array_equal(device.apply(batched(kernels), tf.constant(images)), expected, strict=True)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("name", CASES)
+def test_c10_one_graph_computes_the_formula_of_whatever_it_is_given(name, compiled):
+    if compiled and name == "jpeg":
+        pytest.skip("XLA has no JPEG")
+    channels = 1 if compiled and name in ("affine", "equalize", "noise") else 3
+    kernels, images = made(name, 5, (19, 19), channels, 6)
+    like = batched(kernels[:3])
+
+    @tf.function(jit_compile=compiled, autograph=False)
+    def run(images: tf.Tensor, *arrays: tf.Tensor) -> tf.Tensor:
+        return device.apply(with_arrays(like, list(arrays)), images)
+
+    for part in (slice(0, 3), slice(3, 6)):
+        expected = np.stack([formulas.apply(k, i) for k, i in zip(kernels[part], images[part], strict=True)])
+        got = run(tf.constant(images[part]), *map(tf.constant, arrays_in(batched(kernels[part]))))
+        np.testing.assert_array_equal(got, expected, strict=True)
+
+
+def test_c9_the_canary_is_golden_and_the_formulas_agree_with_it():
+    assert canary.differences() == []
+    assert canary.outcomes(formulas.apply) == canary.outcomes()
+    assert canary.outcomes(lambda k, image: device.apply(k, tf.constant(image)).numpy()) == canary.outcomes()
+
+
+def test_c9_the_canary_names_the_kernel_that_another_machine_computes_otherwise(monkeypatch):
+    monkeypatch.setattr(host, "_BORDERS", {**host._BORDERS, "wrap": host._BORDERS["edge"]})
+    assert canary.differences() == ["warp_wrap"]
+
+
+def test_tables_after_tables_are_one_table(photo):
+    rng = np.random.default_rng(0)
+    kernels = tuple(Levels(table=rng.integers(0, 256, (n, 256), dtype=np.uint8)) for n in (1, 3, 1))
+    [one] = joined(kernels)
+    np.testing.assert_array_equal(host.apply((one,), photo), formulas.apply(kernels, photo))
+
+
+def test_kernels_travel_between_processes(photo):
+    for name in CASES:
+        [kernels], _ = made(name, 3, photo.shape[:2], 3, 1)
+        again = pickle.loads(pickle.dumps(kernels))
+        np.testing.assert_array_equal(host.apply(again, photo), host.apply(kernels, photo))

@@ -1,0 +1,65 @@
+"""How far a run is, in lines where there is no terminal for a bar."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.format.request import Request
+from pipelines.materialize import progress
+from pipelines.materialize.plan_file import plan_and_save
+from pipelines.materialize.progress import Progress, ProgressBar
+from pipelines.sources import Folder, Listing, Source
+
+
+def plan(output: Path, sources: int, copies: int) -> None:
+    listing = Listing().add(Folder("cat", "train", "cat"))
+    for number in range(sources):
+        listing.add(Source(id=f"cat/{number}.png", split="train", label="cat", size=9))
+    request = Request(
+        name="x",
+        recipe_name="x",
+        recipe={"ops": [{"resize": {"height": 8, "width": 8}}]},
+        seed=0,
+        copies=copies,
+    )
+    plan_and_save(listing, request, str(output), None)
+
+
+def lines(output: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two lines or more of a run that stands still."""
+    heard = io.StringIO()
+    monkeypatch.setattr("sys.stderr", heard)
+    monkeypatch.setattr(progress, "LINES", 0.01)
+    with ProgressBar(str(output)):
+        deadline = time.monotonic() + 60
+        while heard.getvalue().count("\n") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    return heard.getvalue().splitlines()
+
+
+def test_a_line_says_that_nothing_is_planned_yet(tmp_path, monkeypatch):
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: listing"
+
+
+def test_a_line_says_how_much_is_done_and_how_much_is_left(tmp_path, monkeypatch):
+    plan(tmp_path, 600, copies=2)
+    with Progress(str(tmp_path), "train-0") as count:
+        count(200)
+        count(-100)  # an attempt that is made again
+    with Progress(str(tmp_path), "train-1") as count:
+        count(100)
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 200 of 1,200 images, 200 images/s, 00:05 left"
+
+
+def test_what_was_there_before_is_done_but_has_no_part_in_the_rate(tmp_path, monkeypatch):
+    plan(tmp_path, 600, copies=2)
+    with Progress(str(tmp_path), "train-0") as count:
+        count(600, kept=True)
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 600 of 1,200 images, 0 images/s"
+    with Progress(str(tmp_path), "train-1") as count:
+        count(100)
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 700 of 1,200 images, 100 images/s, 00:05 left"
