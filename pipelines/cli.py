@@ -207,13 +207,13 @@ def audit(
             raise RequestError("one sample is given by --sample SOURCE and --copy K together")
         if samples or report or json:
             raise RequestError("--sample replays one sample; leave --samples, --report and --json out")
-        from pipelines.audit.command import replay_command
+        from pipelines.commands.audit import replay_command
 
         replay_command(directory, root=input, sample=sample, copy=copy, strip=strip or "replay.png")
     else:
         if strip:
             raise RequestError(f"--strip {strip}: it takes the pictures of a replay; add --sample and --copy")
-        from pipelines.audit.command import audit_command
+        from pipelines.commands.audit import audit_command
 
         audit_command(directory, root=input, samples=samples, report=report, json=json)
 
@@ -352,7 +352,7 @@ def train(
 
     Run it again to go on with what was interrupted, or with more arms, copies or train seeds to add some.
     """
-    from pipelines.train.command import train_command
+    from pipelines.commands.train import train_command
 
     train_command(
         root=input,
@@ -387,7 +387,7 @@ def compare(
 
     Writes report.html and report.json, and for a README table.md and accuracy.svg.
     """
-    from pipelines.train.command import compare_command
+    from pipelines.commands.train import compare_command
 
     compare_command(outputs=outputs, output=output)
 

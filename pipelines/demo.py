@@ -39,7 +39,7 @@ def demo(directory: str) -> None:
         pass
     recipe = load_recipe(RECIPE)
     import_tensorflow()
-    from pipelines.audit.command import audit_command
+    from pipelines.commands.audit import audit_command
     from pipelines.materialize.command import materialize_command
     from pipelines.preview import preview
 

@@ -23,7 +23,8 @@ from augment.ops.sizes import Resize
 from augment.recipe import Recipe
 from pipelines.images import Images, list_images
 from pipelines.live import contents_or_reject
-from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
+from pipelines.report.numbers import short
+from pipelines.report.sheet import Picture, Row, draw_sheet, save_sheet
 from pipelines.sources import Reject
 from pipelines.sources.rules import role
 

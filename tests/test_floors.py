@@ -1,4 +1,4 @@
-"""The floors of the house: no import runs upward, none in a circle."""
+"""The floors of the house: no import runs upward, none in a circle, and TensorFlow stays where it belongs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = (
-    "storage",
-    "engines",
-    "process",
-    "quiet",
-    "sources",
-    "plan",
-    "images",
-    "live",
-    "format",
-    "datasets",
-    "page",
-    "sheet",
+
+FLOORS = (
+    {"augment"},
+    {"process", "storage"},
+    {"quiet", "recipes", "sources"},
+    {"format", "live"},
+    {"engines", "plan"},
+    {"images"},
+    {"datasets"},
+    {"materialize", "audit", "train"},
+    {"report"},
+    {"commands", "lint", "parity", "preview"},
+    {"demo"},
+    {"cli"},
 )
-PROGRAMS = ("materialize", "audit", "train")
-ROOF = "cli"
+"""Every room, from the ground up. A room knows those of the floors below it, and none of its own."""
+
+COMPUTE = {
+    *("augment", "audit", "commands", "datasets", "format", "live", "materialize"),
+    *("parity", "preview", "quiet", "train"),
+}
+"""Rooms that compute with TensorFlow or Keras, or begin it. Help and reports need none."""
 
 
 def module_name(path: Path) -> str:
@@ -35,8 +41,8 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(p): p for package in ("augment", "pipelines") for p in (ROOT / package).rglob("*.py")}
 
 
-def imports(module: str, *, late: bool) -> set[str]:
-    """The modules of the two packages that a module imports; `late` adds those within functions.
+def imported(module: str) -> set[str]:
+    """What a module imports, within functions too: `package.module` or `package.module.name`.
 
     Imports for type checkers alone never run, and do not count.
     """
@@ -49,58 +55,63 @@ def imports(module: str, *, late: bool) -> set[str]:
             for child in node.orelse:
                 visit(child)
             return
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not late:
-            return
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             origin = ".".join([*above, *([node.module] if node.module else [])])
-            names = {f"{origin}.{alias.name}" for alias in node.names}
-            found.update(name if name in MODULES else origin for name in names)
+            found.update(f"{origin}.{alias.name}" for alias in node.names)
         for child in ast.iter_child_nodes(node):
             visit(child)
 
     visit(ast.parse(path.read_text(encoding="utf-8")))
-    return {name for name in found if name in MODULES} - {module}
+    return found
+
+
+def ours(module: str) -> set[str]:
+    """The modules of the two packages that a module imports."""
+    names = {name if name in MODULES else name.rpartition(".")[0] for name in imported(module)}
+    return {name for name in names if name in MODULES} - {module}
 
 
 def room(module: str) -> str:
-    """The part of `pipelines` that a module belongs to."""
-    return module.split(".")[1] if "." in module else ""
+    """The part of `pipelines` that a module belongs to, or `augment`; empty for `pipelines` itself."""
+    top, _, rest = module.partition(".")
+    return top if top == "augment" else rest.partition(".")[0]
 
 
-IN_PIPELINES = sorted(name for name in MODULES if name.startswith("pipelines"))
+FLOOR = {name: number for number, rooms in enumerate(FLOORS) for name in rooms}
 
 
 def test_the_reader_of_imports_sees_the_tree():
-    assert "augment.keys" in imports("augment.augmenter", late=False)
-    assert "augment.errors" in imports("pipelines.cli", late=True)
+    assert "augment.keys" in ours("augment.augmenter")
+    assert "pipelines.commands.audit" in ours("pipelines.cli")  # within a function
+    assert "tensorflow" in imported("pipelines.quiet")
     assert len(MODULES) > 20
 
 
-@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("augment")))
-def test_augment_stands_on_nothing_of_pipelines(module):
-    assert not [name for name in imports(module, late=True) if name.startswith("pipelines")]
+def test_every_room_stands_on_one_floor():
+    there = {room(module) for module in MODULES} - {""}
+    assert there == set(FLOOR)
+    assert sum(map(len, FLOORS)) == len(FLOOR)
 
 
-@pytest.mark.parametrize("module", [name for name in IN_PIPELINES if room(name) in GROUND])
-def test_what_programs_share_knows_no_program_above_it(module):
-    above = {*PROGRAMS, ROOF}
-    assert not [name for name in imports(module, late=True) if room(name) in above]
-
-
-@pytest.mark.parametrize("module", [name for name in IN_PIPELINES if room(name) in PROGRAMS])
-def test_programs_never_import_each_other_nor_the_command_line(module):
-    others = {*PROGRAMS, ROOF} - {room(module)}
-    assert not [n for n in imports(module, late=True) if n.startswith("pipelines") and room(n) in others]
-
-
-@pytest.mark.parametrize("module", [name for name in IN_PIPELINES if room(name) != ROOF])
-def test_nothing_imports_the_command_line(module):
-    assert not [name for name in imports(module, late=True) if name == f"pipelines.{ROOF}"]
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_no_import_runs_upward_or_to_a_room_next_door(module):
+    here = room(module)
+    others = {room(name) for name in ours(module)} - {here, ""}
+    assert not {name for name in others if FLOOR[name] >= FLOOR[here]}
 
 
 def test_no_module_imports_itself_by_way_of_others():
-    graph = {module: imports(module, late=True) for module in MODULES}
+    graph = {module: ours(module) for module in MODULES}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def computes(module: str) -> bool:
+    ways = ("tensorflow.", "keras.", "augment.arrays.tf.")
+    return any(f"{name}.".startswith(ways) for name in imported(module))
+
+
+def test_tensorflow_is_imported_by_the_rooms_that_compute_with_it_and_by_no_other():
+    assert {room(module) for module in MODULES if computes(module)} == COMPUTE

@@ -6,11 +6,15 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from augment.errors import RequestError
 from pipelines import storage
 from pipelines.format.layout import MANIFEST, SAMPLES
 from pipelines.format.manifest import Manifest, open_manifest, read_manifest
+
+if TYPE_CHECKING:
+    from pipelines.audit.statistics import Statistics
 
 KEPT = 1000
 """Findings of one kind that are kept in full; more are only counted."""
@@ -87,8 +91,6 @@ class Audit:
     """None if it is damaged; then little else could be looked at"""
     input: str | None = None
     """where the sources are, if that was said"""
-    looked_into: bool = False
-    """whether the manifest was good enough to look at shards and samples files by it"""
     findings: Findings = dataclasses.field(default_factory=Findings)
     checked: Counter[str] = dataclasses.field(default_factory=Counter)
     """how many of what was looked at: `files`, `bytes`, `records`, `rows`, `draws` (parameters computed
@@ -96,6 +98,8 @@ class Audit:
     compared with theirs), `derived` (samples computed again), `rejects` (examined again)"""
     unchecked: list[str] = dataclasses.field(default_factory=list)
     """sentences on what could not be looked at, and why"""
+    statistics: Statistics | None = None
+    """None where the manifest is not good enough to look into the samples table by it"""
     parity: Parity | None = None
     """None where samples were derived in the manifest's own parity class, or not at all"""
 

@@ -22,7 +22,7 @@ from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
 from pipelines import storage
 from pipelines.audit.findings import Audit, Finding
-from pipelines.audit.graphs import AT_ONCE, Graphs
+from pipelines.audit.sample_graphs import AT_ONCE, SampleGraphs
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
 from pipelines.format.records import unpack
@@ -58,7 +58,7 @@ class Member:
 
 
 @dataclasses.dataclass
-class Outcome:
+class SourceCheck:
     """What became of one source."""
 
     member: Member
@@ -92,7 +92,7 @@ class Rederiver:
         self._audit, self._root, self._chosen, self._progress = audit, root, chosen, progress
         self._unseen = unseen
         self._recipe = augmenter.recipe
-        self._graphs = Graphs(augmenter, AT_ONCE if chosen is None else 1)
+        self._graphs = SampleGraphs(augmenter, AT_ONCE if chosen is None else 1)
         self._pool = ThreadPoolExecutor(CORES)
         self.vanished: dict[str, str] = {}
         """sources that are not there, with their SHA-256"""
@@ -137,8 +137,8 @@ class Rederiver:
             copies += augmented
         return self._graphs.draw(sources, copies)
 
-    def _outcomes(self, members: list[Member], draws: list[tf.Tensor]) -> Iterator[Outcome]:
-        waiting: collections.deque[Future[Outcome]] = collections.deque()
+    def _outcomes(self, members: list[Member], draws: list[tf.Tensor]) -> Iterator[SourceCheck]:
+        waiting: collections.deque[Future[SourceCheck]] = collections.deque()
         for member in members:
             waiting.append(self._pool.submit(self._outcome, member, draws))
             if len(waiting) > 2 * CORES:
@@ -146,11 +146,11 @@ class Rederiver:
         while waiting:
             yield waiting.popleft().result()
 
-    def _outcome(self, member: Member, draws: list[tf.Tensor]) -> Outcome:
+    def _outcome(self, member: Member, draws: list[tf.Tensor]) -> SourceCheck:
         """Reads one source, and derives its samples."""
-        outcome = Outcome(member)
+        outcome = SourceCheck(member)
 
-        def found(kind: str, message: str) -> Outcome:
+        def found(kind: str, message: str) -> SourceCheck:
             outcome.findings.append(Finding(kind, message, source=member.source))
             return outcome
 
@@ -245,7 +245,7 @@ class Rederiver:
             source = shard.rows.column("source")[sample.row].as_py()
         return Finding(kind, message, shard.file, sample.row, source, shard.place.copy)
 
-    def _measure(self, outcome: Outcome) -> None:
+    def _measure(self, outcome: SourceCheck) -> None:
         parity = self._audit.parity
         if parity is None:
             return

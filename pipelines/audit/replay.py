@@ -1,8 +1,9 @@
-"""`augshard audit --sample`: one sample again, op after op, beside its record."""
+"""One sample again, op after op, beside its record."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator
@@ -19,18 +20,15 @@ from augment.errors import RequestError
 from augment.keys import fold_in, source_key, source_words
 from augment.ops.base import Op
 from augment.ops.sequence import Step, apply_steps, draw_steps
-from augment.recipe import Recipe
 from pipelines import storage
+from pipelines.audit.decoding import Decoder
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest, parity_class
-from pipelines.format.records import read_records, unpack
+from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
 from pipelines.plan import group_of, places
-from pipelines.sheet import Picture, Row, draw_sheet, save_sheet, short
 from pipelines.sources import read_source
-
-_IN_A_ROW = 6
 
 
 class Stage(NamedTuple):
@@ -49,13 +47,41 @@ class Stage(NamedTuple):
         return {name[len(self.op.id) + 1 :]: value for name, value in self.drawn.items()}
 
 
-def replay(
-    directory: str, manifest: Manifest, *, root: str, source: str, copy: int, strip: str
-) -> tuple[str, bool]:
-    """Derives one sample op after op: what is to say of it, and whether all of it is as it should be.
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """One sample, derived op after op."""
 
-    Writes the strip, a PNG with the image after each op. Raises RequestError if the dataset has no
-    such sample, or the source cannot be used.
+    source: str
+    copy: int
+    image: np.ndarray
+    """uint8 [H, W, 3]: the source as it was decoded"""
+    changed: bool
+    """whether the source has other bytes than the samples table says"""
+    stages: list[Stage]
+    shard: str
+    record: int
+    stored: np.ndarray | None
+    """the record's pixels; None if it is not where the table says, or cannot be read"""
+    sample: np.ndarray
+    """what the record must hold"""
+    other_draws: list[str]
+    """columns of the samples table that do not have what was drawn now"""
+    same_digest: bool
+    """whether the pixels, before they are stored, have the digest that the table has"""
+    same_class: bool
+    """whether the dataset was made in this process's parity class"""
+
+    @property
+    def matches(self) -> bool:
+        """Whether all of it is as it should be."""
+        equal = self.stored is not None and bool((self.stored == self.sample).all())
+        return equal and not self.other_draws and self.same_digest
+
+
+def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: int) -> Replay:
+    """Derives one sample op after op.
+
+    Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
     contents = _contents(root, source)
@@ -63,28 +89,23 @@ def replay(
     with tf.device("CPU"):
         image = codec.decode(tf.constant(contents))
         stages = list(_stages(augmenter, image, source, copy))
-        sample = codec.round_trip(tf.constant(stages[-1].pixels), augmenter.recipe.storage).numpy()
+        last = stages[-1].pixels
+        sample = codec.round_trip(tf.constant(last), augmenter.recipe.storage).numpy()
     shard = shard_file(manifest.request.name, split, copy, number, manifest.splits[split].groups)
-    stored = _record(directory, shard, row["record"], source, augmenter.recipe)
-    save_sheet(_strip(image.numpy(), stages, stored, source, copy), strip)
-    wrong = _other_draws(stages, row)
-    changed = hashlib.sha256(contents).hexdigest() != row["source_sha256"]
-    digest = hashlib.sha256(np.ascontiguousarray(stages[-1].pixels).data).hexdigest()
-    height, width = image.shape[:2]
-    facts = {
-        "source": f"{source}, {height}x{width}{', changed since' if changed else ''}",
-        "record": f"{shard}, record {row['record']}",
-        "draws": f"the samples table has other values of {', '.join(wrong)}"
-        if wrong
-        else "as in the samples table",
-        "digest": f"{'as' if digest == row['pixels_sha256'] else 'not as'} in the samples table",
-        "match": _match(sample, stored, manifest),
-        "strip": strip,
-    }
-    column = max(map(len, facts))
-    text = "".join(f"{name:{column}}  {value}\n" for name, value in facts.items())
-    equal = stored is not None and bool((stored == sample).all())
-    return f"{_ops_table(stages)}\n{text}", equal and not wrong and digest == row["pixels_sha256"]
+    return Replay(
+        source=source,
+        copy=copy,
+        image=image.numpy(),
+        changed=hashlib.sha256(contents).hexdigest() != row["source_sha256"],
+        stages=stages,
+        shard=shard,
+        record=row["record"],
+        stored=_record(directory, shard, row["record"], source, augmenter),
+        sample=sample,
+        other_draws=_other_draws(stages, row),
+        same_digest=hashlib.sha256(np.ascontiguousarray(last).data).hexdigest() == row["pixels_sha256"],
+        same_class=parity_class() == manifest.parity_class,
+    )
 
 
 def _contents(root: str, source: str) -> bytes:
@@ -152,14 +173,11 @@ def _stages(augmenter: Augmenter, image: tf.Tensor, source: str, copy: int) -> I
         image = after
 
 
-def _record(directory: str, shard: str, number: int, source: str, recipe: Recipe) -> np.ndarray | None:
+def _record(directory: str, shard: str, number: int, source: str, augmenter: Augmenter) -> np.ndarray | None:
     """The pixels of a record, uint8 [H, W, 3]; None if it is not there, or is another's."""
-    with contextlib.suppress(OSError, tf.errors.InvalidArgumentError), tf.device("CPU"):
-        for _, data in read_records(path_in(directory, shard), {number}, recipe.image_size):
-            record = unpack(data)
-            if record is not None and record.source == source:
-                image = tf.constant(record.image)
-                return codec.decode_stored(image, recipe.storage, recipe.image_size).numpy()
+    with contextlib.suppress(OSError):
+        for _, data in read_records(path_in(directory, shard), {number}, augmenter.recipe.image_size):
+            return Decoder(augmenter).record(data, source)
     return None
 
 
@@ -171,55 +189,3 @@ def _other_draws(stages: list[Stage], row: dict[str, Any]) -> list[str]:
     if row["copy"] == NOT_AUGMENTED:
         drawn = {}
     return [name for name in row if "." in name and row[name] != drawn.get(name)]
-
-
-def _match(sample: np.ndarray, stored: np.ndarray | None, manifest: Manifest) -> str:
-    if stored is None:
-        return "no: there is no such record where the samples table says, or it cannot be read"
-    here = parity_class() == manifest.parity_class
-    difference = np.abs(sample.astype(np.int16) - stored)
-    if not difference.any():
-        if here:
-            return "yes: the record has the same pixels"
-        return "no difference, though derived in another parity class than the record's"
-    return (
-        f"{'no' if here else 'derived in another parity class'}: the record differs in "
-        f"{int(difference.any(axis=-1).sum()):,} of {difference[..., 0].size:,} pixels, "
-        f"by up to {int(difference.max())} levels"
-    )
-
-
-def _ops_table(stages: list[Stage]) -> str:
-    """Every op in a line, or several: its parameters stand below one another."""
-    width = max(len("op"), *(len(stage.op.id) for stage in stages))
-    names = max((len(name) for stage in stages for name in stage.parameters), default=0)
-    lines = [f"{'op':{width}}  applied  drawn"]
-    for stage in stages:
-        drawn = [f"{name:{names}}  {_exact(value)}" for name, value in stage.parameters.items()] or [""]
-        lines.append(f"{stage.op.id:{width}}  {'yes' if stage.applied else 'no':7}  {drawn[0]}")
-        lines += [" " * (width + 11) + parameter for parameter in drawn[1:]]
-    return "".join(line.rstrip() + "\n" for line in lines)
-
-
-def _exact(value: Any) -> str:
-    """So many digits that no two values of float32 look the same."""
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    return f"{value:.9g}" if isinstance(value, np.floating) else str(value)
-
-
-def _strip(image: np.ndarray, stages: list[Stage], stored: np.ndarray | None, source: str, copy: int) -> Any:
-    pictures = [Picture(image, ["source"])]
-    for number, stage in enumerate(stages, start=1):
-        caption = [
-            f"{number} {stage.op.id}",
-            *(f"{name} {short(value)}" for name, value in stage.parameters.items()),
-        ]
-        pictures.append(Picture(stage.pixels, caption if stage.applied else [*caption, "not applied"]))
-    if stored is not None:
-        pictures.append(Picture(stored, ["the record"]))
-    rows: list[Row] = [
-        ("" if first else source, pictures[first : first + _IN_A_ROW])
-        for first in range(0, len(pictures), _IN_A_ROW)
-    ]
-    return draw_sheet(rows, f"copy {copy}, op after op")

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from augment.keys import fold_in, name_bits, source_key, source_words
-from pipelines.audit.shards import Place
+from pipelines.audit.shards import ShardPlace
 from pipelines.format.manifest import Manifest
 from pipelines.format.stored import read_rows
 
-Chosen = dict[Place, set[int]]
+Chosen = dict[ShardPlace, set[int]]
 """Numbers of records by shard."""
 
 
@@ -34,11 +34,11 @@ def choose(directory: str, manifest: Manifest, count: int) -> Chosen:
     return chosen
 
 
-def _quotas(manifest: Manifest, count: int) -> dict[Place, int]:
+def _quotas(manifest: Manifest, count: int) -> dict[ShardPlace, int]:
     """How many samples of each shard, in the order in which they take turns."""
-    by_copy: dict[tuple[str, int], list[tuple[Place, int]]] = defaultdict(list)
+    by_copy: dict[tuple[str, int], list[tuple[ShardPlace, int]]] = defaultdict(list)
     for split, copy, number, name in manifest.shards():
-        by_copy[split, copy].append((Place(split, copy, number), manifest.files[name].records or 0))
+        by_copy[split, copy].append((ShardPlace(split, copy, number), manifest.files[name].records or 0))
     # The n-th copy of a split begins n shards further on, so that few samples meet many shards.
     turned = [
         shards[n % len(shards) :] + shards[: n % len(shards)] for n, shards in enumerate(by_copy.values())
@@ -56,7 +56,7 @@ def _quotas(manifest: Manifest, count: int) -> dict[Place, int]:
 
 
 def _spread(
-    manifest: Manifest, place: Place, rows: pa.Table, quota: int, used: Counter[str]
+    manifest: Manifest, place: ShardPlace, rows: pa.Table, quota: int, used: Counter[str]
 ) -> Iterator[int]:
     sources, classes = (rows.column(name).to_pylist() for name in ("source", "class"))
     words = source_words(sources)

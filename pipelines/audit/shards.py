@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
-import tensorflow as tf
 
 from augment.augmenter import CORES, Augmenter
-from augment.codec import decode_stored
 from pipelines import storage
-from pipelines.audit import align, rows
+from pipelines.audit import align, samples_table
+from pipelines.audit.decoding import Decoder
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format.inside import path_in
@@ -37,7 +34,7 @@ _NO_CRC = "crc", "its data do not have their CRC"
 _NO_RECORD = "record", "it is no record of ours: it must be an Example of image, label, source and copy"
 
 
-class Place(NamedTuple):
+class ShardPlace(NamedTuple):
     """Which shard."""
 
     split: str
@@ -49,7 +46,7 @@ class Place(NamedTuple):
 class Shard:
     """A shard as far as it could be read."""
 
-    place: Place
+    place: ShardPlace
     file: str
     samples_file: str
     receipt: Receipt | None = None
@@ -80,13 +77,13 @@ class ShardChecker:
         self, audit: Audit, manifest: Manifest, augmenter: Augmenter, progress: Callable[[int], object]
     ) -> None:
         self._audit, self._manifest, self._augmenter = audit, manifest, augmenter
-        self._checker = rows.RowChecker(audit, manifest, augmenter)
+        self._checker = samples_table.RowChecker(audit, manifest, augmenter)
         self._progress = progress
         self._pool = ThreadPoolExecutor(CORES)
-        self._decode = self._decoder()
+        self._decoder = Decoder(augmenter)
         self._owner = {file.sha256: name for name, file in manifest.files.items() if file.records}
 
-    def check(self, place: Place) -> Shard:
+    def check(self, place: ShardPlace) -> Shard:
         split, copy, number = place
         name, groups = self._manifest.request.name, self._manifest.splits[split].groups
         shard = Shard(
@@ -105,7 +102,7 @@ class ShardChecker:
         readable = [(shard, shard.rows) for shard in shards if shard.rows is not None]
         for shard, table in readable[1:]:
             first, base = readable[0]
-            rows.compare_copies(
+            samples_table.compare_copies(
                 self._audit, first.samples_file, base, shard.samples_file, table, shard.place.copy
             )
 
@@ -208,7 +205,7 @@ class ShardChecker:
 
         def submit() -> None:
             nonlocal pending, images
-            waiting.append((pending, self._pool.submit(self._digests, images)))
+            waiting.append((pending, self._pool.submit(self._decoder.digests, images)))
             pending, images = [], []
 
         def done() -> Iterator[_Stored]:
@@ -237,30 +234,6 @@ class ShardChecker:
         submit()
         while waiting:
             yield from done()
-
-    def _decoder(self) -> Callable[[list[bytes]], np.ndarray]:
-        storage, size = self._augmenter.recipe.storage, self._augmenter.recipe.image_size
-
-        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string)])
-        def decode(images: tf.Tensor) -> tf.Tensor:
-            return tf.map_fn(
-                lambda image: decode_stored(image, storage, size), images, fn_output_signature=tf.uint8
-            )
-
-        def call(images: list[bytes]) -> np.ndarray:
-            with tf.device("CPU"):
-                return np.asarray(memoryview(decode(tf.constant(images, tf.string))))
-
-        return call
-
-    def _digests(self, images: list[bytes | None]) -> list[str | None]:
-        """SHA-256 of the levels of each image; None of what is none, or cannot be decoded to the size."""
-        there = [image for image in images if image is not None]
-        try:
-            decoded = iter(self._decode(there) if there else ())
-            return [None if image is None else hashlib.sha256(next(decoded)).hexdigest() for image in images]
-        except tf.errors.InvalidArgumentError:
-            return [None] if len(images) == 1 else [self._digests([image])[0] for image in images]
 
     def _compare(
         self, shard: Shard, table: pa.Table, stored: list[_Stored], sources: list[str], *, whole: bool

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from pipelines import storage
+from pipelines.audit.distributions import Fit, promised
 from pipelines.audit.findings import Audit, Finding
-from pipelines.audit.promise import Fit, promised
 from pipelines.format.bounds import LINE_BYTES
 from pipelines.format.inside import path_in
 from pipelines.format.layout import REJECTS, samples_file
@@ -34,7 +34,7 @@ SHOWN = 200
 """Rejects that are kept with their names; more are only counted."""
 
 
-class Place(NamedTuple):
+class DuplicateSource(NamedTuple):
     """One of several sources with the same bytes."""
 
     split: str
@@ -52,7 +52,7 @@ class Duplicates:
     """contents that are more than once in one split, and in no other"""
     labels: int = 0
     """contents, of both kinds, that are in more than one class"""
-    groups: list[tuple[Place, ...]] = dataclasses.field(default_factory=list)
+    groups: list[tuple[DuplicateSource, ...]] = dataclasses.field(default_factory=list)
     """their sources"""
 
 
@@ -138,15 +138,12 @@ class SamplesReader:
         return None
 
 
-def statistics(audit: Audit) -> Statistics:
+def statistics(audit: Audit, manifest: Manifest) -> Statistics:
     """Reads the samples table and the rejects of a dataset whose manifest could be read.
 
     Adds to the audit's findings a `leak` for each content that is in more than one split, and a
     `bias` for each parameter whose draws are not distributed as the recipe promises.
     """
-    manifest = audit.manifest
-    if manifest is None:
-        raise ValueError("a dataset without a manifest has no statistics")
     reader = SamplesReader(audit.directory, manifest)
     tallies = promised(manifest.request.parsed_recipe())
     records = {split: Counter[str]() for split in manifest.splits}
@@ -213,13 +210,15 @@ def _duplicates(reader: SamplesReader, manifest: Manifest, contents: list[np.nda
     found = Duplicates()
     if not len(repeated):
         return found
-    places: dict[str, list[Place]] = {}
+    places: dict[str, list[DuplicateSource]] = {}
     for split, group in reader.groups():
         rows = reader.read(split, manifest.copies(split)[0], group, _COLUMNS)
         if rows is None:
             continue
         for row in rows.filter(np.isin(prefixes(rows["source_sha256"]), repeated)).to_pylist():
-            places.setdefault(row["source_sha256"], []).append(Place(split, row["class"], row["source"]))
+            places.setdefault(row["source_sha256"], []).append(
+                DuplicateSource(split, row["class"], row["source"])
+            )
     groups = sorted(tuple(sorted(same)) for same in places.values() if len(same) > 1)
     splits = [len({place.split for place in same}) for same in groups]
     found.across = sum(count > 1 for count in splits)
@@ -229,7 +228,7 @@ def _duplicates(reader: SamplesReader, manifest: Manifest, contents: list[np.nda
     return found
 
 
-def _leak(places: tuple[Place, ...]) -> Finding:
+def _leak(places: tuple[DuplicateSource, ...]) -> Finding:
     """The same bytes in several splits: what is trained on is evaluated on."""
     first = places[0]
     other = next(place for place in places if place.split != first.split)

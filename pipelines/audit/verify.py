@@ -1,4 +1,4 @@
-"""A whole audit: manifest, small files, then group after group of shards, then what they add up to."""
+"""A whole audit: manifest, small files, group after group of shards, what they add up to, statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pipelines.audit.findings import Audit, Parity
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
 from pipelines.audit.rederive import Rederiver
 from pipelines.audit.sampling import Chosen, choose
-from pipelines.audit.shards import Place, ShardChecker
+from pipelines.audit.shards import ShardChecker, ShardPlace
+from pipelines.audit.statistics import statistics
 from pipelines.audit.structure import Totals, check_manifest
 from pipelines.format.manifest import Manifest, parity_class
 from pipelines.sources import Reject
@@ -24,7 +25,7 @@ def verify(audit: Audit, samples: int | None) -> None:
     `samples` are derived again, None for all; without an input, none are. Raises RequestError if
     the recipe needs plugins that are not there.
     """
-    manifest, root = audit.manifest, audit.input
+    manifest = audit.manifest
     if manifest is None:
         return
     check_strays(audit, manifest)
@@ -34,7 +35,13 @@ def verify(audit: Audit, samples: int | None) -> None:
             check_whole_file(audit, name, listed)
         audit.unchecked.append("records, rows and sources were not looked at, for the manifest is wrong")
         return
-    audit.looked_into = True
+    _check(audit, manifest, augmenter, samples)
+    audit.statistics = statistics(audit, manifest)
+
+
+def _check(audit: Audit, manifest: Manifest, augmenter: Augmenter, samples: int | None) -> None:
+    """Files, records, rows and, with an input, its listing and sources."""
+    root = audit.input
     rejects = check_small_files(audit, manifest, augmenter.recipe)
     if root is None:
         audit.unchecked.append(
@@ -89,7 +96,7 @@ def _check_groups(
     return {} if rederiver is None else rederiver.vanished, totals.rejects
 
 
-def _groups(manifest: Manifest) -> Iterator[list[Place]]:
+def _groups(manifest: Manifest) -> Iterator[list[ShardPlace]]:
     for split, counts in manifest.splits.items():
         for number in range(counts.groups):
-            yield [Place(split, copy, number) for copy in manifest.copies(split)]
+            yield [ShardPlace(split, copy, number) for copy in manifest.copies(split)]

@@ -27,7 +27,7 @@ from augment.ops import Size
 from augment.recipe import Recipe
 from pipelines.sources import Layout
 from pipelines.sources.rules import role
-from pipelines.train.agreement import check_agreement, differing, limited
+from pipelines.train.compatibility import check_agreement, differing, limited
 
 if TYPE_CHECKING:
     from augment.layer import AugmentLayer

@@ -9,21 +9,20 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.train.arms import Arm
-from pipelines.train.differences import (
-    Difference,
+from pipelines.train.accuracy import (
+    AccuracyDifference,
     accuracy_by_seed,
+    accuracy_differences,
     binomial_error,
-    differences,
-    half_interval,
 )
-from pipelines.train.request import Request
-from pipelines.train.results import Dataset, Finished, Output, order
-from pipelines.train.verdict import REFERENCES, Verdict, verdicts
+from pipelines.train.arms import Arm
+from pipelines.train.identity import REFERENCES, RunDocument, WeightsMatch, weights_matches
+from pipelines.train.request import TrainingRequest
+from pipelines.train.results import ArmsDataset, FinishedRun, TrainingOutput, order
 
 CURVES = ("loss", "val_loss", "accuracy", "val_accuracy")
 """Columns of the history that are shown by epoch."""
@@ -38,11 +37,11 @@ class Spread(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class OneArm:
+class ComparedArm:
     """An arm with all its runs."""
 
     arm: Arm
-    runs: tuple[Finished, ...]
+    runs: tuple[FinishedRun, ...]
     curves: dict[str, list[Spread | None]]
     """of CURVES, by epoch: the least, the mean and the largest of the runs; None where there is no number"""
     accuracy: dict[str, Spread | None]
@@ -93,42 +92,34 @@ class Cost(NamedTuple):
         return tuple(math.ceil(self.seconds / rate) if rate > 0 else None for rate in reversed(self.saved))
 
 
-class Identity(NamedTuple):
-    """An arm's weights held against another's, of one pair of runs."""
-
-    seed: int
-    """of the augmentation"""
-    train_seed: int
-    verdict: Verdict
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
     """All that is concluded from some outputs."""
 
-    requests: tuple[Request, ...]
+    requests: tuple[TrainingRequest, ...]
     """one of each output"""
-    arms: tuple[OneArm, ...]
+    arms: tuple[ComparedArm, ...]
     unfinished: tuple[str, ...]
     measured: str | None
     """the split by which arms are compared: `test`, `validation`, or None"""
     images: int | None
     """of the test split"""
-    differences: tuple[Difference, ...]
+    differences: tuple[AccuracyDifference, ...]
     costs: tuple[Cost, ...]
-    datasets: tuple[Dataset, ...]
-    identities: tuple[Identity, ...]
+    datasets: tuple[ArmsDataset, ...]
+    identities: tuple[tuple[int, WeightsMatch], ...]
+    """each with the seed of its augmentation"""
 
     @property
-    def runs(self) -> list[Finished]:
+    def runs(self) -> list[FinishedRun]:
         return [run for arm in self.arms for run in arm.runs]
 
     @property
-    def reference(self) -> OneArm | None:
+    def reference(self) -> ComparedArm | None:
         """The arm that knows no limit on copies; None without one."""
         return next((arm for name in REFERENCES for arm in self.arms if arm.arm.name == name), None)
 
-    def between(self, arm: str, other: str) -> Difference | None:
+    def between(self, arm: str, other: str) -> AccuracyDifference | None:
         """The accuracy of one arm less that of another."""
         for found in self.differences:
             if (found.arm, found.other) == (arm, other):
@@ -138,7 +129,7 @@ class Comparison:
         return None
 
 
-def compare(outputs: Sequence[Output]) -> Comparison:
+def compare(outputs: Sequence[TrainingOutput]) -> Comparison:
     """Compares all finished runs of outputs, of which there may be none."""
     runs = sorted((run for output in outputs for run in output.runs), key=lambda run: order(run.arm))
     measured = _measured(runs)
@@ -156,14 +147,22 @@ def compare(outputs: Sequence[Output]) -> Comparison:
         unfinished=unfinished,
         measured=measured,
         images=next((run.document["test"]["images"] for run in runs if run.document["test"]), None),
-        differences=tuple(differences(runs, measured) if measured else ()),
+        differences=tuple(accuracy_differences(runs, measured) if measured else ()),
         costs=tuple(cost for output in outputs for cost in _costs(output)),
         datasets=tuple(output.dataset for output in outputs if output.dataset),
-        identities=tuple(identity for output in outputs for identity in _identities(output)),
+        identities=tuple(
+            (output.seed, match)
+            for output in outputs
+            for match in weights_matches(sorted((run.document for run in output.runs), key=_train_seed))
+        ),
     )
 
 
-def _measured(runs: Sequence[Finished]) -> str | None:
+def _train_seed(document: RunDocument) -> int:
+    return int(document["train_seed"])
+
+
+def _measured(runs: Sequence[FinishedRun]) -> str | None:
     return next(
         (
             split
@@ -174,13 +173,13 @@ def _measured(runs: Sequence[Finished]) -> str | None:
     )
 
 
-def _one_arm(runs: tuple[Finished, ...], measured: str | None) -> OneArm:
+def _one_arm(runs: tuple[FinishedRun, ...], measured: str | None) -> ComparedArm:
     test = [run.document["test"] for run in runs if run.document["test"]]
     accuracy = {
         split: _range(run.accuracies[split] for run in runs) for split in ("train", "validation", "test")
     }
     tested = accuracy["test"]
-    return OneArm(
+    return ComparedArm(
         arm=runs[0].arm,
         runs=runs,
         curves={column: _curve(runs, column) for column in CURVES},
@@ -194,7 +193,7 @@ def _one_arm(runs: tuple[Finished, ...], measured: str | None) -> OneArm:
     )
 
 
-def _within_train_seeds(runs: Sequence[Finished], measured: str) -> float | None:
+def _within_train_seeds(runs: Sequence[FinishedRun], measured: str) -> float | None:
     """Standard deviation over seeds of the augmentation, pooled over train seeds."""
     squares, freedom = 0.0, 0
     for train_seed in sorted({run.train_seed for run in runs}):
@@ -204,7 +203,7 @@ def _within_train_seeds(runs: Sequence[Finished], measured: str) -> float | None
     return math.sqrt(squares / freedom) if freedom else None
 
 
-def _curve(runs: Sequence[Finished], column: str) -> list[Spread | None]:
+def _curve(runs: Sequence[FinishedRun], column: str) -> list[Spread | None]:
     epochs = max(len(run.document["epochs"]) for run in runs)
     return [
         _range(run.document["epochs"][epoch][column] for run in runs if epoch < len(run.document["epochs"]))
@@ -217,13 +216,13 @@ def _range(values: Iterable[float | None]) -> Spread | None:
     return Spread(min(numbers), float(np.mean(numbers)), max(numbers)) if numbers else None
 
 
-def _quartiles(runs: Sequence[Finished], column: str) -> Spread:
+def _quartiles(runs: Sequence[FinishedRun], column: str) -> Spread:
     """Over all epochs, without the first of each run if it has others: TensorFlow prepares itself in it."""
     values = [row[column] for run in runs for row in (run.document["epochs"][1:] or run.document["epochs"])]
     return Spread(*map(float, np.quantile(values, [0.25, 0.5, 0.75])))
 
 
-def _costs(output: Output) -> list[Cost]:
+def _costs(output: TrainingOutput) -> list[Cost]:
     """Of the arms of shards; against live of the same output, that no other machine or hour is compared."""
     dataset = output.dataset
     if dataset is None:
@@ -246,55 +245,6 @@ def _costs(output: Output) -> list[Cost]:
     return costs
 
 
-def _saved(runs: Sequence[Finished], live: Sequence[Finished]) -> Spread:
+def _saved(runs: Sequence[FinishedRun], live: Sequence[FinishedRun]) -> Spread:
     ours, theirs = _quartiles(runs, "seconds"), _quartiles(live, "seconds")
     return Spread(theirs.low - ours.high, theirs.middle - ours.middle, theirs.high - ours.low)
-
-
-def _identities(output: Output) -> list[Identity]:
-    seeds = sorted({run.train_seed for run in output.runs})
-    return [
-        Identity(output.seed, seed, verdict)
-        for seed in seeds
-        for verdict in verdicts([run.document for run in output.runs if run.train_seed == seed])
-    ]
-
-
-def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The same for programs."""
-    return {
-        "requests": list(comparison.requests),
-        "unfinished": list(comparison.unfinished),
-        "measured": comparison.measured,
-        "test_images": comparison.images,
-        "arms": {arm.label: _arm_as_json(arm) for arm in comparison.arms},
-        "differences": [
-            {**dataclasses.asdict(found), "error": found.error, "exceeds_error": found.exceeds}
-            for found in comparison.differences
-        ],
-        "costs": [
-            {**cost._asdict(), "saved": cost.saved and cost.saved._asdict(), "pays_off": cost.pays_off}
-            for cost in comparison.costs
-        ],
-        "bit_identity": [
-            {"seed": seed, "train_seed": train_seed, **dataclasses.asdict(verdict)}
-            for seed, train_seed, verdict in comparison.identities
-        ],
-    }
-
-
-def _arm_as_json(arm: OneArm) -> dict[str, Any]:
-    return {
-        "runs": [
-            {"seed": run.seed, "train_seed": run.train_seed, "accuracy": run.accuracies} for run in arm.runs
-        ],
-        "curves": {column: [at and at._asdict() for at in curve] for column, curve in arm.curves.items()},
-        "accuracy": {split: spread and spread._asdict() for split, spread in arm.accuracy.items()},
-        "deviation_by_train_seed": arm.deviation,
-        "deviation_by_augmentation_seed": arm.deviation_by_augmentation,
-        "test_standard_error": arm.test_error,
-        "interval_by_train_seed": half_interval(np.array(arm.by_seed)),
-        "seconds_an_epoch": arm.seconds._asdict(),
-        "images_per_second": arm.images_per_second._asdict(),
-        "input_wait_share": arm.input_wait._asdict(),
-    }

@@ -7,7 +7,6 @@ OUTPUT/<arm>[-k<K>]/seed-<t>/        one run: an arm, with one seed of the train
     model.keras                      the trained model, once it is finished
     test.csv                         its answers on the test split, if there is one
     checkpoint.npz                   what a resume needs, until it is finished
-    tensorboard/
 """
 
 from __future__ import annotations
@@ -29,12 +28,11 @@ HISTORY = "history.csv"
 MODEL = "model.keras"
 TEST = "test.csv"
 CHECKPOINT = "checkpoint.npz"
-TENSORBOARD = "tensorboard"
 LOCK = ".lock"
 
 
 @contextmanager
-def only_run(output: str) -> Iterator[None]:
+def locked_output(output: str) -> Iterator[None]:
     """Holds the output for one command; the system lets go of it however the process ends.
 
     Raises RequestError if another holds it, or if it is or has something that is not ours.

@@ -18,15 +18,15 @@ from augment.errors import RequestError
 from pipelines.format.manifest import json_text
 from pipelines.train.output import REQUEST, write_text
 
-Request = dict[str, Any]
+TrainingRequest = dict[str, Any]
 
 
-def earlier_request(output: str) -> Request | None:
+def earlier_request(output: str) -> TrainingRequest | None:
     """What the runs in a directory were asked for; None if there are none."""
     path = os.path.join(output, REQUEST)
     try:
         with open(path, encoding="utf-8") as file:
-            document: Request = json.load(file)
+            document: TrainingRequest = json.load(file)
             document["threads"] = int(document["threads"])
     except FileNotFoundError:
         return None
@@ -35,7 +35,7 @@ def earlier_request(output: str) -> Request | None:
     return document
 
 
-def threads(earlier: Request | None) -> int:
+def threads(earlier: TrainingRequest | None) -> int:
     """How many threads an op may use: as many as there are cores, or there were when it began.
 
     They decide how an op adds up, so that another number gives weights that differ in
@@ -44,7 +44,7 @@ def threads(earlier: Request | None) -> int:
     return earlier["threads"] if earlier else CORES
 
 
-def surroundings() -> Request:
+def surroundings() -> TrainingRequest:
     """What else must match for weights to match. TensorFlow has to be imported."""
     import tensorflow as tf
 
@@ -58,7 +58,7 @@ def surroundings() -> Request:
     }
 
 
-def keep(output: str, request: Request, earlier: Request | None) -> None:
+def keep(output: str, request: TrainingRequest, earlier: TrainingRequest | None) -> None:
     """Notes a request in its output.
 
     Raises RequestError if runs of another are there, naming what differs.

@@ -19,9 +19,9 @@ from pipelines.format.layout import RUN as DATASET_RUN
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.train.arms import NAMES, Arm, named_as
+from pipelines.train.identity import RunDocument
 from pipelines.train.output import REQUEST, TEST, read_run
-from pipelines.train.request import Request, earlier_request
-from pipelines.train.verdict import Run
+from pipelines.train.request import TrainingRequest, earlier_request
 
 OF_EACH_OUTPUT = ("seed", "shards")
 """In what the requests of outputs that are compared may differ: the augmentation's seed, and its shards."""
@@ -35,7 +35,7 @@ _NEEDED = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Dataset:
+class ArmsDataset:
     """The shards of an output's runs, where they still are what they were."""
 
     manifest: Manifest
@@ -66,14 +66,14 @@ class Dataset:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Finished:
+class FinishedRun:
     """A run that is finished."""
 
     arm: Arm
     seed: int
     """of the augmentation"""
     train_seed: int
-    document: Run
+    document: RunDocument
     """run.json"""
     right: np.ndarray | None
     """bool [n]: which images of the test split it told right; None without that split"""
@@ -90,15 +90,15 @@ class Finished:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Output:
+class TrainingOutput:
     """One output directory of `augshard train`."""
 
-    request: Request
-    runs: tuple[Finished, ...]
+    request: TrainingRequest
+    runs: tuple[FinishedRun, ...]
     """by arm, as NAMES has them, with more and more copies, and by train seed"""
     unfinished: tuple[str, ...]
     """the others, and how far they are, in words"""
-    dataset: Dataset | None
+    dataset: ArmsDataset | None
 
     @property
     def seed(self) -> int:
@@ -106,12 +106,12 @@ class Output:
         return int(self.request["seed"])
 
 
-def read_outputs(directories: Sequence[str]) -> list[Output]:
+def read_outputs(directories: Sequence[str]) -> list[TrainingOutput]:
     """Output directories of one request, but for the augmentation's seed and the shards made with it.
 
     Raises RequestError if they cannot be compared.
     """
-    outputs: dict[int, tuple[str, Output]] = {}
+    outputs: dict[int, tuple[str, TrainingOutput]] = {}
     for directory in directories:
         output = read_output(directory)
         first_directory, first = next(iter(outputs.values()), (directory, output))
@@ -134,7 +134,7 @@ def read_outputs(directories: Sequence[str]) -> list[Output]:
     return [output for _, output in outputs.values()]
 
 
-def read_output(directory: str) -> Output:
+def read_output(directory: str) -> TrainingOutput:
     """What is in one output directory. Raises RequestError if it is none, or if a file is damaged."""
     request = earlier_request(directory)
     if request is None:
@@ -158,7 +158,7 @@ def read_output(directory: str) -> Output:
     runs.sort(key=lambda run: (*order(run.arm), run.train_seed))
     shards = next((run.document["environment"]["shards"] for run in runs), None)
     dataset = _dataset(shards, request["shards"]) if shards else None
-    return Output(request, tuple(runs), tuple(unfinished), dataset)
+    return TrainingOutput(request, tuple(runs), tuple(unfinished), dataset)
 
 
 def order(arm: Arm) -> tuple[int, bool, int]:
@@ -166,7 +166,7 @@ def order(arm: Arm) -> tuple[int, bool, int]:
     return NAMES.index(arm.name), arm.originals, arm.copies or 0
 
 
-def _finished(directory: str, document: Run, seed: int) -> Finished:
+def _finished(directory: str, document: RunDocument, seed: int) -> FinishedRun:
     right = None
     try:
         checked = _Document.model_validate(document)
@@ -183,7 +183,7 @@ def _finished(directory: str, document: Run, seed: int) -> Finished:
         raise RequestError(
             f"{directory}: it is damaged ({where}); remove it to train that arm anew"
         ) from None
-    return Finished(arm, seed, checked.train_seed, document, right)
+    return FinishedRun(arm, seed, checked.train_seed, document, right)
 
 
 class _Epoch(BaseModel):
@@ -229,11 +229,11 @@ class _Document(BaseModel):
     test: _Test | None
 
 
-def _dataset(directory: str, fingerprint: str) -> Dataset | None:
+def _dataset(directory: str, fingerprint: str) -> ArmsDataset | None:
     try:
         manifest = read_manifest(directory)
         run = json.loads(read_in(directory, DATASET_RUN, LINE_BYTES))
         there = manifest.fingerprint == fingerprint
-        return Dataset(manifest, float(run["seconds"]), str(run["platform"])) if there else None
+        return ArmsDataset(manifest, float(run["seconds"]), str(run["platform"])) if there else None
     except (RequestError, OSError, ValueError, KeyError):  # it need not be there any more
         return None

@@ -1,7 +1,7 @@
 """One run: an arm with one seed of the trainer, from where an earlier attempt left it to its end.
 
 The checkpoint is the truth of an unfinished run. What people and programs read
-(run.json, history.csv, TensorBoard's log) follows from it, and is written after it.
+(run.json, history.csv) follows from it, and is written after it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,11 @@ from pipelines.train.output import (
     HISTORY,
     MODEL,
     RUN,
-    TENSORBOARD,
     TEST,
     read_run,
     write_table,
     write_text,
 )
-from pipelines.train.tensorboard import Log
 from pipelines.train.trainer import Answers, TrainEpoch, Trainer
 
 Row = dict[str, Any]
@@ -115,7 +113,6 @@ def train_run(
     if os.path.exists(saved):
         reached = _resumed(saved, trainer, reached, settings.model)
     about = _about(feed, settings, seed, trainer, reached, environment)
-    log = Log(os.path.join(directory, TENSORBOARD), reached.history)
     steps = math.ceil(feed.train_samples / settings.batch)
     with tqdm(
         total=settings.epochs * steps, initial=len(reached.history) * steps, unit=" steps", disable=None,
@@ -131,8 +128,6 @@ def train_run(
             reached = _one_epoch_more(reached, trainer, feed, settings, tick)
             _save(saved, trainer, reached)
             _publish(directory, {**about, "finished": False}, reached)
-            log.add(reached.history[-1])
-    log.close()
     return _finish(directory, about, trainer, feed, reached)
 
 

@@ -96,7 +96,7 @@ def test_the_verdict_says_what_was_proven_and_what_to_do_next(dataset, photos, r
     assert "not checked  without --input, no source was read" in ended.out
     assert f"augshard audit {dataset} --input DIR" in ended.out
     ended = run_command("audit", dataset, "--input", photos, "--samples", 10)
-    assert "the dataset is whole, and 10 samples follow from their sources bit for bit" in ended.out
+    assert "the dataset is whole; 10 samples follow from their sources bit for bit" in ended.out
     assert "--samples all" in ended.out
     ended = run_command("audit", dataset, "--input", photos)
     assert "all 36 samples follow" in ended.out

@@ -14,12 +14,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines.audit import pictures
-from pipelines.audit import report as report_module
 from pipelines.audit.findings import open_audit
-from pipelines.audit.report import report
 from pipelines.audit.statistics import statistics
-from pipelines.page.page import write_page
+from pipelines.report.audit import gallery as pictures
+from pipelines.report.audit import page as report_module
+from pipelines.report.page import write_page
 from tests.e2e.conftest import EVIL
 
 
@@ -83,7 +82,7 @@ def test_names_are_text(page, html):
 
 
 def test_the_verdict_stands_on_top_with_what_was_found(page):
-    assert "✗ 1 finding By kind: leak (1)." in page.text
+    assert "✗ 1 finding by kind leak 1" in page.text
     assert (
         "the same image is in split train and, as validation/rose/leaked.png, in split validation"
         in page.text
@@ -140,7 +139,8 @@ def test_rejects_recipe_and_commands_are_there(page):
 def reported(output: Path, root: Path | None) -> str:
     """The report of a dataset of which nothing but the statistics were looked at."""
     audit = open_audit(str(output), str(root) if root else None)
-    return report(audit, statistics(audit))
+    audit.statistics = statistics(audit, audit.manifest)
+    return report_module.page(audit)
 
 
 def test_equal_datasets_give_equal_pages_without_paths_of_the_machine(gallery, tmp_path, html):
@@ -177,7 +177,7 @@ def test_a_page_of_a_damaged_manifest_has_its_findings(gallery, tmp_path):
     shutil.copytree(gallery.output, tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text("{}")
     audit = open_audit(str(tmp_path / "out"), None)
-    page = Page(report(audit, None))
+    page = Page(report_module.page(audit))
     assert "damaged dataset" in page.text
     assert "1 finding" in page.text
     assert not page.all("article")

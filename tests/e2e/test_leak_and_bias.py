@@ -9,8 +9,8 @@ import pytest
 
 from augment.draws import Uniforms
 from pipelines.audit.findings import open_audit
-from pipelines.audit.report import report
 from pipelines.audit.statistics import statistics
+from pipelines.report.audit.page import page
 
 
 def test_an_image_in_two_splits_is_a_finding_with_both_names(gallery):
@@ -25,7 +25,8 @@ def test_an_image_in_two_splits_is_a_finding_with_both_names(gallery):
 
 
 def test_statistics_count_records_variety_duplicates_and_rejects(gallery):
-    found = statistics(open_audit(str(gallery.output), None))
+    audit = open_audit(str(gallery.output), None)
+    found = statistics(audit, audit.manifest)
     assert found.records["train"]["daisy"] == 15
     assert found.records["validation"]["rose"] == 2
     assert (found.duplicates.across, found.duplicates.within, found.duplicates.labels) == (1, 1, 0)
@@ -67,7 +68,7 @@ def test_copies_that_are_equal_are_counted(tmp_path, images, run_command):
     options = ("--recipe", tmp_path / "still.yaml", "--copies", 2)
     assert run_command("materialize", "--input", images, "--output", output, *options).status == 0
     audit = open_audit(str(output), None)
-    found = statistics(audit)
+    found = statistics(audit, audit.manifest)
     assert audit.clean
     assert found.fits == []
     train = found.variety["train"]
@@ -79,7 +80,8 @@ def test_what_a_damaged_samples_file_said_is_left_out_and_the_rest_is_counted(ga
     shutil.copytree(gallery.output, output)
     (output / "samples/train_c1-00000-of-00001.parquet").write_bytes(b"PAR1 nothing PAR1")
     audit = open_audit(str(output), None)
-    found = statistics(audit)
+    found = statistics(audit, audit.manifest)
     assert found.unread == ["samples/train_c1-00000-of-00001.parquet"]
     assert found.variety["train"].copies == 28
-    assert f"whose rows are left out below: {found.unread[0]}." in report(audit, found)
+    audit.statistics = found
+    assert f"whose rows are left out below: {found.unread[0]}." in page(audit)

@@ -94,9 +94,11 @@ def test_arms_of_equal_pixels_have_equal_weights_after_every_epoch(run_command, 
     assert len({run["initial_weights_sha256"] for run in runs.values()}) == 1
     assert [row["copy"] for row in runs["live"]["epochs"]] == [0, 1]
     assert [run["test"]["images"] for run in runs.values()] == [6] * 4
-    assert ended.out.splitlines()[-4:] == [
-        "shards-k2 and live: weights bit-identical after every epoch",
-        "live-layer and live: weights bit-identical after every epoch",
+    assert ended.out.splitlines()[-6:] == [
+        "arm         held against  train seed  epochs compared  weights",
+        "shards-k2   live          0           2, all           the same, bit by bit",
+        "live-layer  live          0           2, all           the same, bit by bit",
+        "",
         f"runs    {output}",
         f"report  {output}/report.html",
     ]
@@ -122,9 +124,17 @@ def test_arms_of_equal_pixels_have_equal_weights_after_every_epoch(run_command, 
     fewer = run_command(*request, "--output", output, "--arms", "shards,live", "--copies", 1)
     assert fewer.status == 0
     assert fewer.err == "augshard: shards-k1: 2 epochs share 1 copy; epoch e sees copy e mod 1\n"
-    assert fewer.out.splitlines()[-3] == (
-        "shards-k1 and live: weights bit-identical after the first epoch, the one that sees the same copy"
-    )
+    assert fewer.out.splitlines()[-4].split() == [
+        "shards-k1",
+        "live",
+        "0",
+        "1",
+        "the",
+        "same,",
+        "bit",
+        "by",
+        "bit",
+    ]
     assert list(json.loads((output / "report.json").read_text())["arms"]) == [
         *("live", "live-layer", "none", "shards-k1", "shards-k2")  # those of the earlier command too
     ]
@@ -146,7 +156,8 @@ def test_arms_have_equal_weights_in_every_storage_and_with_every_train_seed(
     output = tmp_path / "runs"
     ended = run_command(*request_of(storage, arms=arms), "--output", output, "--train-seeds", 2)
     assert ended.status == 0, ended.err
-    assert "shards-k2 and live: weights bit-identical after every epoch (2 train seeds)\n" in ended.out
+    said = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert {f"shards-k2 live {seed} 2, all the same, bit by bit" for seed in (0, 1)} <= set(said)
     first, second = digests(output, seed=0), digests(output, seed=1)
     assert len({tuple(after) for after in first.values()}) == 1
     assert set(first["live"]).isdisjoint(second["live"])
@@ -212,7 +223,7 @@ def test_runs_that_are_killed_under_load_end_with_the_weights_of_an_undisturbed_
         last = start(killed, before=on_one_core)
         out, err = last.communicate(timeout=300)
     assert last.returncode == 0, err
-    assert "shards-k4 and live: weights bit-identical after every epoch\n" in out
+    assert "shards-k4 live 0 4, all the same, bit by bit" in " ".join(out.split())
     _, err = first.communicate(timeout=300)
     assert first.returncode == 0, err
     assert digests(killed) == digests(undisturbed)

@@ -15,7 +15,7 @@ from augment.draws import Uniforms, recorded, table, uniform_between
 from augment.keys import Words, source_words
 from augment.ops.sequence import draw_steps
 from augment.recipe import Recipe, load_recipe, recipe_from_document
-from pipelines.audit.promise import (
+from pipelines.audit.distributions import (
     ALARM,
     REFERENCE,
     EvenWords,

@@ -11,7 +11,7 @@ from augment.ops import Flip, Invert, OneOf, RandAugment, RandomResizedCrop, Res
 from augment.ops.operations import OPERATIONS
 from augment.recipe import Recipe
 from pipelines.preview import _copies, _op_rows
-from pipelines.sheet import short
+from pipelines.report.numbers import short
 
 
 @pytest.mark.parametrize(

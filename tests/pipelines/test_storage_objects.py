@@ -300,13 +300,13 @@ def test_without_a_terminal_no_notes_are_read(memory, monkeypatch):
 
 def test_the_end_of_a_run_does_not_wait_for_notes(memory):
     for group in range(20):
-        memory.write("bucket", f"out/{PROGRESS}/{group}", b"5")
+        memory.write("bucket", f"out/{PROGRESS}/{group}", b"5 1")
     bar = ProgressBar(OUT, lambda _: None)
-    assert bar._samples() == 100
+    assert bar._samples() == (100, 20)
     for group in range(20):
-        memory.write("bucket", f"out/{PROGRESS}/{group}", b"9")
+        memory.write("bucket", f"out/{PROGRESS}/{group}", b"9 1")
     bar._stop.set()
-    assert bar._samples() == 100
+    assert bar._samples() == (100, 20)
     assert memory.reads == 20
 
 

@@ -18,8 +18,8 @@ from augment.ops.sizes import Resize
 from augment.recipe import load_recipe, parse_recipe
 from pipelines import datasets
 from pipelines.format.manifest import read_manifest
-from pipelines.train.agreement import differing
 from pipelines.train.arms import Arm, open_feed, parse_arms
+from pipelines.train.compatibility import differing
 from pipelines.train.feeding import Members, model_layer
 from tests.forgery import Forger
 from tests.in_process import augshard

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augment.errors import RequestError
-from pipelines.train import words
+from pipelines.report.training.page import headline
+from pipelines.report.training.tables import pays_off
+from pipelines.report.training.text import as_json
+from pipelines.train.accuracy import accuracy_differences, binomial_error, half_interval, t_quantile
 from pipelines.train.arms import Arm
-from pipelines.train.compare import as_json, compare
-from pipelines.train.differences import binomial_error, differences, half_interval, t_quantile
-from pipelines.train.results import Finished, read_output, read_outputs
+from pipelines.train.compare import compare
+from pipelines.train.results import FinishedRun, read_output, read_outputs
 from tests.trained import IMAGES, many, write_dataset, write_request, write_run
 
 NONE, LIVE, ALL = Arm("none"), Arm("live"), Arm("shards", 4)
@@ -29,7 +31,7 @@ def finished(arm, train_seed, right, *, seed=0):
         "kept_epoch": 0,
         "test": {"accuracy": float(right.mean())},
     }
-    return Finished(arm, seed, train_seed, document, right)
+    return FinishedRun(arm, seed, train_seed, document, right)
 
 
 def compared(*directories):
@@ -51,7 +53,7 @@ def test_a_difference_is_paired_by_train_seed():
     shared = [0.5, 0.6, 0.7]  # what a seed does to both arms, which is not their difference
     ours = [finished(ALL, s, np.arange(100) < 100 * a + 4 + s) for s, a in enumerate(shared)]
     theirs = [finished(LIVE, s, np.arange(100) < 100 * a) for s, a in enumerate(shared)]
-    [found] = differences([*theirs, *ours], "test")
+    [found] = accuracy_differences([*theirs, *ours], "test")
     assert (found.arm, found.other, found.train_seeds) == ("shards-k4", "live", 3)
     assert found.mean == pytest.approx(0.05)
     assert found.training == pytest.approx(4.30265 * 0.01 / math.sqrt(3), rel=1e-5)
@@ -61,7 +63,7 @@ def test_a_difference_is_paired_by_train_seed():
 def test_the_error_by_images_is_that_of_mcnemar():
     ours, theirs = np.zeros((2, 400), bool)
     ours[:230], theirs[30:240] = True, True  # 30 that one alone tells right, and 10 that the other does
-    [found] = differences([finished(NONE, 0, theirs), finished(LIVE, 0, ours)], "test")
+    [found] = accuracy_differences([finished(NONE, 0, theirs), finished(LIVE, 0, ours)], "test")
     assert found.mean == pytest.approx(20 / 400)
     assert found.test == pytest.approx(1.959964 * math.sqrt(40) / 400)
     assert found.disagree == 40 / 400
@@ -70,7 +72,7 @@ def test_the_error_by_images_is_that_of_mcnemar():
 
 
 def test_with_one_train_seed_no_arm_is_better_however_far_apart():
-    [found] = differences([finished(NONE, 0, [0] * 50), finished(LIVE, 0, [1] * 50)], "test")
+    [found] = accuracy_differences([finished(NONE, 0, [0] * 50), finished(LIVE, 0, [1] * 50)], "test")
     assert (found.mean, found.error, found.exceeds) == (1.0, None, False)
     assert half_interval(np.array([0.3])) is None
 
@@ -81,7 +83,7 @@ def test_a_difference_larger_than_its_error_is_said_to_be_one():
         for arm, right in ((NONE, 200), (LIVE, 300))
         for seed in range(3)
     ]
-    [found] = differences(runs, "test")
+    [found] = accuracy_differences(runs, "test")
     assert found.exceeds
     assert (found.mean, found.training) == (pytest.approx(0.25), pytest.approx(0))
 
@@ -95,7 +97,7 @@ def test_arms_that_differ_by_chance_alone_are_seldom_ranked():
             for arm in (NONE, LIVE)
             for seed in range(3)
         ]
-        ranked += differences(runs, "test")[0].exceeds
+        ranked += accuracy_differences(runs, "test")[0].exceeds
     assert ranked / trials < 0.05
 
 
@@ -103,7 +105,7 @@ def test_seeds_of_the_augmentation_are_averaged_within_a_train_seed():
     right = {(0, 0): 50, (1, 0): 56, (0, 1): 60, (1, 1): 66}
     ours = [finished(Arm("shards", 1), t, np.arange(100) < n, seed=s) for (s, t), n in right.items()]
     theirs = [finished(LIVE, t, np.arange(100) < 70) for t in (0, 1)]
-    [found] = differences([*ours, *theirs], "test")
+    [found] = accuracy_differences([*ours, *theirs], "test")
     assert found.train_seeds == 2
     assert found.mean == pytest.approx(0.70 - np.mean([0.53, 0.63]))
     # Images are in another order with another seed: those of one output alone are compared one by one.
@@ -119,19 +121,22 @@ def test_images_may_stand_in_another_order_with_each_seed_of_the_augmentation():
         for arm, right in ((NONE, theirs), (ALL, ours))
         for seed, order in enumerate(orders)
     ]
-    [pooled], [alone] = differences(runs, "test"), differences([runs[0], runs[2]], "test")
+    [pooled], [alone] = accuracy_differences(runs, "test"), accuracy_differences([runs[0], runs[2]], "test")
     assert (pooled.test, pooled.mean) == (pytest.approx(alone.test), pytest.approx(alone.mean))
 
 
 def test_arms_without_a_common_train_seed_are_not_compared():
-    assert differences([finished(NONE, 0, [1, 0]), finished(LIVE, 1, [1, 1])], "test") == []
+    assert accuracy_differences([finished(NONE, 0, [1, 0]), finished(LIVE, 1, [1, 1])], "test") == []
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=8, max_size=8), min_size=4, max_size=4))
 def test_turning_a_difference_around_turns_its_sign_alone(rights):
     ours = [finished(ALL, seed, right) for seed, right in enumerate(rights[:2])]
     theirs = [finished(LIVE, seed, right) for seed, right in enumerate(rights[2:])]
-    [there], [back] = differences([*ours, *theirs], "test"), differences([*theirs, *ours], "test")
+    [there], [back] = (
+        accuracy_differences([*ours, *theirs], "test"),
+        accuracy_differences([*theirs, *ours], "test"),
+    )
     assert there.mean == -back.mean
     assert (there.error, there.test, there.exceeds, there.same) == (
         back.error,
@@ -187,10 +192,10 @@ def test_shards_pay_off_when_they_have_saved_what_they_cost(tmp_path):
     assert whole.seconds == pytest.approx(30 * 80 / 120)
     assert whole.saved == (pytest.approx(0.85), pytest.approx(1.0), pytest.approx(1.15))
     assert whole.pays_off == (18, 20, 24)
-    assert words.pays_off(whole) == "epoch 20 (18 to 24)"
+    assert pays_off(whole) == "epoch 20 (18 to 24)"
     assert (one.arm, one.bytes) == ("shards-originals-k1", 4000)
     assert one.pays_off == (100, None, None)
-    assert words.pays_off(one) == "never at this rate (100 to never)"
+    assert pays_off(one) == "never at this rate (100 to never)"
 
 
 def test_there_is_no_cost_without_the_dataset_that_was_read(tmp_path):
@@ -213,20 +218,20 @@ def test_weights_are_held_against_live_run_by_run(tmp_path):
         write_run(tmp_path, ALL, seed, weights="other" * seed)
     comparison = compared(tmp_path)
     found = [
-        (one.train_seed, one.verdict.arm, one.verdict.epochs, one.verdict.all_epochs, one.verdict.differs)
-        for one in comparison.identities
+        (match.train_seed, match.arm, match.epochs, match.all_epochs, match.differs)
+        for _, match in comparison.identities
     ]
     assert found == [
         (0, "shards-k2", 2, False, None),
         (0, "shards-k4", 4, True, None),
         (1, "shards-k2", 2, False, None),
-        (1, "shards-k4", 4, True, (1, 0)),
+        (1, "shards-k4", 4, True, 0),
     ]
-    status, word, sentence = words.identity(comparison)
-    assert (status, word) == ("bad", "Weights differ")
-    assert sentence == "Weights of shards-k4 differ from those of live where both see the same copies."
+    top = headline(comparison)
+    assert (top.status, top.words) == ("bad", "Weights differ")
+    assert top.rows[0] == ("weights", "shards-k4: not those of live, where both see the same copies")
     write_request(tmp_path, devices=["Some GPU"])
-    assert words.identity(compared(tmp_path))[0] == "unsure"
+    assert headline(compared(tmp_path)).status == "unsure"
 
 
 def test_several_outputs_are_one_comparison(tmp_path):
@@ -244,10 +249,14 @@ def test_several_outputs_are_one_comparison(tmp_path):
     assert shards.deviation_by_augmentation == pytest.approx(np.std([0.50, 0.54], ddof=1))
     assert live.deviation_by_augmentation is None
     assert comparison.unfinished == ("live, train seed 0: 3 of 4 epochs, augmentation seed 1",)
-    assert {one.seed for one in comparison.identities} == {0}
+    assert {seed for seed, _ in comparison.identities} == {0}
 
 
-# ---------------------------------------------------------------- sentences
+# ---------------------------------------------------------------- what stands on top
+
+
+def on_top(*directories):
+    return dict(headline(compared(*directories)).rows)
 
 
 def test_what_is_inside_the_error_is_not_ranked(tmp_path):
@@ -255,9 +264,8 @@ def test_what_is_inside_the_error_is_not_ranked(tmp_path):
     for seed, right in enumerate((60, 63, 61)):
         write_run(tmp_path, NONE, seed, right=right)
         write_run(tmp_path, LIVE, seed, right=right + seed)
-    assert words.accuracy(compared(tmp_path)) == (
-        "The difference in test accuracy is not larger than its error: these runs do not rank the arms."
-    )
+    said = on_top(tmp_path)["test accuracy"]
+    assert said == "no difference larger than its error: the arms are not ranked"
 
 
 def test_what_exceeds_its_error_is_named_with_it(tmp_path):
@@ -265,9 +273,9 @@ def test_what_exceeds_its_error_is_named_with_it(tmp_path):
     for seed, right in enumerate((40, 41, 42)):
         write_run(tmp_path, NONE, seed, right=right)
         write_run(tmp_path, LIVE, seed, right=right + 40)
-    assert words.accuracy(compared(tmp_path)) == (
-        "The difference in test accuracy is larger than its error: live is above none by 40.0 ± 12.3 points."
-    )
+    said = on_top(tmp_path)
+    assert said["test accuracy"] == "1 of 1 difference larger than its error"
+    assert said["live less none"] == "+40.0 ± 12.3 points"
 
 
 def test_validation_stands_in_where_nothing_is_tested(tmp_path):
@@ -278,19 +286,15 @@ def test_validation_stands_in_where_nothing_is_tested(tmp_path):
     comparison = compared(tmp_path)
     assert comparison.measured == "validation"
     assert comparison.differences[0].test is None
-    assert words.accuracy(comparison) == "All arms have the same validation accuracy."
+    assert on_top(tmp_path)["validation accuracy"] == "the same in all arms"
 
 
-def test_one_seed_and_one_arm_have_sentences_of_their_own(tmp_path):
+def test_one_arm_is_not_compared_and_one_seed_not_ranked(tmp_path):
     write_request(tmp_path)
     write_run(tmp_path, NONE, right=40)
-    assert (
-        words.accuracy(compared(tmp_path)) == "There is one arm, so there is no accuracy to compare it with."
-    )
+    assert "test accuracy" not in on_top(tmp_path)
     write_run(tmp_path, LIVE, right=80)
-    assert words.accuracy(compared(tmp_path)).startswith(
-        "With one train seed nobody knows how far test accuracy"
-    )
+    assert on_top(tmp_path)["test accuracy"].startswith("not ranked: one train seed does not tell")
 
 
 # ---------------------------------------------------------------- what cannot be compared
@@ -307,7 +311,7 @@ def test_a_run_that_is_not_finished_is_named(tmp_path):
         "live, train seed 1: 2 of 4 epochs",
         "shards-k4, train seed 0: 0 of 4 epochs",
     )
-    assert words.unfinished(comparison) == "2 runs are not finished, and not in what follows."
+    assert on_top(tmp_path)["not finished"] == "2 runs, not in what follows"
 
 
 def refusal(*directories):

@@ -268,20 +268,6 @@ def without_times(document):
     return {**document, "epochs": epochs}
 
 
-def logged(directory):
-    """What TensorBoard would show: (tag, step, value)."""
-    events = [
-        tf.compat.v1.Event.FromString(record.numpy())
-        for file in sorted(directory.rglob("events.*"))
-        for record in tf.data.TFRecordDataset(str(file))
-    ]
-    return [
-        (value.tag, event.step, float(tf.make_ndarray(value.tensor)))
-        for event in events
-        for value in event.summary.value
-    ]
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     keras.utils.set_random_seed(0)
@@ -290,13 +276,12 @@ def undisturbed(tmp_path_factory):
     return directory, train(directory)
 
 
-def test_a_run_leaves_its_history_its_log_its_answers_and_its_model(undisturbed):
+def test_a_run_leaves_its_history_its_answers_and_its_model(undisturbed):
     directory, document = undisturbed
     assert sorted(os.listdir(directory)) == [
         "history.csv",
         "model.keras",
         "run.json",
-        "tensorboard",
         "test.csv",
     ]
     assert json.loads((directory / "run.json").read_text()) == document == finished_run(str(directory))
@@ -305,10 +290,6 @@ def test_a_run_leaves_its_history_its_log_its_answers_and_its_model(undisturbed)
         lines = list(csv.DictReader(file))
     assert [{name: str(value) for name, value in row.items()} for row in document["epochs"]] == lines
     assert len({row["weights_sha256"] for row in document["epochs"]}) == 4
-    shown = logged(directory / "tensorboard")
-    for row in document["epochs"]:
-        assert ("epoch_loss", row["epoch"], np.float32(row["loss"])) in shown
-        assert ("epoch_accuracy", row["epoch"], np.float32(row["val_accuracy"])) in shown
     model = keras.saving.load_model(directory / "model.keras")
     batches = list(Noise().evaluation("test", batch=BATCH))
     predicted = np.concatenate([np.argmax(model(x), axis=1) for x, _ in batches])
@@ -332,8 +313,6 @@ def test_a_run_that_was_stopped_again_and_again_ends_as_if_it_had_not_been(
         assert finished_run(str(tmp_path)) is None
     assert without_times(train(tmp_path)) == without_times(document)
     assert (tmp_path / "test.csv").read_text() == (directory / "test.csv").read_text()
-    steps = [(tag, step) for tag, step, _ in logged(tmp_path / "tensorboard")]
-    assert steps == [(tag, step) for tag, step, _ in logged(directory / "tensorboard")]
 
 
 def test_a_stop_in_the_middle_of_an_epoch_keeps_the_epochs_before(tmp_path, undisturbed):
@@ -379,8 +358,6 @@ def test_without_a_validation_or_test_split_there_is_nothing_of_them(tmp_path):
     assert document["test"] is None
     assert document["epochs"][0]["val_loss"] is None
     assert not (tmp_path / "test.csv").exists()
-    assert "epoch_loss" in [tag for tag, _, _ in logged(tmp_path / "tensorboard")]
-    assert sorted(os.listdir(tmp_path / "tensorboard")) == ["train"]
 
 
 # ---------------------------------------------------------------- early stopping

@@ -1,0 +1,90 @@
+"""`augshard audit`: checks what was typed, verifies, and says what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from augment.errors import RequestError
+from pipelines.audit.findings import open_audit
+from pipelines.format.manifest import json_text, read_manifest
+from pipelines.quiet import import_tensorflow
+from pipelines.report.audit.text import as_json, as_text
+from pipelines.sources import check_root
+
+SAMPLES = 200
+"""How many samples are derived again, if nothing is said."""
+
+
+def audit_command(
+    directory: str, *, root: str | None, samples: str | None, report: str | None, json: str | None
+) -> None:
+    """Raises RequestError for a wrong request; exits with status 1 if something was found."""
+    if samples is not None and root is None:
+        raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
+    count = _count(samples)
+    _check_outputs(directory, {"--report": report, "--json": json})
+    if root is not None:
+        check_root(root)
+    audit = open_audit(directory, root)
+    import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
+    from pipelines.audit.verify import verify
+    from pipelines.report.page import write_page
+
+    verify(audit, count)
+    if report is not None:
+        from pipelines.report.audit.page import page
+
+        write_page(report, page(audit))
+    if json is not None:
+        write_page(json, json_text(as_json(audit)), what="--json")
+    sys.stdout.write(as_text(audit, json=json, report=report))
+    if not audit.clean:
+        sys.exit(1)
+
+
+def replay_command(directory: str, *, root: str | None, sample: str, copy: int, strip: str) -> None:
+    """Raises RequestError for a wrong request; exits with status 1 if the record is another."""
+    _check_outputs(directory, {"--strip": strip})
+    if root is None:
+        raise RequestError(f"--sample {sample}: it is derived from its source; add --input DIR")
+    root, manifest = check_root(root), read_manifest(directory)
+    import_tensorflow()
+    from pipelines.audit.replay import replay
+    from pipelines.report.audit import replay as report
+
+    found = replay(directory, manifest, root=root, source=sample, copy=copy)
+    report.write_strip(found, strip)
+    sys.stdout.write(report.as_text(found, strip))
+    if not found.matches:
+        sys.exit(1)
+
+
+def _count(samples: str | None) -> int | None:
+    """How many samples, None for all."""
+    if samples is None:
+        return SAMPLES
+    if samples == "all":
+        return None
+    if not samples.isascii() or not samples.isdigit() or int(samples) == 0:
+        raise RequestError(f"--samples is {samples!r}; it must be a number from 1, or all")
+    return int(samples)
+
+
+def _check_outputs(directory: str, outputs: dict[str, str | None]) -> None:
+    """Raises RequestError for a file that cannot be written, or would be one of the dataset's."""
+    if os.fsencode(directory).decode(errors="ignore") != directory:
+        raise RequestError(f"{directory!a}: its name is not UTF-8, which Parquet files need; rename it")
+    inside = os.path.join(os.path.realpath(directory), "")
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise RequestError(f"{option} {path}: there is no directory {folder}")
+        if os.path.isdir(path):
+            raise RequestError(f"{option} {path}: it is a directory; give a file")
+        if os.path.join(os.path.realpath(folder), "").startswith(inside):
+            raise RequestError(f"{option} {path}: it would lie in the dataset, which it is no part of")
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise RequestError(f"{option} {path}: it cannot be written (permission denied)")

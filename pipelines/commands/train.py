@@ -1,0 +1,233 @@
+"""`augshard train`: checks what was typed, trains every arm with every seed, and says what came of it.
+
+TensorFlow is imported late, so that most mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from augment.errors import RequestError, did_you_mean
+from augment.recipe import load_recipe
+from pipelines import storage
+from pipelines.format.manifest import read_manifest
+from pipelines.format.request import load_plugins
+from pipelines.images import list_images
+from pipelines.plan import parse_fractions
+from pipelines.quiet import import_tensorflow
+from pipelines.sources import Layout, check_root
+from pipelines.train import request as requests
+from pipelines.train.arms import Feed, open_feed, parse_arms
+from pipelines.train.models import find_model
+from pipelines.train.output import locked_output
+
+if TYPE_CHECKING:
+    from pipelines.train.run import Settings
+
+LEARNING_RATE = 0.001
+"""Of Adam, for models that are not compiled."""
+
+
+def train_command(
+    *,
+    root: str,
+    output: str,
+    recipe: str,
+    arms: str,
+    model: str,
+    epochs: int,
+    seed: int = 0,
+    shards: str | None = None,
+    copies: str | None = None,
+    batch_size: int = 32,
+    train_seeds: int = 1,
+    learning_rate: float | None = None,
+    validation_fraction: str | None = None,
+    split_fractions: str | None = None,
+    layout: str = "auto",
+    weights: str | None = None,
+    early_stopping: bool | None = None,
+    mixed_precision: bool = False,
+    deterministic: bool = True,
+    plugins: Sequence[str] = (),
+) -> None:
+    """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
+    _check_range("--seed", seed, 0, 2**64 - 1)
+    _check_range("--epochs", epochs, 1, 100_000)
+    _check_range("--batch-size", batch_size, 1, 100_000)
+    _check_range("--train-seeds", train_seeds, 1, 1000)
+    _check_range("--learning-rate", learning_rate, 1e-9, 1000)
+    if layout not in get_args(Layout):
+        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    check_root(root)
+    digests = load_plugins(list(plugins))
+    loaded = load_recipe(recipe)
+    fractions = parse_fractions(split_fractions) if split_fractions else None
+    wanted = parse_arms(arms, copies)
+    found = find_model(model, size=loaded.image_size, weights=weights)
+    fingerprint = read_manifest(shards).fingerprint if shards else None
+    with locked_output(output):
+        earlier = requests.earlier_request(output)
+        images = list_images(root, layout=cast(Layout, layout), split_fractions=fractions)
+        images.tell()
+        import_tensorflow(requests.threads(earlier))
+        import tensorflow as tf
+
+        from pipelines.train.run import Settings
+
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+        feeds = [
+            open_feed(
+                arm,
+                input=root,
+                recipe=loaded,
+                seed=seed,
+                shards=shards,
+                layout=cast(Layout, layout),
+                split_fractions=fractions,
+                validation_fraction=validation_fraction,
+            )
+            for arm in wanted
+        ]
+        settings = Settings(
+            model=found,
+            epochs=epochs,
+            batch=batch_size,
+            learning_rate=LEARNING_RATE if learning_rate is None else learning_rate,
+            early_stopping=found.early_stopping if early_stopping is None else early_stopping,
+            mixed_precision=mixed_precision,
+        )
+        _check_fits(feeds[0], settings, learning_rate)
+        request = {
+            "recipe": loaded.canonical(),
+            "seed": seed,
+            "plugins": digests,
+            "images": images.listing.hexdigest(),
+            "layout": layout,
+            "split_fractions": fractions and [list(pair) for pair in fractions.items()],
+            "validation_fraction": validation_fraction,
+            "shards": fingerprint,
+            "model": model,
+            "weights": storage.at(weights).digest() if weights else None,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "early_stopping": settings.early_stopping,
+            "mixed_precision": mixed_precision,
+            "deterministic": deterministic,
+            **requests.surroundings(),
+        }
+        requests.keep(output, request, earlier)
+        for note in dict.fromkeys(note for feed in feeds for note in feed.notes(epochs)):
+            sys.stderr.write(f"augshard: {note}\n")
+        if model == "vgg16" and weights is None:
+            sys.stderr.write(
+                "augshard: warning: without --weights, the frozen base of vgg16 has random weights, and the "
+                "features that its head learns from mean nothing\n"
+            )
+        environment = _environment(input=root, shards=shards)
+        runs = _train_all(feeds, settings, range(train_seeds), output, environment)
+        from pipelines.report.training.text import as_text
+
+        sys.stdout.write(as_text(runs))
+        sys.stdout.write(f"runs    {output}\n")
+        sys.stdout.write(f"report  {_report(output)}\n")
+
+
+def _report(output: str) -> str:
+    """Compares all finished runs of an output, those of earlier commands too; the path of the report."""
+    from pipelines.report.training.files import write_report
+    from pipelines.train.compare import compare
+    from pipelines.train.results import read_output
+
+    return write_report(compare([read_output(output)]), output)
+
+
+def compare_command(*, outputs: Sequence[str], output: str) -> None:
+    """Raises RequestError for a wrong request."""
+    from pipelines.report.training.files import write_excerpts, write_report
+    from pipelines.train.compare import compare
+    from pipelines.train.results import read_outputs
+
+    comparison = compare(read_outputs(outputs))
+    written = [write_report(comparison, output), *write_excerpts(comparison, output)]
+    sys.stdout.write("".join(f"{path}\n" for path in written))
+
+
+def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> None:
+    """Raises RequestError if the data or the model make the request wrong; before anything is written."""
+    if len(feed.classes) < 2:
+        raise RequestError("there is only one class; it takes two or more to train a classifier")
+    if settings.early_stopping and not feed.validation:
+        raise RequestError(
+            "early stopping goes by the validation loss, and there is no validation split; carve one by "
+            "--validation-fraction 0.1, or train all epochs with --no-early-stopping"
+        )
+    from pipelines.train.models import check_model
+
+    model, name = settings.model.build(feed.image_size, len(feed.classes)), settings.model.name
+    check_model(name, model, size=feed.image_size, classes=len(feed.classes))
+    if model.compiled and learning_rate is not None:
+        raise RequestError(
+            f"--model {name}: it is compiled, so its optimizer has a learning rate of its own; "
+            "leave --learning-rate out"
+        )
+
+
+def _train_all(
+    feeds: Sequence[Feed],
+    settings: Settings,
+    seeds: Sequence[int],
+    output: str,
+    environment: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Trains what is not trained yet, a seed after the other; what run.json says of each run."""
+    import tensorflow as tf
+
+    from pipelines.train.run import finished_run, run_directory, train_run
+    from pipelines.train.trainer import default_strategy
+
+    strategy, runs = default_strategy(), []
+    for seed in seeds:
+        initial = None
+        for feed in feeds:
+            directory = run_directory(output, feed.arm, seed)
+            run = finished_run(directory)
+            try:
+                run = run or train_run(
+                    feed,
+                    settings,
+                    seed=seed,
+                    directory=directory,
+                    initial=initial,
+                    environment={**environment, "replicas": strategy.num_replicas_in_sync},
+                    strategy=strategy,
+                )
+            except (tf.errors.OpError, OSError) as error:
+                said = (getattr(error, "message", None) or str(error)).strip().splitlines()[0]
+                sys.stderr.write(f"augshard: {feed.arm.label}, seed {seed}: {said}\n")
+                sys.exit(1)
+            initial = run["initial_weights_sha256"]
+            runs.append(run)
+    return runs
+
+
+def _environment(**paths: str | None) -> dict[str, Any]:
+    """What may differ between runs of one request: time, place and paths."""
+    return {
+        "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        **{name: path and storage.at(path).absolute() for name, path in paths.items()},
+    }
+
+
+def _check_range(option: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise RequestError(f"{option} is {value}; it must be from {low} to {high}")

@@ -1,0 +1,231 @@
+"""The pictures of a page: some sources with their copies.
+
+Sources are chosen by the digests of their contents, the same number of every class, so
+that the choice is the same on every machine and depends on no order. Those that findings
+name come first. Nothing of a picture is kept but its thumbnail and a few numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from augment.augmenter import NOT_AUGMENTED, Augmenter
+from pipelines.audit.decoding import Decoder
+from pipelines.audit.findings import Audit
+from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
+from pipelines.format.inside import path_in
+from pipelines.format.layout import shard_file
+from pipelines.format.manifest import Manifest
+from pipelines.format.records import read_records
+from pipelines.report.audit.pixels import NEAR, NOTES, PixelSummary, summary_of
+from pipelines.report.thumbnail import Thumbnail, thumbnail
+from pipelines.sources import read_source
+
+PICTURES = 900
+"""About how many pictures there are in all, where there are no more classes than that allows."""
+MOST_COPIES = 7
+"""Copies of a source that are looked at: its first ones."""
+MOST_CLASSES = 1000
+"""Classes of which there is a picture; with many, each has one source in two copies."""
+NAMED = 40
+"""Sources that are there because a finding names them."""
+IMAGE_BYTES = 4_200_000
+"""Of all thumbnails together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One picture: a source, or a record of it."""
+
+    caption: str
+    place: str
+    """where it lies"""
+    thumbnail: Thumbnail | None
+    """None if it cannot be read"""
+    pixels: PixelSummary | None
+    copy: int | None = None
+    """of a record; None for the source"""
+    drawn: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """every recorded parameter by its column"""
+    difference: float | None = None
+    """of a copy: the mean absolute difference to the source brought to size, in levels, if that is there"""
+    findings: tuple[str, ...] = ()
+    """their kinds"""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of findings and notes."""
+        notes = self.pixels.notes if self.pixels else ()
+        near = self.difference is not None and self.difference < NEAR
+        return (*self.findings, *notes, *(("near",) if near else ()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One source beside its copies."""
+
+    split: str
+    label: str
+    source: str
+    tiles: tuple[Tile, ...]
+    """the source brought to size first, unless it is not there, or not the same any more"""
+    kinds: tuple[str, ...] = ()
+    """of findings and notes that are of the source and of no single copy"""
+
+    @property
+    def alarming(self) -> bool:
+        return bool(set(self.kinds) - NOTES.keys()) or any(tile.findings for tile in self.tiles)
+
+
+class _Chosen(NamedTuple):
+    digest: int
+    source: str
+    label: str
+    split: str
+    group: int
+
+
+def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
+    """Chooses sources, reads their records and, if the audit has an input, the sources themselves.
+
+    By split, class and source. What cannot be read is left out.
+    """
+    reader = SamplesReader(audit.directory, manifest)
+    chosen, most = _choose(reader, manifest, _named(audit, found))
+    stored = {split: _stored(manifest, split, most) for split in manifest.splits}
+    images = sum(1 + len(stored[one.split]) for one in chosen)
+    album = _Album(audit, manifest, reader, IMAGE_BYTES // max(images, 1))
+    groups: dict[tuple[str, int], list[_Chosen]] = defaultdict(list)
+    for one in chosen:
+        groups[one.split, one.group].append(one)
+    shown: list[Card] = []
+    with tqdm(total=len(chosen), desc="pictures", unit=" sources", disable=None, dynamic_ncols=True) as bar:
+        for (split, group), sources in groups.items():
+            records = album.records(split, group, [one.source for one in sources], stored[split])
+            for one in sources:
+                shown.append(album.shown(one, records[one.source]))
+                bar.update()
+    return sorted(shown, key=lambda one: (one.split, one.label, one.source))
+
+
+def _stored(manifest: Manifest, split: str, most: int) -> list[int]:
+    """The copies of a split's sources that are shown."""
+    copies = [copy for copy in manifest.copies(split) if copy != NOT_AUGMENTED]
+    return copies[:most] or [NOT_AUGMENTED]
+
+
+def _named(audit: Audit, found: Statistics) -> set[str]:
+    """Sources that findings name, as many of them as there is room for."""
+    names = [finding.source for finding in audit.findings if finding.source]
+    names += [place.source for places in found.duplicates.groups for place in places]
+    return set(list(dict.fromkeys(names))[:NAMED])
+
+
+def _choose(reader: SamplesReader, manifest: Manifest, named: set[str]) -> tuple[list[_Chosen], int]:
+    """The sources to show, and how many copies of each at most."""
+    augmented = [split for split, counts in manifest.splits.items() if counts.augmented]
+    splits = augmented or list(manifest.splits)
+    classes = max(len(splits) * len(manifest.classes), 1)
+    copies = min(manifest.request.copies, MOST_COPIES) if augmented else 1
+    sources = PICTURES // (1 + copies)
+    if sources < classes:
+        sources, copies = min(classes, MOST_CLASSES), min(copies, 2)
+    each = max(sources // classes, 1)
+    best: dict[tuple[str, str], list[_Chosen]] = {}
+    extra = []
+    for split, group in reader.groups():
+        rows = reader.read(split, manifest.copies(split)[0], group, ["source", "class", "source_sha256"])
+        if rows is None:
+            continue
+        digests = prefixes(rows["source_sha256"])
+        names, labels = rows["source"].to_pylist(), rows["class"].to_pylist()
+        found: dict[tuple[str, str], list[_Chosen]] = defaultdict(list)
+        for row in np.argsort(digests, kind="stable"):
+            one = _Chosen(int(digests[row]), names[row], labels[row], split, group)
+            mine = found[split, one.label]
+            if one.source in named:
+                extra.append(one)
+            elif split in splits and len(mine) < each:
+                mine.append(one)
+        for key, mine in found.items():
+            best[key] = sorted(best.get(key, []) + mine)[:each]
+    first = sorted(mine for mine in best.values() if mine)[:sources]  # of too many classes, some
+    return extra + [one for mine in first for one in mine], copies
+
+
+class _Album:
+    """Reads pictures of one dataset."""
+
+    def __init__(self, audit: Audit, manifest: Manifest, reader: SamplesReader, most_bytes: int) -> None:
+        self._audit, self._manifest, self._reader, self._most_bytes = audit, manifest, reader, most_bytes
+        request = manifest.request
+        self._decoder = Decoder(Augmenter(request.parsed_recipe(), request.seed))
+
+    def records(
+        self, split: str, group: int, sources: list[str], copies: list[int]
+    ) -> dict[str, list[tuple[dict[str, Any], str, bytes | None]]]:
+        """For each of a group's sources, of each copy its row, its file and the record's bytes."""
+        found: dict[str, list[tuple[dict[str, Any], str, bytes | None]]] = {name: [] for name in sources}
+        shards = self._manifest.splits[split].groups
+        columns = ["source", "copy", "record", "source_sha256", *self._reader.parameters]
+        for copy in copies:
+            rows = self._reader.read(split, copy, group, columns)
+            if rows is None:
+                continue
+            rows = rows.filter(pc.is_in(rows["source"], pa.array(sources, pa.string())))
+            file = shard_file(self._manifest.request.name, split, copy, group, shards)
+            data: dict[int, bytes] = {}
+            with contextlib.suppress(OSError):
+                path = path_in(self._audit.directory, file)
+                data = dict(read_records(path, set(rows["record"].to_pylist()), self._manifest.image_size))
+            for row in rows.to_pylist():
+                found[row["source"]].append((row, file, data.get(row["record"])))
+        return found
+
+    def shown(self, one: _Chosen, records: list[tuple[dict[str, Any], str, bytes | None]]) -> Card:
+        plain = self._original(one.source, records[0][0]["source_sha256"] if records else "")
+        tiles = [self._copy(plain, *record) for record in records]
+        if plain is not None:
+            tiles.insert(0, Tile("source", one.source, *self._picture(plain)))
+        return Card(one.split, one.label, one.source, tuple(tiles))
+
+    def _original(self, source: str, digest: str) -> np.ndarray | None:
+        """The source as a recipe that did nothing but bring it to size would have it."""
+        if self._audit.input is None:
+            return None
+        try:
+            contents = read_source(self._audit.input, source)
+        except (OSError, ValueError):
+            return None
+        same = hashlib.sha256(contents).hexdigest() == digest
+        return self._decoder.source(contents) if same else None
+
+    def _copy(self, plain: np.ndarray | None, row: dict[str, Any], file: str, record: bytes | None) -> Tile:
+        pixels = None if record is None else self._decoder.record(record)
+        stored = row["copy"] == NOT_AUGMENTED
+        difference = None
+        if pixels is not None and plain is not None and not stored:
+            difference = float(np.abs(pixels.astype(np.int16) - plain).mean())
+        return Tile(
+            "stored" if stored else f"copy {row['copy']}",
+            f"{file} record {row['record']}",
+            *self._picture(pixels),
+            copy=row["copy"],
+            drawn={name: row[name] for name in self._reader.parameters if row[name] is not None},
+            difference=difference,
+        )
+
+    def _picture(self, pixels: np.ndarray | None) -> tuple[Thumbnail | None, PixelSummary | None]:
+        if pixels is None:
+            return None, None
+        return thumbnail(pixels, self._most_bytes), summary_of(pixels)

@@ -1,0 +1,99 @@
+"""Numbers of the pixels of images, each by itself and all together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+SATURATED = 0.25
+"""An image is called saturated if more than this part of its levels is 0 or 255."""
+FILLED = 0.5
+"""... filled, if more than this part of its pixels has one and the same color."""
+UNIFORM = 4.0
+"""... uniform, if the standard deviation of its gray levels is below this."""
+NEAR = 2.0
+"""A copy is called near to its source if their mean absolute difference is below so many levels."""
+
+NOTES = {
+    "saturated": "more than a quarter of its levels are 0 or 255",
+    "filled": "more than half of its pixels have one and the same color",
+    "uniform": "its gray levels hardly differ: their standard deviation is below 4",
+    "near": "hardly differs from its source: by less than 2 levels on average",
+    "twice": "the same file is there more than once, in one split",
+}
+"""What is noted of a picture or a source. None of it is a finding."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelSummary:
+    """What the pixels of one image tell."""
+
+    means: tuple[float, ...]
+    squares: tuple[float, ...]
+    """means of the squared levels; both of red, green and blue"""
+    levels: np.ndarray
+    """int64 [32]: pixels by their gray level, in eighths"""
+    clipped: float
+    """the part of the levels that are 0 or 255"""
+    spread: float
+    """the standard deviation of the gray levels"""
+    filled: float
+    """the largest part of pixels of one and the same color"""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which of `saturated`, `filled` and `uniform` it is."""
+        said = {
+            "saturated": self.clipped > SATURATED,
+            "filled": self.filled > FILLED,
+            "uniform": self.spread < UNIFORM,
+        }
+        return tuple(note for note, holds in said.items() if holds)
+
+
+def summary_of(pixels: np.ndarray) -> PixelSummary:
+    """Of uint8 [H, W, 3]."""
+    floats = pixels.reshape(-1, 3).astype(np.float64)
+    gray = floats @ (0.299, 0.587, 0.114)
+    wide = pixels.reshape(-1, 3).astype(np.uint32)
+    _, counts = np.unique(wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2], return_counts=True)
+    return PixelSummary(
+        means=tuple(floats.mean(0).tolist()),
+        squares=tuple((floats**2).mean(0).tolist()),
+        levels=np.bincount(np.minimum(gray, 255).astype(np.int64) // 8, minlength=32),
+        clipped=float(np.mean((pixels == 0) | (pixels == 255))),
+        spread=float(gray.std()),
+        filled=float(counts.max() / len(gray)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PooledSummary:
+    """Of many images together."""
+
+    images: int
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    """of the levels of red, green and blue, over all pixels of all images"""
+    levels: np.ndarray
+    """float64 [32]: as of one image, each image of the same weight"""
+    notes: Counter[str]
+    """how many are saturated, filled, uniform"""
+
+
+def pooled(some: Sequence[PixelSummary]) -> PooledSummary | None:
+    """None of no images."""
+    if not some:
+        return None
+    means = np.mean([one.means for one in some], axis=0)
+    squares = np.mean([one.squares for one in some], axis=0)
+    return PooledSummary(
+        images=len(some),
+        means=tuple(means.tolist()),
+        deviations=tuple(np.sqrt(np.maximum(squares - means**2, 0)).tolist()),
+        levels=np.mean([one.levels / one.levels.sum() for one in some], axis=0),
+        notes=Counter(note for one in some for note in one.notes),
+    )

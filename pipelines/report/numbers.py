@@ -1,0 +1,61 @@
+"""How numbers are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 finding`, `2 findings`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def part_of(number: int, whole: int) -> str:
+    return f"{number:,} of {whole:,}"
+
+
+def short(value: Any) -> str:
+    """A number as it stands on axes and under pictures, NumPy's too; yes or no."""
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    whole = abs(value) < 1e6 and value == int(value)
+    return f"{int(value)}" if whole else f"{value:.3g}"
+
+
+def precise(value: float) -> str:
+    return f"{value:.4g}" if value else "0"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A part of one."""
+    return "" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def size(number: int) -> str:
+    """Bytes."""
+    return f"{number / 1e6:,.1f} MB" if number >= 1e5 else f"{number / 1e3:,.1f} kB"
+
+
+def seconds(value: float) -> str:
+    return f"{value:,.0f} s" if value >= 100 else f"{value:.3g} s"
+
+
+def chance(p: float) -> str:
+    """A probability, which may be very small."""
+    return "1" if p >= 1 else f"{p:.2f}" if p >= 0.01 else f"{p:.0e}" if p > 1e-99 else "< 1e-99"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
