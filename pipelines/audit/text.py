@@ -90,7 +90,7 @@ def _about(audit: Audit) -> Iterator[tuple[str, str]]:
         "dataset",
         f"{audit.directory} ({request.recipe_name}, seed {request.seed}, {request.copies} copies)",
     )
-    yield "files", f"{checked['files']:,} of {len(manifest.files):,}, {checked['bytes'] / 1e6:,.1f} MB"
+    yield "files", f"{checked['files']:,} of {len(manifest.files) + 1:,}, {checked['bytes'] / 1e6:,.1f} MB"
     pixels = f", {checked['pixels']:,} decoded to the digests of their pixels" if checked["pixels"] else ""
     yield "records", f"{checked['records']:,} of {manifest.records:,}{pixels}"
     yield "rows", f"{checked['rows']:,}, with {checked['draws']:,} parameters drawn again"
