@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from pipelines.report.numbers import short
 
 from augment.augmenter import Augmenter
 from augment.ops import Flip, Invert, OneOf, RandAugment, RandomResizedCrop, Resize
 from augment.ops.operations import OPERATIONS
 from augment.recipe import Recipe
 from pipelines.preview import _copies, _op_rows
+from pipelines.report.numbers import short
 
 
 @pytest.mark.parametrize(

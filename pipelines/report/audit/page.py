@@ -22,7 +22,7 @@ from pipelines.report.audit import figures
 from pipelines.report.audit.cards import Ops, cards
 from pipelines.report.audit.gallery import Card, gallery
 from pipelines.report.audit.pixels import NOTES, PooledSummary
-from pipelines.report.audit.text import checked, headline, parity, proven
+from pipelines.report.audit.summary import checked, headline, parity, proven
 from pipelines.report.numbers import chance, count, listed, part_of, percent, precise
 from pipelines.report.page import Headline, bundled, render
 from pipelines.report.table import Alarm, Table
