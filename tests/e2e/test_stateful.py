@@ -31,7 +31,7 @@ from tests.disk_faults import Failing, watched
 from tests.in_process import Ended, augshard
 
 RECIPE = "storage: {format: png}\nops:\n  - resize: {height: 8, width: 8}\n  - flip: {horizontal: 0.5}\n"
-MANIFEST, PLAN = "manifest.json", ".unfinished/plan.json"
+MANIFEST, PLAN, INFO = "manifest.json", ".unfinished/plan.json", "dataset_info.json"
 UNLIKE = {"run.json", ".unfinished/lock"}
 """What says when, and what says that somebody was there."""
 
@@ -107,12 +107,14 @@ class Workshop:
             self._undisturbed[key] = files(output)
         return self._undisturbed[key]
 
-    def check_audit(self, output: Path, images: Images) -> None:
+    def check_audit(self, output: Path, images: Images, *, info_is_late: bool) -> None:
         """Each state is audited once, wherever it lies."""
         state = hashlib.sha256(repr(sorted(files(output).items())).encode()).hexdigest()
         if state not in self._audited:
             ended = augshard("audit", output, "--input", self.input_of(images), "--samples", "all")
-            assert ended.status == 0, ended.out + ended.err
+            assert ended.status == int(info_is_late), ended.out + ended.err
+            findings = ended.out.partition("\n\n")[2].strip().splitlines()
+            assert all(INFO in finding for finding in findings), ended.out
             self._audited.add(state)
 
 
@@ -197,16 +199,18 @@ class Output(RuleBasedStateMachine):
         manifest = json.loads((self.output / MANIFEST).read_bytes())
         assert len(list(datasets.from_shards(str(self.output)))) == manifest["records"]
 
-    @precondition(lambda self: (self.output / MANIFEST).exists())
+    @precondition(lambda self: (self.output / INFO).exists())
     @rule()
     def read_with_tfds(self) -> None:
+        """It sees nothing that the manifest does not have."""
         import tensorflow_datasets as tfds
 
         manifest = json.loads((self.output / MANIFEST).read_bytes())
+        copies, records = manifest["request"]["copies"], manifest["records"]
         builder = tfds.builder_from_directory(str(self.output))
-        splits = {f"train_c{copy}" for copy in range(manifest["request"]["copies"])}
-        assert set(builder.info.splits) == splits
-        assert sum(len(list(builder.as_dataset(split=split))) for split in splits) == manifest["records"]
+        assert set(builder.info.splits) <= {f"train_c{copy}" for copy in range(copies)}
+        for split in builder.info.splits:
+            assert len(list(builder.as_dataset(split=split))) == records // copies
 
     def _run(self, wanted: Wanted, step: int = 10**9, *, overwrite: bool = False) -> None:
         before = files(self.output)
@@ -271,12 +275,13 @@ class Output(RuleBasedStateMachine):
         manifest = json.loads(now[MANIFEST])
         for name, content in origin.items():
             assert content in self.since[name], f"{name} was made from what was there before it was begun"
-        expected = self.workshop.undisturbed(
-            origin, Wanted(manifest["request"]["copies"], manifest["request"]["seed"])
-        )
+        wanted = Wanted(manifest["request"]["copies"], manifest["request"]["seed"])
+        expected = dict(self.workshop.undisturbed(origin, wanted))
+        info = expected.pop(INFO)  # which is written behind the manifest
         assert {name: now.get(name) for name in expected} == expected
+        assert now.get(INFO) == info or PLAN in now
         if not self.foreign:  # which an audit finds, and says
-            self.workshop.check_audit(self.output, origin)
+            self.workshop.check_audit(self.output, origin, info_is_late=now.get(INFO) != info)
 
     @invariant()
     def nothing_foreign_is_removed(self) -> None:
