@@ -90,7 +90,7 @@ class Rederiver:
         progress: Callable[[int], object],
     ) -> None:
         self._audit, self._root, self._chosen, self._progress = audit, root, chosen, progress
-        self._unseen = unseen
+        self.unseen = unseen
         self._recipe = augmenter.recipe
         self._graphs = SampleGraphs(augmenter, AT_ONCE if chosen is None else 1)
         self._pool = ThreadPoolExecutor(CORES)
@@ -101,7 +101,7 @@ class Rederiver:
         """All copies of one group."""
         members = self._members(shards)
         for outcome in self._outcomes(members, self._draws(members)):
-            self._unseen.discard(outcome.member.source)
+            self.unseen.discard(outcome.member.source)
             self._audit.checked["sources"] += not outcome.vanished
             self._audit.checked["derived"] += outcome.derived
             if outcome.vanished:

@@ -11,12 +11,11 @@ from pipelines.audit.files import check_small_files, check_strays, check_whole_f
 from pipelines.audit.findings import Audit, Parity
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
 from pipelines.audit.rederive import Rederiver
-from pipelines.audit.sampling import Chosen, choose
+from pipelines.audit.sampling import choose
 from pipelines.audit.shards import ShardChecker, ShardPlace
 from pipelines.audit.statistics import statistics
 from pipelines.audit.structure import Totals, check_manifest
 from pipelines.format.manifest import Manifest, parity_class
-from pipelines.sources import Reject
 
 
 def verify(audit: Audit, samples: int | None) -> None:
@@ -40,60 +39,46 @@ def verify(audit: Audit, samples: int | None) -> None:
 
 
 def _check(audit: Audit, manifest: Manifest, augmenter: Augmenter, samples: int | None) -> None:
-    """Files, records, rows and, with an input, its listing and sources."""
-    root = audit.input
-    rejects = check_small_files(audit, manifest, augmenter.recipe)
-    if root is None:
-        audit.unchecked.append(
-            "without --input, no source was read: whether the pixels follow from sources, recipe and seed"
-        )
-        _check_groups(audit, manifest, augmenter, rejects, None)
-        return
-    here = parity_class()
-    if here != manifest.parity_class:
-        names = sorted(here.keys() | manifest.parity_class.keys())
-        both = {name: (manifest.parity_class.get(name), here.get(name)) for name in names}
-        audit.parity = Parity({name: pair for name, pair in both.items() if pair[0] != pair[1]})
-    chosen = None
-    if samples is not None and samples < manifest.records:
-        chosen = choose(audit.directory, manifest, samples)
-    found = list_input(root, manifest)
-    unseen = set(found.sources)
-    vanished, rejected = _check_groups(audit, manifest, augmenter, rejects, (root, chosen, unseen))
-    if rejects is not None:
-        check_rejects(audit, root, found, rejects)
-    new = unseen - {reject.source for reject in rejected.union(rejects or ())}
-    check_listing(audit, root, found, new, vanished)
-
-
-def _check_groups(
-    audit: Audit,
-    manifest: Manifest,
-    augmenter: Augmenter,
-    rejects: frozenset[Reject] | None,
-    derive: tuple[str, Chosen | None, set[str]] | None,
-) -> tuple[dict[str, str], set[Reject]]:
-    """Group after group: shards, then, if `derive` says from where and which, their sources.
-
-    Returns the sources that are not there any more, with their SHA-256, and the receipts' rejects.
-    """
+    """Files, then group after group records and rows; with an input its listing, and the sources."""
+    root, rejects = audit.input, check_small_files(audit, manifest, augmenter.recipe)
     totals = Totals(audit, manifest)
     with tqdm(desc="auditing", unit=" records", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
         bar.total = manifest.records
         checker = ShardChecker(audit, manifest, augmenter, bar.update)
-        rederiver = None
-        if derive is not None:
-            root, chosen, unseen = derive
+        found = rederiver = None
+        if root is not None:
+            audit.parity = _parity(manifest)
+            chosen = None
+            if samples is not None and samples < manifest.records:
+                chosen = choose(audit.directory, manifest, samples)
+            found = list_input(root, manifest)
             bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
-            rederiver = Rederiver(audit, augmenter, root, chosen, unseen, bar.update)
+            rederiver = Rederiver(audit, augmenter, root, chosen, set(found.sources), bar.update)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
             checker.compare_copies(shards)
             totals.add(shards)
-            if rederiver is not None:
+            if rederiver:
                 rederiver.check(shards)
     totals.check(rejects)
-    return {} if rederiver is None else rederiver.vanished, totals.rejects
+    if root is None or found is None or rederiver is None:
+        audit.unchecked.append(
+            "without --input, no source was read: whether the pixels follow from sources, recipe and seed"
+        )
+        return
+    if rejects is not None:
+        check_rejects(audit, root, found, rejects)
+    new = rederiver.unseen - {reject.source for reject in totals.rejects.union(rejects or ())}
+    check_listing(audit, root, found, new, rederiver.vanished)
+
+
+def _parity(manifest: Manifest) -> Parity | None:
+    """What differs between the dataset's parity class and this process's, to be measured; None if nothing."""
+    here = parity_class()
+    names = sorted(here.keys() | manifest.parity_class.keys())
+    both = {name: (manifest.parity_class.get(name), here.get(name)) for name in names}
+    differs = {name: pair for name, pair in both.items() if pair[0] != pair[1]}
+    return Parity(differs) if differs else None
 
 
 def _groups(manifest: Manifest) -> Iterator[list[ShardPlace]]:

@@ -9,7 +9,7 @@ from augment.errors import RequestError
 from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import json_text, read_manifest
 from pipelines.quiet import import_tensorflow
-from pipelines.report.audit.text import as_json, as_text
+from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
 
 SAMPLES = 200

@@ -132,7 +132,7 @@ def train_command(
             )
         environment = _environment(input=root, shards=shards)
         runs = _train_all(feeds, settings, range(train_seeds), output, environment)
-        from pipelines.report.training.text import as_text
+        from pipelines.report.training.summary import as_text
 
         sys.stdout.write(as_text(runs))
         sys.stdout.write(f"runs    {output}\n")

@@ -15,7 +15,7 @@ from typing import Any
 from augment.errors import RequestError
 from pipelines import storage
 from pipelines.engines.engine import Engine, JobFailed, Rows
-from pipelines.format.layout import LOCK, MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
+from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize import belongings
@@ -164,7 +164,7 @@ def _check_input(root: str, request: Request) -> None:
 
 def _nothing_left(request: Request, output: str) -> Report | None:
     """Of a finished dataset at which nothing is to be done. It may lie where nothing can be written."""
-    if storage.at(output).names(WORK) - {LOCK}:
+    if WORK in storage.at(output).names():
         return None
     finished = _finished(output)
     if finished is None or finished.request != request or not _all_there(output, finished):

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Literal
@@ -36,6 +37,7 @@ def render(template: str, *, script: str = "", **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {function.__name__: function for function in _FILTERS}
+    environment.filters["sections"] = re.compile('<section id="(.*?)">\n<h2>(.*?)</h2>').findall
     environment.filters["mark"] = lambda cell: getattr(cell, "mark", "")
     style = bundled("theme.css") + bundled("style.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

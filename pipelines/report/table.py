@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 class Marked(str):
@@ -27,8 +27,21 @@ class Table:
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    numbers: frozenset[int] = frozenset()
-    names: frozenset[int] = frozenset()
+    numbers: Collection[int] = ()
+    names: Collection[int] = ()
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[dict[str, str]], text: Collection[str] = (), names: Collection[str] = ()
+    ) -> Table:
+        """Cells by their column; all but the first column, `text` and `names` are numbers."""
+        head = list(rows[0]) if rows else []
+        return cls(
+            head,
+            [list(row.values()) for row in rows],
+            [i for i, name in enumerate(head) if i and name not in (*text, *names)],
+            [i for i, name in enumerate(head) if name in names],
+        )
 
     def __bool__(self) -> bool:
         return bool(self.rows)

@@ -27,7 +27,7 @@ from augment.ops import Size
 from augment.recipe import Recipe
 from pipelines.sources import Layout
 from pipelines.sources.rules import role
-from pipelines.train.compatibility import check_agreement, differing, limited
+from pipelines.train.compatibility import check_compatibility, differing, limited
 
 if TYPE_CHECKING:
     from augment.layer import AugmentLayer
@@ -253,7 +253,7 @@ def open_feed(
             f"{', '.join(there) or 'no images'}"
         )
     if stored:
-        check_agreement(stored.directory, stored.manifest, images, recipe, seed, split_fractions)
+        check_compatibility(stored.directory, stored.manifest, images, recipe, seed, split_fractions)
     if arm.name == "shards":
         arm = limited(arm, train, stored)
     elif arm.originals:

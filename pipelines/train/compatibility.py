@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.train.feeding import Stored
 
 
-def check_agreement(
+def check_compatibility(
     directory: str,
     manifest: Manifest,
     images: Images,

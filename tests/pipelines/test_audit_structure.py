@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipelines.audit.align import align, longest_rising
 from pipelines.audit.findings import KEPT, Audit, Finding, Findings
 from pipelines.format.records import Record, ShardReader, ShardWriter, serialize, unpack
-from pipelines.report.audit.text import as_text
+from pipelines.report.audit.summary import as_text
 
 NAMES = list("abcdefgh")
 orders = st.permutations(NAMES)

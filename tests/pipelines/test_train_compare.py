@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from augment.errors import RequestError
 from pipelines.report.training.page import headline
+from pipelines.report.training.summary import as_json
 from pipelines.report.training.tables import pays_off
-from pipelines.report.training.text import as_json
 from pipelines.train.accuracy import accuracy_differences, binomial_error, half_interval, t_quantile
 from pipelines.train.arms import Arm
 from pipelines.train.compare import compare

@@ -8,7 +8,7 @@ import keras
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report.training.text import as_text
+from pipelines.report.training.summary import as_text
 from pipelines.train.early import MIN_DELTA, PATIENCE, EarlyStopping
 from pipelines.train.identity import weights_matches
 

@@ -11,7 +11,7 @@ import pytest
 from pipelines.format.manifest import json_text
 from pipelines.report.training.files import table, write_excerpts, write_report
 from pipelines.report.training.page import page as report
-from pipelines.report.training.text import as_json
+from pipelines.report.training.summary import as_json
 from pipelines.train.arms import Arm
 from pipelines.train.compare import compare
 from pipelines.train.results import read_outputs

@@ -21,8 +21,8 @@ from pipelines.format.request import Request
 from pipelines.report.audit import figures
 from pipelines.report.audit.cards import Ops, cards
 from pipelines.report.audit.gallery import Card, gallery
-from pipelines.report.audit.pixels import NOTES, pooled
-from pipelines.report.audit.text import checked, headline, parity, proven
+from pipelines.report.audit.pixels import NOTES, PooledSummary
+from pipelines.report.audit.summary import checked, headline, parity, proven
 from pipelines.report.numbers import chance, count, listed, part_of, percent, precise
 from pipelines.report.page import Headline, bundled, render
 from pipelines.report.table import Alarm, Table
@@ -52,7 +52,6 @@ def page(audit: Audit) -> str:
         "audit": audit,
         "findings": _findings(audit),
         "whole": whole,
-        "sections": _SECTIONS if whole else _SECTIONS[:1],
     }
     if manifest is not None and found is not None:
         context |= {
@@ -66,18 +65,6 @@ def page(audit: Audit) -> str:
 
 
 _FIRST = frozenset((0,))
-
-_SECTIONS = [
-    ("findings", "Findings"),
-    ("pictures", "Pictures"),
-    ("parameters", "Parameters"),
-    ("pixels", "Pixels"),
-    ("variety", "Variety and duplicates"),
-    ("classes", "Classes"),
-    ("rejects", "Rejects"),
-    ("recipe", "Recipe"),
-    ("again", "Make it again"),
-]
 
 
 def _headline(audit: Audit) -> Headline:
@@ -151,8 +138,10 @@ def _pixels(sheets: list[Card]) -> dict[str, Any]:
     """What the pixels of those that are shown tell, before and after."""
     tiles = [tile for card in sheets for tile in card.tiles]
     copies = [tile for tile in tiles if tile.copy not in (None, NOT_AUGMENTED)]
-    before = pooled([tile.pixels for tile in tiles if tile.copy is None and tile.pixels])
-    after = pooled([tile.pixels for tile in copies if tile.pixels])
+    sources = [tile.pixels for tile in tiles if tile.copy is None and tile.pixels]
+    before = PooledSummary(sources) if sources else None
+    stored = [tile.pixels for tile in copies if tile.pixels]
+    after = PooledSummary(stored) if stored else None
     differences = np.array([tile.difference for tile in copies if tile.difference is not None])
     sides = [side for side in (before, after) if side]
     rows = [
@@ -209,48 +198,56 @@ def _by_count(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in counts.most_common())
 
 
-_FITS = ("parameter", "draws", "drawn", "mean", "promised", "mean", "deviation", "noticed from", "chance")
-
-
 def _fits(fits: list[Fit]) -> Table:
     rows = []
     for fit in fits:
         values = ["yes or no", percent(fit.observed_mean), "", percent(fit.promised_mean)]
         if not fit.yes_or_no:
-            values = [
-                " to ".join(map(precise, fit.observed_range)),
-                precise(fit.observed_mean),
-                " to ".join(map(precise, fit.promised_range)),
-                precise(fit.promised_mean),
-            ]
-        noticed = f"{fit.noticeable:.4f}" if fit.noticeable < 1 else "never"
-        p = Alarm(chance(fit.p_value)) if fit.biased else chance(fit.p_value)
-        rows.append((fit.name, count(fit.draws), *values, f"{fit.deviation:.4f}", noticed, p))
-    return Table(_FITS, rows, frozenset(range(1, len(_FITS))), _FIRST)
+            drawn, promised = (
+                " to ".join(map(precise, ends)) for ends in (fit.observed_range, fit.promised_range)
+            )
+            values = [drawn, precise(fit.observed_mean), promised, precise(fit.promised_mean)]
+        columns = ("drawn", "mean drawn", "promised", "mean promised")
+        rows.append(
+            {
+                "parameter": fit.name,
+                "draws": count(fit.draws),
+                **dict(zip(columns, values, strict=True)),
+                "deviation": f"{fit.deviation:.4f}",
+                "noticed from": f"{fit.noticeable:.4f}" if fit.noticeable < 1 else "never",
+                "chance": (Alarm if fit.biased else str)(chance(fit.p_value)),
+            }
+        )
+    return Table.of(rows, names=("parameter",))
 
 
 def _variety(found: Statistics) -> Table:
-    rows = [
-        (split, part_of(one.distinct, one.copies), part_of(one.repeated, one.sources))
-        for split, one in found.variety.items()
-    ]
-    head = ("split", "copies that are images of their own", "sources with copies that are equal")
-    return Table(head, rows, frozenset((1, 2)))
+    return Table.of(
+        [
+            {
+                "split": split,
+                "copies that are images of their own": part_of(one.distinct, one.copies),
+                "sources with copies that are equal": part_of(one.repeated, one.sources),
+            }
+            for split, one in found.variety.items()
+        ]
+    )
 
 
 def _duplicates(found: Duplicates) -> Table:
-    def lines(names: list[str]) -> str:
-        return "\n".join([*names[:8], *([f"and {len(names) - 8:,} more"] if len(names) > 8 else [])])
-
     rows = [
-        (
-            lines([one.source for one in same]),
-            "\n".join([one.split for one in same[:8]]),
-            "\n".join([one.label for one in same[:8]]),
-        )
+        {
+            "the same file": "\n".join([*(one.source for one in same[:8]), *_more(len(same) - 8)]),
+            "split": "\n".join(one.split for one in same[:8]),
+            "class": "\n".join(one.label for one in same[:8]),
+        }
         for same in found.groups[:GROUPS]
     ]
-    return Table(("the same file", "split", "class"), rows, names=frozenset((0, 1, 2)))
+    return Table.of(rows, names=("the same file", "split", "class"))
+
+
+def _more(number: int) -> list[str]:
+    return [f"and {number:,} more"] if number > 0 else []
 
 
 def _commands(request: Request) -> list[str]:

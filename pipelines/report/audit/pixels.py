@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -46,12 +47,8 @@ class PixelSummary:
     @property
     def notes(self) -> tuple[str, ...]:
         """Which of `saturated`, `filled` and `uniform` it is."""
-        said = {
-            "saturated": self.clipped > SATURATED,
-            "filled": self.filled > FILLED,
-            "uniform": self.spread < UNIFORM,
-        }
-        return tuple(note for note, holds in said.items() if holds)
+        holds = (self.clipped > SATURATED, self.filled > FILLED, self.spread < UNIFORM)
+        return tuple(itertools.compress(("saturated", "filled", "uniform"), holds))
 
 
 def summary_of(pixels: np.ndarray) -> PixelSummary:
@@ -70,30 +67,16 @@ def summary_of(pixels: np.ndarray) -> PixelSummary:
     )
 
 
-@dataclasses.dataclass(frozen=True)
 class PooledSummary:
-    """Of many images together."""
+    """Of many images together, each of the same weight."""
 
-    images: int
-    means: tuple[float, ...]
-    deviations: tuple[float, ...]
-    """of the levels of red, green and blue, over all pixels of all images"""
-    levels: np.ndarray
-    """float64 [32]: as of one image, each image of the same weight"""
-    notes: Counter[str]
-    """how many are saturated, filled, uniform"""
-
-
-def pooled(some: Sequence[PixelSummary]) -> PooledSummary | None:
-    """None of no images."""
-    if not some:
-        return None
-    means = np.mean([one.means for one in some], axis=0)
-    squares = np.mean([one.squares for one in some], axis=0)
-    return PooledSummary(
-        images=len(some),
-        means=tuple(means.tolist()),
-        deviations=tuple(np.sqrt(np.maximum(squares - means**2, 0)).tolist()),
-        levels=np.mean([one.levels / one.levels.sum() for one in some], axis=0),
-        notes=Counter(note for one in some for note in one.notes),
-    )
+    def __init__(self, some: Sequence[PixelSummary]) -> None:
+        self.images = len(some)
+        self.means = np.mean([one.means for one in some], axis=0)
+        squares = np.mean([one.squares for one in some], axis=0)
+        self.deviations = np.sqrt(np.maximum(squares - self.means**2, 0))
+        """of the levels of red, green and blue, over all pixels of all images"""
+        self.levels = np.mean([one.levels / one.levels.sum() for one in some], axis=0)
+        """float64 [32]"""
+        self.notes = Counter(note for one in some for note in one.notes)
+        """how many are saturated, filled, uniform"""

@@ -10,7 +10,7 @@ from pipelines.report.numbers import count, counted
 from pipelines.report.page import write_page
 from pipelines.report.training import figures, tables
 from pipelines.report.training.page import page
-from pipelines.report.training.text import as_json
+from pipelines.report.training.summary import as_json
 from pipelines.train.compare import Comparison
 
 HTML, JSON = "report.html", "report.json"

@@ -31,7 +31,6 @@ def page(comparison: Comparison) -> str:
         "heading": f"{model}, fed in {counted(len(comparison.arms), 'way')}",
         "headline": headline(comparison),
         "facts": _facts(comparison),
-        "sections": _SECTIONS if comparison.arms else [],
         "comparison": comparison,
         "measured": comparison.measured,
         "several": len(comparison.requests) > 1,
@@ -54,17 +53,6 @@ def page(comparison: Comparison) -> str:
             "commands": commands(comparison),
         }
     return render("training/page.html.j2", **context)
-
-
-_SECTIONS = [
-    ("curves", "Learning curves"),
-    ("accuracy", "Accuracy"),
-    ("speed", "Speed"),
-    ("cost", "Cost"),
-    ("identity", "Bit-identity"),
-    ("how", "How it was run"),
-    ("again", "Run it again"),
-]
 
 
 def headline(comparison: Comparison) -> Headline:
@@ -170,14 +158,10 @@ def _asked(comparison: Comparison) -> Table:
         for name, value in request.items()
         if name not in _LEFT_OUT and value is not None
     ]
-    if comparison.runs:
-        environments = [run.document["environment"] for run in comparison.runs]
-        began = sorted({environment["began"] for environment in environments})
-        rows += [
-            ("platform", ", ".join(sorted({environment["platform"] for environment in environments}))),
-            ("python", ", ".join(sorted({environment["python"] for environment in environments}))),
-            ("began", began[0] if len(began) == 1 else f"{began[0]} to {began[-1]}"),
-        ]
+    for name in ("platform", "python", "began"):
+        values = sorted({run.document["environment"][name] for run in comparison.runs})
+        many = " to ".join((values[0], values[-1])) if name == "began" else ", ".join(values)
+        rows.append((name, many if len(values) > 1 else values[0]))
     return Table((), rows, names=frozenset((1,)))
 
 

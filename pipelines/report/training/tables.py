@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pipelines.report.numbers import count, percent, seconds, signed, size
 from pipelines.report.table import Alarm, Marked, Table
@@ -26,61 +26,50 @@ def accuracy_range(spread: Spread | None, digits: int) -> str:
     return f"{middle} %" if low == high else f"{middle} % ({low} to {high})"
 
 
-def points(found: AccuracyDifference, digits: int) -> str:
-    """A difference with its error, in points."""
-    if found.same:
-        return SAME
-    error = f" ± {100 * found.error:.{digits}f}" if found.error is not None else ""
-    return signed(100 * found.mean, digits) + error
-
-
 def arms(comparison: Comparison) -> Table:
     several, digits = len(comparison.requests) > 1, digits_of(comparison)
-    head = ["arm", "runs", "training", "validation", "test", "deviation by train seed"]
-    head += ["by augmentation seed"] * several + ["error by test images"]
-    rows = [
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    return Table.of(
         [
-            arm.label,
-            count(len(arm.runs)),
-            *(accuracy_range(arm.accuracy[split], digits) for split in ("train", "validation", "test")),
-            percent(arm.deviation, digits),
-            *([percent(arm.deviation_by_augmentation, digits)] if several else []),
-            percent(arm.test_error, digits),
+            {
+                "arm": arm.label,
+                "runs": count(len(arm.runs)),
+                **{name: accuracy_range(arm.accuracy[split], digits) for split, name in names.items()},
+                "deviation by train seed": percent(arm.deviation, digits),
+                **_if(several, "by augmentation seed", percent(arm.deviation_by_augmentation, digits)),
+                "error by test images": percent(arm.test_error, digits),
+            }
+            for arm in comparison.arms
         ]
-        for arm in comparison.arms
-    ]
-    return _numeric(head, rows, but=(0,))
+    )
 
 
 def differences(comparison: Comparison) -> Table:
     """All of them, those of the reference first, each written as the arm less the other."""
     tested, digits = comparison.measured == "test", digits_of(comparison)
+    larger = "larger than its error"
 
-    def part(error: float | None) -> str:
-        return "not known" if error is None else f"{100 * error:.{digits}f}"
+    def part(error: float | None, unknown: str = "not known") -> str:
+        return unknown if error is None else f"{100 * error:.{digits}f}"
 
-    head = [
-        "arm",
-        "less",
-        "points",
-        "±",
-        "by training",
-        *(["by images", "they disagree on"] if tested else []),
-    ]
     rows = []
     for found in _reference_first(comparison):
-        said = signed(100 * found.mean, digits) if not found.same else "0"
-        larger = "not known" if found.error is None else "yes" if found.exceeds else "no"
         mark: type[str] = Marked if found.exceeds else str
-        images = ["" if found.test is None else part(found.test), percent(found.disagree)] if tested else []
+        said = "not known" if found.error is None else "yes" if found.exceeds else "no"
         rows.append(
-            [
-                *(found.arm, found.other, mark(said), part(found.error), part(found.training), *images),
-                *(count(found.train_seeds), mark(SAME if found.same else larger)),
-            ]
+            {
+                "arm": found.arm,
+                "less": found.other,
+                "points": mark("0" if found.same else signed(100 * found.mean, digits)),
+                "±": part(found.error),
+                "by training": part(found.training),
+                **_if(tested, "by images", part(found.test, "")),
+                **_if(tested, "they disagree on", percent(found.disagree)),
+                "train seeds": count(found.train_seeds),
+                larger: mark(SAME if found.same else said),
+            }
         )
-    head += ["train seeds", "larger than its error"]
-    return _numeric(head, rows, but=(0, 1, len(head) - 1))
+    return Table.of(rows, text=("less", larger))
 
 
 def _reference_first(comparison: Comparison) -> list[AccuracyDifference]:
@@ -93,52 +82,45 @@ def _reference_first(comparison: Comparison) -> list[AccuracyDifference]:
 
 
 def speed(comparison: Comparison) -> Table:
-    head = ["arm"]
-    for what in ("seconds an epoch", "images/s", "waiting for input"):
-        head += [what, "from", "to"]
-    rows = [
+    return Table.of(
         [
-            arm.label,
-            *(f"{value:.3g}" for value in _middle_first(arm.seconds)),
-            *(f"{value:,.0f}" for value in _middle_first(arm.images_per_second)),
-            *(percent(value) for value in _middle_first(arm.input_wait)),
+            {
+                "arm": arm.label,
+                "seconds an epoch": _quartiles(arm.seconds, lambda value: f"{value:.3g}"),
+                "images/s": _quartiles(arm.images_per_second, lambda value: f"{value:,.0f}"),
+                "waiting for input": _quartiles(arm.input_wait, lambda value: f"{100 * value:.1f}", " %"),
+            }
+            for arm in comparison.arms
         ]
-        for arm in comparison.arms
-    ]
-    return _numeric(head, rows, but=(0,))
+    )
 
 
-def _middle_first(spread: Spread) -> tuple[float, float, float]:
-    return spread.middle, spread.low, spread.high
+def _quartiles(spread: Spread, written: Callable[[float], str], unit: str = "") -> str:
+    return f"{written(spread.middle)}{unit} ({written(spread.low)} to {written(spread.high)})"
 
 
 def costs(comparison: Comparison) -> Table:
     several = len(comparison.requests) > 1
-    head = [
-        "arm",
-        *(["augmentation seed"] if several else []),
-        "disk",
-        "whole dataset",
-        "to make",
-        "whole job",
-    ]
-    rows = [
+    return Table.of(
         [
-            *(cost.arm, *([str(cost.seed)] if several else []), size(cost.bytes), size(cost.job_bytes)),
-            *(seconds(cost.seconds), seconds(cost.job_seconds), _saved(cost), pays_off(cost)),
-        ]
-        for cost in comparison.costs
-    ]
-    head += ["saved an epoch", "pay off"]
-    return _numeric(head, rows, but=(0, len(head) - 1))
+            {
+                "arm": cost.arm,
+                **_if(several, "augmentation seed", str(cost.seed)),
+                "disk": size(cost.bytes),
+                "whole dataset": size(cost.job_bytes),
+                "to make": seconds(cost.seconds),
+                "whole job": seconds(cost.job_seconds),
+                "saved an epoch": _quartiles(cost.saved, _signless, " s") if cost.saved else "",
+                "pay off": pays_off(cost),
+            }
+            for cost in comparison.costs
+        ],
+        text=("pay off",),
+    )
 
 
-def _saved(cost: Cost) -> str:
-    """Seconds an epoch, and what is left of them by the quartiles."""
-    if cost.saved is None:
-        return ""
-    low, middle, high = (f"{value:.2f}".replace("-", "−") for value in cost.saved)
-    return f"{middle} s ({low} to {high})"
+def _signless(value: float) -> str:
+    return signed(value).removeprefix("+")
 
 
 def pays_off(cost: Cost) -> str:
@@ -153,17 +135,18 @@ def pays_off(cost: Cost) -> str:
 
 def identities(found: Sequence[tuple[int, WeightsMatch]], *, several: bool = False) -> Table:
     """Weights held against each other, with the seed of the augmentation where there are several."""
-    head = ["arm", "held against", *(["augmentation seed"] if several else []), "train seed"]
-    head += ["epochs compared", "weights"]
     rows = [
-        [
-            *(match.arm, match.reference, *([str(seed)] if several else []), str(match.train_seed)),
-            f"{match.epochs}{', all' * match.all_epochs}",
-            _same(match),
-        ]
+        {
+            "arm": match.arm,
+            "held against": match.reference,
+            **_if(several, "augmentation seed", str(seed)),
+            "train seed": str(match.train_seed),
+            "epochs compared": f"{match.epochs}{', all' * match.all_epochs}",
+            "weights": _same(match),
+        }
         for seed, match in found
     ]
-    return _numeric(head, rows, but=(0, 1, len(head) - 1))
+    return Table.of(rows, text=("held against", "weights"))
 
 
 def _same(match: WeightsMatch) -> str:
@@ -173,53 +156,63 @@ def _same(match: WeightsMatch) -> str:
 
 
 def runs(documents: Iterable[RunDocument]) -> Table:
-    """Each run after the epoch whose weights it kept."""
-    head = ("arm", "seed", "epochs", "loss", "accuracy", "val accuracy", "test accuracy")
-    return Table((*head, "images/s", "input wait", "weights"), [_run(document) for document in documents])
+    """Each run after the epoch whose weights it kept.
 
-
-def _run(run: RunDocument) -> list[str]:
-    """Speed is that without the first epoch where there are others: TensorFlow prepares itself in it."""
-    kept, test = run["epochs"][run["kept_epoch"]], run["test"]
-    results = [kept["loss"], kept["accuracy"], kept["val_accuracy"], test and test["accuracy"]]
-    epochs = run["epochs"][1:] or run["epochs"]
-    images, spent, waited = (
-        sum(row[column] for row in epochs) for column in ("images", "seconds", "input_wait_seconds")
-    )
-    return [
-        *(run["label"], str(run["train_seed"]), str(len(run["epochs"]))),
-        *("" if value is None else f"{value:.4f}" for value in results),
-        *(f"{images / spent:,.0f}", f"{waited / spent:.1%}", run["epochs"][-1]["weights_sha256"][:12]),
-    ]
+    Its speed is that without the first epoch where there are others: TensorFlow prepares itself in it.
+    """
+    rows = []
+    for run in documents:
+        kept, test = run["epochs"][run["kept_epoch"]], run["test"]
+        results = {"accuracy": kept["accuracy"], "val accuracy": kept["val_accuracy"]}
+        results = {"loss": kept["loss"], **results, "test accuracy": test and test["accuracy"]}
+        epochs = run["epochs"][1:] or run["epochs"]
+        images, spent, waited = (
+            sum(row[column] for row in epochs) for column in ("images", "seconds", "input_wait_seconds")
+        )
+        rows.append(
+            {
+                "arm": run["label"],
+                "seed": str(run["train_seed"]),
+                "epochs": str(len(run["epochs"])),
+                **{name: "" if value is None else f"{value:.4f}" for name, value in results.items()},
+                "images/s": f"{images / spent:,.0f}",
+                "input wait": f"{waited / spent:.1%}",
+                "weights": run["epochs"][-1]["weights_sha256"][:12],
+            }
+        )
+    return Table.of(rows)
 
 
 def for_readme(comparison: Comparison) -> Table:
     """What a README shows of the arms; differences that are larger than their errors are marked."""
     digits, reference = digits_of(comparison), comparison.reference
     disk = {cost.arm: size(cost.bytes) for cost in reversed(comparison.costs)}
-    split = comparison.measured or "training"
-    head = ["arm", "runs", f"{split} accuracy"]
-    head += [f"against {reference.label}, in points"] if reference else []
-    rows = [
+
+    def against(arm: ComparedArm) -> str:
+        found = comparison.between(arm.label, reference.label) if reference else None
+        if found is None:
+            return ""
+        said = f"{100 * found.error:.{digits}f}" if found.error is not None else ""
+        said = signed(100 * found.mean, digits) + (f" ± {said}" if said else "")
+        return SAME if found.same else Marked(said) if found.exceeds else said
+
+    return Table.of(
         [
-            *(arm.label, str(len(arm.runs))),
-            accuracy_range(arm.accuracy[comparison.measured or "train"], digits),
-            *([_against(comparison, arm, reference, digits)] if reference else []),
-            f"{arm.images_per_second.middle:,.0f}",
-            *(percent(arm.input_wait.middle), disk.get(arm.label, "")),
+            {
+                "arm": arm.label,
+                "runs": str(len(arm.runs)),
+                f"{comparison.measured or 'training'} accuracy": accuracy_range(
+                    arm.accuracy[comparison.measured or "train"], digits
+                ),
+                **({f"against {reference.label}, in points": against(arm)} if reference else {}),
+                "images/s": f"{arm.images_per_second.middle:,.0f}",
+                "waiting for input": percent(arm.input_wait.middle),
+                "disk": disk.get(arm.label, ""),
+            }
+            for arm in comparison.arms
         ]
-        for arm in comparison.arms
-    ]
-    return Table([*head, "images/s", "waiting for input", "disk"], rows)
+    )
 
 
-def _against(comparison: Comparison, arm: ComparedArm, reference: ComparedArm, digits: int) -> str:
-    found = comparison.between(arm.label, reference.label)
-    if found is None:
-        return ""
-    said = points(found, digits)
-    return Marked(said) if found.exceeds else said
-
-
-def _numeric(head: Sequence[str], rows: Sequence[Sequence[str]], *, but: Sequence[int]) -> Table:
-    return Table(head, rows, frozenset(range(len(head))) - frozenset(but))
+def _if(there: bool, name: str, cell: str) -> dict[str, str]:
+    return {name: cell} if there else {}

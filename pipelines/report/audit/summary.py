@@ -92,7 +92,7 @@ def proven(audit: Audit) -> Iterator[str]:
 def checked(audit: Audit) -> list[tuple[str, str, str]]:
     """What was looked at: its name, how many of how many, and how."""
     manifest = audit.manifest
-    whole = {"files": len(manifest.files), "records": manifest.records} if manifest else {}
+    whole = {"files": len(manifest.files) + 1, "records": manifest.records} if manifest else {}
     size_of = {"files": f", {size(audit.checked['bytes'])}"}
     if manifest and audit.input is not None:
         whole["derived"] = manifest.records
