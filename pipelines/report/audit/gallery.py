@@ -87,6 +87,10 @@ class Card:
         return bool(set(self.kinds) - NOTES.keys()) or any(tile.findings for tile in self.tiles)
 
 
+_Record = tuple[dict[str, Any], str, bytes | None]
+"""Its row, its file and its bytes."""
+
+
 class _Chosen(NamedTuple):
     digest: int
     source: str
@@ -173,9 +177,9 @@ class _Album:
 
     def records(
         self, split: str, group: int, sources: list[str], copies: list[int]
-    ) -> dict[str, list[tuple[dict[str, Any], str, bytes | None]]]:
+    ) -> dict[str, list[_Record]]:
         """For each of a group's sources, of each copy its row, its file and the record's bytes."""
-        found: dict[str, list[tuple[dict[str, Any], str, bytes | None]]] = {name: [] for name in sources}
+        found: dict[str, list[_Record]] = {name: [] for name in sources}
         shards = self._manifest.splits[split].groups
         columns = ["source", "copy", "record", "source_sha256", *self._reader.parameters]
         for copy in copies:
@@ -192,7 +196,7 @@ class _Album:
                 found[row["source"]].append((row, file, data.get(row["record"])))
         return found
 
-    def shown(self, one: _Chosen, records: list[tuple[dict[str, Any], str, bytes | None]]) -> Card:
+    def shown(self, one: _Chosen, records: list[_Record]) -> Card:
         plain = self._original(one.source, records[0][0]["source_sha256"] if records else "")
         tiles = [self._copy(plain, *record) for record in records]
         if plain is not None:

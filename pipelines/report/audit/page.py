@@ -129,9 +129,8 @@ def _kinds(sheets: list[Card]) -> list[tuple[str, str]]:
     """What pictures can be filtered by, with what it means: kinds of findings first, then notes."""
     kinds = {kind for card in sheets for kind in card.kinds}
     kinds |= {kind for card in sheets for tile in card.tiles for kind in tile.kinds}
-    return [(kind, "finding") for kind in sorted(kinds - NOTES.keys())] + [
-        (kind, NOTES[kind]) for kind in NOTES if kind in kinds
-    ]
+    findings = [(kind, "finding") for kind in sorted(kinds - NOTES.keys())]
+    return findings + [(kind, meaning) for kind, meaning in NOTES.items() if kind in kinds]
 
 
 def _pixels(sheets: list[Card]) -> dict[str, Any]:

@@ -110,17 +110,15 @@ def costs(comparison: Comparison) -> Table:
                 "whole dataset": size(cost.job_bytes),
                 "to make": seconds(cost.seconds),
                 "whole job": seconds(cost.job_seconds),
-                "saved an epoch": _quartiles(cost.saved, _signless, " s") if cost.saved else "",
+                "saved an epoch": _quartiles(cost.saved, lambda s: signed(s).lstrip("+"), " s")
+                if cost.saved
+                else "",
                 "pay off": pays_off(cost),
             }
             for cost in comparison.costs
         ],
         text=("pay off",),
     )
-
-
-def _signless(value: float) -> str:
-    return signed(value).removeprefix("+")
 
 
 def pays_off(cost: Cost) -> str:
