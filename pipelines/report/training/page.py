@@ -99,7 +99,7 @@ def _accuracy(comparison: Comparison) -> list[tuple[str, str]]:
             )
         ]
     number = f"{len(exceeding)} of {counted(len(apart), 'difference')}" if exceeding else "no difference"
-    rows = [(what, f"{number} larger than its error{': the arms are not ranked' if not exceeding else ''}")]
+    rows = [(what, f"{number} larger than the error{': the arms are not ranked' if not exceeding else ''}")]
     reference = comparison.reference.label if comparison.reference else None
     exceeding.sort(key=lambda found: reference not in (found.arm, found.other))
     return rows + [_named(found, tables.digits_of(comparison)) for found in exceeding[:NAMED]]
