@@ -105,8 +105,13 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
     By split, class and source. What cannot be read is left out.
     """
     reader = SamplesReader(audit.directory, manifest)
-    chosen, most = _choose(reader, manifest, _named(audit, found))
-    stored = {split: _stored(manifest, split, most) for split in manifest.splits}
+    names = [finding.source for finding in audit.findings if finding.source]
+    names += [place.source for places in found.duplicates.groups for place in places]
+    chosen, most = _choose(reader, manifest, set(list(dict.fromkeys(names))[:NAMED]))
+    stored = {
+        split: [copy for copy in manifest.copies(split) if copy != NOT_AUGMENTED][:most] or [NOT_AUGMENTED]
+        for split in manifest.splits
+    }
     images = sum(1 + len(stored[one.split]) for one in chosen)
     album = _Album(audit, manifest, reader, IMAGE_BYTES // max(images, 1))
     groups: dict[tuple[str, int], list[_Chosen]] = defaultdict(list)
@@ -120,19 +125,6 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
                 shown.append(album.shown(one, records[one.source]))
                 bar.update()
     return sorted(shown, key=lambda one: (one.split, one.label, one.source))
-
-
-def _stored(manifest: Manifest, split: str, most: int) -> list[int]:
-    """The copies of a split's sources that are shown."""
-    copies = [copy for copy in manifest.copies(split) if copy != NOT_AUGMENTED]
-    return copies[:most] or [NOT_AUGMENTED]
-
-
-def _named(audit: Audit, found: Statistics) -> set[str]:
-    """Sources that findings name, as many of them as there is room for."""
-    names = [finding.source for finding in audit.findings if finding.source]
-    names += [place.source for places in found.duplicates.groups for place in places]
-    return set(list(dict.fromkeys(names))[:NAMED])
 
 
 def _choose(reader: SamplesReader, manifest: Manifest, named: set[str]) -> tuple[list[_Chosen], int]:

@@ -48,7 +48,7 @@ def page(audit: Audit) -> str:
         "heading": name,
         "headline": _headline(audit),
         "facts": _facts(manifest) if manifest else [],
-        "checked": Table((), checked(audit), frozenset((1,))),
+        "checked": Table((), checked(audit), (1,)),
         "audit": audit,
         "findings": _findings(audit),
         "whole": whole,
@@ -62,9 +62,6 @@ def page(audit: Audit) -> str:
             "commands": _commands(manifest.request),
         }
     return render("audit/page.html.j2", script=bundled("audit/page.js"), **context)
-
-
-_FIRST = frozenset((0,))
 
 
 def _headline(audit: Audit) -> Headline:
@@ -100,7 +97,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
 
 def _findings(audit: Audit) -> Table:
     rows = [(finding.kind, finding.where, finding.message) for finding in audit.findings]
-    return Table(("kind", "where", "what"), rows[:FINDINGS], names=frozenset((1, 2)))
+    return Table(("kind", "where", "what"), rows[:FINDINGS], names=(1, 2))
 
 
 def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, Any]:
@@ -157,7 +154,7 @@ def _pixels(sheets: list[Card]) -> dict[str, Any]:
     return {
         "before": before,
         "after": after,
-        "pixels": Table(("", *(["sources"] if before else []), "copies"), rows, frozenset((1, 2)), _FIRST),
+        "pixels": Table(("", *(["sources"] if before else []), "copies"), rows, (1, 2), (0,)),
         "levels_figure": figures.of_levels(before.levels if before else None, after.levels) if after else "",
         "differences_figure": figures.of_differences(differences) if len(differences) else "",
     }
@@ -180,7 +177,7 @@ def _of_the_whole(manifest: Manifest, found: Statistics) -> dict[str, Any]:
         "sizes": (sizes[0], sizes[len(sizes) // 2], max(sizes[-1], 1)),
         "all_classes": len(totals),
         "reasons": _by_count(found.rejects),
-        "rejects": Table(("source", "reason", "detail"), found.rejected, names=_FIRST),
+        "rejects": Table(("source", "reason", "detail"), found.rejected, names=(0,)),
         "ignored": _by_count(Counter(manifest.ignored)),
         "class_of_parity": Table(
             (),

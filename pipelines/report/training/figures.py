@@ -116,7 +116,7 @@ def of_copies(comparison: Comparison) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         if reference and reference.by_seed:
-            low, high = _ends(reference, split)
+            low, _, high = reference.accuracy[split] or (0.0, 0.0, 0.0)
             axes.axhspan(low, high, color=BAR, alpha=0.35, lw=0)
             middle = float(np.mean(reference.by_seed))
             axes.axhline(middle, color=INK, linewidth=0.9, linestyle=":")
@@ -140,12 +140,6 @@ def of_copies(comparison: Comparison) -> str:
     return as_svg(
         draw, width=3.9, height=2.7, alternative=f"{split} accuracy against the number of copies: {said}"
     )
-
-
-def _ends(arm: ComparedArm, split: str) -> tuple[float, float]:
-    """The least and the largest of its runs."""
-    spread = arm.accuracy[split]
-    return (spread.low, spread.high) if spread else (0.0, 0.0)
 
 
 def _draw_series(
