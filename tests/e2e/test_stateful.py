@@ -10,7 +10,6 @@ import errno
 import hashlib
 import io
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -49,7 +48,7 @@ def picture(seed: int) -> bytes:
 CONTENTS = [picture(0), picture(1), picture(0)[:-20]]
 """Two pictures and one that cannot be used."""
 BROKEN = CONTENTS[2]
-PICTURE, CONTENT = st.integers(0, 1), st.integers(0, 2)
+PICTURE, CONTENT, COPIES = st.integers(0, 1), st.integers(0, 2), st.integers(1, 3)
 NAMES = ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
 FOREIGN = ["thesis.txt", "samples/thesis.txt", ".unfinished/thesis.txt", ".unfinished/scratch/thesis.txt"]
 
@@ -137,10 +136,12 @@ class Output(RuleBasedStateMachine):
     def teardown(self) -> None:
         shutil.rmtree(self.home)
 
-    @initialize(pictures=st.tuples(*[PICTURE] * len(NAMES)))
-    def draw_images(self, pictures: tuple[int, ...]) -> None:
+    @initialize(pictures=st.tuples(*[PICTURE] * len(NAMES)), copies=COPIES, step=st.integers(1, 200))
+    def begin(self, pictures: tuple[int, ...], copies: int, step: int) -> None:
+        """With a first run, which is killed or not."""
         self.images = {name: CONTENTS[number] for name, number in zip(NAMES, pictures, strict=True)}
         save(self.images, self.photos)
+        self._run(Wanted(copies, 0), step)
 
     @rule(name=st.sampled_from(NAMES), content=CONTENT)
     def change_or_add_an_image(self, name: str, content: int) -> None:
@@ -166,11 +167,11 @@ class Output(RuleBasedStateMachine):
             (self.output / name).unlink()
         self.foreign.clear()
 
-    @rule(copies=st.integers(1, 3), seed=st.sampled_from([0, 0, 0, 1]))
+    @rule(copies=COPIES, seed=st.sampled_from([0, 0, 0, 1]))
     def materialize(self, copies: int, seed: int) -> None:
         self._run(Wanted(copies, seed))
 
-    @rule(copies=st.integers(1, 3), step=st.integers(1, 110))
+    @rule(copies=COPIES, step=st.integers(1, 110))
     def materialize_and_kill(self, copies: int, step: int) -> None:
         self._run(Wanted(copies, 0), step)
 
@@ -294,21 +295,17 @@ def output(tmp_path_factory) -> type[Output]:
     return Output
 
 
-def how_often(examples: int, steps: int) -> settings:
+def orders(examples: int, steps: int, **more: object) -> settings:
+    """So many orders of so many steps each."""
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
-        derandomize=True,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
+        **more,
     )
 
 
 def test_c4_c6_c7_no_order_of_steps_leaves_a_dataset_that_is_not_what_it_says(output):
-    try_out(output, settings=how_often(10, 8))
-
-
-@pytest.mark.slow
-def test_c4_c6_c7_no_long_order_of_steps_does_either(output):
-    try_out(output, settings=how_often(int(os.environ.get("EXAMPLES", "50")), 20))
+    try_out(output, settings=orders(8, 8, derandomize=True))

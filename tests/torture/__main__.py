@@ -1,4 +1,4 @@
-"""python -m tests.torture [kills] [rivals] [settings] [--times N] [--seed N]
+"""python -m tests.torture [kills] [orders] [rivals] [settings] [--times N] [--seed N]
 
 Prints a row of docs/reliability.md for each part. Exit status: 0 all held, 1 something broke; the scratch
 directory then stays, and its path is said.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.torture import kills, rivals, runs, settings
+from tests.torture import kills, orders, rivals, runs, settings
 
 
 class Part(NamedTuple):
@@ -33,6 +33,15 @@ PARTS = {
         "until it ends. After every kill: what a manifest names is there, with its digest",
         kills.kills,
         kills.TIMES,
+    ),
+    "orders": Part(
+        "First run, go on, add copies, overwrite, each of them killed at any of its steps or not; an image "
+        "changed under its name, added, removed or spoiled; a file of somebody else's put into the output; "
+        "read by `from_shards` and by TFDS: in any order (hypothesis). After every step: what has a manifest "
+        "is whole, audits clean, and equals an undisturbed run on the very images that it says it was made "
+        "from; what was refused changed nothing; what is not augshard's is still there",
+        orders.orders,
+        orders.TIMES,
     ),
     "rivals": Part(
         "Two runs into one output at once, started together or up to a run apart; of one request, and of two "

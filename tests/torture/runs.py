@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -57,9 +58,9 @@ class Started:
     pid: int
     log: Path
 
-    def wait(self) -> int:
+    def wait(self, longest: float = LONGEST) -> int:
         """Its exit status, or the signal that ended it, negative. Raises Broken if it hangs."""
-        until = time.monotonic() + LONGEST
+        until = time.monotonic() + longest
         while time.monotonic() < until:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -67,7 +68,7 @@ class Started:
             time.sleep(0.01)
         os.killpg(self.pid, 9)
         os.waitpid(self.pid, 0)
-        raise Broken(f"a run did not end within {LONGEST:.0f} s")
+        raise Broken(f"a run did not end within {longest:.0f} s")
 
     def said(self) -> str:
         """The end of its output, on one line."""
@@ -76,6 +77,19 @@ class Started:
 
 def start(words: list[str], log: Path) -> Started:
     """`augshard WORDS` in a forked process."""
+
+    def augshard() -> int:
+        from tests.in_process import augshard
+
+        ended = augshard(*words)
+        print(ended.out + ended.err)
+        return ended.status
+
+    return fork(augshard, log)
+
+
+def fork(action: Callable[[], int], log: Path) -> Started:
+    """Something in a forked process, whose exit status it returns."""
     pid = os.fork()
     if pid:
         return Started(pid, log)
@@ -85,11 +99,8 @@ def start(words: list[str], log: Path) -> Started:
         opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(opened, 1)
         os.dup2(opened, 2)
-        from tests.in_process import augshard
-
-        ended = augshard(*words)
-        os.write(1, (ended.out + ended.err).encode())
-        status = ended.status
+        status = action()
+        sys.stdout.flush()
     finally:
         os._exit(status)
 

@@ -54,6 +54,7 @@ def settings(scratch: Path, chance: random.Random, times: int) -> Outcome:
     (site / "sitecustomize.py").write_text(SHUFFLED, encoding="utf-8")
     locales = {"C": "", "POSIX": "", **dict.fromkeys(installed(), ""), **made(scratch / "locales")}
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    in_turn = chance.sample([*locales], len(locales))
     expected, tried = "", set()
     for number in range(times):
         shutil.rmtree(output, ignore_errors=True)
@@ -61,7 +62,7 @@ def settings(scratch: Path, chance: random.Random, times: int) -> Outcome:
             chance.choice([0o000, 0o022, 0o027, 0o077]),
             chance.sample(cores, chance.randint(0, len(cores))),
         )
-        locale = chance.choice([*locales])
+        locale = in_turn[number % len(in_turn)]
         tried.add(locale)
         changed = {
             "LC_ALL": locale,
