@@ -132,20 +132,14 @@ def train_command(
             )
         environment = _environment(input=root, shards=shards)
         runs = _train_all(feeds, settings, range(train_seeds), output, environment)
+        from pipelines.report.training.files import write_report
         from pipelines.report.training.summary import as_text
+        from pipelines.train.compare import compare
+        from pipelines.train.results import read_output
 
         sys.stdout.write(as_text(runs))
-        sys.stdout.write(f"runs    {output}\n")
-        sys.stdout.write(f"report  {_report(output)}\n")
-
-
-def _report(output: str) -> str:
-    """Compares all finished runs of an output, those of earlier commands too; the path of the report."""
-    from pipelines.report.training.files import write_report
-    from pipelines.train.compare import compare
-    from pipelines.train.results import read_output
-
-    return write_report(compare([read_output(output)]), output)
+        report = write_report(compare([read_output(output)]), output)  # of earlier commands' runs too
+        sys.stdout.write(f"runs    {output}\nreport  {report}\n")
 
 
 def compare_command(*, outputs: Sequence[str], output: str) -> None:

@@ -36,7 +36,7 @@ def render(template: str, *, script: str = "", **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {function.__name__: function for function in _FILTERS}
+    environment.filters |= {"chance": numbers.chance, "count": numbers.count}
     environment.filters["sections"] = re.compile('<section id="(.*?)">\n<h2>(.*?)</h2>').findall
     environment.filters["mark"] = lambda cell: getattr(cell, "mark", "")
     style = bundled("theme.css") + bundled("style.css")
@@ -44,9 +44,6 @@ def render(template: str, *, script: str = "", **context: Any) -> str:
     return environment.get_template(template).render(
         style=style, script=script, script_digest=digest, **context
     )
-
-
-_FILTERS = (numbers.chance, numbers.count, numbers.percent)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from pipelines.train.accuracy import (
     binomial_error,
 )
 from pipelines.train.arms import Arm
-from pipelines.train.identity import REFERENCES, RunDocument, WeightsMatch, weights_matches
+from pipelines.train.identity import REFERENCES, WeightsMatch, weights_matches
 from pipelines.train.request import TrainingRequest
 from pipelines.train.results import ArmsDataset, FinishedRun, TrainingOutput, order
 
@@ -132,7 +133,7 @@ class Comparison:
 def compare(outputs: Sequence[TrainingOutput]) -> Comparison:
     """Compares all finished runs of outputs, of which there may be none."""
     runs = sorted((run for output in outputs for run in output.runs), key=lambda run: order(run.arm))
-    measured = _measured(runs)
+    measured, by_seed = _measured(runs), operator.itemgetter("train_seed")
     arms = tuple(
         _one_arm(tuple(some), measured) for _, some in itertools.groupby(runs, key=lambda run: run.arm)
     )
@@ -153,24 +154,16 @@ def compare(outputs: Sequence[TrainingOutput]) -> Comparison:
         identities=tuple(
             (output.seed, match)
             for output in outputs
-            for match in weights_matches(sorted((run.document for run in output.runs), key=_train_seed))
+            for match in weights_matches(sorted((run.document for run in output.runs), key=by_seed))
         ),
     )
-
-
-def _train_seed(document: RunDocument) -> int:
-    return int(document["train_seed"])
 
 
 def _measured(runs: Sequence[FinishedRun]) -> str | None:
-    return next(
-        (
-            split
-            for split in ("test", "validation")
-            if runs and all(run.accuracies[split] is not None for run in runs)
-        ),
-        None,
-    )
+    def known(split: str) -> bool:
+        return bool(runs) and all(run.accuracies[split] is not None for run in runs)
+
+    return next(filter(known, ("test", "validation")), None)
 
 
 def _one_arm(runs: tuple[FinishedRun, ...], measured: str | None) -> ComparedArm:

@@ -265,7 +265,7 @@ def test_what_is_inside_the_error_is_not_ranked(tmp_path):
         write_run(tmp_path, NONE, seed, right=right)
         write_run(tmp_path, LIVE, seed, right=right + seed)
     said = on_top(tmp_path)["test accuracy"]
-    assert said == "no difference larger than its error: the arms are not ranked"
+    assert said == "no difference larger than the error: the arms are not ranked"
 
 
 def test_what_exceeds_its_error_is_named_with_it(tmp_path):
@@ -274,7 +274,7 @@ def test_what_exceeds_its_error_is_named_with_it(tmp_path):
         write_run(tmp_path, NONE, seed, right=right)
         write_run(tmp_path, LIVE, seed, right=right + 40)
     said = on_top(tmp_path)
-    assert said["test accuracy"] == "1 of 1 difference larger than its error"
+    assert said["test accuracy"] == "1 of 1 difference larger than the error"
     assert said["live less none"] == "+40.0 ± 12.3 points"
 
 

@@ -87,6 +87,10 @@ class Card:
         return bool(set(self.kinds) - NOTES.keys()) or any(tile.findings for tile in self.tiles)
 
 
+_Record = tuple[dict[str, Any], str, bytes | None]
+"""Its row, its file and its bytes."""
+
+
 class _Chosen(NamedTuple):
     digest: int
     source: str
@@ -101,8 +105,13 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
     By split, class and source. What cannot be read is left out.
     """
     reader = SamplesReader(audit.directory, manifest)
-    chosen, most = _choose(reader, manifest, _named(audit, found))
-    stored = {split: _stored(manifest, split, most) for split in manifest.splits}
+    names = [finding.source for finding in audit.findings if finding.source]
+    names += [place.source for places in found.duplicates.groups for place in places]
+    chosen, most = _choose(reader, manifest, set(list(dict.fromkeys(names))[:NAMED]))
+    stored = {
+        split: [copy for copy in manifest.copies(split) if copy != NOT_AUGMENTED][:most] or [NOT_AUGMENTED]
+        for split in manifest.splits
+    }
     images = sum(1 + len(stored[one.split]) for one in chosen)
     album = _Album(audit, manifest, reader, IMAGE_BYTES // max(images, 1))
     groups: dict[tuple[str, int], list[_Chosen]] = defaultdict(list)
@@ -116,19 +125,6 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
                 shown.append(album.shown(one, records[one.source]))
                 bar.update()
     return sorted(shown, key=lambda one: (one.split, one.label, one.source))
-
-
-def _stored(manifest: Manifest, split: str, most: int) -> list[int]:
-    """The copies of a split's sources that are shown."""
-    copies = [copy for copy in manifest.copies(split) if copy != NOT_AUGMENTED]
-    return copies[:most] or [NOT_AUGMENTED]
-
-
-def _named(audit: Audit, found: Statistics) -> set[str]:
-    """Sources that findings name, as many of them as there is room for."""
-    names = [finding.source for finding in audit.findings if finding.source]
-    names += [place.source for places in found.duplicates.groups for place in places]
-    return set(list(dict.fromkeys(names))[:NAMED])
 
 
 def _choose(reader: SamplesReader, manifest: Manifest, named: set[str]) -> tuple[list[_Chosen], int]:
@@ -173,9 +169,9 @@ class _Album:
 
     def records(
         self, split: str, group: int, sources: list[str], copies: list[int]
-    ) -> dict[str, list[tuple[dict[str, Any], str, bytes | None]]]:
+    ) -> dict[str, list[_Record]]:
         """For each of a group's sources, of each copy its row, its file and the record's bytes."""
-        found: dict[str, list[tuple[dict[str, Any], str, bytes | None]]] = {name: [] for name in sources}
+        found: dict[str, list[_Record]] = {name: [] for name in sources}
         shards = self._manifest.splits[split].groups
         columns = ["source", "copy", "record", "source_sha256", *self._reader.parameters]
         for copy in copies:
@@ -192,7 +188,7 @@ class _Album:
                 found[row["source"]].append((row, file, data.get(row["record"])))
         return found
 
-    def shown(self, one: _Chosen, records: list[tuple[dict[str, Any], str, bytes | None]]) -> Card:
+    def shown(self, one: _Chosen, records: list[_Record]) -> Card:
         plain = self._original(one.source, records[0][0]["source_sha256"] if records else "")
         tiles = [self._copy(plain, *record) for record in records]
         if plain is not None:

@@ -48,7 +48,7 @@ def page(audit: Audit) -> str:
         "heading": name,
         "headline": _headline(audit),
         "facts": _facts(manifest) if manifest else [],
-        "checked": Table((), checked(audit), frozenset((1,))),
+        "checked": Table((), checked(audit), (1,)),
         "audit": audit,
         "findings": _findings(audit),
         "whole": whole,
@@ -62,9 +62,6 @@ def page(audit: Audit) -> str:
             "commands": _commands(manifest.request),
         }
     return render("audit/page.html.j2", script=bundled("audit/page.js"), **context)
-
-
-_FIRST = frozenset((0,))
 
 
 def _headline(audit: Audit) -> Headline:
@@ -100,7 +97,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
 
 def _findings(audit: Audit) -> Table:
     rows = [(finding.kind, finding.where, finding.message) for finding in audit.findings]
-    return Table(("kind", "where", "what"), rows[:FINDINGS], names=frozenset((1, 2)))
+    return Table(("kind", "where", "what"), rows[:FINDINGS], names=(1, 2))
 
 
 def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, Any]:
@@ -129,9 +126,8 @@ def _kinds(sheets: list[Card]) -> list[tuple[str, str]]:
     """What pictures can be filtered by, with what it means: kinds of findings first, then notes."""
     kinds = {kind for card in sheets for kind in card.kinds}
     kinds |= {kind for card in sheets for tile in card.tiles for kind in tile.kinds}
-    return [(kind, "finding") for kind in sorted(kinds - NOTES.keys())] + [
-        (kind, NOTES[kind]) for kind in NOTES if kind in kinds
-    ]
+    findings = [(kind, "finding") for kind in sorted(kinds - NOTES.keys())]
+    return findings + [(kind, meaning) for kind, meaning in NOTES.items() if kind in kinds]
 
 
 def _pixels(sheets: list[Card]) -> dict[str, Any]:
@@ -158,7 +154,7 @@ def _pixels(sheets: list[Card]) -> dict[str, Any]:
     return {
         "before": before,
         "after": after,
-        "pixels": Table(("", *(["sources"] if before else []), "copies"), rows, frozenset((1, 2)), _FIRST),
+        "pixels": Table(("", *(["sources"] if before else []), "copies"), rows, (1, 2), (0,)),
         "levels_figure": figures.of_levels(before.levels if before else None, after.levels) if after else "",
         "differences_figure": figures.of_differences(differences) if len(differences) else "",
     }
@@ -181,7 +177,7 @@ def _of_the_whole(manifest: Manifest, found: Statistics) -> dict[str, Any]:
         "sizes": (sizes[0], sizes[len(sizes) // 2], max(sizes[-1], 1)),
         "all_classes": len(totals),
         "reasons": _by_count(found.rejects),
-        "rejects": Table(("source", "reason", "detail"), found.rejected, names=_FIRST),
+        "rejects": Table(("source", "reason", "detail"), found.rejected, names=(0,)),
         "ignored": _by_count(Counter(manifest.ignored)),
         "class_of_parity": Table(
             (),

@@ -9,14 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SATURATED = 0.25
-"""An image is called saturated if more than this part of its levels is 0 or 255."""
-FILLED = 0.5
-"""... filled, if more than this part of its pixels has one and the same color."""
-UNIFORM = 4.0
-"""... uniform, if the standard deviation of its gray levels is below this."""
-NEAR = 2.0
-"""A copy is called near to its source if their mean absolute difference is below so many levels."""
+SATURATED, FILLED, UNIFORM, NEAR = 0.25, 0.5, 4.0, 2.0
 
 NOTES = {
     "saturated": "more than a quarter of its levels are 0 or 255",
@@ -25,7 +18,7 @@ NOTES = {
     "near": "hardly differs from its source: by less than 2 levels on average",
     "twice": "the same file is there more than once, in one split",
 }
-"""What is noted of a picture or a source. None of it is a finding."""
+"""What is noted of a picture or a source, by the limits above. None of it is a finding."""
 
 
 @dataclasses.dataclass(frozen=True)

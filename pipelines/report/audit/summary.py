@@ -136,7 +136,7 @@ def _of_every_kind(findings: list[Finding]) -> list[Finding]:
     for position, finding in enumerate(findings):
         ranked.append((turns[finding.kind], position))
         turns[finding.kind] += 1
-    return [findings[position] for position in sorted(position for _, position in sorted(ranked)[:SHOWN])]
+    return [findings[position] for _, position in sorted(sorted(ranked)[:SHOWN], key=lambda pair: pair[1])]
 
 
 def _sentence(finding: Finding) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -63,26 +63,12 @@ def of_curves(arm: ComparedArm, what: str, comparison: Comparison) -> str:
 
 
 def _draw_line(axes: Axes, line: Line) -> None:
-    there = [(epoch, at) for epoch, at in enumerate(line.spreads, start=1) if at]
-    epochs, spreads = [epoch for epoch, _ in there], [at for _, at in there]
-    if line.band and any(at.low < at.high for at in spreads):
-        axes.fill_between(
-            epochs,
-            [at.low for at in spreads],
-            [at.high for at in spreads],
-            color=line.color,
-            alpha=line.band,
-            lw=0,
-        )
-    axes.plot(
-        epochs,
-        [at.middle for at in spreads],
-        color=line.color,
-        linewidth=line.width,
-        linestyle=line.dashes,
-        marker="o" if len(epochs) == 1 else "",
-        markersize=3,
-    )
+    epochs = [epoch for epoch, at in enumerate(line.spreads, start=1) if at]
+    low, middle, high = np.transpose([at for at in line.spreads if at])
+    if line.band and (low < high).any():
+        axes.fill_between(epochs, low, high, color=line.color, alpha=line.band, lw=0)
+    marker: dict[str, Any] = {"marker": "o" if len(epochs) == 1 else "", "markersize": 3}
+    axes.plot(epochs, middle, color=line.color, linewidth=line.width, linestyle=line.dashes, **marker)
 
 
 def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
@@ -130,7 +116,7 @@ def of_copies(comparison: Comparison) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         if reference and reference.by_seed:
-            low, high = _ends(reference, split)
+            low, _, high = reference.accuracy[split] or (0.0, 0.0, 0.0)
             axes.axhspan(low, high, color=BAR, alpha=0.35, lw=0)
             middle = float(np.mean(reference.by_seed))
             axes.axhline(middle, color=INK, linewidth=0.9, linestyle=":")
@@ -156,12 +142,6 @@ def of_copies(comparison: Comparison) -> str:
     )
 
 
-def _ends(arm: ComparedArm, split: str) -> tuple[float, float]:
-    """The least and the largest of its runs."""
-    spread = arm.accuracy[split]
-    return (spread.low, spread.high) if spread else (0.0, 0.0)
-
-
 def _draw_series(
     axes: Axes, arms: Sequence[ComparedArm], place: dict[int, int], split: str, *, hollow: bool
 ) -> None:
@@ -171,16 +151,8 @@ def _draw_series(
         values = [value for run in arm.runs if (value := run.accuracies[split]) is not None]
         offsets = np.linspace(-0.05, 0.05, len(values)) if len(values) > 1 else [0.0]
         axes.plot(x + np.asarray(offsets), values, "o", color=MUTED, markersize=2.8, alpha=0.7, mew=0)
-    axes.plot(
-        at,
-        means,
-        marker="o",
-        color=ACCENT,
-        markersize=5,
-        linewidth=1.2,
-        linestyle="--" if hollow else "-",
-        fillstyle="none" if hollow else "full",
-    )
+    style: dict[str, Any] = {"linestyle": "--" if hollow else "-", "fillstyle": "none" if hollow else "full"}
+    axes.plot(at, means, marker="o", color=ACCENT, markersize=5, linewidth=1.2, **style)
     if hollow and arms:
         note(axes, "originals and copies", (at[-1], means[-1]), ACCENT, offset=(5, -3), va="top")
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import yaml
 
-from pipelines.report.numbers import count, counted, listed, percent, signed
+from pipelines.report.numbers import count, counted, listed, percent
 from pipelines.report.page import Headline, render
 from pipelines.report.table import Table
 from pipelines.report.training import figures, tables
 from pipelines.report.training.again import commands, fractions
-from pipelines.train.accuracy import AccuracyDifference
 from pipelines.train.compare import Comparison
 
 NAMED = 4
@@ -76,8 +75,8 @@ def headline(comparison: Comparison) -> Headline:
     request = comparison.requests[0]
     if request["deterministic"] and request["devices"] == ["CPU"]:
         return Headline("bad", "Weights differ", [("weights", said), *rows])
-    why = "on such devices" if request["deterministic"] else "without deterministic operations"
-    return Headline("unsure", "Weights differ", [("weights", f"{said}; {why}, that is no fault"), *rows])
+    said += f"; {'on such devices' if request['deterministic'] else 'without determinism'}, that is no fault"
+    return Headline("unsure", "Weights differ", [("weights", said), *rows])
 
 
 def _accuracy(comparison: Comparison) -> list[tuple[str, str]]:
@@ -99,15 +98,14 @@ def _accuracy(comparison: Comparison) -> list[tuple[str, str]]:
             )
         ]
     number = f"{len(exceeding)} of {counted(len(apart), 'difference')}" if exceeding else "no difference"
-    rows = [(what, f"{number} larger than its error{': the arms are not ranked' if not exceeding else ''}")]
+    rows = [(what, f"{number} larger than the error{': the arms are not ranked' if not exceeding else ''}")]
     reference = comparison.reference.label if comparison.reference else None
     exceeding.sort(key=lambda found: reference not in (found.arm, found.other))
-    return rows + [_named(found, tables.digits_of(comparison)) for found in exceeding[:NAMED]]
-
-
-def _named(found: AccuracyDifference, digits: int) -> tuple[str, str]:
-    error = f"{100 * (found.error or 0):.{digits}f}"
-    return f"{found.arm} less {found.other}", f"{signed(100 * found.mean, digits)} ± {error} points"
+    digits = tables.digits_of(comparison)
+    return rows + [
+        (f"{found.arm} less {found.other}", f"{tables.points(found, digits)} points")
+        for found in exceeding[:NAMED]
+    ]
 
 
 def _speed(comparison: Comparison) -> list[tuple[str, str]]:
@@ -162,7 +160,7 @@ def _asked(comparison: Comparison) -> Table:
         values = sorted({run.document["environment"][name] for run in comparison.runs})
         many = " to ".join((values[0], values[-1])) if name == "began" else ", ".join(values)
         rows.append((name, many if len(values) > 1 else values[0]))
-    return Table((), rows, names=frozenset((1,)))
+    return Table((), rows, names=(1,))
 
 
 def _plainly(value: Any) -> str:

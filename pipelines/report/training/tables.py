@@ -26,6 +26,12 @@ def accuracy_range(spread: Spread | None, digits: int) -> str:
     return f"{middle} %" if low == high else f"{middle} % ({low} to {high})"
 
 
+def points(found: AccuracyDifference, digits: int) -> str:
+    """A difference with its error."""
+    error = f" ± {100 * found.error:.{digits}f}" if found.error is not None else ""
+    return signed(100 * found.mean, digits) + error
+
+
 def arms(comparison: Comparison) -> Table:
     several, digits = len(comparison.requests) > 1, digits_of(comparison)
     names = {"train": "training", "validation": "validation", "test": "test"}
@@ -110,17 +116,15 @@ def costs(comparison: Comparison) -> Table:
                 "whole dataset": size(cost.job_bytes),
                 "to make": seconds(cost.seconds),
                 "whole job": seconds(cost.job_seconds),
-                "saved an epoch": _quartiles(cost.saved, _signless, " s") if cost.saved else "",
+                "saved an epoch": _quartiles(cost.saved, lambda s: signed(s).lstrip("+"), " s")
+                if cost.saved
+                else "",
                 "pay off": pays_off(cost),
             }
             for cost in comparison.costs
         ],
         text=("pay off",),
     )
-
-
-def _signless(value: float) -> str:
-    return signed(value).removeprefix("+")
 
 
 def pays_off(cost: Cost) -> str:
@@ -192,9 +196,8 @@ def for_readme(comparison: Comparison) -> Table:
         found = comparison.between(arm.label, reference.label) if reference else None
         if found is None:
             return ""
-        said = f"{100 * found.error:.{digits}f}" if found.error is not None else ""
-        said = signed(100 * found.mean, digits) + (f" ± {said}" if said else "")
-        return SAME if found.same else Marked(said) if found.exceeds else said
+        mark: type[str] = Marked if found.exceeds else str
+        return SAME if found.same else mark(points(found, digits))
 
     return Table.of(
         [
