@@ -124,7 +124,8 @@ class Local(Location):
 
     def settle(self, *folders: str) -> None:
         for folder in folders:
-            disk.sync(self.to(folder) or os.curdir)
+            with contextlib.suppress(FileNotFoundError):  # in what is not there, nothing was
+                disk.sync(self.to(folder) or os.curdir)
 
     def note(self, name: str, text: str) -> None:
         with contextlib.suppress(OSError):

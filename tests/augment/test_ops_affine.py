@@ -273,7 +273,7 @@ def test_a_run_that_would_magnify_too_much_for_fixed_point_is_cut(make_recipe):
 
 
 def test_the_largest_images_do_not_overflow_fixed_point(make_recipe):
-    side = 16384
+    side = 9459  # of the largest square that is read
     run = [
         "zoom: {scale: [0.1, 0.1]}",
         "height: {scale: [0.2, 0.2]}",

@@ -391,7 +391,7 @@ def test_xla_draws_the_same_bits_and_changes_hardly_a_pixel(photo_of, furthest, 
         ("auto_augment: {policy: cifar}", "policy is 'cifar'; it must be one of cifar10, imagenet, svhn"),
         ("rand_augment: {magnitude: 31}", "magnitude is 31; it must be a whole number from 0 to 30 (M: how "
          "strong all of them are)"),
-        ("rand_augment: {n: 2}", "there is no setting 'n'; there is fill_value, id, layers, magnitude, p"),
+        ("rand_augment: {n: 2}", "there is no setting 'n'; here it is layers"),
         ("aug_mix: {depth: [3, 1]}", "depth is [3, 1]; it must be [low, high], whole numbers with low <= "
          "high within [1, 8]"),
     ],

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from augment import imagefile
 from augment.containers import chunks, directory, riff, segments
 from augment.errors import RequestError
+from augment.formats import REASONS
 from augment.recipe import parse_recipe, recipe_from_document
 from pipelines.format.layout import samples_file
 from pipelines.format.manifest import parse_manifest
@@ -28,7 +29,7 @@ def image(data: bytes) -> None:
     assert 1 <= imagefile.orientation(data) <= 8
     assert imagefile.ordinary(data) in (None, "JPEG", "PNG")
     refused = imagefile.explain(data)  # which reads it first
-    assert refused.reason in imagefile.REASONS
+    assert refused.reason in REASONS
     with contextlib.suppress(imagefile.DecodeError):
         pixels = imagefile.read(data)
         assert (pixels.dtype, pixels.ndim) == ("uint8", 3)
@@ -54,7 +55,7 @@ def tags(data: bytes) -> None:
             assert 12 * len(found) <= len(tiff)
             for tag in found:
                 assert 8 * len(tag.numbers(tiff)) <= 8 * len(tiff)
-        assert imagefile.explain(tiff).reason in imagefile.REASONS
+        assert imagefile.explain(tiff).reason in REASONS
 
 
 def containers(data: bytes) -> None:

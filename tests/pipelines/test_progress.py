@@ -34,7 +34,7 @@ def lines(output: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     heard = io.StringIO()
     monkeypatch.setattr("sys.stderr", heard)
     monkeypatch.setattr(progress, "LINES", 0.01)
-    with ProgressBar(str(output)):
+    with ProgressBar(str(output), lambda _: None):
         deadline = time.monotonic() + 60
         while heard.getvalue().count("\n") < 2 and time.monotonic() < deadline:
             time.sleep(0.01)

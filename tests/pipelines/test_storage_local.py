@@ -18,7 +18,7 @@ from pipelines.storage import disk, flock
 from pipelines.train import output as training
 from tests.disk_faults import watched
 
-HOLDERS = [only_run, training.only_run]
+HOLDERS = [only_run, training.locked_output]
 
 
 def steps_of(action) -> list[tuple[str, str]]:

@@ -108,7 +108,7 @@ def silent_store(monkeypatch) -> None:
 def test_what_a_worker_said_is_not_lost_to_a_store_that_does_not_answer(tmp_path):
     said = RuntimeError("Traceback\n  in a worker\nPassingFault: cat/1.jpg")
     with pytest.raises(JobFailed) as error:
-        launch._come_of(choose(), Broken(said), "in", str(tmp_path))
+        launch._come_of(choose(), Broken(said), "in", str(tmp_path), lambda _: None)
     assert str(error.value) == (
         "PassingFault: cat/1.jpg (the whole error could not be kept: the store does not answer)"
     )
@@ -144,4 +144,4 @@ def test_a_job_without_a_word_is_a_failure(tmp_path):
             pass
 
     with pytest.raises(JobFailed, match=r"^x says that the job is done, and it left no word of its own$"):
-        launch._come_of(Silent("x", ()), None, "in", str(tmp_path))
+        launch._come_of(Silent("x", ()), None, "in", str(tmp_path), lambda _: None)
