@@ -18,6 +18,7 @@ from pipelines.engines.engine import Engine, JobFailed, Rows
 from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
 from pipelines.format.request import Request
+from pipelines.images import everything
 from pipelines.materialize import belongings
 from pipelines.materialize.commit import (
     Outcome,
@@ -30,8 +31,8 @@ from pipelines.materialize.commit import (
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.materialize.progress import ProgressBar, stop
-from pipelines.plan import Plan, top_errors
-from pipelines.sources import check_root, top_folders
+from pipelines.plan import Plan, make_plan, top_errors
+from pipelines.sources import Listing, check_root, top_folders
 from pipelines.storage.clients import without_secrets
 
 
@@ -75,6 +76,8 @@ def launch(
         if not job:
             belongings.finish_emptying(output)
             if overwrite:
+                if engine.workers_here and storage.at(output).names() - {WORK}:
+                    _check_listing(root, request)
                 belongings.empty(output)
             finished, plan = _finished(output), saved_plan(output)
             _check_same(request, output, finished, plan, workers_here=engine.workers_here)
@@ -158,6 +161,16 @@ def _check_apart(root: str, real: str, output: str) -> None:
 def _check_input(root: str, request: Request) -> None:
     """What can be known from the top folders alone, before anything slow is imported."""
     errors = top_errors(request, top_folders(root, request.layout))
+    if errors:
+        raise RequestError(f"input {root}: " + "; ".join(errors))
+
+
+def _check_listing(root: str, request: Request) -> None:
+    """Raises RequestError for what only a listing shows: nothing is removed for what cannot be made."""
+    listing = Listing()
+    for found in everything(root, request.layout, request.split_fractions):
+        listing.add(found)
+    errors = make_plan(request, listing, None).errors
     if errors:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 

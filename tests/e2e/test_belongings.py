@@ -153,3 +153,19 @@ def test_c4_emptying_that_was_killed_at_any_step_is_finished_by_the_next_run(
         if ended:
             break
     assert 10 < step < 100
+
+
+def test_overwrite_for_what_only_the_listing_shows_to_be_wrong_leaves_the_old_dataset(
+    images, materialize, run_command, recipe_file, tmp_path
+):
+    output, root = tmp_path / "out", tmp_path / "in"
+    shutil.copytree(materialize(images, "--copies", 1), output)
+    shutil.copytree(images, root)
+    for image in (root / "train/cat").iterdir():
+        image.write_bytes(b"")
+    before = contents(output)
+    ended = run_command(
+        "materialize", "--input", root, "--output", output, "--recipe", recipe_file("png"), "--overwrite"
+    )
+    assert (ended.status, "cat" in ended.err) == (2, True)
+    assert contents(output) == before

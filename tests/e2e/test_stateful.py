@@ -229,7 +229,7 @@ class Output(RuleBasedStateMachine):
         assert ended.status in (0, 1, 2), ended.err
         assert "Traceback" not in ended.err
         assert ended.status == 0 or killed or not must, ended.err
-        if ended.status == 2 and not killed and not (overwrite and not self._usable()):
+        if ended.status == 2 and not killed:
             assert lasting(after) == lasting(before), ended.err
             return
         goes_on = begun and not overwrite
