@@ -216,7 +216,7 @@ def test_runs_that_are_killed_under_load_end_with_the_weights_of_an_undisturbed_
                 process.send_signal(signal.SIGINT)
                 _, err = process.communicate(timeout=60)
                 assert process.returncode == 130
-                assert err == "augshard: stopped; run the same command again to go on\n"
+                assert err == f"{THERE}augshard: stopped; run the same command again to go on\n"
             else:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
