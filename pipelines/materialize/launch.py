@@ -177,7 +177,11 @@ def _check_listing(root: str, request: Request) -> None:
 
 def _nothing_left(request: Request, output: str) -> Report | None:
     """Of a finished dataset at which nothing is to be done. It may lie where nothing can be written."""
-    if WORK in storage.at(output).names():
+    try:
+        there = storage.at(output).names()
+    except OSError as error:
+        raise RequestError(f"output {output}: {storage.reason(error)}") from None
+    if WORK in there:
         return None
     finished = _finished(output)
     if finished is None or finished.request != request or not _all_there(output, finished):

@@ -19,7 +19,7 @@ import pytest
 
 from augment.errors import RequestError
 from augment.recipe import load_recipe
-from pipelines import datasets, storage
+from pipelines import datasets, live, storage
 from pipelines.format.layout import LOCK, MANIFEST, RUN, WORK
 from pipelines.format.manifest import read_manifest
 from pipelines.sources import Folder, Listing, list_folder, top_folders
@@ -407,10 +407,10 @@ def test_a_live_read_waits_out_a_fault_that_passes(stored, monkeypatch, capsys, 
         return real(bucket, key)
 
     monkeypatch.setattr(client, "read", faulty)
-    monkeypatch.setattr(datasets.time, "sleep", lambda _: None)
+    monkeypatch.setattr(live.time, "sleep", lambda _: None)
     recipe = load_recipe(str(recipe_file("png")))
-    live = datasets.from_images(stored("gs"), recipe, seed=0, split="test")
-    assert len(samples_of(live)) == 6
+    samples = datasets.from_images(stored("gs"), recipe, seed=0, split="test")
+    assert len(samples_of(samples)) == 6
     assert capsys.readouterr().err.count("the store does not answer at 127.0.0.1:9; trying again") == 1
 
 
