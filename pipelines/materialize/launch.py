@@ -67,7 +67,7 @@ def launch(
     if engine.dry_run:  # which asks neither the service nor a store for anything
         return engine.described(_pipeline(request, _run(root, output, max_rejects, engine), None, engine))
     root, output = check_root(root), storage.at(output).absolute()
-    if not overwrite and (report := _nothing_left(request, output)):
+    if not overwrite and (report := _nothing_left(request, output, engine)):
         return report
     _check_output(root, output, overwrite)
     _check_input(root, request)
@@ -175,7 +175,7 @@ def _check_listing(root: str, request: Request) -> None:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 
 
-def _nothing_left(request: Request, output: str) -> Report | None:
+def _nothing_left(request: Request, output: str, engine: Engine) -> Report | None:
     """Of a finished dataset at which nothing is to be done. It may lie where nothing can be written."""
     try:
         there = storage.at(output).names()
@@ -186,7 +186,7 @@ def _nothing_left(request: Request, output: str) -> Report | None:
     finished = _finished(output)
     if finished is None or finished.request != request or not _all_there(output, finished):
         return None
-    _check_same(request, output, finished, None)
+    _check_same(request, output, finished, None, workers_here=engine.workers_here)
     return Report(finished, 0, 0.0) if is_shown_to_tfds(output, finished) else None
 
 
@@ -212,7 +212,7 @@ def _all_there(output: str, manifest: Manifest) -> bool:
 
 
 def _check_same(
-    request: Request, output: str, finished: Manifest | None, plan: Plan | None, *, workers_here: bool = True
+    request: Request, output: str, finished: Manifest | None, plan: Plan | None, *, workers_here: bool
 ) -> None:
     """Raises RequestError unless the request continues what made the output.
 

@@ -406,10 +406,10 @@ def test_a_live_read_waits_out_a_fault_that_passes(stored, monkeypatch, capsys, 
             raise fault
         return real(bucket, key)
 
+    recipe = load_recipe(str(recipe_file("png")))
+    samples = datasets.from_images(stored("gs"), recipe, seed=0, split="test")  # which looks at a few
     monkeypatch.setattr(client, "read", faulty)
     monkeypatch.setattr(live.time, "sleep", lambda _: None)
-    recipe = load_recipe(str(recipe_file("png")))
-    samples = datasets.from_images(stored("gs"), recipe, seed=0, split="test")
     assert len(samples_of(samples)) == 6
     assert capsys.readouterr().err.count("the store does not answer at 127.0.0.1:9; trying again") == 1
 
