@@ -37,13 +37,20 @@ class Local(Location):
         return os.path.realpath(self.path)
 
     def check_writable(self) -> None:
-        if os.path.exists(self.path) and not os.path.isdir(self.path):
+        if self.is_file():
             raise RequestError(f"output {self.path}: it is a file; give a directory")
         parent = self.absolute()
-        while not os.path.exists(parent):
+        while not os.access(parent, os.F_OK):
             parent = os.path.dirname(parent)
-        if not os.access(parent, os.W_OK | os.X_OK):
+        if not os.access(parent, os.W_OK | os.X_OK) and os.path.exists(parent):
             raise RequestError(f"output {self.path}: {parent} cannot be written to (permission denied)")
+
+    def is_file(self) -> bool:
+        """Whether something else than a folder lies there, asked once: another run may just be removing it."""
+        try:
+            return not stat.S_ISDIR(os.stat(self.path).st_mode)
+        except OSError:
+            return False
 
     def list(self, name: str = "", *, deep: bool = True) -> Iterator[Entry]:
         pending = [""]
