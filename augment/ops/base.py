@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from augment.arrays import Array, tf
 from augment.draws import Draw, Uniforms
+from augment.kernels.kinds import Kernels
 from augment.labels.hazards import Hazard
 from augment.ops.parameters import Parameter
 from augment.ops.settings import Checked, Drawn, Probability, Settings
@@ -117,17 +118,30 @@ class Op(Settings):
             drawn |= parameter.draw(u, counter, name)
         return drawn
 
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        """What the op comes to: kernels in order (`augment.kernels.kinds`), which compute pixels.
+
+        Args:
+            draw: what it drew, for one sample (NumPy scalars) or for a batch (arrays [B], NumPy or
+                TensorFlow); empty for an op that is deterministic.
+            size: of the image or the batch that it is given. Within a graph that does not know it,
+                int32 scalar tensors, for ops that can do without (`known`).
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define kernels()")
+
+    def plain_kernels(self, size: Size) -> Kernels:
+        """What becomes of an image of `size` that is not augmented; `size` as for `kernels`.
+
+        Nothing, unless the op sets the size that the recipe promises: then its deterministic
+        counterpart (a random crop crops the centre).
+        """
+        return ()
+
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        """Transforms uint8 [..., H, W, 3] with one set of parameters an image ([...])."""
-        raise NotImplementedError(f"{type(self).__name__} does not define apply()")
+        return _on_device(self.kernels(draw, _size(image)), image)
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
-        """What becomes of an image that is not augmented, [..., H, W, 3].
-
-        The image itself, unless the op sets the size that the recipe promises:
-        then its deterministic counterpart (a random crop crops the centre).
-        """
-        return image
+        return _on_device(self.plain_kernels(_size(image)), image)
 
     def output_size(self, size: Size | None) -> Size | None:
         """The size of the output for an input of `size` (None: not known beforehand).
@@ -157,6 +171,18 @@ class Op(Settings):
                 "or random_resized_crop before it"
             )
         return size
+
+
+def _size(image: tf.Tensor) -> Size:
+    shape = tf.shape(image)
+    height, width = (image.shape[axis] or shape[axis] for axis in (ROWS, COLUMNS))
+    return height, width
+
+
+def _on_device(kernels: Kernels, image: tf.Tensor) -> tf.Tensor:
+    from augment.kernels import device
+
+    return device.apply(kernels, image)
 
 
 def op_types() -> dict[str, type[Op]]:

@@ -13,11 +13,14 @@ from pydantic import Field, model_validator
 
 from augment.arrays import Array, cast, stack, tf
 from augment.draws import Draw, Uniforms, uniform_between
+from augment.kernels.kinds import Kernels, Orient
 from augment.labels.hazards import Hazard
 from augment.ops.affine import resample
-from augment.ops.base import COLUMNS, ROWS, Op, Size, changed_where
+from augment.ops.base import Op, Size
 from augment.ops.parameters import Parameter, Real
 from augment.ops.settings import Chance, choices
+
+_NO = np.False_
 
 
 class Flip(Op):
@@ -34,12 +37,10 @@ class Flip(Op):
             raise ValueError("it never flips; give horizontal or vertical a probability above 0")
         return self
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return _mirrored(
-            image,
-            rows=draw["vertical"] if self.vertical else None,
-            columns=draw["horizontal"] if self.horizontal else None,
-        )
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        rows = draw["vertical"] if self.vertical else _NO
+        columns = draw["horizontal"] if self.horizontal else _NO
+        return (Orient(transposed=_NO, rows=rows, columns=columns),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         leave_out = f"leave {self.name} out"
@@ -73,23 +74,18 @@ class Rot90(Op):
             )
         return width, height
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        turns = draw["quarter_turns"]
-        odd = {turns % 2 for turns in self.quarter_turns}
-        if odd == {1}:
-            image = _transposed(image)
-        elif 1 in odd:
-            image = changed_where(turns % 2 == 1, _transposed, image)
-        return _mirrored(image, rows=(turns == 1) | (turns == 2), columns=(turns == 2) | (turns == 3))
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        if self.quarter_turns == (0,):
+            return ()
+        return _turned(draw["quarter_turns"], {turns % 2 for turns in self.quarter_turns})
 
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
+    def plain_kernels(self, size: Size) -> Kernels:
         """Turns by the first of its values where that exchanges sides that are not equal."""
-        height, width = image.shape[ROWS:-1]
+        height, width = size
         first = self.quarter_turns[0]
         if first % 2 == 0 or height == width:
-            return image
-        turns = tf.fill(tf.shape(image)[:ROWS], first)  # the recipe promises the turned sides
-        return self.apply(image, {"quarter_turns": turns})
+            return ()
+        return _turned(np.int32(first), {1})  # the recipe promises the turned sides
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         leave_out = f"leave {self.name} out"
@@ -101,28 +97,11 @@ class Rot90(Op):
             yield Hazard("quarter_turn", f"use {self.name}: {{quarter_turns: [0, 2]}}")
 
 
-def _mirrored(image: tf.Tensor, *, rows: Array | None, columns: Array | None) -> tf.Tensor:
-    """Reverses the rows and the columns of the images [...] for which these booleans [...] hold."""
-    if image.shape.rank == 3:  # in one op, without a branch
-        no = tf.constant(False)
-        dims = tf.stack([no if rows is None else rows, no if columns is None else columns, no])
-        return tf.ensure_shape(tf.raw_ops.Reverse(tensor=image, dims=dims), image.shape)
-    if columns is not None:
-        image = changed_where(columns, _reversed_columns, image)
-    return image if rows is None else changed_where(rows, _reversed_rows, image)
-
-
-def _reversed_rows(image: tf.Tensor) -> tf.Tensor:
-    return tf.reverse(image, [image.shape.rank + ROWS])
-
-
-def _reversed_columns(image: tf.Tensor) -> tf.Tensor:
-    return tf.reverse(image, [image.shape.rank + COLUMNS])
-
-
-def _transposed(image: tf.Tensor) -> tf.Tensor:
-    rank = image.shape.rank
-    return tf.transpose(image, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
+def _turned(turns: Array, odd: set[int]) -> Kernels:
+    """By quarter turns int32 [...], of which `odd` are the remainders by 2 that there can be."""
+    transposed = np.bool_(odd == {1}) if len(odd) == 1 else turns % 2 == 1
+    rows, columns = (turns == 1) | (turns == 2), (turns == 2) | (turns == 3)
+    return (Orient(transposed=transposed, rows=rows, columns=columns),)
 
 
 class Perspective(Op):
