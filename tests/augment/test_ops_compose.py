@@ -12,8 +12,11 @@ import tensorflow as tf
 from augment.augmenter import Augmenter, augment_image
 from augment.draws import Uniforms, at
 from augment.errors import RequestError
+from augment.kernels import host
+from augment.kernels.kinds import Choose, Orient
 from augment.keys import fold_in, name_words, source_key, source_words, words
 from augment.ops.color import Contrast
+from augment.ops.sequence import row_kernels
 from augment.recipe import Recipe, parse_recipe, recipe_from_document
 
 NESTED = """
@@ -290,6 +293,23 @@ def test_an_op_changes_pixels_if_and_only_if_its_path_is_recorded_as_applied(sma
         np.testing.assert_array_equal(pixels(recipe, small, str(i)), expected)
         seen.add(tuple(paths))
     assert len(seen) > 8
+
+
+def test_of_one_sample_only_what_is_applied_to_it_is_described(small):
+    turns = "flip: {horizontal: 1}, trivial_augment, rot90: {quarter_turns: 2, p: 0.5}"
+    recipe = entry(f"some_of: {{count: [0, 2], p: 0.7, ops: [{turns}]}}")
+    augmenter = Augmenter(recipe, 3)
+    draws = augmenter.draw_copies(source_words(map(str, range(40))), 0)
+    record = augmenter.recorded(draws)
+    counts = set()
+    for i in range(40):
+        kernels = row_kernels(recipe.steps[1:], at(draws, i), (20, 33))
+        assert not any(isinstance(kernel, Choose) for kernel in kernels)
+        turned = sum(isinstance(kernel, Orient) for kernel in kernels)
+        assert turned == sum(record[f"some_of/{name}.applied"][i] for name in ("flip", "rot90"))
+        np.testing.assert_array_equal(host.apply(kernels, small), pixels(recipe, small, str(i)))
+        counts.add(turned)
+    assert counts == {0, 1, 2}
 
 
 def test_the_chosen_op_does_what_it_does_alone(small):
