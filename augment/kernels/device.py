@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from augment.errors import RequestError
 from augment.kernels import kinds, maps, weights
 from augment.kernels.grain import grain8, grain16
 
@@ -28,8 +29,15 @@ def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
 
 def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
     for kernel in kernels:
-        images = _KERNELS[type(kernel)](_lifted(kernel), images)
+        images = _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
     return images
+
+
+def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
+    out = kernel.on_device(images)
+    if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
+        raise RequestError(kinds.not_kept(kernel, images, out))
+    return tf.ensure_shape(out, images.shape)
 
 
 def _lifted(kernel: Any) -> Any:

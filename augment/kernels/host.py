@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from augment.errors import RequestError
 from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
 
@@ -31,8 +32,15 @@ _NO_PARTS: Any = None
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
     """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image."""
     for kernel in kernels:
-        image = _KERNELS[type(kernel)](kernel, image)
+        image = _KERNELS.get(type(kernel), _custom)(kernel, image)
     return image
+
+
+def _custom(kernel: Any, image: np.ndarray) -> np.ndarray:
+    out = kernel.on_host(image)
+    if not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != image.shape:
+        raise RequestError(kinds.not_kept(kernel, image, out))
+    return out
 
 
 def _with_channels(image: Any) -> np.ndarray:

@@ -203,6 +203,36 @@ class Blend(Kernel):
     branches: tuple[Kernels, ...]
 
 
+class Custom(Kernel):
+    """The base of kernels of one's own, beside those of this module. Their fields are as theirs.
+
+    They keep the size of the image. On both backends they must compute the same levels, in integers;
+    one without `on_device` is computed on the host alone.
+    """
+
+    def on_host(self, image: np.ndarray) -> np.ndarray:
+        """uint8 [H, W, C] to the same; the image given must stay as it is."""
+        raise NotImplementedError(f"{type(self).__name__} does not define on_host()")
+
+    def on_device(self, images: Any) -> Any:
+        """A uint8 tensor [B, H, W, C] to the same. Arrays of the kernel are [B, ...], or [1, ...] for all."""
+        raise NotImplementedError(f"{type(self).__name__} does not define on_device()")
+
+
+def not_kept(kernel: Kernel, image: Any, out: Any) -> str:
+    """What is wrong with what a kernel of one's own made of an image, in a sentence."""
+
+    def form(x: Any) -> str:
+        dtype = getattr(x, "dtype", None)
+        if dtype is None:
+            return f"a {type(x).__name__}"
+        return f"{getattr(dtype, 'name', dtype)} [{', '.join(map(str, x.shape))}]"
+
+    return (
+        f"kernel {type(kernel).__name__}: it made {form(out)} of {form(image)}; it must keep type and shape"
+    )
+
+
 def choose(index: Array, branches: Sequence[Callable[[], Kernels]]) -> Kernels:
     """The branch of this number, int32 [...]: for one sample only that is described, and no other."""
     if is_numpy(index) and np.ndim(index) == 0:
