@@ -1,4 +1,4 @@
-"""Who computes kernels: the host (NumPy, OpenCV; no TensorFlow) or the device (TensorFlow), to the same bits."""
+"""Who computes kernels, to the same bits: the host (NumPy, OpenCV) or the device (TensorFlow)."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def backend(name: Name = "host") -> Backend:
         if not different:
             return Host()
         sys.stderr.write(
-            f"augshard: warning: on this machine OpenCV or NumPy gives other levels ({', '.join(different)}); "
-            "TensorFlow takes their place, which is slower\n"
+            "augshard: warning: OpenCV and NumPy give other levels here than elsewhere "
+            f"({', '.join(different)}); TensorFlow takes their place, which is slower\n"
         )
     from augment.graphs import Device
 

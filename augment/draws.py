@@ -69,7 +69,7 @@ def flat(draw: Draw, within: tuple[str, ...] = ()) -> dict[tuple[str, ...], Arra
         if isinstance(value, dict):
             values |= flat(value, (*within, name))
         else:
-            values[*within, name] = value
+            values[(*within, name)] = value
     return values
 
 

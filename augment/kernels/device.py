@@ -27,6 +27,32 @@ def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
     return _apply(kernels, image)
 
 
+def size_of(image: tf.Tensor) -> tuple[Any, Any]:
+    """Height and width of [..., H, W, C], as numbers where they are known when the graph is made."""
+    shape = tf.shape(image)
+    height, width = (image.shape[axis] or shape[axis] for axis in (-3, -2))
+    return height, width
+
+
+def compiles(kernels: kinds.Kernels) -> bool:
+    """Whether XLA has all that these kernels of a batch take."""
+    for kernel in kernels:
+        if isinstance(kernel, kinds.Jpeg):
+            return False
+        if isinstance(kernel, kinds.Resize) and kernel.box is not None and _widens(kernel):
+            return False
+        if isinstance(kernel, (kinds.Choose, kinds.Blend)) and not all(map(compiles, kernel.branches)):
+            return False
+        if isinstance(kernel, kinds.Custom) and type(kernel).on_device is kinds.Custom.on_device:
+            return False
+    return True
+
+
+def _widens(kernel: kinds.Resize) -> bool:
+    """Whether the number of taps depends on the length of the side."""
+    return kernel.method == "area" or (kernel.antialias and kernel.method != "nearest")
+
+
 def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
     for kernel in kernels:
         images = _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
