@@ -15,15 +15,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import NOT_AUGMENTED, augment_dataset
+from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
+from augment.tfdata import augment_dataset
 from pipelines import storage
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
-from pipelines.format.records import ShardReader, frames_of, parse
+from pipelines.format.parsing import parse
+from pipelines.format.records import ShardReader, frames_of
 from pipelines.images import list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject

@@ -76,11 +76,6 @@ def _lifted(kernel: Any) -> Any:
     return dataclasses.replace(kernel, **lifted)
 
 
-def _size(images: tf.Tensor) -> list[Any]:
-    """Height and width, as numbers where they are known when the graph is made."""
-    shape = tf.shape(images)
-    return [images.shape[axis] or shape[axis] for axis in (1, 2)]
-
 
 def _int32(x: Any) -> tf.Tensor:
     return tf.cast(x, tf.int32)
@@ -113,7 +108,7 @@ def _shift(x: tf.Tensor, bits: int) -> tf.Tensor:
 
 
 def _window(k: kinds.Window, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     rows = _int32(k.top)[:, tf.newaxis] + tf.range(k.height)
     columns = _int32(k.left)[:, tf.newaxis] + tf.range(k.width)
     out = _picked(images, maps.folded(rows, height, k.border), 1)
@@ -145,7 +140,7 @@ def _channels(k: kinds.Channels, images: tf.Tensor) -> tf.Tensor:
 
 
 def _warp(k: kinds.Warp, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     whole = k.interpolation == "nearest"
     map_ = _lifted(k.map)
     map_ = dataclasses.replace(
@@ -178,7 +173,7 @@ def _warp(k: kinds.Warp, images: tf.Tensor) -> tf.Tensor:
 
 
 def _resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     top = left = tf.zeros([1], tf.int32)
     lengths = [tf.reshape(_int32(side), [1]) for side in (height, width)]
     if k.box is not None:
@@ -365,14 +360,14 @@ def _smooth(level: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(level, [[0, 0], [1, 1], [1, 1], [0, 0]])
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     total = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + 4 * level
-    height, width = _size(level)
+    height, width = size_of(level)
     row, column = tf.range(height)[:, tf.newaxis, tf.newaxis], tf.range(width)[:, tf.newaxis]
     inside = (row > 0) & (row < height - 1) & (column > 0) & (column < width - 1)
     return tf.where(inside, (2 * total + 13) // 26, level)
 
 
 def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     count = k.weights.shape[-1]
     weight = _by_pixel(_int32(k.weights))
     total = _int32(images)
@@ -388,7 +383,7 @@ def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
 
 
 def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     channels = 1 if k.monochrome else images.shape[-1]
     place = _shift(grain16(tf.convert_to_tensor(k.key), height, width * channels), 4)
     deviates = _int32(_entries(tf.convert_to_tensor(k.table), place))
@@ -397,7 +392,7 @@ def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
 
 
 def _fill(k: kinds.Fill, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     row, column = tf.range(height)[:, tf.newaxis], tf.range(width)
     inside = tf.zeros([1, 1, 1], tf.bool)
     boxes = _int32(k.boxes)[:, :, tf.newaxis, tf.newaxis]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import Augmenter
-from pipelines.format.records import unpack
+from pipelines.format.example import unpack
 
 
 class Decoder:

@@ -25,7 +25,7 @@ from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.sample_graphs import AT_ONCE, SampleGraphs
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
-from pipelines.format.records import unpack
+from pipelines.format.example import unpack
 from pipelines.sources import read_source
 
 FAR, OFTEN = 8, 0.01

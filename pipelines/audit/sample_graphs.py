@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from augment.direct import direct_call
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
-from augment.direct import direct_call
 from augment.draws import Draw
 from augment.keys import source_words
 

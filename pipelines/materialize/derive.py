@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from augment.direct import direct_call
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
-from augment.direct import direct_call
 from augment.draws import Draw
 from augment.keys import source_words
 from pipelines import storage
-from pipelines.format.records import serialize
+from pipelines.format.example import serialize
 from pipelines.sources import Reject
 from pipelines.sources.reading import rejected
 

@@ -23,16 +23,16 @@ import numpy as np
 import tensorflow as tf
 
 from augment import codec
-from augment.augmenter import CORES, Augmenter, augment_dataset
-from augment.codec import decode_stored
+from augment.augmenter import CORES, Augmenter
 from augment.errors import RequestError
 from augment.keys import fold_in, seed_key, source_words, words
 from augment.layer import AugmentLayer
 from augment.ops import Size
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe
+from augment.tfdata import augment_dataset
 from pipelines.format.manifest import read_manifest
-from pipelines.format.records import checked_label
+from pipelines.format.parsing import checked_label, decode_stored
 from pipelines.format.stored import StoredCopy
 from pipelines.images import Images
 from pipelines.live import Account, accounted

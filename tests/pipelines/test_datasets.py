@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from augment.recipe import Storage
 from pipelines import datasets
-from pipelines.format.records import parse
+from pipelines.format.parsing import parse
 from tests.graphs import stateful_ops
 
 

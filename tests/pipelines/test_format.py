@@ -21,9 +21,11 @@ from augment.keys import source_words
 from augment.recipe import Storage, load_recipe, parse_recipe
 from pipelines import storage
 from pipelines.format import tfds as ours
+from pipelines.format.example import serialize
 from pipelines.format.layout import samples_file, shard_file, tfds_split
 from pipelines.format.manifest import json_text, parity_class, read_manifest
-from pipelines.format.records import ShardWriter, parse, serialize
+from pipelines.format.parsing import parse
+from pipelines.format.records import ShardWriter
 from pipelines.format.samples import Receipt, read_receipt, schema
 from pipelines.sources import Reject
 from tests.forgery import write_samples

@@ -1,0 +1,74 @@
+"""Records as TensorFlow reads them, in a graph."""
+
+from __future__ import annotations
+
+import struct
+
+import tensorflow as tf
+
+from augment import codec
+from augment.ops import Size
+from augment.recipe import Storage
+
+
+def parse(
+    record: tf.Tensor, storage: Storage, size: Size, classes: int | None = None
+) -> dict[str, tf.Tensor]:
+    """A record (string scalar) as image uint8 [H, W, 3], label int64, source string, copy int64.
+
+    Fails with tf.errors.InvalidArgumentError for one that is not, or whose label is none of `classes`.
+    """
+    parsed = tf.io.parse_single_example(
+        record,
+        {
+            "image": tf.io.FixedLenFeature([], tf.string),
+            "label": tf.io.FixedLenFeature([], tf.int64),
+            "source": tf.io.FixedLenFeature([], tf.string),
+            "copy": tf.io.FixedLenFeature([], tf.int64),
+        },
+    )
+    label = parsed["label"] if classes is None else checked_label(parsed["label"], classes)
+    return {**parsed, "label": label, "image": decode_stored(parsed["image"], storage, size)}
+
+
+def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
+    """A label, int64 scalar, that numbers one of so many classes; else tf.errors.InvalidArgumentError.
+
+    An assertion would be a stateful op, which makes every ordered map serial.
+    """
+    known = tf.cast((label >= 0) & (label < classes), tf.int32)
+    return tf.reshape(label[tf.newaxis][:known], [])
+
+
+def decode_stored(contents: tf.Tensor, storage: Storage, size: Size) -> tf.Tensor:
+    """What a record's bytes mean: uint8 [H, W, 3], as tf.io.decode_image and TFDS read them.
+
+    The pixels and the refusals of `codec.decode_stored`; fails with tf.errors.InvalidArgumentError.
+    """
+    height, width = size
+    if storage.format == "raw":
+        return tf.reshape(tf.io.decode_raw(contents, tf.uint8), [*size, 3])
+    if storage.format == "png":  # as every PNG of ours begins: eight bits of RGB
+        header = codec.PNG + struct.pack(">I4sIIBB", 13, b"IHDR", width, height, 8, 2)
+        right, decode = _begins(contents, header), tf.io.decode_png
+    else:
+        right, decode = _begins(contents, codec.JPEG), tf.io.decode_jpeg
+        right &= tf.cond(right, lambda: _of_size(contents, size), lambda: False)
+    image = tf.cond(right, lambda: decode(contents, channels=3), lambda: tf.zeros([0, 0, 3], tf.uint8))
+    return tf.ensure_shape(image, [*size, 3])
+
+
+def _begins(contents: tf.Tensor, header: bytes) -> tf.Tensor:
+    """(`substr` of more than there is would fail, quoting all of the file.)"""
+    count = tf.minimum(len(header), tf.strings.length(contents))
+    return tf.strings.substr(contents, 0, count) == header
+
+
+def _of_size(jpeg: tf.Tensor, size: Size) -> tf.Tensor:
+    """Whether a JPEG is of a size, and decoded soon."""
+    harmless = size[0] * size[1] * tf.cast(tf.strings.length(jpeg), tf.int64) <= codec.HARMLESS
+    return tf.reduce_all(tf.io.extract_jpeg_shape(jpeg)[:2] == size) & tf.cond(
+        harmless,
+        lambda: True,
+        lambda: tf.ensure_shape(tf.numpy_function(codec.check_scans, [jpeg], tf.bool, stateful=False), []),
+    )
