@@ -79,7 +79,7 @@ def materialize(
     Run it again to resume what was interrupted, or with more --copies to add some.
     Any option of Beam's may follow.
     """
-    from pipelines.materialize.command import materialize_command
+    from pipelines.commands.materialize import materialize_command
 
     materialize_command(
         root=input,

@@ -40,7 +40,7 @@ def demo(directory: str) -> None:
     recipe = load_recipe(RECIPE)
     import_tensorflow()
     from pipelines.commands.audit import audit_command
-    from pipelines.materialize.command import materialize_command
+    from pipelines.commands.materialize import materialize_command
     from pipelines.preview import preview
 
     _say(f"augshard preview --input {images} --recipe {RECIPE} --output {sheet}")

@@ -31,6 +31,8 @@ from pipelines.format.bounds import (
     ParityClass,
     Sha256,
     SplitName,
+    first_fault,
+    short,
 )
 from pipelines.format.inside import read_in
 from pipelines.format.layout import MANIFEST, SMALL, samples_file, shard_file, tfds_split
@@ -226,23 +228,12 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     version = document["schema_version"]
     if version != SCHEMA_VERSION:
         raise RequestError(
-            f"{path}: its schema_version is {_short(version)}; this augshard reads version {SCHEMA_VERSION}"
+            f"{path}: its schema_version is {short(version)}; this augshard reads version {SCHEMA_VERSION}"
         )
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = _short(".".join(map(str, first["loc"])))
-        raise RequestError(f"{path}: it is damaged at {where} ({_lower(first['msg'])})") from None
-
-
-def _short(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 100 else text[:100] + "..."
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+        raise RequestError(f"{path}: it is damaged at {first_fault(error)}") from None
 
 
 _STYLE: dict[str, Any] = {"indent": 1, "sort_keys": True, "ensure_ascii": False}

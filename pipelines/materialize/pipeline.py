@@ -17,9 +17,10 @@ from augment.errors import RequestError
 from pipelines import plan, storage
 from pipelines.format.request import Request
 from pipelines.images import in_folder
-from pipelines.materialize.commit import GroupFiles, Run, commit, group_files
+from pipelines.materialize.commit import GroupFiles, commit, group_files
 from pipelines.materialize.plan_file import Begun, plan_and_save
 from pipelines.materialize.progress import Progress, Stopped, stop
+from pipelines.materialize.run import Run
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, top_folders
 

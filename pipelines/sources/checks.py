@@ -36,7 +36,9 @@ def folder_errors(listing: Listing, *, layout: Layout, fractions: Iterable[str] 
         f"{name}/<class>/..., or move it out of the input"
         for name, count in flat.items()
     ]
-    errors += class_errors(label for labels in folders.values() for label in labels)
+    wrong = list(class_errors(label for labels in folders.values() for label in labels))
+    errors += wrong[:MOST]
+    errors += [f"{len(wrong) - MOST:,} more names of classes are wrong"] * (len(wrong) > MOST)
     if fractions:
         return errors + list(split_errors(fractions))
     return errors + list(split_errors(folders)) + ([] if layout == "splits" else list(_disjoint(folders)))

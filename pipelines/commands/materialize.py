@@ -17,7 +17,8 @@ from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
-from pipelines.materialize.launch import Report, launch
+from pipelines.materialize.launch import launch
+from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_bytes, parse_fractions
 from pipelines.sources import Layout, check_root, class_folders
 from pipelines.sources.words import counted
@@ -81,7 +82,7 @@ def materialize_command(
         plugins=digests,
     )
     try:
-        report = launch(
+        outcome = launch(
             request,
             root=root,
             output=output,
@@ -94,12 +95,11 @@ def materialize_command(
     except JobFailed as failure:
         sys.stderr.write(f"augshard: {failure}\n")
         sys.exit(1)
-    if not isinstance(report, Report):
-        sys.stdout.write(_columns(report))
-        return
-    for warning in report.warnings:
+    for warning in outcome.warnings:
         sys.stderr.write(f"augshard: warning: {warning}\n")
-    sys.stdout.write(_table(report, output))
+    rows = _table(outcome, outcome.manifest, output) if outcome.manifest else outcome.elsewhere
+    width = max(map(len, rows))
+    sys.stdout.write("".join(f"{name:{width}}  {value}\n" for name, value in rows.items()))
 
 
 _MOST_WARNINGS = 3
@@ -120,31 +120,24 @@ def _check_range(option: str, value: float | None, low: float, high: float) -> N
         raise RequestError(f"{option} is {value}; it must be from {low} to {high}")
 
 
-def _table(report: Report, output: str) -> str:
-    manifest = report.manifest
+def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
+    new = manifest.records - outcome.kept
     size = sum(file.bytes for file in manifest.files.values())
     images = ", ".join(f"{counts.written:,} {split}" for split, counts in manifest.splits.items())
     rows = {
         "images": images,
         "copies": _copies(manifest),
-        "records": f"{manifest.records:,}" + (f" ({report.new_records:,} new)" if report.new_records else ""),
+        "records": f"{manifest.records:,}" + (f" ({new:,} new)" if new else ""),
         "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),
         **({"ignored": counted(manifest.ignored)} if manifest.ignored else {}),
         "size": f"{size / 1e6:,.1f} MB in {len(manifest.files):,} files",
     }
-    if report.new_records:
-        rate = report.new_records / report.seconds
-        rows["time"] = f"{report.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
+    if new and outcome.seconds:
+        rate = new / outcome.seconds
+        rows["time"] = f"{outcome.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
     else:
         rows["time"] = "nothing was left to do"
-    rows["dataset"] = output
-    rows["next"] = how_to_read(output)
-    return _columns(rows)
-
-
-def _columns(rows: dict[str, str]) -> str:
-    width = max(map(len, rows))
-    return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
+    return {**rows, "dataset": output, "next": how_to_read(output)}
 
 
 def _copies(manifest: Manifest) -> str:
