@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import cast, get_args
 
+from augment import backends
 from augment.errors import RequestError, did_you_mean
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
@@ -41,6 +42,7 @@ def materialize_command(
     max_rejects: float = 0.01,
     plugins: Sequence[str] = (),
     overwrite: bool = False,
+    backend: str = "host",
     runner: str = "embedded",
     beam_arguments: Sequence[str] = (),
     our_options: Sequence[str] = (),
@@ -52,6 +54,8 @@ def materialize_command(
     _check_range("--max-rejects", max_rejects, 0, 1)
     if layout not in get_args(Layout):
         raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    if backend not in get_args(backends.Name):
+        raise RequestError(f"--backend is {backend!r}; {did_you_mean(backend, get_args(backends.Name))}")
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
     # keep in a file; some of its loggers have levels of their own.
     logging.disable(logging.CRITICAL)
@@ -89,6 +93,7 @@ def materialize_command(
             max_rejects=max_rejects,
             overwrite=overwrite,
             engine=engine,
+            backend=cast(backends.Name, backend),
             before_work=lambda: _warn_of_labels(loaded, class_folders(root, request.layout)),
             tell=lambda plan: sys.stderr.write(describe(plan)),
         )

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
-from augment.direct import direct_call
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
