@@ -76,7 +76,6 @@ def _lifted(kernel: Any) -> Any:
     return dataclasses.replace(kernel, **lifted)
 
 
-
 def _int32(x: Any) -> tf.Tensor:
     return tf.cast(x, tf.int32)
 

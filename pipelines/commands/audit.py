@@ -8,7 +8,6 @@ import sys
 from augment.errors import RequestError
 from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import json_text, read_manifest
-from pipelines.quiet import import_tensorflow
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
 
@@ -27,7 +26,6 @@ def audit_command(
     if root is not None:
         check_root(root)
     audit = open_audit(directory, root)
-    import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
@@ -49,7 +47,6 @@ def replay_command(directory: str, *, root: str | None, sample: str, copy: int, 
     if root is None:
         raise RequestError(f"--sample {sample}: it is derived from its source; add --input DIR")
     root, manifest = check_root(root), read_manifest(directory)
-    import_tensorflow()
     from pipelines.audit.replay import replay
     from pipelines.report.audit import replay as report
 

@@ -81,7 +81,7 @@ def _varint(value: int) -> bytes:
 
 def _fields(data: memoryview, *numbers: int) -> list[memoryview]:
     """The contents of fields, all of one number, or one of each. Raises ValueError or IndexError."""
-    found = []
+    found: list[memoryview] = []
     at = 0
     while at < len(data):
         number = numbers[min(len(found), len(numbers) - 1)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
-from augment.draws import Draw
+from augment.draws import Draw, at
 from augment.keys import source_words
 from pipelines import storage
 from pipelines.format.example import serialize

@@ -261,21 +261,13 @@ def _check_resumes(request: Request, output: str, plan: Plan) -> None:
 
 
 def _about(root: str, output: str, engine: Engine) -> dict[str, object]:
-    packages = (
-        "augshard",
-        "apache-beam",
-        "numpy",
-        "opencv-python-headless",
-        "pillow",
-        "pyarrow",
-        "tensorflow",
-    )
+    names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
     return {
         "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": {name: importlib.metadata.version(name) for name in names.split()},
         "runner": engine.runner,
         "beam_options": without_secrets(engine.arguments),
         "input": root,
