@@ -66,10 +66,8 @@ def flat(draw: Draw, within: tuple[str, ...] = ()) -> dict[tuple[str, ...], Arra
     """All arrays of a draw by their path."""
     values: dict[tuple[str, ...], Array] = {}
     for name, value in draw.items():
-        if isinstance(value, dict):
-            values |= flat(value, (*within, name))
-        else:
-            values[(*within, name)] = value
+        path = (*within, name)
+        values |= flat(value, path) if isinstance(value, dict) else {path: value}
     return values
 
 

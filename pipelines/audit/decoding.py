@@ -43,6 +43,6 @@ class Decoder:
         """SHA-256 of the levels of stored images; None of None too."""
         decoded = (None if image is None else self.stored(image) for image in images)
         return [
-            None if levels is None else hashlib.sha256(np.ascontiguousarray(levels)).hexdigest()
+            None if levels is None else hashlib.sha256(np.ascontiguousarray(levels).data).hexdigest()
             for levels in decoded
         ]

@@ -93,5 +93,5 @@ class Deriver:
                 )
                 for sample, copy in zip(samples, copies, strict=True)
             ],
-            pixel_digests=[hashlib.sha256(sample).hexdigest() for sample in samples],
+            pixel_digests=[hashlib.sha256(sample.data).hexdigest() for sample in samples],
         )
