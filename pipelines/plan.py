@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from augment.errors import RequestError, did_you_mean
 from augment.keys import name_bits, source_key, source_words
 from augment.ops import Size
+from augment.parity import parity_class
 from augment.recipe import Storage
 from pipelines.format.bounds import (
     MOST_GROUPS,
@@ -33,7 +34,6 @@ from pipelines.format.bounds import (
     ParityClass,
     SplitName,
 )
-from pipelines.format.manifest import parity_class
 from pipelines.format.request import Request, job_recipe
 from pipelines.sources import ONLY_SPLIT, Folder, Found, Listing
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings

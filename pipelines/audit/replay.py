@@ -20,12 +20,13 @@ from augment.kernels import host
 from augment.keys import fold_in, source_key, source_words
 from augment.ops.base import Op, Size
 from augment.ops.sequence import Step, draw_steps
+from augment.parity import parity_class
 from augment.program import program
 from pipelines import storage
 from pipelines.audit.decoding import Decoder
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
-from pipelines.format.manifest import Manifest, parity_class
+from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
 from pipelines.plan import group_of, places

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from augment import backends
 from augment.augmenter import Augmenter
+from augment.parity import parity_class
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
@@ -21,7 +22,7 @@ from pipelines.audit.structure import Totals, check_manifest
 from pipelines.format.bounds import RECORD_BYTES
 from pipelines.format.inside import read_in
 from pipelines.format.layout import RUN
-from pipelines.format.manifest import Manifest, parity_class
+from pipelines.format.manifest import Manifest
 from pipelines.quiet import import_tensorflow
 
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -155,24 +152,6 @@ class Manifest(BaseModel):
 def _fields(file: File) -> dict[str, Any]:
     fields = {"bytes": file.bytes, "sha256": file.sha256}
     return fields if file.records is None else {**fields, "records": file.records}
-
-
-def parity_class() -> dict[str, str]:
-    """What must match for pixels and bytes to match.
-
-    The job and `augment_image` pin all they compute to the CPU, whatever else there is. Nothing of ours
-    asks for XLA; an environment that makes TensorFlow compile what it can is recorded as `auto`.
-    """
-    versions = {
-        name: importlib.metadata.version(name) for name in ("tensorflow", "numpy", "pillow", "pyarrow")
-    }
-    return {
-        **versions,
-        "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        "machine": platform.machine(),
-        "device": "cpu",
-        "xla": "auto" if "--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", "") else "no",
-    }
 
 
 def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]:

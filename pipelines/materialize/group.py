@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 from augment import backends
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
 from augment.draws import Draw, at
+from augment.parity import parity_class
 from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
-from pipelines.format.manifest import File, parity_class, parity_differences
+from pipelines.format.manifest import File, parity_differences
 from pipelines.format.records import ShardWriter
 from pipelines.format.request import job_recipe
 from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, SourcesDigest, read_receipt, schema

@@ -12,10 +12,11 @@ from typing import Any
 
 from augment import backends
 from augment.errors import RequestError
+from augment.parity import parity_class
 from pipelines import storage
 from pipelines.engines.engine import Engine, JobFailed
 from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
-from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
+from pipelines.format.manifest import Manifest, parity_differences, read_manifest
 from pipelines.format.request import Request
 from pipelines.images import everything
 from pipelines.materialize import belongings

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.format.manifest import parity_class
+from augment.parity import parity_class
 from pipelines.parity.examples import Row, samples
 from pipelines.parity.ways import WAYS, Case, Images, Launch, NotPossible, available, host
 

@@ -18,12 +18,13 @@ from augment import codec
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.keys import source_words
+from augment.parity import parity_class
 from augment.recipe import Storage, load_recipe, parse_recipe
 from pipelines import storage
 from pipelines.format import tfds as ours
 from pipelines.format.example import serialize
 from pipelines.format.layout import samples_file, shard_file, tfds_split
-from pipelines.format.manifest import json_text, parity_class, read_manifest
+from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.parsing import parse
 from pipelines.format.records import ShardWriter
 from pipelines.format.samples import Receipt, read_receipt, schema
