@@ -10,6 +10,7 @@ deterministically, as protocol buffers else are not; read strictly: other bytes 
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 
@@ -25,10 +26,10 @@ class Record(NamedTuple):
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
     """A record's bytes."""
     entries = (
-        _entry(b"copy", _whole(copy)),
+        _entry_of_number(b"copy", copy),
         _entry(b"image", _text(image)),
-        _entry(b"label", _whole(label)),
-        _entry(b"source", _text(source.encode())),
+        _entry_of_number(b"label", label),
+        _entry_of_source(source),
     )
     return _field(1, b"".join(entries))
 
@@ -57,12 +58,18 @@ def _entry(name: bytes, feature: bytes) -> bytes:
     return _field(1, _field(1, name) + _field(2, feature))
 
 
+@functools.lru_cache(maxsize=1024)
+def _entry_of_number(name: bytes, value: int) -> bytes:
+    return _entry(name, _field(3, _field(1, _varint(value % (1 << 64)))))
+
+
+@functools.lru_cache(maxsize=64)  # the copies of a source come one after the other
+def _entry_of_source(source: str) -> bytes:
+    return _entry(b"source", _text(source.encode()))
+
+
 def _text(value: bytes) -> bytes:
     return _field(1, _field(1, value))
-
-
-def _whole(value: int) -> bytes:
-    return _field(3, _field(1, _varint(value % (1 << 64))))
 
 
 def _field(number: int, content: bytes) -> bytes:
