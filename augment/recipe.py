@@ -36,7 +36,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from augment.errors import RequestError, did_you_mean
-from augment.imagefile import MAX_PIXELS
+from augment.codec.rejection import MAX_PIXELS
 from augment.labels.hazards import Hazard
 from augment.ops import Op, Size
 from augment.ops.entries import read_entry, repeated_id, written_entry

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
-from augment.imagefile import MAX_PIXELS
+from augment.codec.rejection import MAX_PIXELS
 from augment.ops import Size
 from augment.recipe import NAME, Storage, too_much
 from pipelines.sources import split_errors

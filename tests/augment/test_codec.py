@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -17,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageOps, TiffImagePlugin
-from tensorflow.python.framework import op_def_registry
 
-from augment import codec, imagefile
+from augment import codec
+from augment.codec import pillow
 from augment.augmenter import augment_image
-from augment.formats import PNG, REASONS, file_format
+from augment.codec.formats import PNG, file_format
 from augment.recipe import Storage, load_recipe
 
 # ---------------------------------------------------------------- what is decoded
@@ -91,38 +90,17 @@ def oriented(orientation: int) -> Image.Exif:
 
 
 def decode(contents: bytes) -> np.ndarray:
-    """Decodes in a graph, out of one, in a parallel map, and by what the bytes need; all must agree."""
-    pixels = codec.decode(tf.constant(contents)).numpy()
-    assert pixels.dtype == np.uint8
-    assert pixels.ndim == 3
-    assert pixels.shape[2] == 3
-    np.testing.assert_array_equal(in_graph(tf.constant(contents)).numpy(), pixels)
-    for mapped in in_map(tf.constant(contents)).numpy():
-        np.testing.assert_array_equal(mapped, pixels)
-    np.testing.assert_array_equal(codec.decoder(contents)(tf.constant(contents)), pixels)
+    """Decodes to three channels, and asserts what holds for every image beside."""
+    pixels = codec.decode(contents)
+    assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
+    gray = codec.decode(contents, channels=1)
+    np.testing.assert_array_equal(gray[..., 0], luma(pixels), strict=True)
     assert codec.examine(contents) is None
     return pixels
 
 
-@tf.autograph.experimental.do_not_convert
-def in_map_function(contents: tf.Tensor) -> tf.Tensor:
-    return codec.decode(contents)
-
-
-def in_map(contents: tf.Tensor) -> tf.Tensor:
-    dataset = tf.data.Dataset.from_tensors(contents).repeat(3).map(in_map_function, num_parallel_calls=2)
-    return dataset.batch(3).get_single_element()
-
-
-def count_in_map(contents: tf.Tensor) -> tf.Tensor:
-    dataset = tf.data.Dataset.from_tensor_slices(contents).map(in_map_function, num_parallel_calls=2)
-    return dataset.ignore_errors().reduce(0, lambda count, _: count + 1)
-
-
-# Traced once, for tracing takes longer than all else here.
-in_graph = tf.function(codec.decode, autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
-in_map = tf.function(in_map, autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
-count_in_map = tf.function(count_in_map, autograph=False, input_signature=[tf.TensorSpec([None], tf.string)])
+def luma(rgb: np.ndarray) -> np.ndarray:
+    return ((rgb @ np.array([19595, 38470, 7471]) + (1 << 15)) >> 16).astype(np.uint8)
 
 
 # ---------------------------------------------------------------- JPEG
@@ -421,7 +399,7 @@ def test_deep_netpbm_fills_its_range(kind: int, most: int) -> None:
 
 def test_heif_takes_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     contents = b"\0\0\0\x18ftypheic" + bytes(50)
-    monkeypatch.setattr(imagefile, "_heif_reader", lambda: None)
+    monkeypatch.setattr(pillow, "_reader", lambda form: None)
     assert refusal(contents) == codec.Rejection(
         "unsupported", "HEIF takes the extra heic, which is not installed: make install EXTRAS=heic"
     )
@@ -543,18 +521,15 @@ def tiff(
 
 
 def refusal(contents: bytes) -> codec.Rejection:
-    """Examines, and asserts that eager, graph and map fail as well, and the rest of the map goes on."""
+    """Examines, and asserts that decoding fails for the same reason, of however many channels."""
     rejection = codec.examine(contents)
     assert rejection is not None
-    assert rejection.reason in REASONS
+    assert rejection.reason in codec.REASONS
     assert " at 0x" not in rejection.detail
-    assert codec.examine(contents) == rejection
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        codec.decode(tf.constant(contents))
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        in_graph(tf.constant(contents))
-    good = saved(image("RGB"), "PNG")
-    assert count_in_map(tf.constant([good, contents, good])).numpy() == 2
+    for channels in (1, 3):
+        with pytest.raises(codec.DecodeError) as caught:
+            codec.decode(contents, channels)
+        assert caught.value.rejection == rejection
     return rejection
 
 
@@ -743,7 +718,6 @@ def test_jpeg_of_many_scans_is_too_large_and_soon_refused() -> None:
     hostile = contents[:-2] + last * 3000 + b"\xff\xd9"
     before = time.process_time()
     assert codec.examine(hostile) == codec.Rejection("too_large", "JPEG of more than 100 scans")
-    assert codec.decoder(hostile) is codec.decode
     assert time.process_time() - before < 10
 
 
@@ -759,9 +733,8 @@ def test_pillow_settings_and_warnings_are_left_alone() -> None:
     """In a process where every warning is an error, and where Pillow was never set up."""
     script = """
 import sys, warnings
-import tensorflow as tf
 from PIL import Image, ImageFile
-from augment import codec, imagefile
+from augment import codec
 warnings.simplefilter("error")
 contents = [bytes.fromhex(line) for line in sys.stdin.read().split()]
 before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)
@@ -786,20 +759,15 @@ def test_augmenting_what_is_no_image_raises_the_rejection() -> None:
 
 
 def agree(contents: bytes) -> None:
-    """`decode` and `decoder` raise if and only if `examine` has a reason."""
-    rejection = codec.examine(contents)
+    """`decode` gives pixels within the bounds, or fails with a reason."""
     try:
-        pixels = in_graph(tf.constant(contents)).numpy()
-    except tf.errors.InvalidArgumentError:
-        with pytest.raises(tf.errors.InvalidArgumentError):
-            codec.decoder(contents)(tf.constant(contents))
-        assert rejection is not None
-        assert rejection.reason in REASONS
+        pixels = codec.decode(contents)
+    except codec.DecodeError as error:
+        assert error.rejection.reason in codec.REASONS
+        assert codec.examine(contents) == error.rejection
     else:
-        assert rejection is None
-        np.testing.assert_array_equal(codec.decoder(contents)(tf.constant(contents)), pixels)
-        assert pixels.size > 0
-        assert pixels.size <= 3 * codec.MAX_PIXELS
+        assert 0 < pixels.size <= 3 * codec.MAX_PIXELS
+        np.testing.assert_array_equal(codec.decode(contents, channels=1)[..., 0], luma(pixels))
 
 
 FUZZ = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -842,115 +810,83 @@ def test_decode_and_examine_agree_on_any_bytes(beginning: bytes, rest: bytes) ->
     agree(beginning + rest)
 
 
-@pytest.mark.parametrize(
-    ("form", "options", "decoder"),
-    [
-        ("JPEG", {}, "_ordinary_jpeg"),
-        ("JPEG", {"comment": b"by hand", "icc_profile": b"a profile"}, "_ordinary_jpeg"),
-        ("JPEG", {"exif": oriented(1)}, "_ordinary_jpeg"),
-        ("JPEG", {"exif": oriented(6)}, "decode"),
-        ("PNG", {}, "_ordinary_png"),
-        ("PNG", {"exif": oriented(3)}, "decode"),
-        ("GIF", {}, "decode"),
-    ],
-)
-def test_ordinary_files_need_one_op(form: str, options: dict[str, object], decoder: str) -> None:
-    assert codec.decoder(saved(image("RGB"), form, **options)).__name__ == decoder
-
-
-# ---------------------------------------------------------------- the graph
-
-
-def functions(graph: tf.Graph) -> Iterator[tuple[str, list]]:
-    definition = graph.as_graph_def()
-    yield "graph", definition.node
-    for function in definition.library.function:
-        yield function.signature.name, function.node_def
-
-
-@pytest.mark.parametrize("storage", ["png", "jpeg", "raw"])
-def test_no_op_in_any_branch_is_stateful(storage: str) -> None:
-    store = Storage(format=storage)
-
-    def through(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = tf.ensure_shape(codec.decode(contents), [24, 33, 3])
-        stored = codec.encode(image, store)
-        return image, codec.decode_stored(stored, store, (24, 33)), codec.round_trip(image, store)
-
-    concrete = tf.function(through, autograph=False).get_concrete_function(tf.TensorSpec([], tf.string))
-    seen = set()
-    for name, nodes in functions(concrete.graph):
-        for node in nodes:
-            seen.add(node.op)
-            assert not op_def_registry.get(node.op).is_stateful, f"{node.op} in {name}"
-    assert {"DecodeJpeg", "DecodePng", "PyFuncStateless", "StatelessIf"} <= seen
-
-
 # ---------------------------------------------------------------- what is stored
 
-ROUND = [codec.encode_png, lambda a: codec.encode(tf.constant(a), Storage(format="png")).numpy()]
 
-
-def assert_png_holds(pixels: np.ndarray, encode: Callable[[np.ndarray], bytes] = codec.encode_png) -> None:
-    contents = encode(pixels)
-    assert encode(pixels) == contents
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(contents))), pixels)
+def assert_png_holds(pixels: np.ndarray) -> None:
+    contents = codec.encode_png(pixels)
+    assert codec.encode_png(pixels) == contents
+    height, width, channels = pixels.shape
+    by_pillow = np.asarray(Image.open(io.BytesIO(contents))).reshape(pixels.shape)
+    np.testing.assert_array_equal(by_pillow, pixels)
     np.testing.assert_array_equal(tf.io.decode_png(contents).numpy(), pixels)
     np.testing.assert_array_equal(tf.io.decode_image(contents).numpy(), pixels)
-    np.testing.assert_array_equal(codec.decode(tf.constant(contents)).numpy(), pixels)
+    np.testing.assert_array_equal(codec.decode(contents, channels), pixels)
+    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (height, width), channels), pixels)
 
 
-@pytest.mark.parametrize("encode", ROUND)
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (33, 35), (64, 64), (180, 180)])
-def test_png_decodes_to_the_same_pixels_everywhere(
-    size: tuple[int, int], encode: Callable[[np.ndarray], bytes]
-) -> None:
-    assert_png_holds(picture(*size), encode)
+def test_png_decodes_to_the_same_pixels_everywhere(size: tuple[int, int], channels: int) -> None:
+    assert_png_holds(picture(*size, channels))
 
 
 @settings(max_examples=100)
-@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))))
 def test_png_holds_any_pixels(pixels: np.ndarray) -> None:
     assert_png_holds(pixels)
 
 
-def test_png_of_a_view_is_that_of_its_copy() -> None:
+@pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
+def test_what_is_stored_of_a_view_is_what_is_stored_of_its_copy(form: str) -> None:
     pixels = picture(40, 50)[::2, ::-1].transpose(1, 0, 2)
-    assert codec.encode_png(pixels) == codec.encode_png(np.ascontiguousarray(pixels))
+    storage = Storage(format=form)
+    assert codec.encode(pixels, storage) == codec.encode(np.ascontiguousarray(pixels), storage)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("form", ["png", "raw"])
-def test_lossless_storage_is_the_identity(form: str) -> None:
-    storage, pixels = Storage(format=form), tf.constant(picture())
+def test_lossless_storage_is_the_identity(form: str, channels: int) -> None:
+    storage, pixels = Storage(format=form), picture(channels=channels)
     np.testing.assert_array_equal(codec.round_trip(pixels, storage), pixels)
     stored = codec.encode(pixels, storage)
-    assert stored.shape == []
-    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (24, 33)), pixels)
+    np.testing.assert_array_equal(
+        codec.decode_stored(stored, storage, (24, 33), channels), pixels, strict=True
+    )
 
 
 def test_raw_storage_is_the_bytes_of_the_pixels_even_where_they_end_in_zeros() -> None:
     pixels = picture()
     pixels[-5:] = 0
-    stored = codec.encode(tf.constant(pixels), Storage(format="raw")).numpy()
-    assert stored == pixels.tobytes()
+    assert codec.encode(pixels, Storage(format="raw")) == pixels.tobytes()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("chroma", ["4:2:0", "4:4:4"])
-@pytest.mark.parametrize("quality", [50, 95])
-def test_a_stored_jpeg_means_what_tensorflow_and_tfds_read(chroma: str, quality: int) -> None:
-    storage, pixels = Storage(format="jpeg", quality=quality, chroma=chroma), tf.constant(picture(31, 45))
+@pytest.mark.parametrize("quality", [1, 50, 95, 100])
+def test_a_stored_jpeg_means_what_tensorflow_and_tfds_read(chroma: str, quality: int, channels: int) -> None:
+    storage, pixels = Storage(format="jpeg", quality=quality, chroma=chroma), picture(31, 45, channels)
     stored = codec.encode(pixels, storage)
-    read = tf.io.decode_image(stored, channels=3).numpy()
-    assert (read != pixels.numpy()).any()
-    np.testing.assert_array_equal(codec.round_trip(pixels, storage), read)
-    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45)), read)
-    with Image.open(io.BytesIO(stored.numpy())) as file:
+    assert codec.encode(pixels, storage) == stored
+    read = tf.io.decode_image(stored).numpy()
+    assert (read != pixels).any()
+    np.testing.assert_array_equal(codec.round_trip(pixels, storage), read, strict=True)
+    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45), channels), read, strict=True)
+    with Image.open(io.BytesIO(stored)) as file:
+        assert "progression" not in file.info
         factors = file.layer[0][1:3]
-    assert factors == ((2, 2) if chroma == "4:2:0" else (1, 1))
+    assert factors == ((2, 2) if chroma == "4:2:0" and channels == 3 else (1, 1))
 
 
-def test_what_is_stored_is_the_same_in_a_graph_and_out_of_one() -> None:
-    for storage in (Storage(format="png"), Storage(format="raw"), Storage(format="jpeg")):
-        graph = tf.function(lambda image, s=storage: codec.encode(image, s), autograph=False)
-        eager = codec.encode(tf.constant(picture()), storage).numpy()
-        assert graph(tf.constant(picture())).numpy() == eager
+@pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
+def test_a_record_of_another_size_or_kind_is_refused(form: str) -> None:
+    storage = Storage(format=form)
+    stored = codec.encode(picture(20, 30), storage)
+    others = [codec.encode(picture(20, 30), Storage(format=o)) for o in ("png", "jpeg", "raw") if o != form]
+    bad = [(stored, (30, 20), 3), (stored, (20, 31), 3), (stored, (20, 30), 1), (b"", (20, 30), 3)]
+    bad += [(other, (20, 30), 3) for other in others] + [(stored[:-20], (20, 30), 3)]
+    for contents, size, channels in bad:
+        if (form, size) == ("raw", (30, 20)):
+            continue  # of which there is no telling
+        with pytest.raises(codec.DecodeError):
+            codec.decode_stored(contents, storage, size, channels)

@@ -149,7 +149,7 @@ _MADE = {
     "image": _images,
     "exif": _tags,
     "tags": _tags,
-    "containers": _images,
+    "parts": _images,
     "recipe": _recipes,
     "manifest": lambda: iter([manifest().content()]),
     "receipt": _receipts,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from augment.errors import RequestError
-from augment.imagefile import highest_level
+from augment.codec.depth import highest_level
 from pipelines.sources import (
     Folder,
     Guess,
