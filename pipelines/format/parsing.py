@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-
 import tensorflow as tf
 
-from augment import codec
+from augment.codec import DecodeError, jpeg, png
+from augment.codec.formats import JPEG
 from augment.ops import Size
 from augment.recipe import Storage
 
@@ -49,10 +48,9 @@ def decode_stored(contents: tf.Tensor, storage: Storage, size: Size) -> tf.Tenso
     if storage.format == "raw":
         return tf.reshape(tf.io.decode_raw(contents, tf.uint8), [*size, 3])
     if storage.format == "png":  # as every PNG of ours begins: eight bits of RGB
-        header = codec.PNG + struct.pack(">I4sIIBB", 13, b"IHDR", width, height, 8, 2)
-        right, decode = _begins(contents, header), tf.io.decode_png
+        right, decode = _begins(contents, png.header(width, height, 3)), tf.io.decode_png
     else:
-        right, decode = _begins(contents, codec.JPEG), tf.io.decode_jpeg
+        right, decode = _begins(contents, JPEG), tf.io.decode_jpeg
         right &= tf.cond(right, lambda: _of_size(contents, size), lambda: False)
     image = tf.cond(right, lambda: decode(contents, channels=3), lambda: tf.zeros([0, 0, 3], tf.uint8))
     return tf.ensure_shape(image, [*size, 3])
@@ -64,11 +62,19 @@ def _begins(contents: tf.Tensor, header: bytes) -> tf.Tensor:
     return tf.strings.substr(contents, 0, count) == header
 
 
-def _of_size(jpeg: tf.Tensor, size: Size) -> tf.Tensor:
+def _of_size(contents: tf.Tensor, size: Size) -> tf.Tensor:
     """Whether a JPEG is of a size, and decoded soon."""
-    harmless = size[0] * size[1] * tf.cast(tf.strings.length(jpeg), tf.int64) <= codec.HARMLESS
-    return tf.reduce_all(tf.io.extract_jpeg_shape(jpeg)[:2] == size) & tf.cond(
+
+    def has_few_scans(contents: bytes) -> bool:
+        try:
+            jpeg.check(contents)
+        except DecodeError:
+            return False
+        return True
+
+    harmless = size[0] * size[1] * tf.cast(tf.strings.length(contents), tf.int64) <= jpeg.HARMLESS
+    return tf.reduce_all(tf.io.extract_jpeg_shape(contents)[:2] == size) & tf.cond(
         harmless,
         lambda: True,
-        lambda: tf.ensure_shape(tf.numpy_function(codec.check_scans, [jpeg], tf.bool, stateful=False), []),
+        lambda: tf.ensure_shape(tf.numpy_function(has_few_scans, [contents], tf.bool, stateful=False), []),
     )

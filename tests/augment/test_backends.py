@@ -12,8 +12,8 @@ import tensorflow as tf
 from augment import backends
 from augment.augmenter import Augmenter
 from augment.draws import at, flat, nested
-from augment.keys import source_words
 from augment.kernels import canary, device, formulas, host
+from augment.keys import source_words
 from augment.recipe import Recipe
 from tests.augment.conftest import EVERY_OP, recipe_of, sets_size
 
