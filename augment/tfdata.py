@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -40,13 +42,9 @@ def augment_dataset(
     def drawn(source: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
         return list(flat(augmenter.draw_copies(source_words(source), int(number))).values())
 
-    def sample(image: np.ndarray | bytes, *values: np.ndarray) -> np.ndarray:
-        try:
-            pixels = codec.decode(image) if isinstance(image, bytes) else image
-        except codec.DecodeError:  # raised here it would leave a screenful on stderr for every file
-            return np.zeros([0, 0, 0], np.uint8)
+    def sample(image: np.ndarray, *values: np.ndarray) -> np.ndarray:
         draw = nested(dict(zip(likes, values, strict=True)))
-        return augmenter.sample(pixels, draw, augmented=not plain)
+        return augmenter.sample(image, draw, augmented=not plain)
 
     @tf.autograph.experimental.do_not_convert
     def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -71,8 +69,7 @@ def augment_dataset(
             output_shapes=[s.shape for s in components],
         )
         element = tf.nest.pack_sequence_as(spec, values, expand_composites=True)
-        image = tf.numpy_function(sample, [element["image"], *draws], tf.uint8, stateful=False)
-        return {**element, "image": tf.ensure_shape(image, [*recipe.image_size, 3])}
+        return {**element, "image": computed(sample, element["image"], *draws, size=recipe.image_size)}
 
     live = (
         dataset.map(packed)
@@ -87,6 +84,30 @@ def augment_dataset(
     if count is None or count == tf.data.UNKNOWN_CARDINALITY:
         return live
     return live.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def computed(
+    make: Callable[..., np.ndarray], image: tf.Tensor, *values: tf.Tensor, size: tuple[int | None, int | None]
+) -> tf.Tensor:
+    """What the host makes of an image in a graph, by a stateless op: uint8 [*size, 3].
+
+    Args:
+        make: of uint8 [H, W, 3] and the values.
+        image: an image file's bytes, a string scalar, or its pixels.
+
+    A stateful op anywhere in a graph, even in a branch that is not taken, would make every ordered map
+    serial. Fails for bytes that cannot be decoded; `codec.examine` says why.
+    """
+
+    def on_host(given: np.ndarray | bytes, *values: np.ndarray) -> np.ndarray:
+        try:
+            pixels = codec.decode(given) if isinstance(given, bytes) else given
+        except codec.DecodeError:  # raised here it would leave a screenful on stderr for every file
+            return np.zeros([0, 0, 0], np.uint8)
+        return make(pixels, *values)
+
+    made = tf.numpy_function(on_host, [image, *values], tf.uint8, stateful=False)
+    return tf.ensure_shape(made, [*size, 3])
 
 
 def _checked(spec: dict[str, tf.TensorSpec]) -> str:

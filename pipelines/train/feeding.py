@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from augment import codec
 from augment.augmenter import CORES, Augmenter
 from augment.errors import RequestError
 from augment.keys import fold_in, seed_key, source_words, words
@@ -30,7 +29,7 @@ from augment.layer import AugmentLayer
 from augment.ops import Size
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe
-from augment.tfdata import augment_dataset
+from augment.tfdata import augment_dataset, computed
 from pipelines.format.manifest import read_manifest
 from pipelines.format.parsing import checked_label, decode_stored
 from pipelines.format.stored import StoredCopy
@@ -173,7 +172,7 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def begun(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {**file, "image": augmenter.head(codec.decode(file["image"]))}
+            return {**file, "image": computed(augmenter.head, file["image"], size=(None, None))}
 
         @tf.autograph.experimental.do_not_convert
         def for_layer(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -187,8 +186,8 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            shape = tf.shape(codec.decode(file.pop("image")))
-            return {**file, "shape": tf.ensure_shape(shape, [3])}
+            image = computed(lambda image: image[:1, :1], file.pop("image"), size=(1, 1))
+            return {**file, "image": image}
 
         trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))
         usable = {sample["source"].decode() for sample in trial.as_numpy_iterator()}
