@@ -46,7 +46,9 @@ def _pieces(key: Array, rows: int, count: int, bits: int) -> Array:
 
 
 def _two(key: Array) -> tuple[Array, Array]:
-    return key[..., 0, np.newaxis, np.newaxis], key[..., 1, np.newaxis, np.newaxis]
+    # Not in one step: TensorFlow's optimizer forgets new axes where it undoes the stacking of a key.
+    high, low = key[..., 0], key[..., 1]
+    return high[..., np.newaxis, np.newaxis], low[..., np.newaxis, np.newaxis]
 
 
 def _encrypted(high: np.ndarray, low: np.ndarray, rows: int, blocks: int) -> np.ndarray:

@@ -1,11 +1,4 @@
-"""Ops on levels as Pillow defines them: posterize, solarize, equalize, autocontrast, sharpness.
-
-What they compute is theirs bit for bit, truncation included, for policies such as
-RandAugment were searched with Pillow. (Where a compiler fuses multiplication and
-addition, as for ARM, Pillow's own blends may differ by a level.) The functions take
-uint8 [..., H, W, 3] of any size with one parameter an image ([...]) and return the
-same form.
-"""
+"""Ops on levels as Pillow defines them: posterize, solarize, equalize, autocontrast, sharpness."""
 
 from __future__ import annotations
 
@@ -16,9 +9,13 @@ from typing import Annotated
 import numpy as np
 
 from augment.arrays import tf
-from augment.draws import Draw
+from augment.draws import Draw, uniform_between
+from augment.kernels import tables
+from augment.kernels.kinds import Adapt, Enhance, Kernels, Levels
 from augment.labels.hazards import Hazard
 from augment.ops.base import COLUMNS, ROWS, Op, Size, as_float, per_image
+from augment.ops.color import fixed_factor
+from augment.ops.parameters import Parameter, Real
 from augment.ops.settings import Interval, choices, interval
 
 
@@ -28,8 +25,8 @@ class Posterize(Op):
     bits: Annotated[tuple[int, ...], choices(1, 2, 3, 4, 5, 6, 7, 8)]
     """how many bits are kept; one of several is drawn uniformly, 8 leaves the image"""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return posterized(image, draw["bits"])
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Levels(table=tables.posterized(draw["bits"])),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if min(self.bits) <= 2:
@@ -42,19 +39,27 @@ class Solarize(Op):
     threshold: Annotated[Interval, interval(None, 0.0, 256.0)]
     """the lowest level that is inverted; above 255 leaves the image, 0 inverts it"""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return solarized(image, draw["threshold"])
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"threshold": Real(self.threshold, _first=(_first, np.int64))}
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Levels(table=tables.solarized(draw["_first"])),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.threshold[0] < 160:
             yield Hazard("negative", f"limit {self.name} to threshold [200, 256]")
 
 
+def _first(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The lowest level that reaches the threshold as it is recorded."""
+    return np.ceil(uniform_between(u, low, high).astype(np.float32))
+
+
 class Equalize(Op):
     """Makes each channel's histogram flat, as Pillow's ImageOps.equalize."""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return equalized(image)
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Adapt(rule=tables.EQUALIZE),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield from _stretched_levels(self.name)
@@ -69,8 +74,8 @@ def _stretched_levels(name: str) -> Iterator[Hazard]:
 class Autocontrast(Op):
     """Stretches each channel's levels over the whole range, as Pillow's ImageOps.autocontrast."""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return autocontrasted(image)
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Adapt(rule=tables.AUTOCONTRAST),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield from _stretched_levels(self.name)
@@ -82,8 +87,12 @@ class Sharpness(Op):
     factor: Annotated[Interval, interval(1.0, 0.0, 10.0)]
     """0 gives a 3x3 mean, 1 leaves the image, above 1 sharpens"""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return sharpened(image, draw["factor"])
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"factor": Real(self.factor, _factor=(fixed_factor, np.int64))}
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        up, down = tables.blend(draw["_factor"])
+        return (Enhance(base="smooth", up=up, down=down),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.5:
