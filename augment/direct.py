@@ -13,6 +13,8 @@ def direct_call(graph: Any) -> Callable[..., tuple[tf.Tensor, ...]]:
     outputs = [tensor.dtype for tensor in graph.outputs]
 
     def call(*inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return tuple(tf.raw_ops.PartitionedCall(args=inputs, Tout=outputs, f=graph))
+        return tuple(
+            tf.raw_ops.PartitionedCall(args=[*inputs, *graph.captured_inputs], Tout=outputs, f=graph)
+        )
 
     return call

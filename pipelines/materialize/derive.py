@@ -22,7 +22,11 @@ from pipelines.sources.reading import rejected
 
 
 class PassingFault(Exception):
-    """A source cannot be read, or decoded, for a reason that does not lie in its contents."""
+    """There is no sample of a source, for a reason that does not lie in its contents; says what to do."""
+
+
+class WrongSample(Exception):
+    """What the ops of a recipe make of images is nothing that a record can hold."""
 
 
 class Derived(NamedTuple):
@@ -58,7 +62,7 @@ class Deriver:
         position: int,
         draws: Sequence[tf.Tensor],
     ) -> Derived | Reject:
-        """One source's samples, with row `position` of the draws. Raises PassingFault.
+        """One source's samples, with row `position` of the draws. Raises PassingFault and WrongSample.
 
         `read` gives its contents, or raises OSError. NOT_AUGMENTED can only be the first of the copies;
         the draws are of the others.
@@ -69,18 +73,26 @@ class Deriver:
             reject = rejected(source, error)
             if reject:
                 return reject
-            raise PassingFault(f"{source}: it cannot be read ({storage.reason(error)})") from error
+            raise PassingFault(
+                f"{source}: it cannot be read ({storage.reason(error)}); make it readable, or put it back, "
+                "and run the same command again, or take it out of the input and start over with --overwrite"
+            ) from error
         plain = copies[0] == NOT_AUGMENTED
         graph = self._graph(len(copies) - plain, plain, codec.decoder(contents))
         try:
             with tf.device("CPU"):
                 size, pixels, encoded = graph(tf.constant(contents), tf.constant(position), *draws)
-        except tf.errors.InvalidArgumentError:
+        except tf.errors.InvalidArgumentError as error:
             rejection = codec.examine(contents)
             if rejection is None:
-                raise PassingFault(f"{source}: it could not be decoded at first") from None
+                said = error.message.splitlines()[0]
+                raise PassingFault(
+                    f"{source}: it can be decoded, and no sample came of it ({said}): an op fails on it, or "
+                    "memory ran out; augment.augment_image shows which"
+                ) from None
             return Reject(source, rejection.reason, rejection.detail)
         images = np.asarray(memoryview(pixels))
+        self._check(images.dtype.name, images.shape[1:])
         encoder = codec.ENCODERS.get(self._augmenter.recipe.storage.format)
         stored = encoded.numpy() if encoder is None else map(encoder, images)
         height, width = size.numpy()
@@ -99,6 +111,18 @@ class Deriver:
             ],
             pixel_digests=[hashlib.sha256(image).hexdigest() for image in images],
         )
+
+    def _check(self, dtype: str, shape: Sequence[int | None]) -> None:
+        """Raises WrongSample. Of a shape that is not known while a graph is traced, parts are None."""
+        right = (*self._augmenter.recipe.image_size, 3)
+        if (dtype, shape) == ("uint8", right):
+            return
+        if dtype != "uint8" or not tf.TensorShape(shape).is_compatible_with(right):
+            raise WrongSample(
+                f"recipe {self._augmenter.recipe.name}: its ops make {dtype} {list(shape)} of an image, and "
+                f"it promises uint8 {list(right)}; an op has to return uint8 [..., H, W, 3] of the size that "
+                "its output_size says"
+            )
 
     def _trace(
         self, copies: int, plain: bool, decode: Callable[[tf.Tensor], tf.Tensor]
@@ -128,6 +152,8 @@ class Deriver:
                     augmenter.tail(head, tf.nest.pack_sequence_as(draws, draw))
                     for draw in zip(*drawn, strict=True)
                 ] or [augmenter.tail(head, {})] * copies
+            for sample in samples:
+                self._check(sample.dtype.name, sample.shape)
             jpegs = [codec.encode(s, storage) for s in samples] if storage.format == "jpeg" else []
             return tf.shape(source)[:2], tf.stack(samples), tf.convert_to_tensor(jpegs, tf.string)
 

@@ -31,7 +31,7 @@ from pipelines.format.manifest import File, parity_class, parity_differences
 from pipelines.format.records import ShardWriter
 from pipelines.format.request import job_recipe
 from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, SourcesDigest, read_receipt, schema
-from pipelines.materialize.derive import Derived, Deriver, PassingFault
+from pipelines.materialize.derive import Derived, Deriver, PassingFault, WrongSample
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
 
@@ -168,12 +168,11 @@ class GroupWriter:
                 return self._write_pass(group, copies, earlier, count)
             except PassingFault as fault:
                 if attempt == ATTEMPTS:
-                    raise GroupFailed(
-                        f"{fault}; make it readable, or put it back, and run the same command again, or take "
-                        "it out of the input and start over with --overwrite"
-                    ) from None
+                    raise GroupFailed(str(fault)) from None
                 progress(-done)
                 time.sleep(attempt)
+            except WrongSample as fault:
+                raise GroupFailed(str(fault)) from None
         raise AssertionError("the last attempt returns or raises")
 
     def _write_pass(
