@@ -11,7 +11,7 @@ import numpy as np
 from augment import backends, codec
 from augment.arrays import Array, cast
 from augment.draws import Draw, at, recorded
-from augment.errors import RequestError
+from augment.errors import OpError, RequestError
 from augment.keys import Words, fold_in, source_key, source_words
 from augment.ops.sequence import draw_steps
 from augment.program import plain_program, program
@@ -88,18 +88,28 @@ class Augmenter:
     def tail(self, head: np.ndarray, draw: Draw) -> np.ndarray:
         """One copy of what `head` gave, by the rest of the ops: uint8 [H, W, 3] of the recipe's size.
 
-        `draw` is one sample's. Raises RequestError, with the op, where an op of one's own fails.
+        `draw` is one sample's. Raises OpError where an op of one's own fails.
         """
-        return self._backend.run(self._tail, head, draw)
+        return self._of_size(self._backend.run(self._tail, head, draw))
 
     def plain(self, image: np.ndarray) -> np.ndarray:
         """A decoded source that is not augmented, brought to the recipe's size: uint8 [H, W, 3]."""
-        return self._backend.run(self.plain_kernels, image, {})
+        return self._of_size(self._backend.run(self.plain_kernels, image, {}))
 
     def sample(self, image: np.ndarray, draw: Draw, *, augmented: bool) -> np.ndarray:
         """A sample of a decoded source as a reader of the shards sees it: uint8 [H, W, 3]."""
         describe = self.kernels if augmented else self.plain_kernels
-        return codec.round_trip(self._backend.run(describe, image, draw), self.recipe.storage)
+        sample = self._of_size(self._backend.run(describe, image, draw))
+        return codec.round_trip(sample, self.recipe.storage)
+
+    def _of_size(self, sample: np.ndarray) -> np.ndarray:
+        if sample.shape[:2] != self.recipe.image_size:
+            made, promised = ("x".join(map(str, size)) for size in (sample.shape[:2], self.recipe.image_size))
+            raise OpError(
+                f"recipe {self.recipe.name}: its ops make an image of {made}, and it promises {promised}; an "
+                "op's kernels must give the size that its output_size says"
+            )
+        return sample
 
 
 def augment_image(

@@ -439,6 +439,7 @@ def recipes(
 
 def main() -> None:
     """The entry point. Exit status: 0 done, 1 the work failed, 2 the request is wrong, 128 + the signal."""
+    process.in_utf_8()
     with process.signals() as stopped:
         try:
             with process.streams():

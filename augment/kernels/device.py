@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from augment.errors import RequestError
+from augment.errors import OpError
 from augment.kernels import kinds, maps, weights
 from augment.kernels.grain import grain8, grain16
 
@@ -62,7 +62,7 @@ def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
 def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
     out = kernel.on_device(images)
     if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
-        raise RequestError(kinds.not_kept(kernel, images, out))
+        raise OpError(kinds.not_kept(kernel, images, out))
     return tf.ensure_shape(out, images.shape)
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from augment.errors import RequestError
+from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
 
@@ -39,9 +39,12 @@ def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
 
 
 def _custom(kernel: Any, image: np.ndarray) -> np.ndarray:
-    out = kernel.on_host(image)
+    try:
+        out = kernel.on_host(image)
+    except Exception as error:
+        raise OpError(f"kernel {type(kernel).__name__}: {type(error).__name__}: {error}") from error
     if not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != image.shape:
-        raise RequestError(kinds.not_kept(kernel, image, out))
+        raise OpError(kinds.not_kept(kernel, image, out))
     return out
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from augment.errors import RequestError
+from pipelines import storage
 from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import json_text, read_manifest
 from pipelines.report.audit.summary import as_json, as_text
@@ -70,8 +71,7 @@ def _count(samples: str | None) -> int | None:
 
 def _check_outputs(directory: str, outputs: dict[str, str | None]) -> None:
     """Raises RequestError for a file that cannot be written, or would be one of the dataset's."""
-    if os.fsencode(directory).decode(errors="ignore") != directory:
-        raise RequestError(f"{directory!a}: its name is not UTF-8, which Parquet files need; rename it")
+    storage.check_text(os.path.abspath(directory), "dataset")
     inside = os.path.join(os.path.realpath(directory), "")
     for option, path in outputs.items():
         if path is None:

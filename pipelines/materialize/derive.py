@@ -19,7 +19,7 @@ from pipelines.sources.reading import rejected
 
 
 class PassingFault(Exception):
-    """A source cannot be read, or decoded, for a reason that does not lie in its contents."""
+    """A source cannot be read, for a reason that does not lie in its contents; says what to do."""
 
 
 class Derived(NamedTuple):
@@ -53,7 +53,7 @@ class Deriver:
         copies: Sequence[int],
         draws: Draw,
     ) -> Derived | Reject:
-        """One source's samples. Raises PassingFault.
+        """One source's samples. Raises PassingFault, and OpError for what an op makes of it.
 
         Args:
             read: gives its contents, or raises OSError.
@@ -66,7 +66,10 @@ class Deriver:
             reject = rejected(source, error)
             if reject:
                 return reject
-            raise PassingFault(f"{source}: it cannot be read ({storage.reason(error)})") from error
+            raise PassingFault(
+                f"{source}: it cannot be read ({storage.reason(error)}); make it readable, or put it back, "
+                "and run the same command again, or take it out of the input and start over with --overwrite"
+            ) from error
         try:
             image = codec.decode(contents)
         except codec.DecodeError as error:

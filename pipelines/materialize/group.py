@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from augment import backends
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
 from augment.draws import Draw, at
+from augment.errors import OpError
 from augment.parity import parity_class
 from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
@@ -169,12 +170,11 @@ class GroupWriter:
                 return self._write_pass(group, copies, earlier, count)
             except PassingFault as fault:
                 if attempt == ATTEMPTS:
-                    raise GroupFailed(
-                        f"{fault}; make it readable, or put it back, and run the same command again, or take "
-                        "it out of the input and start over with --overwrite"
-                    ) from None
+                    raise GroupFailed(str(fault)) from None
                 progress(-done)
                 time.sleep(attempt)
+            except OpError as fault:
+                raise GroupFailed(str(fault)) from fault
         raise AssertionError("the last attempt returns or raises")
 
     def _write_pass(

@@ -52,6 +52,7 @@ def launch(
         pipeline = _pipeline(request, _run(root, output, max_rejects, engine, backend), None, engine)
         return Outcome(elsewhere=engine.described(pipeline))
     root, output = check_root(root), storage.at(output).absolute()
+    storage.check_text(output, "output")
     if not overwrite and (done := _nothing_left(request, output, engine)):
         return done
     _check_output(root, output, overwrite)
