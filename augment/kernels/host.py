@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -99,14 +99,15 @@ def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     count = max(_BLOCK // width, 1)
     for first in range(0, height, count):
         rows = slice(first, min(first + count, height))
-        cv2.remap(image, *places(rows), how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
+        place, part = places(rows)
+        cv2.remap(image, place, part, how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
     return out
 
 
 _BLOCK = 1 << 14
 """Pixels whose places are made at once."""
 
-_Places = Callable[[slice], Sequence[np.ndarray]]
+_Places = Callable[[slice], Any]
 """For some rows of the output what OpenCV takes: columns and rows in float32; or int16 [n, W, 2] whole
 columns and rows and uint16 [n, W] 32 times the part of a row beyond them, in 32nds, plus that of a column."""
 
@@ -130,7 +131,12 @@ def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | Non
     across, down = _terms(m, size, maps.AFFINE_BITS - maps.SUM_BITS)
     last = 1 / (1 << maps.SUM_BITS)
     sums = _sums(across * last, down * last + last / 2, np.float32)
-    return sums if whole else lambda rows: cv2.convertMaps(*sums(rows), cv2.CV_16SC2)
+
+    def places(rows: slice) -> Any:
+        columns, lines = sums(rows)
+        return (columns, lines) if whole else cv2.convertMaps(columns, lines, cv2.CV_16SC2)
+
+    return places
 
 
 def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
@@ -154,10 +160,11 @@ def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places |
     scale = float(1 << (maps.DIVISOR_BITS - maps.NUMERATOR_BITS + bits))
     narrow = cv2.CV_16S if furthest < 1000 else cv2.CV_32S
 
-    def places(rows: slice) -> Sequence[np.ndarray]:
+    def places(rows: slice) -> tuple[np.ndarray, np.ndarray]:
         x, y, divisor = sums(rows)
         np.divide(scale, divisor, out=divisor)
-        return _packed(*(cv2.multiply(part, divisor, dtype=narrow) for part in (y, x)), bits)
+        lines, columns = (cv2.multiply(part, divisor, dtype=narrow) for part in (y, x))
+        return _packed(lines, columns, bits)
 
     return places
 
