@@ -35,8 +35,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from augment.errors import RequestError, did_you_mean
 from augment.codec.rejection import MAX_PIXELS
+from augment.errors import RequestError, did_you_mean
 from augment.labels.hazards import Hazard
 from augment.ops import Op, Size
 from augment.ops.entries import read_entry, repeated_id, written_entry
