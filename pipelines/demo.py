@@ -53,7 +53,7 @@ def demo(directory: str) -> None:
     if equal != total:
         sys.exit(1)
     _say(f"augshard audit {dataset} --input {images} --samples all --report {report}")
-    audit_command(dataset, root=images, samples="all", report=report, json=None)
+    audit_command(dataset, root=images, samples="all", report=report)
     training = os.path.join(directory, "training")
     words = ["train", "--input", images, "--recipe", RECIPE, "--shards", dataset, "--model", MODEL]
     words += ["--epochs", str(COPIES), "--output", training]
