@@ -32,7 +32,11 @@ _NO_PARTS: Any = None
 
 
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
-    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image."""
+    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image.
+
+    Those that only take pixels from elsewhere (Window, Orient, Resize and Warp with nearest) run on int32
+    [H, W, 1] as well.
+    """
     for kernel in kernels:
         image = _KERNELS.get(type(kernel), _custom)(kernel, image)
     return image
@@ -60,7 +64,7 @@ def _window(k: kinds.Window, image: np.ndarray) -> np.ndarray:
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         return image[top:bottom, left:right]
     if k.border == "constant":
-        out = np.full((k.height, k.width, channels), k.fill, np.uint8)
+        out = np.full((k.height, k.width, channels), k.fill, image.dtype)
         first, before = max(top, 0), max(left, 0)
         seen = image[first : max(bottom, 0), before : max(right, 0)]
         rows, columns, _ = seen.shape
