@@ -366,8 +366,40 @@ _LEVELS = np.arange(256)
 
 def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     base = _gray(kinds.Gray(), image) if k.base == "gray" else _smooth(image)
+    moves = _moves(int(k.factor))
+    if moves is None:
+        distance = np.subtract(image, base, dtype=np.int16)
+        products = tables.steps(_DISTANCES, k.factor).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
+        moved = products[distance + 255] + base
+        return np.clip(moved, 0, 255, out=moved).astype(np.uint8)
     above, below = cv2.subtract(image, base), cv2.subtract(base, image)
-    return _with_channels(cv2.subtract(cv2.add(base, cv2.LUT(above, k.up)), cv2.LUT(below, k.down)))
+    up, down = (cv2.LUT(distance, move) for distance, move in zip((above, below), moves, strict=True))
+    return _with_channels(cv2.subtract(cv2.add(base, up), down))
+
+
+_DISTANCES = np.arange(-255, 256, dtype=np.int64)
+
+
+@functools.lru_cache(maxsize=1024)
+def _moves(factor: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """What is added to a base below a level, and subtracted from one above, by their distance: uint8 [256]
+    both, where 255 stands for all that is more.
+
+    None where that hangs on the base as well, as it does for a few factors in a hundred: float32
+    rounds a sum that nearly is a whole number up to it, if the sum is large enough.
+    """
+    bits = tables.FACTOR_BITS
+    product = tables.steps(_DISTANCES, np.int64(factor))
+    lowest = np.maximum(np.maximum(-_DISTANCES, -product >> bits), 0)  # of those with a sum in [0, 255]
+    highest = np.minimum(np.minimum(255 - _DISTANCES, 254 - (product >> bits)), 255)
+    moved, otherwise = (
+        (((base << bits) + product).astype(np.float32).astype(np.int64) >> bits) - base
+        for base in (lowest, np.maximum(lowest, highest))
+    )
+    if (moved != otherwise).any():
+        return None
+    up, down = (np.clip(part, 0, 255).astype(np.uint8) for part in (moved[255:], -moved[255::-1]))
+    return up, down
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
