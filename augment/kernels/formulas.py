@@ -250,11 +250,11 @@ def choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    """(sum of weight * level + 2 ** 15) >> 16 over the branches."""
+    """(sum of weight * level) / 65536 over the branches, rounded half to even."""
     total: Any = sum(
         int(w) * apply(b, image).astype(np.int64) for w, b in zip(k.weights, k.branches, strict=True)
     )
-    return ((total + (1 << 15)) >> 16).astype(np.uint8)
+    return half_to_even(total, 16).astype(np.uint8)
 
 
 FORMULAS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {

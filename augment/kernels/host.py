@@ -469,10 +469,11 @@ def _choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def _blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    total = np.full(image.shape, 1 << 15, np.int32)
+    total: Any = np.zeros(image.shape, np.float32)  # 65536ths of levels: 24 bits, which float32 holds exactly
     for weight, branch in zip(k.weights.tolist(), k.branches, strict=True):
-        total += apply(branch, image) * np.int32(weight)
-    return (total >> 16).astype(np.uint8)
+        if weight:
+            total = cv2.scaleAdd(apply(branch, image).astype(np.float32), weight / 65536, total)
+    return cv2.convertScaleAbs(total).reshape(image.shape)
 
 
 _KERNELS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {
