@@ -92,6 +92,7 @@ def decode(contents: bytes) -> np.ndarray:
     """Decodes to three channels, and asserts what holds for every image beside."""
     pixels = codec.decode(contents)
     assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
+    assert pixels.flags.c_contiguous
     gray = codec.decode(contents, channels=1)
     np.testing.assert_array_equal(gray[..., 0], luma(pixels), strict=True)
     assert codec.examine(contents) is None
