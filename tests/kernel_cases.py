@@ -174,7 +174,7 @@ CASES: dict[str, Callable[[np.random.Generator, int, int, Any], Made]] = {
     "equalize": _adapt(tables.EQUALIZE),
     "autocontrast": _adapt(tables.AUTOCONTRAST),
     "gray": lambda *_: (kinds.Gray(),),
-    "hue": lambda rng, *_: (kinds.Hue(turns=tables.turns(np.int64(rng.integers(-(6 << 16), 6 << 16)))),),
+    "hue": lambda rng, *_: (kinds.Hue(sixths=np.int32(rng.integers(0, (6 << 16) + 1))),),
     "saturation": lambda rng, *_: (
         kinds.Saturation(distances=tables.distances(np.int64(rng.uniform(0, rng.choice([1, 10])) * FACTOR))),
     ),

@@ -348,6 +348,9 @@ def _adapt(k: kinds.Adapt, images: tf.Tensor) -> tf.Tensor:
         statistic = _sum(_int32(images))
     elif k.rule.statistic == "gray":
         statistic = _sum(_luma(images))[..., 0]
+    elif k.rule.statistic == "ends":
+        ends = [reduce(images, axis=[1, 2]) for reduce in (tf.reduce_min, tf.reduce_max)]
+        statistic = tf.cast(tf.stack(ends, axis=-1), tf.int64)
     else:
         statistic = _histogram(images)
     factor = None if k.factor is None else tf.cast(tf.convert_to_tensor(k.factor), tf.int64)
@@ -388,8 +391,8 @@ def _hue(k: kinds.Hue, images: tf.Tensor) -> tf.Tensor:
     value = tf.maximum(tf.maximum(r, g), b)
     c = value - tf.minimum(tf.minimum(r, g), b)
     place = tf.where(value == r, g - b, tf.where(value == g, 2 * c + b - r, 4 * c + r - g))
-    place += _int32(_entries(tf.convert_to_tensor(k.turns), c))
-    place = tf.where(place >= 6 * c, place - 6 * c, place)
+    place += _shift(_by_pixel(_int32(k.sixths))[..., 0] * c + (1 << 15), 16)
+    place = tf.where(place < 0, place + 6 * c, tf.where(place >= 6 * c, place - 6 * c, place))
     hats = tf.abs(place - 3 * c) - c, 2 * c - tf.abs(place - 2 * c), 2 * c - tf.abs(place - 4 * c)
     planes = [value - c + tf.minimum(tf.maximum(hat, 0), c) for hat in hats]
     return tf.cast(tf.stack(planes, axis=-1), tf.uint8)

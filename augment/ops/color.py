@@ -87,10 +87,10 @@ class Hue(Op):
     """the turn as a fraction of the color circle"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"delta": Real(self.delta, _sixths=(in_sixths, np.int64))}
+        return {"delta": Real(self.delta, _sixths=(in_sixths, np.int32))}
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
-        return (kinds.Hue(turns=tables.turns(draw["_sixths"])),)
+        return (kinds.Hue(sixths=draw["_sixths"]),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         for change in recolored(*self.delta):
@@ -98,8 +98,8 @@ class Hue(Op):
 
 
 def in_sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    """In 65536ths of a sixth of the color circle, as `tables.turns` takes them."""
-    return 6 * uniform_between(u, low, high) * (1 << 16)
+    """In 65536ths of a sixth of the color circle, as kernel `Hue` takes them."""
+    return uniform_between(u, low, high) % 1 * (6 << 16)
 
 
 class Gamma(Op):

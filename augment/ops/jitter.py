@@ -50,7 +50,7 @@ class ColorJitter(Op):
             "brightness": Real(self.brightness, _brightness=fixed),
             "contrast": Real(self.contrast, _contrast=fixed),
             "saturation": Real(self.saturation, _saturation=fixed),
-            "hue": Real(self.hue, _sixths=(in_sixths, np.int64)),
+            "hue": Real(self.hue, _sixths=(in_sixths, np.int32)),
             "order": _order(_ORDERS, self._changing()),
         }
 
@@ -65,7 +65,7 @@ class ColorJitter(Op):
             lambda: (Levels(table=tables.scaled(draw["_brightness"])),),
             lambda: (Adapt(rule=tables.CONTRAST_WITH_GRAY, factor=draw["_contrast"]),),
             lambda: (Enhance(base="gray", factor=draw["_saturation"]),),
-            lambda: (Hue(turns=tables.turns(draw["_sixths"])),),
+            lambda: (Hue(sixths=draw["_sixths"]),),
         ]
         changes = [all_changes[i] for i in self._changing()]
         if len(changes) < 2:
