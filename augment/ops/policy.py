@@ -44,6 +44,9 @@ class Policy(Op):
         """The operations, with their magnitudes for images of `size`."""
         raise NotImplementedError(f"{type(self).__name__} does not define space()")
 
+    def needs_color(self) -> list[str]:
+        return ["its operation color"] * ("color" in self.space((1, 1)).names)
+
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         height, width = self.known(size)
         space = self.space((height, width))

@@ -822,7 +822,7 @@ def assert_png_holds(pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(tf.io.decode_png(contents).numpy(), pixels)
     np.testing.assert_array_equal(tf.io.decode_image(contents).numpy(), pixels)
     np.testing.assert_array_equal(codec.decode(contents, channels), pixels)
-    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (height, width), channels), pixels)
+    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (height, width, channels)), pixels)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -851,7 +851,7 @@ def test_lossless_storage_is_the_identity(form: str, channels: int) -> None:
     np.testing.assert_array_equal(codec.round_trip(pixels, storage), pixels)
     stored = codec.encode(pixels, storage)
     np.testing.assert_array_equal(
-        codec.decode_stored(stored, storage, (24, 33), channels), pixels, strict=True
+        codec.decode_stored(stored, storage, (24, 33, channels)), pixels, strict=True
     )
 
 
@@ -871,7 +871,7 @@ def test_a_stored_jpeg_means_what_tensorflow_and_tfds_read(chroma: str, quality:
     read = tf.io.decode_image(stored).numpy()
     assert (read != pixels).any()
     np.testing.assert_array_equal(codec.round_trip(pixels, storage), read, strict=True)
-    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45), channels), read, strict=True)
+    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45, channels)), read, strict=True)
     with Image.open(io.BytesIO(stored)) as file:
         assert "progression" not in file.info
         factors = file.layer[0][1:3]
@@ -883,10 +883,10 @@ def test_a_record_of_another_size_or_kind_is_refused(form: str) -> None:
     storage = Storage(format=form)
     stored = codec.encode(picture(20, 30), storage)
     others = [codec.encode(picture(20, 30), Storage(format=o)) for o in ("png", "jpeg", "raw") if o != form]
-    bad = [(stored, (30, 20), 3), (stored, (20, 31), 3), (stored, (20, 30), 1), (b"", (20, 30), 3)]
-    bad += [(other, (20, 30), 3) for other in others] + [(stored[:-20], (20, 30), 3)]
-    for contents, size, channels in bad:
-        if (form, size) == ("raw", (30, 20)):
+    bad = [(stored, (30, 20, 3)), (stored, (20, 31, 3)), (stored, (20, 30, 1)), (b"", (20, 30, 3))]
+    bad += [(other, (20, 30, 3)) for other in others] + [(stored[:-20], (20, 30, 3))]
+    for contents, shape in bad:
+        if (form, shape) == ("raw", (30, 20, 3)):
             continue  # of which there is no telling
         with pytest.raises(codec.DecodeError):
-            codec.decode_stored(contents, storage, size, channels)
+            codec.decode_stored(contents, storage, shape)
