@@ -108,8 +108,8 @@ def _adapt(rule: tables.Rule) -> Callable[..., Made]:
 
 def _enhance(base: str) -> Callable[..., Made]:
     def enhance(rng: np.random.Generator, height: int, width: int, alike: Any) -> Made:
-        up, down = tables.blend(np.int64(rng.uniform(0, rng.choice([1, 2, 10])) * FACTOR))
-        return (kinds.Enhance(base=base, up=up, down=down),)
+        drawn = rng.uniform(0, rng.choice([1, 2, 10])), round(rng.uniform(0, 2), 2)  # sums near whole numbers
+        return (kinds.Enhance(base=base, factor=np.int64(np.float32(rng.choice(drawn)) * FACTOR)),)
 
     return enhance
 

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment.errors import OpError
-from augment.kernels import kinds, maps, weights
+from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
 
 
@@ -347,11 +347,11 @@ def _saturation(k: kinds.Saturation, images: tf.Tensor) -> tf.Tensor:
 def _enhance(k: kinds.Enhance, images: tf.Tensor) -> tf.Tensor:
     level = _int32(images)
     base = _luma(images) if k.base == "gray" else _smooth(level)
-    up, down = (
-        _int32(_entries(tf.convert_to_tensor(table), tf.maximum(distance, 0)))
-        for table, distance in ((k.up, level - base), (k.down, base - level))
-    )
-    return tf.cast(tf.clip_by_value(base + up - down, 0, 255), tf.uint8)
+    # Products from a table, so that no compiler rounds a product and a sum at once.
+    factor = tf.cast(tf.convert_to_tensor(k.factor), tf.int64)[:, tf.newaxis]
+    products = tf.cast(factor * np.arange(-255, 256), tf.float32) / (1 << tables.FACTOR_BITS)
+    moved = tf.cast(base, tf.float32) + _entries(products, level - base + 255)
+    return tf.cast(tf.clip_by_value(moved, 0, 255), tf.uint8)
 
 
 def _smooth(level: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -32,7 +32,11 @@ _NO_PARTS: Any = None
 
 
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
-    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image."""
+    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image.
+
+    Those that only take pixels from elsewhere (Window, Orient, Resize and Warp with nearest) run on int32
+    [H, W, 1] as well.
+    """
     for kernel in kernels:
         image = _KERNELS.get(type(kernel), _custom)(kernel, image)
     return image
@@ -60,7 +64,7 @@ def _window(k: kinds.Window, image: np.ndarray) -> np.ndarray:
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         return image[top:bottom, left:right]
     if k.border == "constant":
-        out = np.full((k.height, k.width, channels), k.fill, np.uint8)
+        out = np.full((k.height, k.width, channels), k.fill, image.dtype)
         first, before = max(top, 0), max(left, 0)
         seen = image[first : max(bottom, 0), before : max(right, 0)]
         rows, columns, _ = seen.shape
@@ -99,14 +103,15 @@ def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     count = max(_BLOCK // width, 1)
     for first in range(0, height, count):
         rows = slice(first, min(first + count, height))
-        cv2.remap(image, *places(rows), how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
+        place, part = places(rows)
+        cv2.remap(image, place, part, how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
     return out
 
 
 _BLOCK = 1 << 14
 """Pixels whose places are made at once."""
 
-_Places = Callable[[slice], Sequence[np.ndarray]]
+_Places = Callable[[slice], Any]
 """For some rows of the output what OpenCV takes: columns and rows in float32; or int16 [n, W, 2] whole
 columns and rows and uint16 [n, W] 32 times the part of a row beyond them, in 32nds, plus that of a column."""
 
@@ -130,7 +135,12 @@ def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | Non
     across, down = _terms(m, size, maps.AFFINE_BITS - maps.SUM_BITS)
     last = 1 / (1 << maps.SUM_BITS)
     sums = _sums(across * last, down * last + last / 2, np.float32)
-    return sums if whole else lambda rows: cv2.convertMaps(*sums(rows), cv2.CV_16SC2)
+
+    def places(rows: slice) -> Any:
+        columns, lines = sums(rows)
+        return (columns, lines) if whole else cv2.convertMaps(columns, lines, cv2.CV_16SC2)
+
+    return places
 
 
 def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
@@ -154,10 +164,11 @@ def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places |
     scale = float(1 << (maps.DIVISOR_BITS - maps.NUMERATOR_BITS + bits))
     narrow = cv2.CV_16S if furthest < 1000 else cv2.CV_32S
 
-    def places(rows: slice) -> Sequence[np.ndarray]:
+    def places(rows: slice) -> tuple[np.ndarray, np.ndarray]:
         x, y, divisor = sums(rows)
         np.divide(scale, divisor, out=divisor)
-        return _packed(*(cv2.multiply(part, divisor, dtype=narrow) for part in (y, x)), bits)
+        lines, columns = (cv2.multiply(part, divisor, dtype=narrow) for part in (y, x))
+        return _packed(lines, columns, bits)
 
     return places
 
@@ -355,8 +366,40 @@ _LEVELS = np.arange(256)
 
 def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     base = _gray(kinds.Gray(), image) if k.base == "gray" else _smooth(image)
+    moves = _moves(int(k.factor))
+    if moves is None:
+        distance = np.subtract(image, base, dtype=np.int16)
+        products = tables.steps(_DISTANCES, k.factor).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
+        moved = products[distance + 255] + base
+        return np.clip(moved, 0, 255, out=moved).astype(np.uint8)
     above, below = cv2.subtract(image, base), cv2.subtract(base, image)
-    return _with_channels(cv2.subtract(cv2.add(base, cv2.LUT(above, k.up)), cv2.LUT(below, k.down)))
+    up, down = (cv2.LUT(distance, move) for distance, move in zip((above, below), moves, strict=True))
+    return _with_channels(cv2.subtract(cv2.add(base, up), down))
+
+
+_DISTANCES = np.arange(-255, 256, dtype=np.int64)
+
+
+@functools.lru_cache(maxsize=1024)
+def _moves(factor: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """What is added to a base below a level, and subtracted from one above, by their distance: uint8 [256]
+    both, where 255 stands for all that is more.
+
+    None where that hangs on the base as well, as it does for a few factors in a hundred: float32
+    rounds a sum that nearly is a whole number up to it, if the sum is large enough.
+    """
+    bits = tables.FACTOR_BITS
+    product = tables.steps(_DISTANCES, np.int64(factor))
+    lowest = np.maximum(np.maximum(-_DISTANCES, -product >> bits), 0)  # of those with a sum in [0, 255]
+    highest = np.minimum(np.minimum(255 - _DISTANCES, 254 - (product >> bits)), 255)
+    moved, otherwise = (
+        (((base << bits) + product).astype(np.float32).astype(np.int64) >> bits) - base
+        for base in (lowest, np.maximum(lowest, highest))
+    )
+    if (moved != otherwise).any():
+        return None
+    up, down = (np.clip(part, 0, 255).astype(np.uint8) for part in (moved[255:], -moved[255::-1]))
+    return up, down
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import Array
 from augment.draws import Draw
 from augment.kernels import tables
 from augment.kernels.kinds import Adapt, Channels, Enhance, Hue, Kernels, Levels, choose
@@ -65,7 +64,7 @@ class ColorJitter(Op):
         all_changes: list[Callable[[], Kernels]] = [
             lambda: (Levels(table=tables.scaled(draw["_brightness"])),),
             lambda: (Adapt(rule=tables.CONTRAST_WITH_GRAY, factor=draw["_contrast"]),),
-            lambda: (_saturated(draw["_saturation"]),),
+            lambda: (Enhance(base="gray", factor=draw["_saturation"]),),
             lambda: (Hue(turns=tables.turns(draw["_sixths"])),),
         ]
         changes = [all_changes[i] for i in self._changing()]
@@ -85,11 +84,6 @@ class ColorJitter(Op):
             yield Hazard("gray", f"limit {self.name} to contrast 0.5 and saturation 0.5")
         for change in recolored(*self.hue):
             yield Hazard(change, f"limit {self.name} to hue 0.02")
-
-
-def _saturated(factor: Array) -> Enhance:
-    up, down = tables.blend(factor)
-    return Enhance(base="gray", up=up, down=down)
 
 
 class ChannelShuffle(Op):

@@ -182,7 +182,7 @@ def draw_steps(
                         uniforms_of=uniforms_of,
                     )
         if affine is not None:
-            draw[step.ops[0].id]["_transform"] = affine.projective(step.ops[0].known(step.size))
+            draw[step.ops[0].id]["_transform"] = affine.about_the_corner(step.ops[0].known(step.size))
     return draw
 
 

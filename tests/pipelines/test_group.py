@@ -339,8 +339,8 @@ def test_no_record_is_written_of_another_size_than_the_recipe_promises(with_op):
     with pytest.raises(GroupFailed) as failed:
         wrong.write()
     assert str(failed.value) == (
-        "recipe x: its ops make an image of 6x5, and it promises 6x7; an op's kernels must give the size that "
-        "its output_size says"
+        "recipe x: its ops make an image of 6x5, and it promises 6x7; an op's kernels must give the size "
+        "that its output_size says"
     )
     assert not wrong.files()
 
@@ -355,5 +355,5 @@ def test_an_op_that_fails_on_an_image_is_not_said_to_be_a_fault_of_the_file(with
     def picky(image: np.ndarray) -> np.ndarray:
         raise ValueError("too bright for me")
 
-    with pytest.raises(GroupFailed, match="^kernel Changed: ValueError: too bright for me$"):
+    with pytest.raises(GroupFailed, match=r"^kernel Changed: ValueError: too bright for me$"):
         with_op(Changed(change=picky)).write()
