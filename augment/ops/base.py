@@ -165,6 +165,10 @@ class Op(Settings):
         """What lint says of its settings, apart from labels; sentences without a full stop."""
         return ()
 
+    def needs_color(self) -> Iterable[str]:
+        """What of it does nothing to gray images, as the subject of a sentence: it, its hue."""
+        return ()
+
     def known(self, size: Size | None) -> Size:
         """`size`, for ops that cannot do without. Raises ValueError where it is not known."""
         if size is None:
