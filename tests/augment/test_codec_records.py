@@ -31,7 +31,7 @@ def assert_png_holds(pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(tf.io.decode_png(contents).numpy(), pixels)
     np.testing.assert_array_equal(tf.io.decode_image(contents).numpy(), pixels)
     np.testing.assert_array_equal(codec.decode(contents, channels), pixels)
-    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (height, width), channels), pixels)
+    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (height, width, channels)), pixels)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -60,7 +60,7 @@ def test_lossless_storage_is_the_identity(form: str, channels: int) -> None:
     np.testing.assert_array_equal(codec.round_trip(pixels, storage), pixels)
     stored = codec.encode(pixels, storage)
     np.testing.assert_array_equal(
-        codec.decode_stored(stored, storage, (24, 33), channels), pixels, strict=True
+        codec.decode_stored(stored, storage, (24, 33, channels)), pixels, strict=True
     )
 
 
@@ -80,7 +80,7 @@ def test_a_stored_jpeg_means_what_tensorflow_and_tfds_read(chroma: str, quality:
     read = tf.io.decode_image(stored).numpy()
     assert (read != pixels).any()
     np.testing.assert_array_equal(codec.round_trip(pixels, storage), read, strict=True)
-    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45), channels), read, strict=True)
+    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45, channels)), read, strict=True)
     with Image.open(io.BytesIO(stored)) as file:
         assert "progression" not in file.info
         factors = file.layer[0][1:3]
@@ -98,7 +98,7 @@ def test_a_record_of_another_size_or_kind_is_refused(form: str) -> None:
         if (form, size) == ("raw", (30, 20)):
             continue  # of which there is no telling
         with pytest.raises(codec.DecodeError):
-            codec.decode_stored(contents, storage, size, channels)
+            codec.decode_stored(contents, storage, (*size, channels))
 
 
 def test_codecs_import_no_tensorflow_and_no_library_before_the_first_file_needs_it() -> None:
@@ -114,7 +114,7 @@ for channels in (1, 3):
     for form in ("png", "jpeg", "raw"):
         storage = Storage(format=form)
         stored = codec.encode(image, storage)
-        codec.decode_stored(stored, storage, image.shape[:2], channels)
+        codec.decode_stored(stored, storage, (*image.shape[:2], channels))
         codec.round_trip(image, storage)
 assert codec.examine(b"GIF89a")
 assert "tensorflow" not in sys.modules

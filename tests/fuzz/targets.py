@@ -42,7 +42,7 @@ def record(data: bytes) -> None:
     for form in ("png", "jpeg", "raw"):
         for size, channels in (((5, 7), 3), ((3, 4), 1)):
             with contextlib.suppress(codec.DecodeError):
-                pixels = codec.decode_stored(data, Storage(format=form), size, channels)
+                pixels = codec.decode_stored(data, Storage(format=form), (*size, channels))
                 assert (pixels.dtype, pixels.shape) == ("uint8", (*size, channels))
 
 
