@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from augment.kernels import kinds, maps, weights
+from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
 
 
@@ -181,13 +181,11 @@ def saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
 
 
 def enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
-    """base + up[level - base], or base - down[base - level]; clipped."""
+    """base + factor * (level - base), of which product and sum are rounded to float32; clipped, truncated."""
     level = image.astype(np.int64)
     base = luma(image)[..., np.newaxis] if k.base == "gray" else smooth(image)
-    up, down = (np.asarray(table, np.int64) for table in (k.up, k.down))
-    moved = np.where(
-        level >= base, base + up[np.maximum(level - base, 0)], base - down[np.maximum(base - level, 0)]
-    )
+    one = np.float32(1 << tables.FACTOR_BITS)
+    moved = base.astype(np.float32) + (k.factor * (level - base)).astype(np.float32) / one
     return np.clip(moved, 0, 255).astype(np.uint8)
 
 
@@ -255,11 +253,11 @@ def choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    """(sum of weight * level + 2 ** 15) >> 16 over the branches."""
+    """(sum of weight * level) / 65536 over the branches, rounded half to even."""
     total: Any = sum(
         int(w) * apply(b, image).astype(np.int64) for w, b in zip(k.weights, k.branches, strict=True)
     )
-    return ((total + (1 << 15)) >> 16).astype(np.uint8)
+    return half_to_even(total, 16).astype(np.uint8)
 
 
 FORMULAS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {

@@ -7,6 +7,7 @@ that are exact.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -363,9 +364,40 @@ _LEVELS = np.arange(256)
 
 def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     base = _gray(kinds.Gray(), image) if k.base == "gray" else _smooth(image)
-    up = _entries(k.up, _with_channels(cv2.subtract(image, base)))
-    down = _entries(k.down, _with_channels(cv2.subtract(base, image)))
-    return _with_channels(cv2.subtract(cv2.add(base, up), down))
+    moves = _moves(int(k.factor))
+    if moves is None:
+        distance = np.subtract(image, base, dtype=np.int16)
+        products = tables.steps(_DISTANCES, k.factor).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
+        moved = products[distance + 255] + base
+        return np.clip(moved, 0, 255, out=moved).astype(np.uint8)
+    distances = cv2.subtract(image, base), cv2.subtract(base, image)
+    up, down = (_entries(move, distance) for move, distance in zip(moves, distances, strict=True))
+    return _with_channels(cv2.subtract(cv2.add(base, up.reshape(base.shape)), down.reshape(base.shape)))
+
+
+_DISTANCES = np.arange(-255, 256, dtype=np.int64)
+
+
+@functools.lru_cache(maxsize=1024)
+def _moves(factor: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """What is added to a base below a level, and subtracted from one above, by their distance: uint8 [256]
+    both, where 255 stands for all that is more.
+
+    None where that hangs on the base as well, as it does for a few factors in a hundred: float32
+    rounds a sum that nearly is a whole number up to it, if the sum is large enough.
+    """
+    bits = tables.FACTOR_BITS
+    product = tables.steps(_DISTANCES, np.int64(factor))
+    lowest = np.maximum(np.maximum(-_DISTANCES, -product >> bits), 0)  # of those with a sum in [0, 255]
+    highest = np.minimum(np.minimum(255 - _DISTANCES, 254 - (product >> bits)), 255)
+    moved, otherwise = (
+        (((base << bits) + product).astype(np.float32).astype(np.int64) >> bits) - base
+        for base in (lowest, np.maximum(lowest, highest))
+    )
+    if (moved != otherwise).any():
+        return None
+    up, down = (np.clip(part, 0, 255).astype(np.uint8) for part in (moved[255:], -moved[255::-1]))
+    return up, down
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
@@ -434,10 +466,11 @@ def _choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def _blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    total = np.full(image.shape, 1 << 15, np.int32)
+    total: Any = np.zeros(image.shape, np.float32)  # 65536ths of levels: 24 bits, which float32 holds exactly
     for weight, branch in zip(k.weights.tolist(), k.branches, strict=True):
-        total += apply(branch, image) * np.int32(weight)
-    return (total >> 16).astype(np.uint8)
+        if weight:
+            total = cv2.scaleAdd(apply(branch, image).astype(np.float32), weight / 65536, total)
+    return cv2.convertScaleAbs(total).reshape(image.shape)
 
 
 _KERNELS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {

@@ -15,8 +15,8 @@ import numpy as np
 
 from augment.arrays import Array, cast, is_numpy, shift_right, take, tf, where
 
-FACTOR_BITS = 24
-"""The fractional bits of a factor; a float32 of 1 or more has no more than 23."""
+FACTOR_BITS = 32
+"""The fractional bits of a factor; a float32 from 2 ** -9 on has no more."""
 OFFSET_BITS = 16
 LINE_BITS = 11
 """The fractional bits of a straight line: with a factor of 10, levels take 13 more."""
@@ -30,8 +30,8 @@ def shifted(offset: Array) -> Array:
 
 
 def scaled(factor: Array) -> Array:
-    """Brightness of Pillow: the level times a factor, blended with black (see `blend`)."""
-    return _uint8(_blended(_by_level(factor) * LEVELS))
+    """Brightness of Pillow: each level blended with black."""
+    return blended(LEVELS * 0, LEVELS, factor[..., np.newaxis])[..., np.newaxis, :]
 
 
 def gamma(exponent: Array) -> Array:
@@ -81,21 +81,21 @@ def inverted() -> np.ndarray:
     return (255 - LEVELS[np.newaxis]).astype(np.uint8)
 
 
-def blend(factor: Array) -> tuple[Array, Array]:
-    """What Pillow's Image.blend makes of a difference d of 0 to 255: uint8 [..., 256] both.
+def blended(base: Array, level: Array, factor: Array) -> Array:
+    """Pillow's Image.blend of levels int64, broadcast against each other: uint8.
 
-    The first is added where the image lies above what it is blended with, the second
-    subtracted where it lies below; 255 stands for all that is more. Pillow truncates
-    `base + factor * d` in float32; here the product is exact, and one that misses a whole
-    number by less than a 65536th, as 0.9 * 10 does in binary, counts as that number.
+    Pillow truncates `base + factor * (level - base)`, and rounds its product and its sum to
+    float32. So do the casts here, which, unlike the product and the sum of floats, no compiler
+    makes one rounding of. Whether a sum comes up to a whole number hangs on both levels, not
+    on their difference alone.
     """
-    product = factor[..., np.newaxis] * LEVELS
-    return _uint8(_blended(product)), _uint8(-_blended(-product))
+    moved = steps(level - base, factor) + base * (1 << FACTOR_BITS)
+    return _uint8(shift_right(cast(cast(moved, np.float32), np.int64), FACTOR_BITS))
 
 
-def _blended(difference: Array) -> Array:
-    """What is added for a factor times a difference, which may be negative."""
-    return shift_right(difference + (1 << (FACTOR_BITS - 16)), FACTOR_BITS)
+def steps(distance: Array, factor: Array) -> Array:
+    """int64: factor * distance, rounded to float32."""
+    return cast(cast(factor * distance, np.float32), np.int64)
 
 
 def distances(factor: Array) -> Array:
@@ -133,8 +133,8 @@ def _contrast(sums: Array, count: Array, factor: Array) -> Array:
 
 
 def _contrast_with_gray(total: Array, count: Array, factor: Array) -> Array:
-    mean = _by_level((2 * total + count) // (2 * count))
-    return _uint8(mean + _blended(_by_level(factor) * (LEVELS - mean)))
+    mean = ((2 * total + count) // (2 * count))[..., np.newaxis]
+    return blended(mean, LEVELS, factor[..., np.newaxis])[..., np.newaxis, :]
 
 
 def _equalized(histogram: Array, count: Array, factor: None) -> Array:

@@ -11,13 +11,12 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import Array
 from augment.draws import Draw
 from augment.kernels import tables
 from augment.kernels.kinds import Adapt, Channels, Enhance, Hue, Kernels, Levels, choose
 from augment.labels.hazards import Hazard, recolored
 from augment.ops.base import Op, Size
-from augment.ops.color import fixed_factor, in_sixths
+from augment.ops.color import in_sixths, pillow_factor
 from augment.ops.parameters import Choice, Parameter, Real
 from augment.ops.settings import Interval, interval
 
@@ -46,7 +45,7 @@ class ColorJitter(Op):
     """the turn of hue as a fraction of the color circle"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        fixed = (fixed_factor, np.int64)
+        fixed = (pillow_factor, np.int64)
         return {
             "brightness": Real(self.brightness, _brightness=fixed),
             "contrast": Real(self.contrast, _contrast=fixed),
@@ -65,7 +64,7 @@ class ColorJitter(Op):
         all_changes: list[Callable[[], Kernels]] = [
             lambda: (Levels(table=tables.scaled(draw["_brightness"])),),
             lambda: (Adapt(rule=tables.CONTRAST_WITH_GRAY, factor=draw["_contrast"]),),
-            lambda: (_saturated(draw["_saturation"]),),
+            lambda: (Enhance(base="gray", factor=draw["_saturation"]),),
             lambda: (Hue(sixths=draw["_sixths"]),),
         ]
         changes = [all_changes[i] for i in self._changing()]
@@ -81,11 +80,6 @@ class ColorJitter(Op):
             yield Hazard("gray", f"limit {self.name} to contrast 0.5 and saturation 0.5")
         for change in recolored(*self.hue):
             yield Hazard(change, f"limit {self.name} to hue 0.02")
-
-
-def _saturated(factor: Array) -> Enhance:
-    up, down = tables.blend(factor)
-    return Enhance(base="gray", up=up, down=down)
 
 
 class ChannelShuffle(Op):
