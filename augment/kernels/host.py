@@ -396,41 +396,31 @@ _LEVELS = np.arange(256)
 
 
 def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
+    """What is added to the base below a level, and subtracted from one above, are tables of their distance.
+
+    But float32 rounds a sum that nearly is a whole number up to it, if the sum is large enough.
+    """
     base = _gray(kinds.Gray(), image) if k.base == "gray" else _smooth(image)
-    moves = _moves(int(k.factor))
-    if moves is None:
-        distance = np.subtract(image, base, dtype=np.int16)
-        products = tables.steps(_DISTANCES, k.factor).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
-        moved = products[distance + 255] + base
-        return np.clip(moved, 0, 255, out=moved).astype(np.uint8)
-    above, below = cv2.subtract(image, base), cv2.subtract(base, image)
-    up, down = (_entries(move, _with_channels(distance)) for distance, move in zip((above, below), moves, strict=True))
-    return _with_channels(cv2.subtract(cv2.add(base, up), down))
-
-
-_DISTANCES = np.arange(-255, 256, dtype=np.int64)
+    above, below = (_with_channels(cv2.subtract(*pair)) for pair in ((image, base), (base, image)))
+    products = (k.factor * _LEVELS).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
+    up, down = (np.minimum(whole(products), 255).astype(np.uint8) for whole in (np.floor, np.ceil))
+    out = cv2.subtract(cv2.add(base, _entries(up, above)), _entries(down, below))
+    missed = np.abs(products - np.rint(products))
+    if ((missed > 0) & (missed <= 2.0**-17)).any():  # half of the last bit of a sum from 128 on
+        up, down = _rounded_up(int(k.factor))
+        largest = cv2.min(_entries(up, above), _entries(down, below))
+        out = cv2.add(out, cv2.compare(base, largest, cv2.CMP_GT) & 1)
+    return _with_channels(out)
 
 
 @functools.lru_cache(maxsize=1024)
-def _moves(factor: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """What is added to a base below a level, and subtracted from one above, by their distance: uint8 [256]
-    both, where 255 stands for all that is more.
-
-    None where that hangs on the base as well, as it does for a few factors in a hundred: float32
-    rounds a sum that nearly is a whole number up to it, if the sum is large enough.
-    """
+def _rounded_up(factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [256] both, for distances above and below a base: the largest whose sum is not rounded up."""
     bits = tables.FACTOR_BITS
-    product = tables.steps(_DISTANCES, np.int64(factor))
-    lowest = np.maximum(np.maximum(-_DISTANCES, -product >> bits), 0)  # of those with a sum in [0, 255]
-    highest = np.minimum(np.minimum(255 - _DISTANCES, 254 - (product >> bits)), 255)
-    moved, otherwise = (
-        (((base << bits) + product).astype(np.float32).astype(np.int64) >> bits) - base
-        for base in (lowest, np.maximum(lowest, highest))
-    )
-    if (moved != otherwise).any():
-        return None
-    up, down = (np.clip(part, 0, 255).astype(np.uint8) for part in (moved[255:], -moved[255::-1]))
-    return up, down
+    sums = (_LEVELS[:, np.newaxis] << bits) + tables.steps(np.arange(-255, 256), np.int64(factor))
+    rounded_up = (sums >= 0) & (sums.astype(np.float32).astype(np.int64) >> bits > sums >> bits)
+    largest = (255 - rounded_up.sum(axis=0)).astype(np.uint8)
+    return largest[255:], largest[255::-1]
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
