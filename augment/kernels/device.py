@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from augment.arrays import is_numpy
 from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
+from augment.kernels.loops import in_turn, runs
 
 
 def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
@@ -55,8 +55,8 @@ def _widens(kernel: kinds.Resize) -> bool:
 
 
 def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
-    for run in _runs(kernels):
-        images = _in_turn(run, _computed, images)
+    for run in runs(kernels):
+        images = in_turn(run, _computed, images)
     return images
 
 
@@ -69,66 +69,6 @@ def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
     if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
         raise OpError(kinds.not_kept(kernel, images, out))
     return tf.ensure_shape(out, images.shape)
-
-
-def _runs(kernels: Sequence[kinds.Kernel]) -> list[list[Any]]:
-    """The kernels in order, together those neighbours with branches that differ in their arrays alone."""
-    found: list[list[Any]] = []
-    before = None
-    for kernel in kernels:
-        form = repr(_mapped(kernel, _spec)) if isinstance(kernel, (kinds.Choose, kinds.Blend)) else None
-        if form and form == before:
-            found[-1].append(kernel)
-        else:
-            found.append([kernel])
-        before = form
-    return found
-
-
-def _spec(array: Any) -> tuple[Any, str]:
-    return tuple(np.shape(array)), tf.as_dtype(array.dtype).name
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same kernel, kernels or map, with what `change` makes of each of its arrays."""
-    if isinstance(value, tuple):
-        return tuple(_mapped(each, change) for each in value)
-    if not isinstance(value, (kinds.Kernel, *get_args(maps.Map))):
-        return value
-    record: Any = value
-    arrays = kinds.arrays_of(record)
-    changed = {}
-    for f in dataclasses.fields(record):
-        held = getattr(record, f.name)
-        changed[f.name] = change(held) if f.name in arrays and held is not None else _mapped(held, change)
-    return dataclasses.replace(record, **changed)
-
-
-def _in_turn(run: list[Any], step: Callable[[Any, tf.Tensor], tf.Tensor], state: tf.Tensor) -> tf.Tensor:
-    """`state = step(kernel, state)` for each kernel of a run, which within a graph is one loop.
-
-    A graph with all branches of many kernels takes seconds to start.
-    """
-    if len(run) == 1 or tf.executing_eagerly():
-        for kernel in run:
-            state = step(kernel, state)
-        return state
-    held: list[list[Any]] = []
-    for kernel in run:
-        held.append([])
-        _mapped(kernel, held[-1].append)
-    arrays = list(zip(*held, strict=True))  # for each of a kernel's arrays, that of every kernel
-    alike = [all(is_numpy(array) and np.array_equal(array, each[0]) for array in each) for each in arrays]
-    stacked = [each[0] if same else tf.stack(each) for each, same in zip(arrays, alike, strict=True)]
-
-    def body(i: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        own = iter([array if same else array[i] for array, same in zip(stacked, alike, strict=True)])
-        return i + 1, tf.ensure_shape(step(_mapped(run[0], lambda _: next(own)), state), state.shape)
-
-    count = len(run)
-    return tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), state), maximum_iterations=count)[1]
-
-
 def _lifted(kernel: Any) -> Any:
     """The same with an axis for images in front of every array that lacks it."""
     lifted = {}
@@ -314,14 +254,14 @@ def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) 
     index = start[:, tf.newaxis, tf.newaxis] + taps.index
     count = taps.index.shape[2]
     if count is None:  # only known when it runs
-        return [_tapped_in_turn(images, index, taps.weight, shape, axis)]
+        return [_tappedin_turn(images, index, taps.weight, shape, axis)]
     return [
         tf.reshape(taps.weight[..., tap], shape) * _int32(_picked(images, index[..., tap], axis))
         for tap in range(count)
     ]
 
 
-def _tapped_in_turn(
+def _tappedin_turn(
     images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[int], axis: int
 ) -> tf.Tensor:
     def add(tap: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -505,8 +445,8 @@ def _blend(k: kinds.Blend, images: tf.Tensor) -> tf.Tensor:
         for number, branch in enumerate(k.branches)
     ]
     total = tf.zeros_like(images, tf.int32)
-    for run in _runs(shares):
-        total = _in_turn(run, add, total)
+    for run in runs(shares):
+        total = in_turn(run, add, total)
     return tf.cast(_half_to_even(total, 16), tf.uint8)
 
 
