@@ -148,7 +148,7 @@ class Geometry:
         return MovedPolygons(moved, outlines.part, _enough(outlines, least_part))
 
     def _moved(self, polygons: Sequence[np.ndarray]) -> Outlines:
-        outlines = Outlines.of(polygons)
+        outlines = Outlines(polygons)
         for move in (frame(self._given), *self._moves):
             outlines.move(move)
         return outlines

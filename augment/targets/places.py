@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,6 @@ from augment.kernels import kinds, maps
 UNIT = 256
 """How many parts a pixel has."""
 _HALF = UNIT // 2
-
-Side = tuple[float, float, float]
-"""(a, b, c): the half plane of the places (x, y) with a x + b y + c >= 0."""
 
 Matrix = tuple[int, ...]
 """A projective map, row by row, of places in homogeneous coordinates: nine whole numbers of any length."""
@@ -45,31 +41,35 @@ class Straight:
     def __call__(self, places: np.ndarray) -> np.ndarray:
         """float64 [n, 2] to float64 [n, 2]: NaN for what lies at the horizon or behind it."""
         x, y = places.T
-        across, down, divisor = (
-            a * x + b * y + c for a, b, c in np.array(self.matrix, np.float64).reshape(3, 3)
-        )
+        a, b, c = self._rows
+        across, down, divisor = a * x + b * y + c
         ahead = divisor > 0
         moved = np.full(places.shape, np.nan)
         np.divide(across, divisor, out=moved[:, 0], where=ahead)
         np.divide(down, divisor, out=moved[:, 1], where=ahead)
         return moved
 
-    def sides(self) -> list[Side]:
-        """Of the output's frame: all of the image's places that are seen lie in these half planes."""
+    @functools.cached_property
+    def sides(self) -> np.ndarray:
+        """float64 [sides, 3]: a, b, c of half planes a x + b y + c >= 0 of the image, in all of which lies
+        what the output's frame shows."""
         if not any(self.matrix):
-            return [(0.0, 0.0, -1.0)]
+            return np.array([[0.0, 0.0, -1.0]])
         across, down, divisor = (self.matrix[i : i + 3] for i in (0, 3, 6))
         height, width = self.size
-        return [
-            _floats(side)
-            for along, length in ((across, width * UNIT), (down, height * UNIT))
-            for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
-        ]
+        return np.array(
+            [
+                side
+                for along, length in ((across, width * UNIT), (down, height * UNIT))
+                for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
+            ],
+            np.float64,
+        )
 
-
-def _floats(numbers: Iterable[int]) -> Side:
-    a, b, c = map(float, numbers)
-    return a, b, c
+    @functools.cached_property
+    def _rows(self) -> np.ndarray:
+        """float64 [3, 3, 1]: a column of the matrix each."""
+        return np.array(self.matrix, np.float64).reshape(3, 3).T[..., np.newaxis]
 
 
 def frame(size: maps.Size) -> Straight:
