@@ -469,6 +469,16 @@ def test_deep_netpbm_fills_its_range(kind: int, most: int) -> None:
     np.testing.assert_array_equal(decode(contents), np.broadcast_to(levels, (24, 33, 3)))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_large_images_are_taken_from_pillow_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = Image.fromarray(np.arange(24 * 33, dtype=np.uint16).reshape(24, 33) * 80)
+    contents = saved(pixels if mode == "I;16" else image(mode), "TIFF")
+    whole = decode(contents)
+    for size in (1, 33, 170, 33 * 24):
+        monkeypatch.setattr(pillow, "_STRIP", size)
+        np.testing.assert_array_equal(decode(contents), whole)
+
+
 def test_heif_takes_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     contents = b"\0\0\0\x18ftypheic" + bytes(50)
     monkeypatch.setattr(pillow, "_reader", lambda form: None)
@@ -820,6 +830,30 @@ assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == str([codec.examine(c) for c in files])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes a limit to a process's memory, which Linux keeps")
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_full_memory_is_no_fault_of_the_file(form: str) -> None:
+    script = """
+import resource, sys
+from augment import codec
+codec.decode(bytes.fromhex(sys.stdin.readline()))  # with all that it imports
+large = bytes.fromhex(sys.stdin.readline())
+used = 4096 * int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (used + (60 << 20), resource.RLIM_INFINITY))
+try:
+    codec.decode(large)
+except MemoryError:
+    print("full")
+"""
+    options = {"progressive": True} if form == "JPEG" else {}
+    files = [saved(Image.new("RGB", size, (3, 4, 5)), form, **options) for size in ((8, 8), (4000, 4000))]
+    lines = "\n".join(contents.hex() for contents in files)
+    result = subprocess.run(
+        [sys.executable, "-c", script], input=lines, capture_output=True, text=True, check=False
+    )
+    assert (result.stdout, result.stderr) == ("full\n", "")
 
 
 def test_augmenting_what_is_no_image_raises_the_rejection() -> None:
