@@ -30,6 +30,8 @@ class Augmenter:
     The pixels of a sample depend on nothing but the source's bytes, the recipe,
     the seed, the source id and the copy number.
 
+    Images have C channels, 3 or 1, as the recipe says.
+
     Args:
         recipe: see `load_recipe`.
         seed: in [0, 2**64).
@@ -79,25 +81,25 @@ class Augmenter:
         return recorded(draw)
 
     def head(self, image: np.ndarray) -> np.ndarray:
-        """What all copies of a source share, uint8 [H, W, 3]: the ops before the first that draws.
+        """What all copies of a source share, uint8 [H, W, C]: the ops before the first that draws.
 
-        Takes the decoded source, uint8 [H, W, 3] of any size.
+        Takes the decoded source, uint8 [H, W, C] of any size.
         """
         return self._backend.run(self._head, image, {})
 
     def tail(self, head: np.ndarray, draw: Draw) -> np.ndarray:
-        """One copy of what `head` gave, by the rest of the ops: uint8 [H, W, 3] of the recipe's size.
+        """One copy of what `head` gave, by the rest of the ops: uint8 [H, W, C] of the recipe's size.
 
         `draw` is one sample's. Raises OpError where an op of one's own fails.
         """
         return self._of_size(self._backend.run(self._tail, head, draw))
 
     def plain(self, image: np.ndarray) -> np.ndarray:
-        """A decoded source that is not augmented, brought to the recipe's size: uint8 [H, W, 3]."""
+        """A decoded source that is not augmented, brought to the recipe's size: uint8 [H, W, C]."""
         return self._of_size(self._backend.run(self.plain_kernels, image, {}))
 
     def sample(self, image: np.ndarray, draw: Draw, *, augmented: bool) -> np.ndarray:
-        """A sample of a decoded source as a reader of the shards sees it: uint8 [H, W, 3]."""
+        """A sample of a decoded source as a reader of the shards sees it: uint8 [H, W, C]."""
         describe = self.kernels if augmented else self.plain_kernels
         sample = self._of_size(self._backend.run(describe, image, draw))
         return codec.round_trip(sample, self.recipe.storage)
@@ -120,11 +122,11 @@ def augment_image(
     source: str,
     copy: int,
 ) -> np.ndarray:
-    """Copy `copy` of one source: uint8 [H, W, 3], equal to the record in a shard.
+    """Copy `copy` of one source: uint8 [H, W, C], equal to the record in a shard.
 
     Args:
         image: an image file's bytes, its path (a str or a PathLike, which decides no draw: the
-            source does), or its decoded pixels, uint8 [H, W, 3], as an array or a tensor.
+            source does), or its decoded pixels, uint8 [H, W, C], as an array or a tensor; C by the recipe.
         recipe: see `load_recipe`.
         seed: in [0, 2**64).
         source: the source id, its path relative to the input root, `/`-separated.
@@ -135,12 +137,12 @@ def augment_image(
     """
     augmenter = Augmenter(recipe, seed)
     block = augmenter.draw_copies(source_words([source]), check_copy(copy))
-    pixels = _pixels(image)
+    pixels = _pixels(image, recipe)
     return augmenter.sample(pixels, at(block, 0), augmented=copy != NOT_AUGMENTED)
 
 
-def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray) -> np.ndarray:
-    """What a caller gives for an image, as uint8 [H, W, 3]. Raises RequestError for anything else."""
+def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray, recipe: Recipe) -> np.ndarray:
+    """What a caller gives for an image, as uint8 [H, W, C]. Raises RequestError for anything else."""
     if isinstance(image, (str, os.PathLike)):
         try:
             image = Path(image).read_bytes()
@@ -148,16 +150,19 @@ def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray) -> np.ndarray:
             reason = error.strerror if isinstance(error, OSError) else error
             raise RequestError(f"the image {os.fspath(image)!r} cannot be read ({reason})") from None
     if isinstance(image, bytes):
-        return codec.decode(image)
+        return codec.decode(image, recipe.channels)
     try:
         pixels = np.asarray(image)
     except (ValueError, TypeError):
         pixels = np.empty(0, object)
     if pixels.dtype == object and pixels.ndim == 0:  # a string tensor's
-        return _pixels(pixels.item())
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3:
+        return _pixels(pixels.item(), recipe)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != recipe.channels:
         form = f"{pixels.dtype.name} {list(pixels.shape)}" if pixels.size else f"a {type(image).__name__}"
-        raise RequestError(f"the image is {form}; it must be a file's bytes, its path, or uint8 [H, W, 3]")
+        raise RequestError(
+            f"the image is {form}; it must be a file's bytes, its path, or uint8 [H, W, {recipe.channels}], "
+            f"for recipe {recipe.name} has channels: {recipe.channels}"
+        )
     return pixels
 
 

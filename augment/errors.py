@@ -15,7 +15,7 @@ class RequestError(ValueError):
 
 
 class OpError(RequestError):
-    """An op, or a kernel, of somebody's own fails on an image, or makes something else than an image of it."""
+    """An op or a kernel of somebody's own fails on an image, or makes something else than an image of it."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

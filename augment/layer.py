@@ -29,18 +29,22 @@ from augment.recipe import Recipe, recipe_from_document
 
 __all__ = ["AugmentLayer", "BringToSize", "export_inference", "source_words"]
 
-_INPUTS: dict[str, tuple[str, list[int | None], str]] = {
-    "image": ("uint8", [None, None, None, 3], "[B, H, W, 3]"),
-    "key": ("uint32", [None, 2], "[B, 2]"),
-    "copy": ("int32", [None], "[B]"),
-}
+
+def _inputs(channels: int) -> dict[str, tuple[str, list[int | None], str]]:
+    """What the layer takes, by name: dtype, shape, and the shape in words."""
+    return {
+        "image": ("uint8", [None, None, None, channels], f"[B, H, W, {channels}]"),
+        "key": ("uint32", [None, 2], "[B, 2]"),
+        "copy": ("int32", [None], "[B]"),
+    }
 
 
 @keras.saving.register_keras_serializable(package="augshard")
 class BringToSize(keras.layers.Layer):
     """Brings images to the recipe's size, as inference and evaluation see them.
 
-    Takes uint8 [B, H, W, 3] of any one size; returns [B, height, width, 3], as AugmentLayer.
+    Takes uint8 [B, H, W, C] of any one size, where C is the recipe's `channels`; returns
+    [B, height, width, C], as AugmentLayer.
     """
 
     def __init__(self, recipe: Recipe, **kwargs: Any) -> None:
@@ -53,7 +57,7 @@ class BringToSize(keras.layers.Layer):
         self._augmenter = Augmenter(recipe, seed=0)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        _check("image", inputs)
+        _check("image", inputs, self.recipe.channels)
         return tf.cast(self._plain(inputs), self.compute_dtype)
 
     def _plain(self, images: tf.Tensor) -> tf.Tensor:
@@ -72,12 +76,19 @@ class BringToSize(keras.layers.Layer):
     def supports_jit(self, value: bool) -> None:
         pass  # Layer's constructor sets it to True
 
+    def _named(self, inputs: Any, training: bool | None) -> dict[str, Any]:
+        """The inputs by name, after a look at those that are needed."""
+        given = inputs if isinstance(inputs, dict) else {"image": inputs}
+        for name in ("image", "key", "copy") if training else ("image",):
+            _check(name, given.get(name), self.recipe.channels)
+        return given
+
     def _all_kernels(self) -> Kernels:
         return self._augmenter.plain_kernels({}, self.recipe.image_size)
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        image = _named(inputs, training)["image"]
-        return keras.KerasTensor((image.shape[0], *self.recipe.image_size, 3), dtype=self.compute_dtype)
+        image = self._named(inputs, training)["image"]
+        return keras.KerasTensor((image.shape[0], *self.recipe.image_shape), dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         recipe = {"name": self.recipe.name, **self.recipe.canonical()}
@@ -99,12 +110,12 @@ class AugmentLayer(BringToSize):
         seed: in [0, 2**64).
 
     Call arguments:
-        inputs: a dictionary of `image`, uint8 [B, H, W, 3] of any one size; `key`, uint32
+        inputs: a dictionary of `image`, uint8 [B, H, W, C] of any one size; `key`, uint32
             [B, 2], from `source_words`; and `copy`, int32 [B], from 0, or -1 for samples
             that are not augmented. Where nothing is augmented, the images alone will do.
         training: whether to augment.
 
-    Returns [B, height, width, 3] of the recipe's size: whole levels from 0 to 255 in the
+    Returns [B, height, width, C] of the recipe's size: whole levels from 0 to 255 in the
     layer's compute dtype, every one of which float16 and bfloat16 hold exactly;
     `dtype="uint8"` gives uint8. They are the pixels of `augment_image` to the bit, on
     processors and GPUs, compiled by XLA or not.
@@ -123,7 +134,7 @@ class AugmentLayer(BringToSize):
         self.seed = self._augmenter.seed
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        given = _named(inputs, training)
+        given = self._named(inputs, training)
         pixels = self._augmented(given) if training else self._plain(given["image"])
         return tf.cast(pixels, self.compute_dtype)
 
@@ -153,16 +164,8 @@ class AugmentLayer(BringToSize):
         return {**super().get_config(), "seed": self.seed}
 
 
-def _named(inputs: Any, training: bool | None) -> dict[str, Any]:
-    """The inputs by name, after a look at those that are needed."""
-    given = inputs if isinstance(inputs, dict) else {"image": inputs}
-    for name in _INPUTS if training else ["image"]:
-        _check(name, given.get(name))
-    return given
-
-
-def _check(name: str, found: Any) -> None:
-    dtype, shape, form = _INPUTS[name]
+def _check(name: str, found: Any, channels: int) -> None:
+    dtype, shape, form = _inputs(channels)[name]
     if found is None:
         raise RequestError(f"the layer's input {name!r} is missing; it must be {dtype} {form}")
     is_dtype = keras.backend.standardize_dtype(found.dtype)
@@ -189,7 +192,7 @@ def export_inference(model: keras.Model) -> keras.Model:
     layers = [layer for layer in model.layers if isinstance(layer, AugmentLayer)]
     try:
         [layer] = layers
-        tensors = dict(zip(sorted(_INPUTS), layer.input, strict=True))  # Keras sorts dictionaries
+        tensors = dict(zip(("copy", "image", "key"), layer.input, strict=True))  # Keras sorts dictionaries
     except (AttributeError, TypeError, ValueError):
         raise RequestError(
             f"model {model.name}: {len(layers)} of its own layers are AugmentLayers; export_inference "

@@ -4,39 +4,41 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import json
 
 import numpy as np
 
-from augment import codec
 from augment.backends import backend
+from augment.codec import canary
 from augment.draws import quantiles
-from augment.kernels import canary
+from augment.kernels import canary as kernels
 
 
 @functools.cache
 def parity_class() -> dict[str, str]:
-    """16 hexadecimal digits each for kernels, tables that parameters are looked up in, decoders, encoders.
+    """16 hexadecimal digits each for kernels, for the tables in which parameters are looked up, for codecs.
 
-    Tried, and not assumed of versions: what they are is recorded beside (run.json). Costs some tens of
-    milliseconds, once a process.
+    Tried, and not assumed of versions: those are recorded beside (run.json). Pillow's alone stands for
+    what it alone reads, such as WebP. Costs some tens of milliseconds, once a process.
     """
-    parts = {"kernels": _kernels(), "tables": _tables(), **codec.outcomes()}
-    return {
+    parts = {"codec": canary.outcomes(), "kernels": _kernels(), "tables": _tables()}
+    digests = {
         part: hashlib.sha256(json.dumps(outcomes, sort_keys=True).encode()).hexdigest()[:16]
         for part, outcomes in parts.items()
     }
+    return {**digests, "pillow": importlib.metadata.version("pillow")}
 
 
 def _kernels() -> dict[str, str]:
     if backend().name == "host":
-        return canary.outcomes()
+        return kernels.outcomes()
     import tensorflow as tf
 
     from augment.kernels import device
 
     with tf.device("CPU"):
-        return canary.outcomes(lambda kernels, image: device.apply(kernels, tf.constant(image)).numpy())
+        return kernels.outcomes(lambda program, image: device.apply(program, tf.constant(image)).numpy())
 
 
 def _tables() -> dict[str, str]:

@@ -25,15 +25,15 @@ def augment_dataset(
 
     Args:
         dataset: of dictionaries with `image`, an image file's bytes or uint8
-            [H, W, 3], and `source`, its source id, or else `tfds_id`, as TFDS adds it
-            with `ReadConfig(add_tfds_id=True)`; other entries pass through.
+            [H, W, C] of the recipe's channels, and `source`, its source id, or else `tfds_id`,
+            as TFDS adds it with `ReadConfig(add_tfds_id=True)`; other entries pass through.
         recipe, seed, copy: as for `augment_image`. Within a graph, `copy` may be a tensor, an
             int64 scalar from 0: then one graph serves every epoch.
 
-    Returns the same dictionaries with `image` as uint8 [H, W, 3].
+    Returns the same dictionaries with `image` as uint8 [H, W, C].
     """
     spec = dataset.element_spec
-    identity = _checked(spec)
+    identity = _checked(spec, recipe)
     components = tf.nest.flatten(spec, expand_composites=True)
     augmenter = Augmenter(recipe, seed)
     plain = not tf.is_tensor(copy) and check_copy(copy) == NOT_AUGMENTED
@@ -69,7 +69,7 @@ def augment_dataset(
             output_shapes=[s.shape for s in components],
         )
         element = tf.nest.pack_sequence_as(spec, values, expand_composites=True)
-        return {**element, "image": computed(sample, element["image"], *draws, size=recipe.image_size)}
+        return {**element, "image": computed(sample, element["image"], *draws, shape=recipe.image_shape)}
 
     live = (
         dataset.map(packed)
@@ -87,12 +87,15 @@ def augment_dataset(
 
 
 def computed(
-    make: Callable[..., np.ndarray], image: tf.Tensor, *values: tf.Tensor, size: tuple[int | None, int | None]
+    make: Callable[..., np.ndarray],
+    image: tf.Tensor,
+    *values: tf.Tensor,
+    shape: tuple[int | None, int | None, int],
 ) -> tf.Tensor:
-    """What the host makes of an image in a graph, by a stateless op: uint8 [*size, 3].
+    """What the host makes of an image in a graph, by a stateless op: uint8 of a shape [H, W, C].
 
     Args:
-        make: of uint8 [H, W, 3] and the values.
+        make: of uint8 [H, W, C] and the values.
         image: an image file's bytes, a string scalar, or its pixels.
 
     A stateful op anywhere in a graph, even in a branch that is not taken, would make every ordered map
@@ -101,16 +104,16 @@ def computed(
 
     def on_host(given: np.ndarray | bytes, *values: np.ndarray) -> np.ndarray:
         try:
-            pixels = codec.decode(given) if isinstance(given, bytes) else given
+            pixels = codec.decode(given, shape[2]) if isinstance(given, bytes) else given
         except codec.DecodeError:  # raised here it would leave a screenful on stderr for every file
             return np.zeros([0, 0, 0], np.uint8)
         return make(pixels, *values)
 
     made = tf.numpy_function(on_host, [image, *values], tf.uint8, stateful=False)
-    return tf.ensure_shape(made, [*size, 3])
+    return tf.ensure_shape(made, shape)
 
 
-def _checked(spec: dict[str, tf.TensorSpec]) -> str:
+def _checked(spec: dict[str, tf.TensorSpec], recipe: Recipe) -> str:
     """The entry that says who a sample is. Raises RequestError for a dataset that cannot be augmented."""
     if not isinstance(spec, dict):
         raise RequestError(
@@ -125,9 +128,12 @@ def _checked(spec: dict[str, tf.TensorSpec]) -> str:
         raise RequestError(f"the dataset's {identity!r} is {spec[identity].dtype.name}; it must be string")
     image = spec["image"]
     encoded = image.dtype == tf.string and image.shape.rank in (0, None)
-    if not encoded and (image.dtype != tf.uint8 or not image.shape.is_compatible_with([None, None, 3])):
+    if not encoded and (
+        image.dtype != tf.uint8 or not image.shape.is_compatible_with([None, None, recipe.channels])
+    ):
         shape = "" if image.shape.rank is None else f" {image.shape.as_list()}"
         raise RequestError(
-            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or uint8 [H, W, 3]"
+            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or uint8 "
+            f"[H, W, {recipe.channels}], for recipe {recipe.name} has channels: {recipe.channels}"
         )
     return identity

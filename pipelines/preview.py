@@ -40,7 +40,7 @@ def preview(
     """
     there = list_images(directory)
     there.tell()
-    sources = list(itertools.islice(_usable(there, seed), 1 if each_op else images))
+    sources = list(itertools.islice(_usable(there, seed, recipe.channels), 1 if each_op else images))
     if not sources:
         raise RequestError(f"input {directory}: none of its images can be used")
     rows: list[Row] = []
@@ -56,7 +56,7 @@ def preview(
     return sheet.size
 
 
-def _usable(images: Images, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+def _usable(images: Images, seed: int, channels: int) -> Iterator[tuple[str, np.ndarray]]:
     """Source ids with their pixels, a class after the other, in the order of the shards.
 
     What cannot be used is said on stderr, and passed over.
@@ -73,7 +73,7 @@ def _usable(images: Images, seed: int) -> Iterator[tuple[str, np.ndarray]]:
             if isinstance(contents, Reject):
                 sys.stderr.write(f"augshard: warning: {source_id}: {contents.reason}: {contents.detail}\n")
             else:
-                yield source_id, codec.decode(contents)
+                yield source_id, codec.decode(contents, channels)
 
 
 def _copies(augmenter: Augmenter, source: str, image: np.ndarray, copies: int) -> list[Picture]:
@@ -102,7 +102,7 @@ def _op_rows(recipe: Recipe, seed: int, source: str, image: np.ndarray, copies: 
         height, width = image.shape[:2]
         if position or not brings_to_size:
             frame = Resize(id="frame", height=height, width=width)
-            alone = Recipe(name=recipe.name, ops=(frame, op), storage=recipe.storage)
+            alone = Recipe(recipe.name, (frame, op), recipe.storage, channels=recipe.channels)
             after = _copies(Augmenter(alone, seed), source, image, 1 if op.deterministic else copies)
             yield op.id, [Picture(image, ["before"]), *after]
         image = host.apply(op.plain_kernels((height, width)), image)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from augment.codec.parts import segments
-from augment.codec.rejection import DecodeError, Rejection, check_size, corrupt, truncated, without_rule
+from augment.codec.rejection import DecodeError, Rejection, check_size, corrupt, truncated
 
 MAX_SCANS = 100
 """The most passes over the pixels in which a large JPEG may come. Encoders make about ten; a
@@ -26,8 +26,13 @@ HARMLESS = 1 << 37
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of what says how large the image is."""
 
+_FRAMES_READ = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+"""Baseline and progressive, coded by Huffman's method or, which is rare, by arithmetic."""
+
 _SCAN, _END, _ADOBE = 0xDA, 0xD9, 0xEE
-_ROWS = 64
+
+_COLORS = {1: ("GRAY", "L"), 3: ("RGB", "RGB"), 4: ("CMYK", "CMYK")}
+"""By the number of channels, as simplejpeg and as Pillow name them."""
 
 
 class Header(NamedTuple):
@@ -39,7 +44,7 @@ class Header(NamedTuple):
 
 
 def check(contents: bytes) -> Header:
-    """What a JPEG says of itself, with its parts walked over to the end.
+    """What a JPEG says of itself; all its parts are walked over.
 
     Raises DecodeError for one that is too large, of a kind without a rule, cut, or slow by intent.
     """
@@ -50,15 +55,15 @@ def check(contents: bytes) -> Header:
         if marker in _FRAMES and len(body) >= 6:
             precision, height, width, channels = struct.unpack_from(">BHHB", body)
             check_size("JPEG", width, height, longest=65_500)
-            if precision != 8 or marker > 0xC2:
+            if precision != 8 or marker not in _FRAMES_READ:
                 raise DecodeError(Rejection("unsupported", "JPEG other than 8-bit baseline or progressive"))
             size = width, height, channels
-        adobe |= marker == _ADOBE and body.startswith(b"Adobe")
+        adobe |= marker == _ADOBE and body.startswith(b"Adobe") and len(body) >= 12
         scans += marker == _SCAN
         ended = marker == _END
-    if not ended:
+    if not ended and not contents.endswith(b"\xff\xd9"):
         raise DecodeError(truncated("JPEG", contents))
-    if size is None:
+    if not ended or size is None:
         raise DecodeError(corrupt("JPEG"))
     if scans > MAX_SCANS and size[0] * size[1] * len(contents) > HARMLESS:
         raise DecodeError(Rejection("too_large", f"JPEG of more than {MAX_SCANS} scans"))
@@ -66,26 +71,26 @@ def check(contents: bytes) -> Header:
 
 
 def read(contents: bytes, header: Header, *, fast: bool = False) -> np.ndarray:
-    """uint8 [H, W, 1 or 3], as it lies in the file; the header is what `check` returned. Raises DecodeError."""
-    if header.channels == 4:
-        return _multiplied(_decoded(contents, "CMYK", fast), header.adobe)
-    if header.channels in (1, 3):
-        return _decoded(contents, "GRAY" if header.channels == 1 else "RGB", fast)
-    raise DecodeError(without_rule("JPEG", f"of {header.channels} channels"))
-
-
-def _decoded(contents: bytes, colors: str, fast: bool) -> np.ndarray:
+    """uint8 [H, W, 1 or 3], as it lies in the file, whose header `check` gave. Raises DecodeError."""
+    if header.channels not in _COLORS:
+        raise DecodeError(corrupt("JPEG"))
+    colors, mode = _COLORS[header.channels]
     import simplejpeg
 
     try:
-        # Not strict: what libjpeg only warns of, every viewer shows.
-        return simplejpeg.decode_jpeg(contents, colors, fastdct=fast, strict=False)
+        pixels = simplejpeg.decode_jpeg(contents, colors, fastdct=fast)
     except ValueError:
-        return _by_pillow(contents, {"GRAY": "L"}.get(colors, colors))
+        if fast:
+            raise DecodeError(corrupt("JPEG")) from None
+        pixels = _by_pillow(contents, mode)
+    return _multiplied(pixels, header.adobe) if mode == "CMYK" else pixels
 
 
 def _by_pillow(contents: bytes, mode: str) -> np.ndarray:
-    """The same library by another door, which also takes color in unusual proportions to light."""
+    """The same library by another door: it goes on where libjpeg warns, and takes any sampling of color.
+
+    simplejpeg does not tell a warning from an error behind one, and leaves memory as it was then.
+    """
     from PIL import JpegImagePlugin
 
     try:
@@ -99,17 +104,16 @@ def _by_pillow(contents: bytes, mode: str) -> np.ndarray:
     except Exception:  # noqa: BLE001 (on bad input Pillow raises nearly anything)
         raise DecodeError(corrupt("JPEG")) from None
     if mode == "CMYK":
-        return 255 - pixels  # which Pillow inverts
+        return ~pixels  # which Pillow inverts
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def _multiplied(cmyk: np.ndarray, adobe: bool) -> np.ndarray:
     """uint8 [H, W, 4] to RGB: each color times black, over 255, rounded down."""
     rgb = np.empty((*cmyk.shape[:2], 3), np.uint8)
-    for top in range(0, len(cmyk), _ROWS):  # so that the memory stays small
-        left = cmyk[top : top + _ROWS]
-        left = (left if adobe else 255 - left).astype(np.uint16)
-        rgb[top : top + _ROWS] = left[..., :3] * left[..., 3:] // 255
+    for row, left in zip(rgb, cmyk, strict=True):  # one by one, so that the memory stays small
+        white = (left if adobe else ~left).astype(np.uint16)
+        row[:] = white[:, :3] * white[:, 3:] // 255
     return rgb
 
 

@@ -80,7 +80,7 @@ def read(form: str, contents: bytes) -> np.ndarray:
 
 
 def pixels(image: Image.Image) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] of an image of Pillow's: without alpha, more bits by shifting. Raises DecodeError."""
+    """uint8 [H, W, 1 or 3] of a loaded image: no alpha, 16 bits by shifting. Raises DecodeError."""
     tags = getattr(image, "tag_v2", {})
     if image.mode in _SIXTEEN_BITS:
         bits = tags.get(tiff.BITS, (16,))[0]  # or 12

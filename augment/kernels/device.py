@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
 
+from augment.arrays import is_numpy
 from augment.errors import OpError
-from augment.kernels import kinds, maps, weights
+from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
 
 
@@ -54,9 +55,13 @@ def _widens(kernel: kinds.Resize) -> bool:
 
 
 def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
-    for kernel in kernels:
-        images = _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
+    for run in _runs(kernels):
+        images = _in_turn(run, _computed, images)
     return images
+
+
+def _computed(kernel: kinds.Kernel, images: tf.Tensor) -> tf.Tensor:
+    return _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
 
 
 def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
@@ -64,6 +69,64 @@ def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
     if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
         raise OpError(kinds.not_kept(kernel, images, out))
     return tf.ensure_shape(out, images.shape)
+
+
+def _runs(kernels: Sequence[kinds.Kernel]) -> list[list[Any]]:
+    """The kernels in order, together those neighbours with branches that differ in their arrays alone."""
+    found: list[list[Any]] = []
+    before = None
+    for kernel in kernels:
+        form = repr(_mapped(kernel, _spec)) if isinstance(kernel, (kinds.Choose, kinds.Blend)) else None
+        if form and form == before:
+            found[-1].append(kernel)
+        else:
+            found.append([kernel])
+        before = form
+    return found
+
+
+def _spec(array: Any) -> tuple[Any, str]:
+    return tuple(np.shape(array)), tf.as_dtype(array.dtype).name
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same kernel, kernels or map, with what `change` makes of each of its arrays."""
+    if isinstance(value, tuple):
+        return tuple(_mapped(each, change) for each in value)
+    if not isinstance(value, (kinds.Kernel, *get_args(maps.Map))):
+        return value
+    record: Any = value
+    arrays = kinds.arrays_of(record)
+    changed = {}
+    for f in dataclasses.fields(record):
+        held = getattr(record, f.name)
+        changed[f.name] = change(held) if f.name in arrays and held is not None else _mapped(held, change)
+    return dataclasses.replace(record, **changed)
+
+
+def _in_turn(run: list[Any], step: Callable[[Any, tf.Tensor], tf.Tensor], state: tf.Tensor) -> tf.Tensor:
+    """`state = step(kernel, state)` for each kernel of a run, which within a graph is one loop.
+
+    A graph with all branches of many kernels takes seconds to start.
+    """
+    if len(run) == 1 or tf.executing_eagerly():
+        for kernel in run:
+            state = step(kernel, state)
+        return state
+    held: list[list[Any]] = []
+    for kernel in run:
+        held.append([])
+        _mapped(kernel, held[-1].append)
+    arrays = list(zip(*held, strict=True))  # for each of a kernel's arrays, that of every kernel
+    alike = [all(is_numpy(array) and np.array_equal(array, each[0]) for array in each) for each in arrays]
+    stacked = [each[0] if same else tf.stack(each) for each, same in zip(arrays, alike, strict=True)]
+
+    def body(i: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        own = iter([array if same else array[i] for array, same in zip(stacked, alike, strict=True)])
+        return i + 1, tf.ensure_shape(step(_mapped(run[0], lambda _: next(own)), state), state.shape)
+
+    count = len(run)
+    return tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), state), maximum_iterations=count)[1]
 
 
 def _lifted(kernel: Any) -> Any:
@@ -285,6 +348,9 @@ def _adapt(k: kinds.Adapt, images: tf.Tensor) -> tf.Tensor:
         statistic = _sum(_int32(images))
     elif k.rule.statistic == "gray":
         statistic = _sum(_luma(images))[..., 0]
+    elif k.rule.statistic == "ends":
+        ends = [reduce(images, axis=[1, 2]) for reduce in (tf.reduce_min, tf.reduce_max)]
+        statistic = tf.cast(tf.stack(ends, axis=-1), tf.int64)
     else:
         statistic = _histogram(images)
     factor = None if k.factor is None else tf.cast(tf.convert_to_tensor(k.factor), tf.int64)
@@ -325,8 +391,8 @@ def _hue(k: kinds.Hue, images: tf.Tensor) -> tf.Tensor:
     value = tf.maximum(tf.maximum(r, g), b)
     c = value - tf.minimum(tf.minimum(r, g), b)
     place = tf.where(value == r, g - b, tf.where(value == g, 2 * c + b - r, 4 * c + r - g))
-    place += _int32(_entries(tf.convert_to_tensor(k.turns), c))
-    place = tf.where(place >= 6 * c, place - 6 * c, place)
+    place += _shift(_by_pixel(_int32(k.sixths))[..., 0] * c + (1 << 15), 16)
+    place = tf.where(place < 0, place + 6 * c, tf.where(place >= 6 * c, place - 6 * c, place))
     hats = tf.abs(place - 3 * c) - c, 2 * c - tf.abs(place - 2 * c), 2 * c - tf.abs(place - 4 * c)
     planes = [value - c + tf.minimum(tf.maximum(hat, 0), c) for hat in hats]
     return tf.cast(tf.stack(planes, axis=-1), tf.uint8)
@@ -347,11 +413,11 @@ def _saturation(k: kinds.Saturation, images: tf.Tensor) -> tf.Tensor:
 def _enhance(k: kinds.Enhance, images: tf.Tensor) -> tf.Tensor:
     level = _int32(images)
     base = _luma(images) if k.base == "gray" else _smooth(level)
-    up, down = (
-        _int32(_entries(tf.convert_to_tensor(table), tf.maximum(distance, 0)))
-        for table, distance in ((k.up, level - base), (k.down, base - level))
-    )
-    return tf.cast(tf.clip_by_value(base + up - down, 0, 255), tf.uint8)
+    # Products from a table, so that no compiler rounds a product and a sum at once.
+    factor = tf.cast(tf.convert_to_tensor(k.factor), tf.int64)[:, tf.newaxis]
+    products = tf.cast(factor * np.arange(-255, 256), tf.float32) / (1 << tables.FACTOR_BITS)
+    moved = tf.cast(base, tf.float32) + _entries(products, level - base + 255)
+    return tf.cast(tf.clip_by_value(moved, 0, 255), tf.uint8)
 
 
 def _smooth(level: tf.Tensor) -> tf.Tensor:
@@ -377,8 +443,7 @@ def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
             * tf.gather(total, maps.folded(along + (tap - count // 2), side, "edge"), axis=axis)
             for tap in range(count)
         )
-    even = (1 << 15) - 1 + (_shift(total, 16) & 1)
-    return tf.cast(_shift(total + even, 16), tf.uint8)
+    return tf.cast(_half_to_even(total, 16), tf.uint8)
 
 
 def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
@@ -432,11 +497,21 @@ def _choose(k: kinds.Choose, images: tf.Tensor) -> tf.Tensor:
 
 
 def _blend(k: kinds.Blend, images: tf.Tensor) -> tf.Tensor:
-    weight = _by_pixel(_int32(k.weights))
-    total: Any = 1 << 15
-    for number, branch in enumerate(k.branches):
-        total += weight[..., number] * _int32(_apply(branch, images))
-    return tf.cast(_shift(total, 16), tf.uint8)
+    def add(share: kinds.Blend, total: tf.Tensor) -> tf.Tensor:
+        return total + _by_pixel(_int32(share.weights[:, 0])) * _int32(_apply(share.branches[0], images))
+
+    shares = [
+        kinds.Blend(weights=k.weights[:, number : number + 1], branches=(branch,))
+        for number, branch in enumerate(k.branches)
+    ]
+    total = tf.zeros_like(images, tf.int32)
+    for run in _runs(shares):
+        total = _in_turn(run, add, total)
+    return tf.cast(_half_to_even(total, 16), tf.uint8)
+
+
+def _half_to_even(x: tf.Tensor, bits: int) -> tf.Tensor:
+    return _shift(x + ((1 << (bits - 1)) - 1) + (_shift(x, bits) & 1), bits)
 
 
 _KERNELS: dict[type[kinds.Kernel], Callable[[Any, tf.Tensor], tf.Tensor]] = {

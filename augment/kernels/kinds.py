@@ -123,8 +123,8 @@ class Gray(Kernel):
 class Hue(Kernel):
     """Turns the hue in HSV."""
 
-    turns: Array = field(metadata=VECTOR)
-    """int16 [256]: for each chroma c, the turn in sixths of the circle times c, from c to below 7 c"""
+    sixths: Array = field(metadata=SCALAR)
+    """int32: the turn in 65536ths of a sixth of the circle, from none to all of it"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,10 +140,8 @@ class Enhance(Kernel):
     """Blends the image with its gray or with itself smoothed, or leads away from it."""
 
     base: Base
-    up: Array = field(metadata=VECTOR)
-    """uint8 [256]: what is added to the base where the image lies above it by so much"""
-    down: Array = field(metadata=VECTOR)
-    """uint8 [256]: what is subtracted where it lies below"""
+    factor: Array = field(metadata=SCALAR)
+    """int64, in 2 ** 32nds: 0 gives the base, 1 the image"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

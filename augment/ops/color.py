@@ -75,6 +75,9 @@ class Saturation(Op):
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (kinds.Saturation(distances=tables.distances(draw["_factor"])),)
 
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
+
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.25:
             yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]")
@@ -87,10 +90,13 @@ class Hue(Op):
     """the turn as a fraction of the color circle"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"delta": Real(self.delta, _sixths=(in_sixths, np.int64))}
+        return {"delta": Real(self.delta, _sixths=(in_sixths, np.int32))}
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
-        return (kinds.Hue(turns=tables.turns(draw["_sixths"])),)
+        return (kinds.Hue(sixths=draw["_sixths"]),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         for change in recolored(*self.delta):
@@ -98,8 +104,8 @@ class Hue(Op):
 
 
 def in_sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    """In 65536ths of a sixth of the color circle, as `tables.turns` takes them."""
-    return 6 * uniform_between(u, low, high) * (1 << 16)
+    """In 65536ths of a sixth of the color circle, as kernel `Hue` takes them."""
+    return uniform_between(u, low, high) % 1 * (6 << 16)
 
 
 class Gamma(Op):
@@ -125,13 +131,16 @@ def _exponent(u: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Grayscale(Op):
-    """Removes color and keeps three channels, as Pillow's convert("L"), bit for bit.
+    """Removes color and keeps the number of channels, as Pillow's convert("L"), bit for bit.
 
     The weights are those of ITU-R BT.601, which tf.image.rgb_to_grayscale has too.
     """
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Gray(),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield Hazard("gray", f"leave {self.name} out")

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import Array
 from augment.draws import Draw
 from augment.kernels import tables
 from augment.kernels.kinds import Adapt, Channels, Enhance, Hue, Kernels, Levels, choose
@@ -51,7 +50,7 @@ class ColorJitter(Op):
             "brightness": Real(self.brightness, _brightness=fixed),
             "contrast": Real(self.contrast, _contrast=fixed),
             "saturation": Real(self.saturation, _saturation=fixed),
-            "hue": Real(self.hue, _sixths=(in_sixths, np.int64)),
+            "hue": Real(self.hue, _sixths=(in_sixths, np.int32)),
             "order": _order(_ORDERS, self._changing()),
         }
 
@@ -65,14 +64,18 @@ class ColorJitter(Op):
         all_changes: list[Callable[[], Kernels]] = [
             lambda: (Levels(table=tables.scaled(draw["_brightness"])),),
             lambda: (Adapt(rule=tables.CONTRAST_WITH_GRAY, factor=draw["_contrast"]),),
-            lambda: (_saturated(draw["_saturation"]),),
-            lambda: (Hue(turns=tables.turns(draw["_sixths"])),),
+            lambda: (Enhance(base="gray", factor=draw["_saturation"]),),
+            lambda: (Hue(sixths=draw["_sixths"]),),
         ]
         changes = [all_changes[i] for i in self._changing()]
         if len(changes) < 2:
             return changes[0]() if changes else ()
         places = range(len(changes))
         return sum((choose(draw["_order"][..., place], changes) for place in places), ())
+
+    def needs_color(self) -> list[str]:
+        changing = self._changing()
+        return [f"its {name}" for i, name in ((2, "saturation"), (3, "hue")) if i in changing]
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.brightness[0] < 0.4 or self.brightness[1] > 2.5:
@@ -81,11 +84,6 @@ class ColorJitter(Op):
             yield Hazard("gray", f"limit {self.name} to contrast 0.5 and saturation 0.5")
         for change in recolored(*self.hue):
             yield Hazard(change, f"limit {self.name} to hue 0.02")
-
-
-def _saturated(factor: Array) -> Enhance:
-    up, down = tables.blend(factor)
-    return Enhance(base="gray", up=up, down=down)
 
 
 class ChannelShuffle(Op):
@@ -100,6 +98,9 @@ class ChannelShuffle(Op):
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Channels(order=draw["_order"]),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield Hazard("recolor", f"leave {self.name} out")

@@ -91,8 +91,7 @@ class Sharpness(Op):
         return {"factor": Real(self.factor, _factor=(fixed_factor, np.int64))}
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
-        up, down = tables.blend(draw["_factor"])
-        return (Enhance(base="smooth", up=up, down=down),)
+        return (Enhance(base="smooth", factor=draw["_factor"]),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.5:

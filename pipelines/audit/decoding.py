@@ -20,23 +20,23 @@ class Decoder:
         self._augmenter = augmenter
 
     def source(self, contents: bytes) -> np.ndarray | None:
-        """uint8 [H, W, 3]: a file as a recipe that did nothing but bring it to size would have it."""
+        """uint8 [H, W, C]: a file as a recipe that did nothing but bring it to size would have it."""
         with contextlib.suppress(codec.DecodeError):
-            return self._augmenter.plain(codec.decode(contents))
+            return self._augmenter.plain(codec.decode(contents, self._augmenter.recipe.channels))
         return None
 
     def record(self, data: bytes, source: str | None = None) -> np.ndarray | None:
-        """uint8 [H, W, 3] of a record of ours; with `source`, of that source alone."""
+        """uint8 [H, W, C] of a record of ours; with `source`, of that source alone."""
         record = unpack(data)
         if record is None or source not in (None, record.source):
             return None
         return self.stored(record.image)
 
     def stored(self, image: bytes) -> np.ndarray | None:
-        """uint8 [H, W, 3] of what a record holds."""
+        """uint8 [H, W, C] of what a record holds."""
         recipe = self._augmenter.recipe
         with contextlib.suppress(codec.DecodeError):
-            return codec.decode_stored(image, recipe.storage, recipe.image_size)
+            return codec.decode_stored(image, recipe.storage, recipe.image_shape)
         return None
 
     def digests(self, images: Sequence[bytes | None]) -> list[str | None]:

@@ -20,7 +20,7 @@ class DerivedCopies(NamedTuple):
     """of the decoded source"""
     width: int
     pixels: list[np.ndarray]
-    """uint8 [H, W, 3], before they are stored"""
+    """uint8 [H, W, C], before they are stored"""
     encoded: list[bytes | None]
     """as they are stored, where that loses levels"""
 
@@ -42,7 +42,7 @@ class SampleDeriver:
         The draws of the others stand in their order from row `begin` of a block.
         Raises DecodeError for bytes that cannot be decoded.
         """
-        image = codec.decode(contents)
+        image = codec.decode(contents, self._augmenter.recipe.channels)
         head: np.ndarray | None = None
         pixels = []
         for copy in copies:

@@ -64,7 +64,7 @@ class SourceCheck:
     member: Member
     findings: list[Finding] = dataclasses.field(default_factory=list)
     differences: list[np.ndarray] = dataclasses.field(default_factory=list)
-    """uint8 [H, W, 3] of each sample that was derived again and is not equal: by how many levels"""
+    """uint8 [H, W, C] of each sample that was derived again and is not equal: by how many levels"""
     derived: int = 0
     vanished: bool = False
 
@@ -215,9 +215,8 @@ class Rederiver:
         if encoded is not None and image == encoded:
             message = "the samples table has another digest of its pixels than they have before encoding"
             return _NONE, None if same else self._at(sample, "row", message)
-        size = self._recipe.image_size
         try:
-            record = codec.decode_stored(image, self._recipe.storage, size)
+            record = codec.decode_stored(image, self._recipe.storage, self._recipe.image_shape)
             mine = codec.round_trip(pixels, self._recipe.storage)
         except codec.DecodeError:
             return None, None

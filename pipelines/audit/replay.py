@@ -41,7 +41,7 @@ class Stage(NamedTuple):
     drawn: dict[str, Any]
     """by the column of the samples table; but for whether it was applied itself"""
     pixels: np.ndarray
-    """uint8 [H, W, 3] after it"""
+    """uint8 [H, W, C] after it"""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Replay:
     source: str
     copy: int
     image: np.ndarray
-    """uint8 [H, W, 3]: the source as it was decoded"""
+    """uint8 [H, W, C]: the source as it was decoded"""
     changed: bool
     """whether the source has other bytes than the samples table says"""
     stages: list[Stage]
@@ -86,8 +86,8 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
-    contents, image = _decoded(root, source)
     augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)
+    contents, image = _decoded(root, source, augmenter.recipe.channels)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
     sample = codec.round_trip(last, augmenter.recipe.storage)
@@ -108,7 +108,7 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     )
 
 
-def _decoded(root: str, source: str) -> tuple[bytes, np.ndarray]:
+def _decoded(root: str, source: str, channels: int) -> tuple[bytes, np.ndarray]:
     """A source's bytes and its pixels. Raises RequestError if they are not those of an image."""
     try:
         contents = read_source(root, source)
@@ -116,7 +116,7 @@ def _decoded(root: str, source: str) -> tuple[bytes, np.ndarray]:
         why = storage.reason(error) if isinstance(error, OSError) else error
         raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
     try:
-        return contents, codec.decode(contents)
+        return contents, codec.decode(contents, channels)
     except codec.DecodeError as error:
         what = error.rejection
         raise RequestError(f"input {root}: {source} is {what.reason} now: {what.detail}") from None
@@ -180,7 +180,7 @@ def _size(image: np.ndarray) -> Size:
 
 
 def _record(directory: str, shard: str, number: int, source: str, augmenter: Augmenter) -> np.ndarray | None:
-    """The pixels of a record, uint8 [H, W, 3]; None if it is not there, or is another's."""
+    """The pixels of a record, uint8 [H, W, C]; None if it is not there, or is another's."""
     with contextlib.suppress(OSError):
         for _, data in read_records(path_in(directory, shard), {number}, augmenter.recipe.image_size):
             return Decoder(augmenter).record(data, source)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augment.errors import RequestError
+from augment.recipe import Shape
 from pipelines import storage
 from pipelines.format.bounds import (
     MANIFEST_BYTES,
@@ -85,6 +86,11 @@ class Manifest(BaseModel):
     """every file but this one, run.json, and dataset_info.json, which follows from it; by path"""
     digest: Sha256 | Literal[""] = ""
     """SHA-256 of this file without this line: the only file that no other one has a digest of"""
+
+    @property
+    def image_shape(self) -> Shape:
+        """Height, width and channels of every image."""
+        return (*self.image_size, self.request.channels)
 
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""

@@ -6,14 +6,13 @@ import tensorflow as tf
 
 from augment.codec import DecodeError, jpeg, png
 from augment.codec.formats import JPEG
-from augment.ops import Size
-from augment.recipe import Storage
+from augment.recipe import Shape, Storage
 
 
 def parse(
-    record: tf.Tensor, storage: Storage, size: Size, classes: int | None = None
+    record: tf.Tensor, storage: Storage, shape: Shape, classes: int | None = None
 ) -> dict[str, tf.Tensor]:
-    """A record (string scalar) as image uint8 [H, W, 3], label int64, source string, copy int64.
+    """A record (string scalar) as image uint8 [H, W, C], label int64, source string, copy int64.
 
     Fails with tf.errors.InvalidArgumentError for one that is not, or whose label is none of `classes`.
     """
@@ -27,7 +26,7 @@ def parse(
         },
     )
     label = parsed["label"] if classes is None else checked_label(parsed["label"], classes)
-    return {**parsed, "label": label, "image": decode_stored(parsed["image"], storage, size)}
+    return {**parsed, "label": label, "image": decode_stored(parsed["image"], storage, shape)}
 
 
 def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
@@ -39,21 +38,21 @@ def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
     return tf.reshape(label[tf.newaxis][:known], [])
 
 
-def decode_stored(contents: tf.Tensor, storage: Storage, size: Size) -> tf.Tensor:
-    """What a record's bytes mean: uint8 [H, W, 3], as tf.io.decode_image and TFDS read them.
+def decode_stored(contents: tf.Tensor, storage: Storage, shape: Shape) -> tf.Tensor:
+    """What a record's bytes mean: uint8 of this shape (H, W, C), as tf.io.decode_image and TFDS read them.
 
     The pixels and the refusals of `codec.decode_stored`; fails with tf.errors.InvalidArgumentError.
     """
-    height, width = size
+    height, width, channels = shape
     if storage.format == "raw":
-        return tf.reshape(tf.io.decode_raw(contents, tf.uint8), [*size, 3])
-    if storage.format == "png":  # as every PNG of ours begins: eight bits of RGB
-        right, decode = _begins(contents, png.header(width, height, 3)), tf.io.decode_png
+        return tf.reshape(tf.io.decode_raw(contents, tf.uint8), shape)
+    if storage.format == "png":  # as every PNG of ours begins: eight bits of RGB or gray
+        right, decode = _begins(contents, png.header(width, height, channels)), tf.io.decode_png
     else:
         right, decode = _begins(contents, JPEG), tf.io.decode_jpeg
-        right &= tf.cond(right, lambda: _of_size(contents, size), lambda: False)
-    image = tf.cond(right, lambda: decode(contents, channels=3), lambda: tf.zeros([0, 0, 3], tf.uint8))
-    return tf.ensure_shape(image, [*size, 3])
+        right &= tf.cond(right, lambda: _of_shape(contents, shape), lambda: False)
+    image = tf.cond(right, lambda: decode(contents, channels), lambda: tf.zeros([0, 0, channels], tf.uint8))
+    return tf.ensure_shape(image, shape)
 
 
 def _begins(contents: tf.Tensor, header: bytes) -> tf.Tensor:
@@ -62,8 +61,8 @@ def _begins(contents: tf.Tensor, header: bytes) -> tf.Tensor:
     return tf.strings.substr(contents, 0, count) == header
 
 
-def _of_size(contents: tf.Tensor, size: Size) -> tf.Tensor:
-    """Whether a JPEG is of a size, and decoded soon."""
+def _of_shape(contents: tf.Tensor, shape: Shape) -> tf.Tensor:
+    """Whether a JPEG is of a shape, and decoded soon."""
 
     def has_few_scans(contents: bytes) -> bool:
         try:
@@ -72,8 +71,8 @@ def _of_size(contents: tf.Tensor, size: Size) -> tf.Tensor:
             return False
         return True
 
-    harmless = size[0] * size[1] * tf.cast(tf.strings.length(contents), tf.int64) <= jpeg.HARMLESS
-    return tf.reduce_all(tf.io.extract_jpeg_shape(contents)[:2] == size) & tf.cond(
+    harmless = shape[0] * shape[1] * tf.cast(tf.strings.length(contents), tf.int64) <= jpeg.HARMLESS
+    return tf.reduce_all(tf.io.extract_jpeg_shape(contents) == shape) & tf.cond(
         harmless,
         lambda: True,
         lambda: tf.ensure_shape(tf.numpy_function(has_few_scans, [contents], tf.bool, stateful=False), []),

@@ -71,7 +71,7 @@ class Deriver:
                 "and run the same command again, or take it out of the input and start over with --overwrite"
             ) from error
         try:
-            image = codec.decode(contents)
+            image = codec.decode(contents, self._augmenter.recipe.channels)
         except codec.DecodeError as error:
             return Reject(source, error.rejection.reason, error.rejection.detail)
         samples = [self._augmenter.plain(image)] if copies[0] == NOT_AUGMENTED else []

@@ -38,11 +38,12 @@ Table = Mapping[str, Mapping[str, Cell]]
 
 def compare(rows: Sequence[Row], *, count: int, seed: int, launch: Launch) -> Table:
     """Computes about `count` samples of each row in each way, with a bar on a terminal."""
-    made, ways = samples(count), available()
+    ways = available()
+    made = {channels: samples(count, channels) for channels in {row.recipe.channels for row in rows}}
     table: dict[str, dict[str, Cell]] = {}
     with tqdm(total=len(rows) * len(ways), unit=" ways", disable=None, dynamic_ncols=True) as bar:
         for row in rows:
-            case = Case(row.recipe, seed, made, launch)
+            case = Case(row.recipe, seed, made[row.recipe.channels], launch)
             reference = host(case)
             cells = table.setdefault(row.label, {})
             for way in ways:

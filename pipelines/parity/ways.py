@@ -41,7 +41,7 @@ class NotPossible(Exception):
 
 
 Images = Sequence[np.ndarray | None]
-"""uint8 [H, W, 3] for each sample; None for those that a way leaves out."""
+"""uint8 [H, W, C] for each sample; None for those that a way leaves out."""
 
 
 def host(case: Case) -> Images:
@@ -80,7 +80,7 @@ def graph(case: Case) -> Images:
     @tf.function(
         autograph=False,
         input_signature=[
-            tf.TensorSpec([None, None, 3], tf.uint8),
+            tf.TensorSpec([None, None, case.recipe.channels], tf.uint8),
             tf.TensorSpec([2], tf.uint32),
             tf.TensorSpec([], tf.int32),
         ],
@@ -101,7 +101,10 @@ def graph(case: Case) -> Images:
 
 def tf_data(case: Case) -> Images:
     """`augment_dataset` of a dataset of images."""
-    spec = {"image": tf.TensorSpec([None, None, 3], tf.uint8), "source": tf.TensorSpec([], tf.string)}
+    spec = {
+        "image": tf.TensorSpec([None, None, case.recipe.channels], tf.uint8),
+        "source": tf.TensorSpec([], tf.string),
+    }
     images: list[np.ndarray] = []
     for copy in range(COPIES):
         elements = [{"image": s.image, "source": s.source} for s in case.samples if s.copy == copy]
@@ -146,23 +149,21 @@ def gpu(case: Case) -> Images:
     return _in_batches(case, "GPU:0")
 
 
-_ANY_SIZE = [
-    tf.TensorSpec([None, None, None, 3], tf.uint8),
-    tf.TensorSpec([None, 2], tf.uint32),
-    tf.TensorSpec([None], tf.int32),
-]
-
-
 def _in_batches(case: Case, device: str, jit_compile: bool = False) -> Images:
     """The layer on a batch of all samples of one size, for each size."""
     if case.recipe.storage.format == "jpeg":
         raise NotPossible("stores JPEG")
+    any_size = [
+        tf.TensorSpec([None, None, None, case.recipe.channels], tf.uint8),
+        tf.TensorSpec([None, 2], tf.uint32),
+        tf.TensorSpec([None], tf.int32),
+    ]
     augment = AugmentLayer(case.recipe, seed=case.seed, dtype="uint8")
     call = tf.function(
         lambda image, key, copy: augment({"image": image, "key": key, "copy": copy}, training=True),
         jit_compile=jit_compile,
         autograph=False,
-        input_signature=None if jit_compile else _ANY_SIZE,
+        input_signature=None if jit_compile else any_size,
     )
     images: list[np.ndarray | None] = [None] * len(case.samples)
     for size in sorted({sample.image.shape for sample in case.samples}):
