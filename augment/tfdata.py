@@ -53,16 +53,17 @@ def augment_dataset(
         return element[identity], tf.raw_ops.OptionalFromValue(components=values)
 
     @tf.autograph.experimental.do_not_convert
-    def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         dtypes = [like.dtype for like in likes.values()]
         draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if likes else []
-        return [
+        shaped = (
             tf.ensure_shape(values, [None, *like.shape[1:]])
             for values, like in zip(draws, likes.values(), strict=True)
-        ], element
+        )
+        return tuple(shaped), element
 
     @tf.autograph.experimental.do_not_convert
-    def augmented(draws: list[tf.Tensor], packed_element: tf.Tensor) -> dict[str, tf.Tensor]:
+    def augmented(draws: tuple[tf.Tensor, ...], packed_element: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.raw_ops.OptionalGetValue(
             optional=packed_element,
             output_types=[s.dtype for s in components],
