@@ -43,7 +43,7 @@ class Step:
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         """What it comes to, given what a row's ops drew, by their ids; empty if it is deterministic.
 
-        `size` is that of the images, as for `Op.kernels`. Raises OpError, with the op, for whatever it raises.
+        `size` is that of the images, as for `Op.kernels`. Raises OpError for whatever the op raises.
         """
         op = self.ops[0]
         drawn = draw.get(op.id, {})
