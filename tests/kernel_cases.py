@@ -42,7 +42,9 @@ def _affine(rng: np.random.Generator, height: int, width: int) -> maps.Affine:
 def _projective(rng: np.random.Generator, height: int, width: int) -> maps.Projective:
     affine = _affine(rng, height, width).matrix / 2.0**24
     lean = rng.uniform(-0.3, 0.3, 2) / [width, height]
-    return maps.Projective(np.rint(np.array([*affine, *lean, 1.0]) * 2.0**32).astype(np.int64))
+    return maps.Projective(
+        np.rint(np.array([*affine, *lean, 1.0]) * 2.0**maps.PROJECTIVE_BITS).astype(np.int64)
+    )
 
 
 def _key(rng: np.random.Generator) -> np.ndarray:
@@ -172,7 +174,7 @@ CASES: dict[str, Callable[[np.random.Generator, int, int, Any], Made]] = {
     "equalize": _adapt(tables.EQUALIZE),
     "autocontrast": _adapt(tables.AUTOCONTRAST),
     "gray": lambda *_: (kinds.Gray(),),
-    "hue": lambda rng, *_: (kinds.Hue(turns=tables.turns(np.int64(rng.integers(-(6 << 16), 6 << 16)))),),
+    "hue": lambda rng, *_: (kinds.Hue(sixths=np.int32(rng.integers(0, (6 << 16) + 1))),),
     "saturation": lambda rng, *_: (
         kinds.Saturation(distances=tables.distances(np.int64(rng.uniform(0, rng.choice([1, 10])) * FACTOR))),
     ),
