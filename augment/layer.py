@@ -56,8 +56,7 @@ class BringToSize(keras.layers.Layer):
         _check("image", inputs)
         image = inputs
         for op in self.recipe.ops:
-            # As floats, for TFLite resizes no others; levels are whole numbers, which makes no difference.
-            image = op.plain(tf.cast(image, tf.float32))
+            image = op.plain(image)
         return tf.cast(image, self.compute_dtype)
 
     @property
