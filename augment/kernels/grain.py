@@ -46,7 +46,8 @@ def _pieces(key: Array, rows: int, count: int, bits: int) -> Array:
 
 
 def _two(key: Array) -> tuple[Array, Array]:
-    return key[..., 0, np.newaxis, np.newaxis], key[..., 1, np.newaxis, np.newaxis]
+    key = key[..., np.newaxis, np.newaxis]  # in two steps, as in `maps.places`
+    return key[..., 0, :, :], key[..., 1, :, :]
 
 
 def _encrypted(high: np.ndarray, low: np.ndarray, rows: int, blocks: int) -> np.ndarray:
