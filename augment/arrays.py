@@ -45,7 +45,9 @@ def long(x: Array) -> Array:
 
 
 def clip(x: Array, low: Array, high: Array) -> Array:
-    return np.clip(x, low, high) if is_numpy(x) else tf.clip_by_value(x, low, high)
+    if is_numpy(x):
+        return np.minimum(np.maximum(x, low), high)  # np.clip takes three times as long for few
+    return tf.clip_by_value(x, low, high)
 
 
 def rounded_root(x: Array) -> Array:
