@@ -42,7 +42,9 @@ def _affine(rng: np.random.Generator, height: int, width: int) -> maps.Affine:
 def _projective(rng: np.random.Generator, height: int, width: int) -> maps.Projective:
     affine = _affine(rng, height, width).matrix / 2.0**24
     lean = rng.uniform(-0.3, 0.3, 2) / [width, height]
-    return maps.Projective(np.rint(np.array([*affine, *lean, 1.0]) * 2.0**32).astype(np.int64))
+    return maps.Projective(
+        np.rint(np.array([*affine, *lean, 1.0]) * 2.0**maps.PROJECTIVE_BITS).astype(np.int64)
+    )
 
 
 def _key(rng: np.random.Generator) -> np.ndarray:

@@ -44,8 +44,8 @@ def _kernels() -> dict[str, kinds.Kernel]:
     key, one = np.array([0x12345678, 0x9ABCDEF0], np.uint32), 1 << tables.FACTOR_BITS
     turned = maps.Affine(np.array([14529495, -8388608, 9 << 24, 8388608, 14529495, -(7 << 24)], np.int64))
     leaning = maps.Projective(
-        np.array([9, 1, 40, 1, 10, 30, 0, 0, 10], np.int64) * (1 << 32) // 10
-        + np.array([0, 0, 0, 0, 0, 0, 1 << 24, 1 << 23, 0])
+        np.array([9, 1, 40, 1, 10, 30, 0, 0, 10], np.int64) * (1 << 40) // 10
+        + np.array([0, 0, 0, 0, 0, 0, 1 << 32, 1 << 31, 0])
     )
     ramp = np.arange(4096)
     return {

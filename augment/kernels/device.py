@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from augment.arrays import is_numpy
+from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
+from augment.kernels.loops import in_turn, runs
 
 
 def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
@@ -27,68 +28,47 @@ def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
     return _apply(kernels, image)
 
 
+def size_of(image: tf.Tensor) -> tuple[Any, Any]:
+    """Height and width of [..., H, W, C], as numbers where they are known when the graph is made."""
+    shape = tf.shape(image)
+    height, width = (image.shape[axis] or shape[axis] for axis in (-3, -2))
+    return height, width
+
+
+def compiles(kernels: kinds.Kernels) -> bool:
+    """Whether XLA has all that these kernels of a batch take."""
+    for kernel in kernels:
+        if isinstance(kernel, kinds.Jpeg):
+            return False
+        if isinstance(kernel, kinds.Resize) and kernel.box is not None and _widens(kernel):
+            return False
+        if isinstance(kernel, (kinds.Choose, kinds.Blend)) and not all(map(compiles, kernel.branches)):
+            return False
+        if isinstance(kernel, kinds.Custom) and type(kernel).on_device is kinds.Custom.on_device:
+            return False
+    return True
+
+
+def _widens(kernel: kinds.Resize) -> bool:
+    """Whether the number of taps depends on the length of the side."""
+    return kernel.method == "area" or (kernel.antialias and kernel.method != "nearest")
+
+
 def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
-    for run in _runs(kernels):
-        images = _in_turn(run, lambda kernel, images: _KERNELS[type(kernel)](_lifted(kernel), images), images)
+    for run in runs(kernels):
+        images = in_turn(run, _computed, images)
     return images
 
 
-def _runs(kernels: Sequence[kinds.Kernel]) -> list[list[Any]]:
-    """The kernels in order, together those neighbours with branches that differ in their arrays alone."""
-    found: list[list[Any]] = []
-    before = None
-    for kernel in kernels:
-        form = repr(_mapped(kernel, _spec)) if isinstance(kernel, (kinds.Choose, kinds.Blend)) else None
-        if form and form == before:
-            found[-1].append(kernel)
-        else:
-            found.append([kernel])
-        before = form
-    return found
+def _computed(kernel: kinds.Kernel, images: tf.Tensor) -> tf.Tensor:
+    return _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
 
 
-def _spec(array: Any) -> tuple[Any, str]:
-    return tuple(np.shape(array)), tf.as_dtype(array.dtype).name
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same kernel, kernels or map, with what `change` makes of each of its arrays."""
-    if isinstance(value, tuple):
-        return tuple(_mapped(each, change) for each in value)
-    if not isinstance(value, (kinds.Kernel, *get_args(maps.Map))):
-        return value
-    record: Any = value
-    arrays = kinds.arrays_of(record)
-    changed = {}
-    for f in dataclasses.fields(record):
-        held = getattr(record, f.name)
-        changed[f.name] = change(held) if f.name in arrays and held is not None else _mapped(held, change)
-    return dataclasses.replace(record, **changed)
-
-
-def _in_turn(run: list[Any], step: Callable[[Any, tf.Tensor], tf.Tensor], state: tf.Tensor) -> tf.Tensor:
-    """`state = step(kernel, state)` for each kernel of a run, which within a graph is one loop.
-
-    A graph with all branches of many kernels takes seconds to start.
-    """
-    if len(run) == 1 or tf.executing_eagerly():
-        for kernel in run:
-            state = step(kernel, state)
-        return state
-    held: list[list[Any]] = []
-    for kernel in run:
-        held.append([])
-        _mapped(kernel, held[-1].append)
-    arrays = list(zip(*held, strict=True))  # for each of a kernel's arrays, that of every kernel
-    alike = [all(is_numpy(array) and np.array_equal(array, each[0]) for array in each) for each in arrays]
-    stacked = [each[0] if same else tf.stack(each) for each, same in zip(arrays, alike, strict=True)]
-
-    def body(i: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        own = iter([array if same else array[i] for array, same in zip(stacked, alike, strict=True)])
-        return i + 1, tf.ensure_shape(step(_mapped(run[0], lambda _: next(own)), state), state.shape)
-
-    count = len(run)
-    return tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), state), maximum_iterations=count)[1]
+def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
+    out = kernel.on_device(images)
+    if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
+        raise OpError(kinds.not_kept(kernel, images, out))
+    return tf.ensure_shape(out, images.shape)
 
 
 def _lifted(kernel: Any) -> Any:
@@ -99,12 +79,6 @@ def _lifted(kernel: Any) -> Any:
         if value is not None:
             lifted[name] = value[np.newaxis] if len(np.shape(value)) == rank else value
     return dataclasses.replace(kernel, **lifted)
-
-
-def _size(images: tf.Tensor) -> list[Any]:
-    """Height and width, as numbers where they are known when the graph is made."""
-    shape = tf.shape(images)
-    return [images.shape[axis] or shape[axis] for axis in (1, 2)]
 
 
 def _int32(x: Any) -> tf.Tensor:
@@ -138,7 +112,7 @@ def _shift(x: tf.Tensor, bits: int) -> tf.Tensor:
 
 
 def _window(k: kinds.Window, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     rows = _int32(k.top)[:, tf.newaxis] + tf.range(k.height)
     columns = _int32(k.left)[:, tf.newaxis] + tf.range(k.width)
     out = _picked(images, maps.folded(rows, height, k.border), 1)
@@ -170,7 +144,7 @@ def _channels(k: kinds.Channels, images: tf.Tensor) -> tf.Tensor:
 
 
 def _warp(k: kinds.Warp, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     whole = k.interpolation == "nearest"
     map_ = _lifted(k.map)
     map_ = dataclasses.replace(
@@ -203,7 +177,7 @@ def _warp(k: kinds.Warp, images: tf.Tensor) -> tf.Tensor:
 
 
 def _resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     top = left = tf.zeros([1], tf.int32)
     lengths = [tf.reshape(_int32(side), [1]) for side in (height, width)]
     if k.box is not None:
@@ -230,10 +204,18 @@ def _resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
 class _Table:
     """What makes the taps along an axis of given length."""
 
-    count: int
+    count: Any
+    """how many pixels come of it: a number, or a tensor"""
     method: str
     antialias: bool
     rows: bool
+
+    @property
+    def taps(self) -> int | None:
+        """How many pixels count for one, where that depends on no length."""
+        if self.method == "nearest":
+            return 1
+        return 2 if self.method == "bilinear" and not self.antialias else None
 
     def of(self, length: int) -> weights.Taps:
         if self.method == "nearest":
@@ -260,14 +242,19 @@ _LARGEST_TABLE = 1 << 23
 
 def _taps(lengths: tf.Tensor, longest: Any, table: _Table) -> weights.Taps:
     """int32 [B or 1, count, taps], for lengths int32 [B or 1] of which `longest` is the most possible."""
-    known = tf.get_static_value(lengths)
-    if known is not None:
+    known, fixed = tf.get_static_value(lengths), isinstance(table.count, int)
+    if fixed and known is not None:
         return weights.Taps(*map(tf.constant, table.stacked(known)))
-    if isinstance(longest, int) and longest * table.of(longest).index.size <= _LARGEST_TABLE:
+    if fixed and isinstance(longest, int) and longest * table.of(longest).index.size <= _LARGEST_TABLE:
         index, weight = _all_lengths(longest, table)
         return weights.Taps(tf.gather(index, lengths - 1), tf.gather(weight, lengths - 1))
-    index, weight = tf.numpy_function(table.stacked, [lengths], [tf.int32, tf.int32], stateful=False)
-    return weights.Taps(*(tf.ensure_shape(v, [lengths.shape[0], table.count, None]) for v in (index, weight)))
+
+    def made(lengths: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return dataclasses.replace(table, count=int(count)).stacked(lengths)
+
+    taps = tf.numpy_function(made, [lengths, table.count], [tf.int32, tf.int32], stateful=False)
+    shape = [lengths.shape[0], table.count if fixed else None, table.taps]
+    return weights.Taps(*(tf.ensure_shape(v, shape) for v in taps))
 
 
 @functools.lru_cache(maxsize=16)
@@ -277,8 +264,8 @@ def _all_lengths(longest: int, table: _Table) -> tuple[np.ndarray, np.ndarray]:
 
 def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) -> list[tf.Tensor]:
     """int32: for each tap, the weighted levels along an axis."""
-    shape = [-1, 1, 1, 1]
-    shape[axis] = taps.index.shape[1]
+    shape: list[Any] = [-1, 1, 1, 1]
+    shape[axis] = taps.index.shape[1] or tf.shape(taps.index)[1]
     index = start[:, tf.newaxis, tf.newaxis] + taps.index
     count = taps.index.shape[2]
     if count is None:  # only known when it runs
@@ -290,7 +277,7 @@ def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) 
 
 
 def _tapped_in_turn(
-    images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[int], axis: int
+    images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[Any], axis: int
 ) -> tf.Tensor:
     def add(tap: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         levels = _int32(_picked(images, index[..., tap], axis))
@@ -393,14 +380,14 @@ def _smooth(level: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(level, [[0, 0], [1, 1], [1, 1], [0, 0]])
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     total = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + 4 * level
-    height, width = _size(level)
+    height, width = size_of(level)
     row, column = tf.range(height)[:, tf.newaxis, tf.newaxis], tf.range(width)[:, tf.newaxis]
     inside = (row > 0) & (row < height - 1) & (column > 0) & (column < width - 1)
     return tf.where(inside, (2 * total + 13) // 26, level)
 
 
 def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     count = k.weights.shape[-1]
     weight = _by_pixel(_int32(k.weights))
     total = _int32(images)
@@ -415,7 +402,7 @@ def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
 
 
 def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     channels = 1 if k.monochrome else images.shape[-1]
     place = _shift(grain16(tf.convert_to_tensor(k.key), height, width * channels), 4)
     deviates = _int32(_entries(tf.convert_to_tensor(k.table), place))
@@ -424,7 +411,7 @@ def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
 
 
 def _fill(k: kinds.Fill, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     row, column = tf.range(height)[:, tf.newaxis], tf.range(width)
     inside = tf.zeros([1, 1, 1], tf.bool)
     boxes = _int32(k.boxes)[:, :, tf.newaxis, tf.newaxis]
@@ -473,8 +460,8 @@ def _blend(k: kinds.Blend, images: tf.Tensor) -> tf.Tensor:
         for number, branch in enumerate(k.branches)
     ]
     total = tf.zeros_like(images, tf.int32)
-    for run in _runs(shares):
-        total = _in_turn(run, add, total)
+    for run in runs(shares):
+        total = in_turn(run, add, total)
     return tf.cast(_half_to_even(total, 16), tf.uint8)
 
 

@@ -8,6 +8,7 @@ that are exact.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import stringzilla
 from PIL import Image
 
+from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8_within, grain16
 
@@ -35,10 +37,24 @@ np.empty(1 << 24, np.uint8)
 
 
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
-    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image."""
+    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image.
+
+    Those that only take pixels from elsewhere (Window, Orient, Resize and Warp with nearest) run on int32
+    [H, W, 1] as well.
+    """
     for kernel in kernels:
-        image = _KERNELS[type(kernel)](kernel, image)
+        image = _KERNELS.get(type(kernel), _custom)(kernel, image)
     return image
+
+
+def _custom(kernel: Any, image: np.ndarray) -> np.ndarray:
+    try:
+        out = kernel.on_host(image)
+    except Exception as error:
+        raise OpError(f"kernel {type(kernel).__name__}: {type(error).__name__}: {error}") from error
+    if not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != image.shape:
+        raise OpError(kinds.not_kept(kernel, image, out))
+    return out
 
 
 def _with_channels(image: Any) -> np.ndarray:
@@ -53,7 +69,7 @@ def _window(k: kinds.Window, image: np.ndarray) -> np.ndarray:
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         return image[top:bottom, left:right]
     if k.border == "constant":
-        out = np.full((k.height, k.width, channels), k.fill, np.uint8)
+        out = np.full((k.height, k.width, channels), k.fill, image.dtype)
         first, before = max(top, 0), max(left, 0)
         seen = image[first : max(bottom, 0), before : max(right, 0)]
         rows, columns, _ = seen.shape
@@ -83,18 +99,26 @@ def _channels(k: kinds.Channels, image: np.ndarray) -> np.ndarray:
 
 
 def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
-    size = image.shape[0], image.shape[1]
+    """By blocks of rows, so that places stay in the cache, and in memory that is not given back."""
+    height, width, _ = image.shape
     whole = k.interpolation == "nearest"
-    place, part = _near_places(k.map, size, whole=whole) or _far_places(k, size)
-    border, fill = _BORDERS[k.border], (k.fill,) * 3
-    if whole:
-        return _with_channels(cv2.remap(image, place, _NO_PARTS, cv2.INTER_NEAREST, None, border, fill))
-    return _with_channels(cv2.remap(image, place, part, cv2.INTER_LINEAR, None, border, fill))
+    places = _near_places(k.map, (height, width), whole=whole) or _far_places(k, (height, width))
+    how = cv2.INTER_NEAREST if whole else cv2.INTER_LINEAR
+    out = np.empty(image.shape, np.uint8)
+    count = max(_BLOCK // width, 1)
+    for first in range(0, height, count):
+        rows = slice(first, min(first + count, height))
+        place, part = places(rows)
+        cv2.remap(image, place, part, how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
+    return out
 
 
-_Places = tuple[np.ndarray, np.ndarray]
-"""What OpenCV takes: int16 [H, W, 2] whole columns and rows, uint16 [H, W] 32 times the part of a row
-beyond them, in 32nds, plus that of a column."""
+_BLOCK = 1 << 14
+"""Pixels whose places are made at once."""
+
+_Places = Callable[[slice], Any]
+"""For some rows of the output what OpenCV takes: columns and rows in float32; or int16 [n, W, 2] whole
+columns and rows and uint16 [n, W] 32 times the part of a row beyond them, in 32nds, plus that of a column."""
 
 
 def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | None:
@@ -107,80 +131,89 @@ def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | N
 
 
 def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
+    """Terms below 2**12 pixels and their sum are exact in float32, as is half of their last bit with
+    it, by which OpenCV, which rounds to the nearest place, rounds half up."""
     height, width = size
-    x, y = np.arange(width, dtype=np.int64), np.arange(height, dtype=np.int64)
-    drop = maps.AFFINE_BITS - maps.SUM_BITS
-    half = 1 << (drop - 1)
-    terms = [
-        (m[i] * x + half >> drop, m[i + 1] * y + (m[i + 2] + half) >> drop)  # across, down
-        for i in (0, 3)
-    ]
-    if max(abs(int(end)) for pair in terms for term in pair for end in (term[0], term[-1])) >= 1 << 29:
+    longest = max(max(abs(m[i]) * width, abs(m[i + 1]) * height + abs(m[i + 2])) for i in (0, 3))
+    if longest >= 1 << (12 + maps.AFFINE_BITS):
         return None
-    final = 1 << (maps.SUM_BITS - (0 if whole else maps.PLACE_BITS) - 1)
-    columns, rows = (
-        np.add.outer(down.astype(np.int32) + np.int32(final), across.astype(np.int32))
-        for across, down in terms
-    )
-    place = np.empty((height, width, 2), np.int16)
-    np.right_shift(columns, maps.SUM_BITS, out=place[..., 0], casting="unsafe")
-    np.right_shift(rows, maps.SUM_BITS, out=place[..., 1], casting="unsafe")
-    if whole:
-        return place, place
-    part = rows.astype(np.uint16)  # the bits behind the point; what goes before is cut off
-    part >>= 6
-    part &= 31 << 5
-    part |= columns.astype(np.uint16) >> 11
-    return place, part
+    across, down = _terms(m, size, maps.AFFINE_BITS - maps.SUM_BITS)
+    last = 1 / (1 << maps.SUM_BITS)
+    sums = _sums(across * last, down * last + last / 2, np.float32)
+
+    def places(rows: slice) -> Any:
+        columns, lines = sums(rows)
+        return (columns, lines) if whole else cv2.convertMaps(columns, lines, cv2.CV_16SC2)
+
+    return places
 
 
 def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
-    """Whole numbers below 2**52 are exact in float64, and their quotient, rounded down, is the right
-    one: it lies further from the next whole number than it is off."""
+    """Places below 2**18 by divisors below 2**31, which are odd, lie further from being halfway
+    between two than float64 is off, so that the nearest whole number is the right one."""
     height, width = size
-    most = [abs(m[i]) * width + abs(m[i + 1]) * height + abs(m[i + 2]) for i in (0, 3, 6)]
-    if max(most[:2]) * 64 + most[2] >= 1 << 52 or not _near_corners(m, size):
-        return None
-    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, np.newaxis]
-    twice = 2 << (0 if whole else maps.PLACE_BITS)
-    divisor = 2 * m[7] * y + 2 * m[8] + 2 * m[6] * x
-    place = np.empty_like(divisor)
-    found = []
-    for i in (3, 0):  # (twice n + d) // 2 d, for a numerator n and a divisor d, both linear in x and y
-        down = (twice * m[i + 1] + m[7]) * y + (twice * m[i + 2] + m[8])
-        np.add(down, (twice * m[i] + m[6]) * x, out=place)
-        np.divide(place, divisor, out=place)
-        found.append(np.floor(place, out=place).astype(np.int32))
-    return _packed(found[0], found[1], whole=whole)
-
-
-def _near_corners(m: list[int], size: maps.Size) -> bool:
-    """Whether places fit into 16 bits: a quotient of what is linear is furthest at a corner."""
-    for y in (0, size[0] - 1):
-        for x in (0, size[1] - 1):
+    furthest = 0.0
+    for x in (0, width - 1):
+        for y in (0, height - 1):  # a quotient of what is linear is furthest at a corner
             *numerators, divisor = (m[i] * x + m[i + 1] * y + m[i + 2] for i in (0, 3, 6))
-            if divisor <= 0 or max(map(abs, numerators)) > 32000 * divisor:
-                return False
-    return True
-
-
-def _packed(rows: np.ndarray, columns: np.ndarray, *, whole: bool) -> _Places:
+            if not -10 < math.log2(max(divisor, 1)) - maps.PROJECTIVE_BITS < 2:
+                return None
+            furthest = max(furthest, abs(numerators[0]) / divisor, abs(numerators[1]) / divisor)
     bits = 0 if whole else maps.PLACE_BITS
-    place = np.empty((*rows.shape, 2), np.int16)
-    np.right_shift(columns, bits, out=place[..., 0], casting="unsafe")
-    np.right_shift(rows, bits, out=place[..., 1], casting="unsafe")
-    return place, place if whole else ((rows & 31) << 5 | columns & 31).astype(np.uint16)
+    if furthest >= 1 << 12:
+        return None
+    across, down = _terms(m, size, _DROPS)
+    across[2] *= 2
+    down[2] = 2 * down[2] + 1
+    sums = _sums(across, down, np.float64)
+    scale = float(1 << (maps.DIVISOR_BITS - maps.NUMERATOR_BITS + bits))
+    narrow = cv2.CV_16S if furthest < 1000 else cv2.CV_32S
+
+    def places(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        x, y, divisor = sums(rows)
+        np.divide(scale, divisor, out=divisor)
+        lines, columns = (cv2.multiply(part, divisor, dtype=narrow) for part in (y, x))
+        return _packed(lines, columns, bits)
+
+    return places
+
+
+_DROPS = maps.PROJECTIVE_BITS - np.array([maps.NUMERATOR_BITS] * 2 + [maps.DIVISOR_BITS - 1])[:, np.newaxis]
+
+
+def _terms(m: list[int], size: maps.Size, drop: Any) -> tuple[np.ndarray, np.ndarray]:
+    """int64 [lines, W] and [lines, H]: `maps.terms` of every line of a matrix."""
+    lines = np.array(m, np.int64).reshape(-1, 3)
+    return maps.terms([lines[:, :1], lines[:, 1:2], lines[:, 2:]], _upto(size[1]), _upto(size[0]), drop)
+
+
+def _sums(across: np.ndarray, down: np.ndarray, dtype: type[np.floating]) -> _Places:
+    """For some rows of the output, across [lines, W] + down [lines, H], [lines, n, W]: as products of
+    matrices with ones in them, which are faster than what they come to."""
+    left, right = np.ones((*down.shape, 2), dtype), np.ones((len(across), 2, across.shape[1]), dtype)
+    left[..., 0], right[:, 1] = down, across
+    return lambda rows: np.matmul(left[:, rows], right)
+
+
+@functools.lru_cache(maxsize=64)
+def _upto(count: int) -> np.ndarray:
+    return np.arange(count, dtype=np.int64)
+
+
+def _packed(rows: np.ndarray, columns: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    place = cv2.merge([(index >> bits).astype(np.int16, copy=False) for index in (columns, rows)])
+    return place, ((rows & 31) << 5 | columns & 31).astype(np.uint16) if bits else _NO_PARTS
 
 
 def _far_places(k: kinds.Warp, size: maps.Size) -> _Places:
     """Those of any map. Where OpenCV's numbers end, another place with the same levels around it."""
     whole = k.interpolation == "nearest"
     bits = 0 if whole else maps.PLACE_BITS
-    rows, columns = (
+    lines, columns = (
         _nearer(index, side, bits, k.border)
         for index, side in zip(maps.places(k.map, size, whole=whole), size, strict=True)
     )
-    return _packed(rows, columns, whole=whole)
+    return lambda rows: _packed(lines[rows], columns[rows], bits)
 
 
 def _nearer(index: np.ndarray, side: int, bits: int, border: str) -> np.ndarray:
@@ -376,7 +409,7 @@ def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     if ((missed > 0) & (missed <= 2.0**-17)).any():  # half of the last bit of a sum from 128 on
         up, down = _rounded_up(int(k.factor))
         largest = cv2.min(_entries(up, above), _entries(down, below))
-        out = cv2.add(out, cv2.compare(base, largest, cv2.CMP_GT) & 1)
+        out = cv2.add(out, np.bitwise_and(cv2.compare(base, largest, cv2.CMP_GT), np.uint8(1)))
     return _with_channels(out)
 
 

@@ -7,6 +7,7 @@ in which they are documented: `Resize(128, 128)`.
 """
 
 from augment.draws import Draw
+from augment.kernels.kinds import Custom, Kernels, Levels
 from augment.labels.hazards import Hazard
 from augment.ops.affine import Height, Rotation, Shear, Translation, Width, Zoom
 from augment.ops.base import Op, Size, op_types
@@ -33,6 +34,7 @@ __all__ = [
     "ColorJitter",
     "Contrast",
     "CropOrPad",
+    "Custom",
     "Cutout",
     "Draw",
     "Elastic",
@@ -45,6 +47,8 @@ __all__ = [
     "Hue",
     "Invert",
     "JpegQuality",
+    "Kernels",
+    "Levels",
     "Noise",
     "OneOf",
     "Op",

@@ -80,6 +80,9 @@ class Saturation(Op):
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (kinds.Saturation(distances=tables.distances(draw["_factor"])),)
 
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
+
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.25:
             yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]")
@@ -96,6 +99,9 @@ class Hue(Op):
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (kinds.Hue(sixths=draw["_sixths"]),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         for change in recolored(*self.delta):
@@ -130,13 +136,16 @@ def _exponent(u: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Grayscale(Op):
-    """Removes color and keeps three channels, as Pillow's convert("L"), bit for bit.
+    """Removes color and keeps the number of channels, as Pillow's convert("L"), bit for bit.
 
     The weights are those of ITU-R BT.601, which tf.image.rgb_to_grayscale has too.
     """
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Gray(),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield Hazard("gray", f"leave {self.name} out")

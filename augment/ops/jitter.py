@@ -73,6 +73,10 @@ class ColorJitter(Op):
         places = range(len(changes))
         return sum((choose(draw["_order"][..., place], changes) for place in places), ())
 
+    def needs_color(self) -> list[str]:
+        changing = self._changing()
+        return [f"its {name}" for i, name in ((2, "saturation"), (3, "hue")) if i in changing]
+
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.brightness[0] < 0.4 or self.brightness[1] > 2.5:
             yield Hazard("exposure", f"limit {self.name} to brightness 0.4")
@@ -94,6 +98,9 @@ class ChannelShuffle(Op):
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Channels(order=draw["_order"]),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield Hazard("recolor", f"leave {self.name} out")

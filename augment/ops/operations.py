@@ -20,7 +20,7 @@ import numpy as np
 from augment.arrays import Array, is_numpy, stack, take, tf
 from augment.draws import Draw
 from augment.kernels import tables
-from augment.kernels.kinds import Adapt, Enhance, Kernels, Levels, Warp, choose
+from augment.kernels.kinds import Adapt, Enhance, Kernels, Levels, Warp, Window, choose
 from augment.kernels.maps import AFFINE_BITS, Affine, Size
 
 OPERATIONS = (
@@ -142,9 +142,14 @@ class _Kind:
 
 @functools.lru_cache(maxsize=8192)
 def _alone(space: Space, choice: int, fill: int) -> Kernels:
+    """For one sample, with what is faster and has the same pixels: nothing, or a window for a shift."""
     kind, value = space.at(choice)
     if kind == "levels" and np.array_equal(value, _IDENTITY):
         return ()
+    if kind == "moved" and np.array_equal(value[[0, 1, 3, 4]], _UNTURNED):
+        left, top = (value[[2, 5]] + (1 << (AFFINE_BITS - 1)) >> AFFINE_BITS).astype(np.int32)
+        height, width = space.size
+        return (Window(top=top, left=left, height=height, width=width, fill=fill),)
     return _KINDS[kind](value, fill)
 
 
@@ -210,6 +215,7 @@ def fixed_factor(factor: float) -> Any:
     return np.int64(np.float64(np.float32(factor)) * (1 << tables.FACTOR_BITS))
 
 
+_UNTURNED = np.array([1, 0, 0, 1]) << AFFINE_BITS
 _IDENTITY = tables.LEVELS[np.newaxis].astype(np.uint8)
 
 _KIND_OF: dict[str, Kind] = {

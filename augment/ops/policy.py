@@ -56,6 +56,9 @@ class Policy(Op):
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return sum(self.space(size).kernels(draw["_choices"], self.fill_value), ())
 
+    def needs_color(self) -> list[str]:
+        return ["its operation color"] * ("color" in self.space((1, 1)).names)
+
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         height, width = self.known(size)
         found = (
