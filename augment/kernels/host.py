@@ -93,9 +93,8 @@ def _orient(k: kinds.Orient, image: np.ndarray) -> np.ndarray:
 def _channels(k: kinds.Channels, image: np.ndarray) -> np.ndarray:
     if image.shape[-1] == 1:
         return image
-    out = np.empty_like(image, order="C")
-    cv2.mixChannels([image], [out], [part for to, start in enumerate(k.order) for part in (int(start), to)])
-    return out
+    planes = _planes(image)
+    return cv2.merge([planes[channel] for channel in k.order.tolist()])
 
 
 def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
