@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import simplejpeg
 import stringzilla
 from PIL import Image
 
@@ -93,9 +94,8 @@ def _orient(k: kinds.Orient, image: np.ndarray) -> np.ndarray:
 def _channels(k: kinds.Channels, image: np.ndarray) -> np.ndarray:
     if image.shape[-1] == 1:
         return image
-    out = np.empty_like(image, order="C")
-    cv2.mixChannels([image], [out], [part for to, start in enumerate(k.order) for part in (int(start), to)])
-    return out
+    planes = _planes(image)
+    return cv2.merge([planes[channel] for channel in k.order.tolist()])
 
 
 def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
@@ -487,12 +487,11 @@ def _fill(k: kinds.Fill, image: np.ndarray) -> np.ndarray:
 
 
 def _jpeg(k: kinds.Jpeg, image: np.ndarray) -> np.ndarray:
+    """simplejpeg reads as OpenCV does, in three quarters of the time, but writes other coefficients."""
     gray = image.shape[-1] == 1
     given = image if gray else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, int(k.quality)])[1]
-    if gray:
-        return _with_channels(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
-    return _with_channels(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+    return simplejpeg.decode_jpeg(encoded.data, "GRAY" if gray else "RGB")
 
 
 def _choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
