@@ -28,8 +28,9 @@ from augment.recipe import load_recipe
 from benchmarks.measure import ROOT
 from pipelines.format.manifest import File, read_manifest
 from pipelines.format.request import Request
-from pipelines.materialize.commit import GroupFiles, Run, Shards, write_dataset
+from pipelines.materialize.commit import GroupFiles, Shards, write_dataset
 from pipelines.materialize.pipeline import AssignToGroup, CountFound
+from pipelines.materialize.run import Run
 from pipelines.plan import Plan, group_of, make_plan, places
 from pipelines.sources import Folder, Listing, Reject, Source
 

@@ -38,9 +38,8 @@ def demo(directory: str) -> None:
     with open(os.path.join(directory, MARK), "w", encoding="ascii"):
         pass
     recipe = load_recipe(RECIPE)
-    import_tensorflow()
     from pipelines.commands.audit import audit_command
-    from pipelines.materialize.command import materialize_command
+    from pipelines.commands.materialize import materialize_command
     from pipelines.preview import preview
 
     _say(f"augshard preview --input {images} --recipe {RECIPE} --output {sheet}")
@@ -53,7 +52,7 @@ def demo(directory: str) -> None:
     if equal != total:
         sys.exit(1)
     _say(f"augshard audit {dataset} --input {images} --samples all --report {report}")
-    audit_command(dataset, root=images, samples="all", report=report, json=None)
+    audit_command(dataset, root=images, samples="all", report=report)
     training = os.path.join(directory, "training")
     words = ["train", "--input", images, "--recipe", RECIPE, "--shards", dataset, "--model", MODEL]
     words += ["--epochs", str(COPIES), "--output", training]
@@ -73,6 +72,7 @@ def _say(step: str) -> None:
 
 def _compare(images: str, dataset: str) -> tuple[int, int]:
     """How many samples of the shards live training gives equally, and how many there are."""
+    import_tensorflow()
     from pipelines import datasets
 
     recipe = load_recipe(RECIPE)

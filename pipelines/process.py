@@ -25,6 +25,19 @@ _AT_ONCE = 1.0
 """Seconds within which two signals are one: `timeout`, for one, sends each to a process and to its group."""
 
 
+def in_utf_8() -> None:
+    """Begins this process anew where Python takes the names of files for another encoding than UTF-8.
+
+    As PYTHONUTF8=0 and the locales of old have it: what was typed would have other names than what is found.
+    The streams keep their encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8":
+        return
+    os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding if sys.stdout else "utf-8")
+    os.environ["PYTHONUTF8"] = "1"  # for workers
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+
+
 class _Stream(io.TextIOWrapper):
     """Where text goes: any text, and that nobody reads it stops no work."""
 

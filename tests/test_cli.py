@@ -57,6 +57,15 @@ def test_an_input_that_is_not_there(refused, tmp_path):
     assert refused(root=gone) == f"input {gone}: there is no such directory"
 
 
+def test_names_that_could_not_be_written_down(refused, given, tmp_path):
+    name = os.fsdecode(b"odd\xff")
+    given.rename(tmp_path / name)
+    shown = ascii(str(tmp_path / name))
+    assert refused(root=tmp_path / name) == f"input {shown}: its name is not UTF-8; rename it"
+    (tmp_path / name).rename(given)
+    assert refused(output=tmp_path / name) == f"output {shown}: its name is not UTF-8; rename it"
+
+
 def test_an_input_that_is_a_file(refused, given):
     file = given / "a/1.png"
     assert refused(root=file) == (

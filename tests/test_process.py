@@ -179,3 +179,16 @@ def test_a_worker_ends_once_its_launcher_is_no_more():
     launcher.kill()
     launcher.communicate()
     worker.wait(timeout=30)
+
+
+def test_what_is_typed_is_utf_8_whatever_the_locale():
+    old = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"} | old
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "recipes", "\u0440\U0001f337"],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(rb"augshard: there is no preset '\u0440\U0001f337';")

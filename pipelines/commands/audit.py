@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from augment.errors import RequestError
+from pipelines import storage
 from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import json_text, read_manifest
-from pipelines.quiet import import_tensorflow
+from pipelines.format.request import load_plugins
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
 
@@ -17,9 +19,36 @@ SAMPLES = 200
 
 
 def audit_command(
+    directory: str,
+    *,
+    root: str | None,
+    samples: str | None = None,
+    report: str | None = None,
+    json: str | None = None,
+    sample: str | None = None,
+    copy: int | None = None,
+    strip: str | None = None,
+    plugins: Sequence[str] = (),
+) -> None:
+    """Audits a dataset, or replays one sample of it.
+
+    Raises RequestError for a wrong request; exits with status 1 if something was found.
+    """
+    load_plugins(plugins)
+    if sample is None and copy is None:
+        if strip:
+            raise RequestError(f"--strip {strip}: it takes the pictures of a replay; add --sample and --copy")
+        return _audit(directory, root=root, samples=samples, report=report, json=json)
+    if sample is None or copy is None:
+        raise RequestError("one sample is given by --sample SOURCE and --copy K together")
+    if samples or report or json:
+        raise RequestError("--sample replays one sample; leave --samples, --report and --json out")
+    return _replay(directory, root=root, sample=sample, copy=copy, strip=strip or "replay.png")
+
+
+def _audit(
     directory: str, *, root: str | None, samples: str | None, report: str | None, json: str | None
 ) -> None:
-    """Raises RequestError for a wrong request; exits with status 1 if something was found."""
     if samples is not None and root is None:
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
     count = _count(samples)
@@ -27,7 +56,6 @@ def audit_command(
     if root is not None:
         check_root(root)
     audit = open_audit(directory, root)
-    import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
@@ -43,13 +71,11 @@ def audit_command(
         sys.exit(1)
 
 
-def replay_command(directory: str, *, root: str | None, sample: str, copy: int, strip: str) -> None:
-    """Raises RequestError for a wrong request; exits with status 1 if the record is another."""
+def _replay(directory: str, *, root: str | None, sample: str, copy: int, strip: str) -> None:
     _check_outputs(directory, {"--strip": strip})
     if root is None:
         raise RequestError(f"--sample {sample}: it is derived from its source; add --input DIR")
     root, manifest = check_root(root), read_manifest(directory)
-    import_tensorflow()
     from pipelines.audit.replay import replay
     from pipelines.report.audit import replay as report
 
@@ -73,8 +99,7 @@ def _count(samples: str | None) -> int | None:
 
 def _check_outputs(directory: str, outputs: dict[str, str | None]) -> None:
     """Raises RequestError for a file that cannot be written, or would be one of the dataset's."""
-    if os.fsencode(directory).decode(errors="ignore") != directory:
-        raise RequestError(f"{directory!a}: its name is not UTF-8, which Parquet files need; rename it")
+    storage.check_text(os.path.abspath(directory), "dataset")
     inside = os.path.join(os.path.realpath(directory), "")
     for option, path in outputs.items():
         if path is None:

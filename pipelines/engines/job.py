@@ -5,25 +5,28 @@ It lies in the output, so that the same command finds the job, whatever became o
 
 from __future__ import annotations
 
-import json
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from pipelines import storage
+from pipelines.format.inside import read_record
 from pipelines.format.layout import JOB
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
+
+_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=128)]
 
 
 class Job(BaseModel):
     """A job that Dataflow accepted."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    project: str
-    region: str
-    id: str
-    name: str
+    project: _Word
+    region: _Word
+    id: _Word
+    name: _Word
     request: Request
     """what it was to write"""
 
@@ -39,9 +42,8 @@ class Job(BaseModel):
 
 
 def saved_job(output: str) -> Job | None:
-    """The job on record in an output; None if there is none."""
-    out = storage.at(output)
-    return None if out.size(JOB) is None else Job.model_validate(json.loads(out.read(JOB)))
+    """The job on record in an output; None if there is none. Raises RequestError for no record of ours."""
+    return None if storage.at(output).size(JOB) is None else read_record(output, JOB, Job)
 
 
 def forget_job(output: str) -> None:

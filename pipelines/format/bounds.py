@@ -10,17 +10,19 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
-from augment.imagefile import MAX_PIXELS
+from augment.codec.rejection import MAX_PIXELS
 from augment.ops import Size
-from augment.recipe import NAME, Storage, too_much
+from augment.recipe import NAME, Storage, channels_of, too_much
 from pipelines.sources import split_errors
 
 MANIFEST_BYTES = 512 << 20
 """The largest manifest that is read: that of more than a million shards."""
 LINE_BYTES = 64 << 10
 """The longest line of rejects.jsonl, and the most that is read of a small JSON file, such as run.json."""
+RECORD_BYTES = 1 << 20
+"""The most that is read of what a run keeps for its launcher, such as what it came to."""
 MOST_GROUPS = 99_999
 """Shards of a split and copy: the five digits in a shard's name; see docs/scale.md."""
 MOST_COPIES = 10_000
@@ -36,11 +38,25 @@ def record_bytes(size: Size) -> int:
     return 12 * height * width + (1 << 20)
 
 
+def first_fault(error: ValidationError) -> str:
+    """Where something is not within its bounds, and how; short, whatever stands there."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = short(".".join(map(str, first["loc"]))) if first["loc"] else "its beginning"
+    return f"{where} ({first['msg'][:1].lower()}{first['msg'][1:]})"
+
+
+def short(value: Any) -> str:
+    """For a sentence."""
+    text = ascii(value)
+    return text if len(text) <= 100 else text[:100] + "..."
+
+
 def _recipe(recipe: dict[str, Any]) -> dict[str, Any]:
     excess = too_much(recipe)
     if excess:
         raise ValueError(excess)
     json.dumps(recipe, ensure_ascii=False, allow_nan=False).encode()  # a ValueError for what is no JSON
+    channels_of(recipe)
     Storage.model_validate(recipe.get("storage", {}))
     return recipe
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from augment.errors import RequestError
 from pipelines import storage
+from pipelines.format.bounds import RECORD_BYTES, first_fault
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
 def path_in(directory: str, name: str) -> str:
@@ -33,3 +40,17 @@ def read_in(directory: str, name: str, most: int) -> bytes:
     if size is not None and size > most:
         raise OSError(errno.EFBIG, f"it has {size:,} bytes; at most {most:,} are read", path)
     return storage.at(path).read()
+
+
+def read_record(directory: str, name: str, kind: type[_Record]) -> _Record:
+    """A small file in JSON that a run keeps in its output.
+
+    Raises RequestError if it is not within its bounds, and OSError as `read_in` does.
+    """
+    try:
+        return kind.model_validate_json(read_in(directory, name, RECORD_BYTES))
+    except ValidationError as error:
+        raise RequestError(
+            f"{os.path.join(directory, name)}: augshard did not write it so, at {first_fault(error)}; see "
+            "where it is from, and remove it"
+        ) from None

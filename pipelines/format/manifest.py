@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augment.errors import RequestError
+from augment.recipe import Shape
 from pipelines import storage
 from pipelines.format.bounds import (
     MANIFEST_BYTES,
@@ -31,6 +29,8 @@ from pipelines.format.bounds import (
     ParityClass,
     Sha256,
     SplitName,
+    first_fault,
+    short,
 )
 from pipelines.format.inside import read_in
 from pipelines.format.layout import MANIFEST, SMALL, samples_file, shard_file, tfds_split
@@ -86,6 +86,11 @@ class Manifest(BaseModel):
     """every file but this one, run.json, and dataset_info.json, which follows from it; by path"""
     digest: Sha256 | Literal[""] = ""
     """SHA-256 of this file without this line: the only file that no other one has a digest of"""
+
+    @property
+    def image_shape(self) -> Shape:
+        """Height, width and channels of every image."""
+        return (*self.image_size, self.request.channels)
 
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""
@@ -155,24 +160,6 @@ def _fields(file: File) -> dict[str, Any]:
     return fields if file.records is None else {**fields, "records": file.records}
 
 
-def parity_class() -> dict[str, str]:
-    """What must match for pixels and bytes to match.
-
-    The job and `augment_image` pin all they compute to the CPU, whatever else there is. Nothing of ours
-    asks for XLA; an environment that makes TensorFlow compile what it can is recorded as `auto`.
-    """
-    versions = {
-        name: importlib.metadata.version(name) for name in ("tensorflow", "numpy", "pillow", "pyarrow")
-    }
-    return {
-        **versions,
-        "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        "machine": platform.machine(),
-        "device": "cpu",
-        "xla": "auto" if "--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", "") else "no",
-    }
-
-
 def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]:
     """How a parity class differs from another, in words."""
     return [
@@ -226,23 +213,12 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     version = document["schema_version"]
     if version != SCHEMA_VERSION:
         raise RequestError(
-            f"{path}: its schema_version is {_short(version)}; this augshard reads version {SCHEMA_VERSION}"
+            f"{path}: its schema_version is {short(version)}; this augshard reads version {SCHEMA_VERSION}"
         )
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = _short(".".join(map(str, first["loc"])))
-        raise RequestError(f"{path}: it is damaged at {where} ({_lower(first['msg'])})") from None
-
-
-def _short(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 100 else text[:100] + "..."
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+        raise RequestError(f"{path}: it is damaged at {first_fault(error)}") from None
 
 
 _STYLE: dict[str, Any] = {"indent": 1, "sort_keys": True, "ensure_ascii": False}

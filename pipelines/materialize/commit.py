@@ -3,69 +3,35 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import hashlib
 import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipelines import storage
 from pipelines.format import tfds
 from pipelines.format.layout import (
     DATASET_INFO,
-    ERROR,
     FEATURES,
-    JOB,
     LABELS,
-    LOCK,
     MANIFEST,
-    OUTCOME,
     REJECTS,
     RUN,
     SAMPLES,
-    WORK,
     samples_file,
     shard_file,
 )
 from pipelines.format.manifest import File, Manifest, SplitCounts, json_text
 from pipelines.format.request import SCHEMA_VERSION, job_recipe
+from pipelines.materialize.run import Outcome, Run, conclude
 from pipelines.plan import Plan
 from pipelines.sources import Reject
-from pipelines.sources.words import counted
+from pipelines.sources.words import MOST, counted
 
 if TYPE_CHECKING:
     from pipelines.materialize.group import Finished
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One run of the job: what may differ between two that write the same bytes."""
-
-    input: str
-    output: str
-    max_rejects: float
-    """the largest part of all images that may be rejected"""
-    about: dict[str, Any]
-    """what run.json says beside the seconds: when it began, where, with what"""
-    began: float
-    """seconds since the epoch"""
-    awaited: bool = True
-    """whether a launcher tells the user what came of it; else the job has to fail with it"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What the launcher tells the user."""
-
-    errors: tuple[str, ...] = ()
-    """what is wrong with the request; nothing was written"""
-    failure: str = ""
-    """why the work failed; what is finished is kept for a resume"""
-    warnings: tuple[str, ...] = ()
-    kept: int = 0
-    """records that were there before"""
 
 
 class GroupFiles(NamedTuple):
@@ -145,7 +111,7 @@ def commit(
     One worker does this for all: its time and memory grow with the number of shards and of rejects.
     """
     if plan.errors:
-        return _conclude(run, Outcome(errors=plan.errors))
+        return conclude(run, Outcome(errors=plan.errors))
     shards = Shards(plan)
     for group in groups:
         shards.add(group)
@@ -153,18 +119,21 @@ def commit(
     shards.rejects.update(Reject(*reject) for reject in listing_rejects)
     failure = _incomplete(shards, plan, run) or _too_many_rejects(shards, plan, run)
     if failure:
-        return _conclude(run, Outcome(failure=failure))
-    write_dataset(shards, plan, run)
-    return _conclude(run, Outcome(warnings=lost, kept=shards.kept))
+        return conclude(run, Outcome(failure=failure))
+    seconds = write_dataset(shards, plan, run)
+    return conclude(run, Outcome(warnings=lost, kept=shards.kept, seconds=seconds))
 
 
-def write_dataset(shards: Shards, plan: Plan, run: Run) -> None:
-    """Writes everything but shards and samples: the manifest when all that it lists is there."""
+def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
+    """Writes everything but shards and samples: the manifest when all that it lists is there.
+
+    Returns for how many seconds the run has been going on.
+    """
     recipe, request = job_recipe(plan.request), plan.request
     texts: dict[str, Iterable[str]] = {
         REJECTS: _rejects_text(shards.rejects),
         LABELS: (f"{label}\n" for label in plan.classes),
-        FEATURES: [json_text(tfds.features(recipe.image_size, recipe.storage, len(plan.classes)))],
+        FEATURES: [json_text(tfds.features(recipe.image_shape, recipe.storage, len(plan.classes)))],
     }
     small = {name: _write_counted(run.output, name, text) for name, text in texts.items()}
     manifest = Manifest(
@@ -189,11 +158,12 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> None:
         parity_class=plan.parity_class,
         files=shards.files | small,
     )
-    out = storage.at(run.output)
-    out.write(RUN, json_text({**run.about, "seconds": round(time.time() - run.began, 3)}))
+    out, seconds = storage.at(run.output), max(0.0, round(time.time() - run.began, 3))
+    out.write(RUN, json_text({**run.about, "seconds": seconds}))
     out.settle("", SAMPLES)  # of shards that were there before, too
     _write_counted(run.output, MANIFEST, manifest.sealed().text())
     show_to_tfds(run.output, manifest)
+    return seconds
 
 
 def show_to_tfds(output: str, manifest: Manifest) -> None:
@@ -269,50 +239,18 @@ def _lost_classes(shards: Shards, plan: Plan) -> Iterator[str]:
         split, label = plan.place(reject.source)
         lost[split, label] += 1
         reasons[split, label][reject.reason] += 1
-    for (split, label), count in sorted(lost.items()):
-        if count == plan.images.get(split, {}).get(label):
-            why = counted(reasons[split, label])
-            yield (
-                f"class {label!r} has no record in split {split!r}: none of its {count:,} images could be "
-                f"used ({why}); mend them or remove the class, and start over with --overwrite"
-            )
+    empty = [
+        place for place, count in sorted(lost.items()) if count == plan.images.get(place[0], {}).get(place[1])
+    ]
+    for split, label in empty[:MOST]:
+        yield (
+            f"class {label!r} has no record in split {split!r}: none of its {lost[split, label]:,} images "
+            f"could be used ({counted(reasons[split, label])}); mend them or remove the class, and start "
+            "over with --overwrite"
+        )
+    if len(empty) > MOST:
+        yield f"{len(empty) - MOST:,} more classes have no record in their split, for the same kind of reason"
 
 
 def _rejects_text(rejects: Iterable[Reject]) -> Iterator[str]:
     return (json.dumps(reject._asdict(), ensure_ascii=False) + "\n" for reject in sorted(rejects))
-
-
-def _conclude(run: Run, outcome: Outcome) -> None:
-    sentence = "; ".join(outcome.errors) or outcome.failure
-    if not (sentence or run.awaited or storage.at(run.output).size(JOB) is not None):
-        clear_work(run.output)  # of a template's job there is no record by which a launcher would come back
-        return
-    storage.at(run.output).write(OUTCOME, json_text(dataclasses.asdict(outcome)))
-    if sentence and not run.awaited:
-        raise RuntimeError(sentence)
-
-
-def clear_work(output: str) -> None:
-    """Removes what a run in progress needs, but for the lock, which is for its holder to remove."""
-    out = storage.at(output)
-    for name in out.names(WORK) - {LOCK}:
-        out.remove(f"{WORK}/{name}")
-
-
-def summed_up(text: str, output: str) -> str:
-    """The last line of an error, and where the whole of it is."""
-    *_, last = (line.strip() for line in text.splitlines() if line.strip())
-    try:
-        storage.at(output).write(ERROR, text + "\n")
-    except OSError as error:
-        return f"{last} (the whole error could not be kept: {storage.reason(error)})"
-    return f"{last} (the whole error: {os.path.join(output, ERROR)})"
-
-
-def saved_outcome(output: str) -> Outcome | None:
-    """What a job came to; None while it has not."""
-    out = storage.at(output)
-    if out.size(OUTCOME) is None:
-        return None
-    said = json.loads(out.read(OUTCOME))
-    return Outcome(**{**said, "errors": tuple(said["errors"]), "warnings": tuple(said["warnings"])})

@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
 import time
 from collections.abc import Callable
 from typing import Any
 
+from augment import backends
 from augment.errors import RequestError
+from augment.parity import parity_class
 from pipelines import storage
-from pipelines.engines.engine import Engine, JobFailed, Rows
-from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, RUN, SCRATCH, STOP, WORK
-from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
+from pipelines.engines.engine import Engine, JobFailed
+from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
+from pipelines.format.manifest import Manifest, parity_differences, read_manifest
 from pipelines.format.request import Request
 from pipelines.images import everything
 from pipelines.materialize import belongings
-from pipelines.materialize.commit import (
-    Outcome,
-    Run,
-    is_shown_to_tfds,
-    saved_outcome,
-    show_to_tfds,
-    summed_up,
-)
+from pipelines.materialize.commit import is_shown_to_tfds, show_to_tfds
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.materialize.progress import ProgressBar, stop
+from pipelines.materialize.run import Outcome, Run, saved_outcome, summed_up
 from pipelines.plan import Plan, make_plan, top_errors
 from pipelines.sources import Listing, check_root, top_folders
 from pipelines.storage.clients import without_secrets
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What a run did, for the table at its end."""
-
-    manifest: Manifest
-    new_records: int
-    """that this run wrote; the others were there"""
-    seconds: float
-    warnings: tuple[str, ...] = ()
 
 
 def launch(
@@ -55,9 +38,10 @@ def launch(
     max_rejects: float,
     overwrite: bool,
     engine: Engine,
+    backend: backends.Name = "host",
     before_work: Callable[[], None] = lambda: None,
     tell: Callable[[Plan], object] = lambda _: None,
-) -> Report | Rows:
+) -> Outcome:
     """Runs the job, resumes it, extends a dataset by copies, or finds that nothing is to do.
 
     Calls `before_work` once it is clear that there is something to do, and `tell` when it is planned. An
@@ -65,10 +49,12 @@ def launch(
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     if engine.dry_run:  # which asks neither the service nor a store for anything
-        return engine.described(_pipeline(request, _run(root, output, max_rejects, engine), None, engine))
+        pipeline = _pipeline(request, _run(root, output, max_rejects, engine, backend), None, engine)
+        return Outcome(elsewhere=engine.described(pipeline))
     root, output = check_root(root), storage.at(output).absolute()
-    if not overwrite and (report := _nothing_left(request, output, engine)):
-        return report
+    storage.check_text(output, "output")
+    if not overwrite and (done := _nothing_left(request, output, engine)):
+        return done
     _check_output(root, output, overwrite)
     _check_input(root, request)
     with only_run(output):
@@ -84,19 +70,19 @@ def launch(
             if finished and request == finished.request and _all_there(output, finished):
                 show_to_tfds(output, finished)
                 storage.at(output).remove(PLAN)
-                return Report(finished, 0, 0.0)
+                return Outcome(kept=finished.records, manifest=finished)
             for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
                 storage.at(output).remove(leftover)
             before_work()
-            run = _run(root, output, max_rejects, engine)
+            run = _run(root, output, max_rejects, engine, backend)
             begun = _begun(finished, plan, output)
             job = engine.submit(_pipeline(request, run, begun, engine), request, output)
         return _come_of(engine, job, root, output, tell)
 
 
-def _run(root: str, output: str, max_rejects: float, engine: Engine) -> Run:
-    about = _about(root, output, engine)
-    return Run(root, output, max_rejects, about, began=time.time(), awaited=engine.awaited)
+def _run(root: str, output: str, max_rejects: float, engine: Engine, backend: backends.Name) -> Run:
+    about = {**_about(root, output, engine), "backend": backend}
+    return Run(root, output, max_rejects, about, time.time(), backend, awaited=engine.awaited)
 
 
 def _pipeline(request: Request, run: Run, begun: Begun | None, engine: Engine) -> Any:
@@ -107,9 +93,7 @@ def _pipeline(request: Request, run: Run, begun: Begun | None, engine: Engine) -
     return pipeline
 
 
-def _come_of(
-    engine: Engine, job: Any, root: str, output: str, tell: Callable[[Plan], object]
-) -> Report | Rows:
+def _come_of(engine: Engine, job: Any, root: str, output: str, tell: Callable[[Plan], object]) -> Outcome:
     """Follows a job to its end, and says what came of it."""
     try:
         with ProgressBar(output, tell):
@@ -118,7 +102,7 @@ def _come_of(
         outcome = saved_outcome(output) or Outcome(failure=_sentence(failure, output))
     else:
         if rows:
-            return rows
+            return Outcome(elsewhere=rows)
         silent = f"{engine.runner} says that the job is done, and it left no word of its own"
         outcome = saved_outcome(output) or Outcome(failure=silent)
     if outcome.errors:
@@ -127,8 +111,7 @@ def _come_of(
         raise JobFailed(outcome.failure)
     manifest = read_manifest(output)
     storage.at(output).remove(PLAN)
-    seconds = json.loads(storage.at(output).read(RUN))["seconds"]
-    return Report(manifest, manifest.records - outcome.kept, seconds, outcome.warnings)
+    return outcome.model_copy(update={"manifest": manifest})
 
 
 def _sentence(failure: JobFailed, output: str) -> str:
@@ -175,7 +158,7 @@ def _check_listing(root: str, request: Request) -> None:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 
 
-def _nothing_left(request: Request, output: str, engine: Engine) -> Report | None:
+def _nothing_left(request: Request, output: str, engine: Engine) -> Outcome | None:
     """Of a finished dataset at which nothing is to be done. It may lie where nothing can be written."""
     try:
         there = storage.at(output).names()
@@ -187,7 +170,7 @@ def _nothing_left(request: Request, output: str, engine: Engine) -> Report | Non
     if finished is None or finished.request != request or not _all_there(output, finished):
         return None
     _check_same(request, output, finished, None, workers_here=engine.workers_here)
-    return Report(finished, 0, 0.0) if is_shown_to_tfds(output, finished) else None
+    return Outcome(kept=finished.records, manifest=finished) if is_shown_to_tfds(output, finished) else None
 
 
 def _finished(output: str) -> Manifest | None:
@@ -280,13 +263,13 @@ def _check_resumes(request: Request, output: str, plan: Plan) -> None:
 
 
 def _about(root: str, output: str, engine: Engine) -> dict[str, object]:
-    packages = ("augshard", "tensorflow", "apache-beam", "numpy", "pillow", "pyarrow")
+    names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
     return {
         "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": {name: importlib.metadata.version(name) for name in names.split()},
         "runner": engine.runner,
         "beam_options": without_secrets(engine.arguments),
         "input": root,

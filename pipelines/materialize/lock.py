@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from pipelines import storage
 from pipelines.format.layout import FORMER_MANIFEST, FORMER_PLAN, JOB, LOCK, PLAN, WORK
+from pipelines.materialize.run import clear_work
 
 
 @contextmanager
@@ -23,8 +24,7 @@ def only_run(output: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):  # how the run ended is what the user has to know
                 if lock.is_held() and not _begun(out):
-                    for name in out.names(WORK) - {LOCK}:
-                        out.remove(f"{WORK}/{name}")
+                    clear_work(output)
 
 
 def _begun(out: storage.Location) -> bool:

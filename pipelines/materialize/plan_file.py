@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from augment.augmenter import NOT_AUGMENTED
 from pipelines import storage
-from pipelines.format.layout import PLAN, SAMPLES, samples_file
+from pipelines.format.bounds import MANIFEST_BYTES
+from pipelines.format.inside import read_in
+from pipelines.format.layout import PLAN, PLANNED, SAMPLES, shard_of
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
 from pipelines.plan import Plan, make_plan
@@ -32,13 +34,14 @@ def plan_and_save(listing: Listing, request: Request, root: str, output: str, be
     if not plan.errors:
         plan = plan.model_copy(update={"warnings": (*plan.warnings, *dim(root, listing))})
         storage.at(output).write(PLAN, json_text(plan.model_dump(mode="json")))
+        storage.at(output).note(PLANNED, "")
     return plan
 
 
 def saved_plan(output: str, name: str = PLAN) -> Plan | None:
     """The plan of an unfinished dataset, None if there is none."""
     try:
-        return Plan.model_validate_json(storage.at(output).read(name))
+        return Plan.model_validate_json(read_in(output, name, MANIFEST_BYTES))
     except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None
 
@@ -55,13 +58,14 @@ class Unfinished(NamedTuple):
 
 def unfinished(plan: Plan, output: str) -> Unfinished:
     """By the names of receipts alone."""
-    there = storage.at(output).names(SAMPLES)
     found = collections.Counter[int]()
     wanted = collections.Counter[int]()
     for split, planned in plan.splits.items():
         for copy in plan.copies(split):
-            names = (samples_file(split, copy, i, planned.groups) for i in range(planned.groups))
-            found[copy] += sum(name.removeprefix(f"{SAMPLES}/") in there for name in names)
             wanted[copy] += planned.groups
+    for name in storage.at(output).names(SAMPLES):
+        shard = shard_of(f"{SAMPLES}/{name}", plan.request.name)
+        if shard and plan.has(shard):
+            found[shard.copy] += 1
     copies = sum(found[copy] == count for copy, count in wanted.items() if copy != NOT_AUGMENTED)
     return Unfinished(found.total(), wanted.total(), copies)

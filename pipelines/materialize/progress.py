@@ -16,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipelines import storage
-from pipelines.format.layout import PROGRESS, STOP
+from pipelines.format.layout import PLANNED, PROGRESS, STOP
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan
 
@@ -127,7 +127,8 @@ class ProgressBar:
     def _look_for_plan(self, bar: tqdm[Any]) -> bool:
         """Whether there is one now."""
         with contextlib.suppress(OSError):
-            self._plan = saved_plan(self._output.path)
+            if self._output.size(PLANNED) is not None:
+                self._plan = saved_plan(self._output.path)
         if self._plan is None:
             return False
         bar.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from augment.imagefile import reads_heif
+from augment.codec import reads_heif
 from pipelines.sources.found import Listing, Place
 from pipelines.sources.layout import Layout
 from pipelines.sources.names import class_errors, split_errors
@@ -36,7 +36,9 @@ def folder_errors(listing: Listing, *, layout: Layout, fractions: Iterable[str] 
         f"{name}/<class>/..., or move it out of the input"
         for name, count in flat.items()
     ]
-    errors += class_errors(label for labels in folders.values() for label in labels)
+    wrong = list(class_errors(label for labels in folders.values() for label in labels))
+    errors += wrong[:MOST]
+    errors += [f"{len(wrong) - MOST:,} more names of classes are wrong"] * (len(wrong) > MOST)
     if fractions:
         return errors + list(split_errors(fractions))
     return errors + list(split_errors(folders)) + ([] if layout == "splits" else list(_disjoint(folders)))

@@ -34,6 +34,7 @@ def check_root(root: str) -> str:
         raise RequestError(f"input {root}: it is not a directory; give the folder that holds the classes")
     if not os.access(root, os.R_OK | os.X_OK):
         raise RequestError(f"input {root}: it cannot be read (permission denied)")
+    storage.check_text(os.path.abspath(root), "input")
     return os.path.abspath(root)
 
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 from augment.errors import RequestError
 from pipelines.storage.local import Local
-from pipelines.storage.location import Entry, Location, reason
+from pipelines.storage.location import Entry, Location, check_text, reason
 
-__all__ = ["Entry", "Local", "Location", "at", "on_disk", "reason", "use_options"]
+__all__ = ["Entry", "Local", "Location", "at", "check_text", "on_disk", "reason", "use_options"]
 
 
 def at(path: str) -> Location:

@@ -46,7 +46,7 @@ class Local(Location):
             raise RequestError(f"output {self.path}: {parent} cannot be written to (permission denied)")
 
     def is_file(self) -> bool:
-        """Whether something else than a folder lies there, asked once: another run may just be removing it."""
+        """Whether something else than a folder lies there, asked once: another run may just remove it."""
         try:
             return not stat.S_ISDIR(os.stat(self.path).st_mode)
         except OSError:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
+from augment.errors import RequestError
+
 
 class Entry(NamedTuple):
     """What a listing found."""
@@ -146,6 +148,14 @@ class Location(ABC):
             while block := file.read(1 << 20):
                 found.update(block)
         return found.hexdigest()
+
+
+def check_text(path: str, what: str) -> None:
+    """Raises RequestError for a path of bytes that are no text, for it could not be written down."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise RequestError(f"{what} {path!a}: its name is not UTF-8; rename it") from None
 
 
 def reason(error: OSError) -> str:

@@ -38,6 +38,7 @@ def locked_output(output: str) -> Iterator[None]:
     Raises RequestError if another holds it, or if it is or has something that is not ours.
     """
     out = storage.on_disk(output, "runs are kept on")
+    storage.check_text(out.absolute(), "output")
     if out.is_file():
         raise RequestError(f"output {output}: it is a file; give a directory")
     there = out.names()

@@ -15,13 +15,17 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from augment.recipe import load_recipe, preset_names, preset_text
+from augment import codec
+from augment.recipe import Storage, load_recipe, preset_names, preset_text
+from pipelines.engines.job import Job
 from pipelines.format.layout import SMALL, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter
 from pipelines.format.request import Request
 from pipelines.format.samples import Receipt
-from pipelines.sources import Reject
+from pipelines.materialize.run import Outcome
+from pipelines.plan import make_plan
+from pipelines.sources import Folder, Listing, Reject, Source
 from tests.forgery import write_samples
 
 FOUND = Path(__file__).parent / "found"
@@ -55,6 +59,13 @@ def _images() -> Iterator[bytes]:
     file = io.BytesIO()
     Image.fromarray(np.full([3, 4], 4095, np.uint16)).save(file, "TIFF")
     yield file.getvalue()
+
+
+def _records() -> Iterator[bytes]:
+    for size, channels in ((35, 3), (12, 1)):
+        picture = np.arange(size * channels, dtype=np.uint8).reshape(5 if channels == 3 else 3, -1, channels)
+        for form in ("png", "jpeg", "raw"):
+            yield codec.encode(picture, Storage(format=form))
 
 
 def _tags() -> Iterator[bytes]:
@@ -145,14 +156,27 @@ def _samples() -> Iterator[bytes]:
         yield Path(f"{folder}/samples").read_bytes()
 
 
+def _work() -> Iterator[bytes]:
+    request = manifest().request
+    listing = Listing().add(Folder("cat", "train", "cat")).add(Folder("dog", "train", "dog"))
+    for number in range(4):
+        listing.add(Source(f"cat/{number}.png", "train", "cat", 100))
+        listing.add(Source(f"dog/{number}.png", "train", "dog", 100))
+    yield make_plan(request, listing, None).model_dump_json().encode()
+    yield Job(project="p", region="r", id="1", name="tiny", request=request).model_dump_json().encode()
+    yield Outcome(errors=("no",), warnings=("mind",), kept=3, seconds=0.5).model_dump_json().encode()
+
+
 _MADE = {
     "image": _images,
     "exif": _tags,
     "tags": _tags,
-    "containers": _images,
+    "parts": _images,
+    "record": _records,
     "recipe": _recipes,
     "manifest": lambda: iter([manifest().content()]),
     "receipt": _receipts,
     "tfrecord": _shards,
     "samples": _samples,
+    "work": _work,
 }

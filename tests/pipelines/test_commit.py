@@ -12,7 +12,8 @@ from pipelines.format.layout import DATASET_INFO, MANIFEST, SAMPLES, samples_fil
 from pipelines.format.manifest import File, Manifest, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize import commit
-from pipelines.materialize.commit import GroupFiles, Run, saved_outcome
+from pipelines.materialize.commit import GroupFiles
+from pipelines.materialize.run import Outcome, Run, saved_outcome
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Folder, Listing, Source
 
@@ -53,7 +54,7 @@ def written(plan, tmp_path) -> list[GroupFiles]:
     return groups
 
 
-def committed(groups: list[GroupFiles], plan: Plan, output: Path) -> commit.Outcome:
+def committed(groups: list[GroupFiles], plan: Plan, output: Path) -> Outcome:
     commit.commit(
         None, groups, plan, (), Run(input="/in", output=str(output), max_rejects=0, about={}, began=0)
     )

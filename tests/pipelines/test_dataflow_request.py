@@ -14,7 +14,7 @@ from pipelines.engines.dataflow import Dataflow, with_values
 from pipelines.engines.job import Job
 from pipelines.format.layout import JOB, LOCK, PLAN, PROGRESS, WORK
 from pipelines.format.request import Request
-from pipelines.materialize.commit import Outcome, Run, _conclude, saved_outcome
+from pipelines.materialize.run import Outcome, Run, conclude, saved_outcome
 
 GIVEN = (
     "--project=my-project",
@@ -141,11 +141,11 @@ def test_a_job_is_awaited_unless_it_is_to_go_on_or_begin_alone():
 def test_a_run_that_nobody_waits_for_fails_with_its_sentence(tmp_path):
     outcome = Outcome(failure="3 of 4 shards were not written")
     awaited = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0)
-    _conclude(awaited, outcome)
+    conclude(awaited, outcome)
     assert saved_outcome(str(tmp_path)) == outcome
     alone = Run(input="", output=str(tmp_path), max_rejects=0, about={}, began=0, awaited=False)
     with pytest.raises(RuntimeError, match="3 of 4 shards were not written"):
-        _conclude(alone, outcome)
+        conclude(alone, outcome)
 
 
 def test_only_a_job_on_record_leaves_its_outcome_beside_a_dataset(tmp_path):
@@ -154,10 +154,10 @@ def test_only_a_job_on_record_leaves_its_outcome_beside_a_dataset(tmp_path):
     (tmp_path / PROGRESS).mkdir(parents=True)
     for name in (PLAN, JOB, f"{PROGRESS}/train-0", f"{WORK}/{LOCK}"):
         (tmp_path / name).touch()
-    _conclude(alone, almost)
+    conclude(alone, almost)
     assert saved_outcome(str(tmp_path)) == almost  # for the launcher that the record brings back
     (tmp_path / JOB).unlink()
-    _conclude(alone, almost)
+    conclude(alone, almost)
     assert storage.at(str(tmp_path / WORK)).names() == {LOCK}
 
 

@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from augment.draws import Draw
+from augment.kernels.kinds import Custom, Kernel, Kernels, Window
+from augment.ops import Op, Size, base
 from augment.recipe import parse_recipe
 from pipelines.format import records
 from pipelines.format.request import Request
@@ -277,3 +280,80 @@ def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
 
     peak(200)
     assert peak(2000) - peak(200) < 1800 * 200  # bytes an image, of which a row's digests take more
+
+
+@pytest.fixture
+def with_op(job, monkeypatch) -> Callable[..., Job]:
+    """The same job with an op of a user's behind the others, and its images stored in a format."""
+    monkeypatch.setattr(base, "_registry", dict(base._registry))
+
+    def job_with(kernel: Kernel, stored: str = "png") -> Job:
+        class OfAUser(Op):
+            def kernels(self, draw: Draw, size: Size) -> Kernels:
+                return (kernel,)
+
+        text = RECIPE.replace("]", f", of_a_user: {{p: 1}}]\nstorage: {{format: {stored}}}")
+        recipe = parse_recipe(text, name="x").canonical()
+        plan = job.plan.model_copy(
+            update={"request": job.plan.request.model_copy(update={"recipe": recipe, "originals": False})}
+        )
+        return job._replace(plan=plan)
+
+    return job_with
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Changed(Custom):
+    """What a function makes of an image."""
+
+    change: Callable[[np.ndarray], np.ndarray]
+
+    def on_host(self, image: np.ndarray) -> np.ndarray:
+        return self.change(image)
+
+
+@pytest.mark.parametrize("stored", ["raw", "png", "jpeg"])
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [
+        (lambda image: image[::2], "uint8 [3, 7, 3]"),
+        (lambda image: image.astype(np.float32), "float32 [6, 7, 3]"),
+        (lambda image: image[..., :1], "uint8 [6, 7, 1]"),
+        (lambda image: None, "a NoneType"),
+    ],
+)
+def test_c10_no_record_is_written_of_what_a_kernel_makes_that_is_no_image_of_the_same_form(
+    stored, change, made, with_op
+):
+    wrong = with_op(Changed(change=change), stored)
+    with pytest.raises(GroupFailed) as failed:
+        wrong.write()
+    assert str(failed.value) == (
+        f"kernel Changed: it made {made} of uint8 [6, 7, 3]; it must keep type and shape"
+    )
+    assert not wrong.files()
+
+
+def test_no_record_is_written_of_another_size_than_the_recipe_promises(with_op):
+    wrong = with_op(Window(top=np.int32(0), left=np.int32(0), height=6, width=5))
+    with pytest.raises(GroupFailed) as failed:
+        wrong.write()
+    assert str(failed.value) == (
+        "recipe x: its ops make an image of 6x5, and it promises 6x7; an op's kernels must give the size "
+        "that its output_size says"
+    )
+    assert not wrong.files()
+
+
+def test_an_op_may_look_something_up_in_an_array_of_its_own(with_op):
+    curve = (255 - np.arange(256)).astype(np.uint8)
+    (finished, *_) = with_op(Changed(change=lambda image: curve[image])).write()
+    assert finished.receipt.records == 7
+
+
+def test_an_op_that_fails_on_an_image_is_not_said_to_be_a_fault_of_the_file(with_op):
+    def picky(image: np.ndarray) -> np.ndarray:
+        raise ValueError("too bright for me")
+
+    with pytest.raises(GroupFailed, match=r"^kernel Changed: ValueError: too bright for me$"):
+        with_op(Changed(change=picky)).write()

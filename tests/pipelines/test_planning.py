@@ -27,8 +27,9 @@ from benchmarks.planning import (
 from pipelines.format.layout import DATASET_INFO, MANIFEST, REJECTS
 from pipelines.format.manifest import File, json_text, read_manifest
 from pipelines.format.samples import Receipt
-from pipelines.materialize.commit import Run, Shards, group_files, write_dataset
+from pipelines.materialize.commit import Shards, group_files, write_dataset
 from pipelines.materialize.group import Finished
+from pipelines.materialize.run import Run
 from pipelines.sources import Reject
 
 SIGMAS = 4.5

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import storage
+from pipelines.format.layout import PROGRESS
 from pipelines.format.request import Request
 from pipelines.materialize import progress
 from pipelines.materialize.plan_file import plan_and_save
 from pipelines.materialize.progress import Progress, ProgressBar
+from pipelines.plan import Plan
 from pipelines.sources import Folder, Listing, Source
 
 
@@ -63,3 +66,15 @@ def test_what_was_there_before_is_done_but_has_no_part_in_the_rate(tmp_path, mon
     with Progress(str(tmp_path), "train-1") as count:
         count(100)
     assert lines(tmp_path, monkeypatch)[-1] == "augshard: 700 of 1,200 images, 100 images/s, 00:05 left"
+
+
+def test_the_plan_of_a_run_that_is_resumed_is_not_taken_for_the_new_one(tmp_path):
+    plan(tmp_path, 600, copies=2)
+    storage.at(str(tmp_path)).remove(PROGRESS)  # as a run does that goes on
+    told: list[Plan] = []
+    with ProgressBar(str(tmp_path), told.append):
+        pass
+    assert not told
+    with ProgressBar(str(tmp_path), told.append):
+        plan(tmp_path, 600, copies=3)
+    assert [one.request.copies for one in told] == [3]

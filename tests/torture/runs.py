@@ -35,7 +35,7 @@ def load() -> None:
     import apache_beam  # noqa: F401
     import tensorflow  # noqa: F401
 
-    import pipelines.materialize.command  # noqa: F401
+    import pipelines.commands.materialize  # noqa: F401
 
 
 def draw(folder: Path, classes: Sequence[str] = ("car", "truck")) -> Path:

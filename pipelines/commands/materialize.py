@@ -7,19 +7,22 @@ import sys
 from collections.abc import Sequence
 from typing import cast, get_args
 
+from augment import backends
 from augment.errors import RequestError, did_you_mean
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
 from pipelines import storage
+from pipelines.commands.checks import check_range
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
 from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
-from pipelines.materialize.launch import Report, launch
+from pipelines.materialize.launch import launch
+from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_bytes, parse_fractions
-from pipelines.sources import Layout, check_root, class_folders
+from pipelines.sources import check_root, checked_layout, class_folders
 from pipelines.sources.words import counted
 
 
@@ -40,17 +43,19 @@ def materialize_command(
     max_rejects: float = 0.01,
     plugins: Sequence[str] = (),
     overwrite: bool = False,
+    backend: str = "host",
     runner: str = "embedded",
     beam_arguments: Sequence[str] = (),
     our_options: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
-    _check_range("--copies", copies, 1, MOST_COPIES)
-    _check_range("--seed", seed, 0, 2**64 - 1)
-    _check_range("--shards", shards, 1, MOST_GROUPS)
-    _check_range("--max-rejects", max_rejects, 0, 1)
-    if layout not in get_args(Layout):
-        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    check_range("--copies", copies, 1, MOST_COPIES)
+    check_range("--seed", seed, 0, 2**64 - 1)
+    check_range("--shards", shards, 1, MOST_GROUPS)
+    check_range("--max-rejects", max_rejects, 0, 1)
+    folders = checked_layout(layout)
+    if backend not in get_args(backends.Name):
+        raise RequestError(f"--backend is {backend!r}; {did_you_mean(backend, get_args(backends.Name))}")
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
     # keep in a file; some of its loggers have levels of their own.
     logging.disable(logging.CRITICAL)
@@ -75,31 +80,31 @@ def materialize_command(
         originals=include_originals,
         augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
-        layout=cast(Layout, layout),
+        layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),
         plugins=digests,
     )
     try:
-        report = launch(
+        outcome = launch(
             request,
             root=root,
             output=output,
             max_rejects=max_rejects,
             overwrite=overwrite,
             engine=engine,
+            backend=cast(backends.Name, backend),
             before_work=lambda: _warn_of_labels(loaded, class_folders(root, request.layout)),
             tell=lambda plan: sys.stderr.write(describe(plan)),
         )
     except JobFailed as failure:
         sys.stderr.write(f"augshard: {failure}\n")
         sys.exit(1)
-    if not isinstance(report, Report):
-        sys.stdout.write(_columns(report))
-        return
-    for warning in report.warnings:
+    for warning in outcome.warnings:
         sys.stderr.write(f"augshard: warning: {warning}\n")
-    sys.stdout.write(_table(report, output))
+    rows = _table(outcome, outcome.manifest, output) if outcome.manifest else outcome.elsewhere
+    width = max(map(len, rows))
+    sys.stdout.write("".join(f"{name:{width}}  {value}\n" for name, value in rows.items()))
 
 
 _MOST_WARNINGS = 3
@@ -115,36 +120,24 @@ def _warn_of_labels(recipe: Recipe, classes: Sequence[str]) -> None:
         sys.stderr.write(f"augshard: warning: augshard lint finds {more} more of the kind\n")
 
 
-def _check_range(option: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise RequestError(f"{option} is {value}; it must be from {low} to {high}")
-
-
-def _table(report: Report, output: str) -> str:
-    manifest = report.manifest
+def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
+    new = manifest.records - outcome.kept
     size = sum(file.bytes for file in manifest.files.values())
     images = ", ".join(f"{counts.written:,} {split}" for split, counts in manifest.splits.items())
     rows = {
         "images": images,
         "copies": _copies(manifest),
-        "records": f"{manifest.records:,}" + (f" ({report.new_records:,} new)" if report.new_records else ""),
+        "records": f"{manifest.records:,}" + (f" ({new:,} new)" if new else ""),
         "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),
         **({"ignored": counted(manifest.ignored)} if manifest.ignored else {}),
         "size": f"{size / 1e6:,.1f} MB in {len(manifest.files):,} files",
     }
-    if report.new_records:
-        rate = report.new_records / report.seconds
-        rows["time"] = f"{report.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
+    if new and outcome.seconds:
+        rate = new / outcome.seconds
+        rows["time"] = f"{outcome.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
     else:
         rows["time"] = "nothing was left to do"
-    rows["dataset"] = output
-    rows["next"] = how_to_read(output)
-    return _columns(rows)
-
-
-def _columns(rows: dict[str, str]) -> str:
-    width = max(map(len, rows))
-    return "".join(f"{name:{width}}  {value}\n" for name, value in rows.items())
+    return {**rows, "dataset": output, "next": how_to_read(output)}
 
 
 def _copies(manifest: Manifest) -> str:

@@ -1,0 +1,25 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", metavar="NAME|FILE", help="A preset, or a path to a recipe in YAML.")
+]
+InputOption = Annotated[
+    str, typer.Option("--input", metavar="DIR", help="DIR/<class>/... or DIR/<split>/<class>/...")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="The augmentation's seed, from 0.")]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="A Python module that defines ops. May be repeated."),
+]
+LayoutOption = Annotated[
+    str, typer.Option("--layout", help="What the top folders are: classes, splits, or auto.")
+]
+FindingsOption = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
+]

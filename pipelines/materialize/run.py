@@ -1,0 +1,87 @@
+"""One run of the job: what it is given beside the request, and what comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from augment import backends
+from pipelines import storage
+from pipelines.format.bounds import Count
+from pipelines.format.inside import read_record
+from pipelines.format.layout import ERROR, JOB, LOCK, OUTCOME, WORK
+from pipelines.format.manifest import Manifest, json_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What may differ between two runs that write the same bytes."""
+
+    input: str
+    output: str
+    max_rejects: float
+    """the largest part of all images that may be rejected"""
+    about: dict[str, Any]
+    """what run.json says beside the seconds: when it began, where, with what"""
+    began: float
+    """seconds since the epoch"""
+    backend: backends.Name = "host"
+    """who computes the pixels"""
+    awaited: bool = True
+    """whether a launcher tells the user what came of it; else the job has to fail with it"""
+
+
+class Outcome(BaseModel):
+    """What a run came to, of which the launcher tells the user."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    errors: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+    """what is wrong with the request; nothing was written"""
+    failure: str = ""
+    """why the work failed; what is finished is kept for a resume"""
+    warnings: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+    kept: Count = 0
+    """records that were there before"""
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """that it took"""
+    manifest: Annotated[Manifest | None, Field(exclude=True)] = None
+    """of the finished dataset, which has it in a file of its own"""
+    elsewhere: Annotated[dict[str, str], Field(exclude=True)] = {}
+    """what there is to tell, by name, of a job that goes on, or begins, without this process"""
+
+
+def conclude(run: Run, outcome: Outcome) -> None:
+    """Leaves an outcome for the launcher; without one, what is wrong is the job's own failure."""
+    sentence = "; ".join(outcome.errors) or outcome.failure
+    if not (sentence or run.awaited or storage.at(run.output).size(JOB) is not None):
+        clear_work(run.output)  # of a template's job there is no record by which a launcher would come back
+        return
+    storage.at(run.output).write(OUTCOME, json_text(outcome.model_dump()))
+    if sentence and not run.awaited:
+        raise RuntimeError(sentence)
+
+
+def saved_outcome(output: str) -> Outcome | None:
+    """What a run came to; None while it has not. Raises RequestError for what no run left so."""
+    return None if storage.at(output).size(OUTCOME) is None else read_record(output, OUTCOME, Outcome)
+
+
+def clear_work(output: str) -> None:
+    """Removes what a run in progress needs, but for the lock, which is for its holder to remove."""
+    out = storage.at(output)
+    for name in out.names(WORK) - {LOCK}:
+        out.remove(f"{WORK}/{name}")
+
+
+def summed_up(text: str, output: str) -> str:
+    """The last line of an error, and where the whole of it is."""
+    *_, last = (line.strip() for line in text.splitlines() if line.strip())
+    try:
+        storage.at(output).write(ERROR, text + "\n")
+    except OSError as error:
+        return f"{last} (the whole error could not be kept: {storage.reason(error)})"
+    return f"{last} (the whole error: {os.path.join(output, ERROR)})"
