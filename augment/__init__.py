@@ -15,11 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from augment.augmenter import Augmenter, augment_dataset, augment_image
+    from augment.augmenter import Augmenter, augment_image
     from augment.errors import RequestError
     from augment.keys import source_words
     from augment.layer import AugmentLayer, export_inference
     from augment.recipe import Recipe, Storage, load_recipe, parse_recipe
+    from augment.tfdata import augment_dataset
 
 _HOMES = {
     "AugmentLayer": "layer",
@@ -27,7 +28,7 @@ _HOMES = {
     "Recipe": "recipe",
     "RequestError": "errors",
     "Storage": "recipe",
-    "augment_dataset": "augmenter",
+    "augment_dataset": "tfdata",
     "augment_image": "augmenter",
     "export_inference": "layer",
     "load_recipe": "recipe",

@@ -1,19 +1,20 @@
-"""A recipe with a seed: draws for blocks of samples, applied to one image or in tf.data."""
+"""A recipe with a seed: the one door through which every sample is made."""
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from augment import codec
-from augment.arrays import Array, cast, tf
+from augment import backends, codec
+from augment.arrays import Array, cast
 from augment.draws import Draw, at, recorded
-from augment.errors import RequestError
+from augment.errors import OpError, RequestError
 from augment.keys import Words, fold_in, source_key, source_words
-from augment.ops.sequence import apply_steps, draw_steps
+from augment.ops.sequence import draw_steps
+from augment.program import plain_program, program
 from augment.recipe import Recipe
 
 NOT_AUGMENTED = -1
@@ -22,25 +23,39 @@ NOT_AUGMENTED = -1
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """Those that this process may use."""
 
-BLOCK = 128
-"""Samples for which live training draws at once."""
-
 
 class Augmenter:
-    """Draws and applies a recipe.
+    """Draws a recipe's parameters, and makes samples of them.
 
     The pixels of a sample depend on nothing but the source's bytes, the recipe,
     the seed, the source id and the copy number.
+
+    Images have C channels, 3 or 1, as the recipe says.
+
+    Args:
+        recipe: see `load_recipe`.
+        seed: in [0, 2**64).
+        backend: who computes the pixels, which are the same (`augment.backends`).
     """
 
-    def __init__(self, recipe: Recipe, seed: int) -> None:
+    def __init__(self, recipe: Recipe, seed: int, backend: backends.Name = "host") -> None:
         if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**64):
             raise RequestError(f"seed is {seed!r}; it must be a whole number from 0 to 2**64 - 1")
         self.recipe = recipe
         self.seed = int(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
-        self._head, self._tail = steps[:first], steps[first:]
+        self.kernels: backends.Describe = functools.partial(program, steps)
+        """What the recipe comes to, of one sample's draw or of a batch's, for images of some size."""
+        self.plain_kernels: backends.Describe = functools.partial(plain_program, recipe.ops)
+        """The same for samples that are not augmented; of the draw it takes nothing."""
+        self._head = functools.partial(program, steps[:first])
+        self._tail = functools.partial(program, steps[first:])
+        self._name = backend
+
+    @functools.cached_property
+    def _backend(self) -> backends.Backend:
+        return backends.backend(self._name)
 
     def draw(self, source: Words, copy: Array) -> Draw:
         """Draws all parameters for a block of samples.
@@ -55,52 +70,63 @@ class Augmenter:
         key = fold_in(source_key(self.seed, source), (high ^ high, high))
         return draw_steps(self.recipe.steps, key)
 
-    def recorded(self, draw: Draw) -> dict[str, Array]:
-        """The columns of the samples table: `<path of the op>.<parameter>`, arrays [...]."""
-        return recorded(draw)
-
-    def head(self, image: tf.Tensor) -> tf.Tensor:
-        """What all copies of a source share: the ops before the first that draws.
-
-        Takes uint8 [H, W, 3].
-        """
-        return apply_steps(self._head, {}, image)
-
-    def tail(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        """The rest of the ops, for one copy: uint8 [H, W, 3] with scalar draws."""
-        return apply_steps(self._tail, draw, image)
-
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        """An image that is not augmented, brought to the recipe's size: uint8 [H, W, 3]."""
-        for op in self.recipe.ops:
-            image = op.plain(image)
-        return image
-
     def draw_copies(self, source: Array, copy: int) -> Draw:
         """`draw` for one copy of sources [n, 2]; empty for NOT_AUGMENTED."""
         if copy == NOT_AUGMENTED:
             return {}
         return self.draw((source[:, 0], source[:, 1]), cast(source[:, 0] * 0, np.int32) + copy)
 
-    def sample(self, image: tf.Tensor, draw: Draw, *, augmented: bool) -> tf.Tensor:
-        """A sample as a reader of the shards sees it: uint8 [H, W, 3], from scalar draws."""
-        sample = self.tail(self.head(image), draw) if augmented else self.plain(image)
+    def recorded(self, draw: Draw) -> dict[str, Array]:
+        """The columns of the samples table: `<path of the op>.<parameter>`, arrays [...]."""
+        return recorded(draw)
+
+    def head(self, image: np.ndarray) -> np.ndarray:
+        """What all copies of a source share, uint8 [H, W, C]: the ops before the first that draws.
+
+        Takes the decoded source, uint8 [H, W, C] of any size.
+        """
+        return self._backend.run(self._head, image, {})
+
+    def tail(self, head: np.ndarray, draw: Draw) -> np.ndarray:
+        """One copy of what `head` gave, by the rest of the ops: uint8 [H, W, C] of the recipe's size.
+
+        `draw` is one sample's. Raises OpError where an op of one's own fails.
+        """
+        return self._of_size(self._backend.run(self._tail, head, draw))
+
+    def plain(self, image: np.ndarray) -> np.ndarray:
+        """A decoded source that is not augmented, brought to the recipe's size: uint8 [H, W, C]."""
+        return self._of_size(self._backend.run(self.plain_kernels, image, {}))
+
+    def sample(self, image: np.ndarray, draw: Draw, *, augmented: bool) -> np.ndarray:
+        """A sample of a decoded source as a reader of the shards sees it: uint8 [H, W, C]."""
+        describe = self.kernels if augmented else self.plain_kernels
+        sample = self._of_size(self._backend.run(describe, image, draw))
         return codec.round_trip(sample, self.recipe.storage)
+
+    def _of_size(self, sample: np.ndarray) -> np.ndarray:
+        if sample.shape[:2] != self.recipe.image_size:
+            made, promised = ("x".join(map(str, size)) for size in (sample.shape[:2], self.recipe.image_size))
+            raise OpError(
+                f"recipe {self.recipe.name}: its ops make an image of {made}, and it promises {promised}; an "
+                "op's kernels must give the size that its output_size says"
+            )
+        return sample
 
 
 def augment_image(
-    image: bytes | str | os.PathLike[str] | np.ndarray | tf.Tensor,
+    image: bytes | str | os.PathLike[str] | np.ndarray,
     recipe: Recipe,
     *,
     seed: int,
     source: str,
     copy: int,
 ) -> np.ndarray:
-    """Copy `copy` of one source: uint8 [H, W, 3], equal to the record in a shard.
+    """Copy `copy` of one source: uint8 [H, W, C], equal to the record in a shard.
 
     Args:
         image: an image file's bytes, its path (a str or a PathLike, which decides no draw: the
-            source does), or its decoded pixels, uint8 [H, W, 3].
+            source does), or its decoded pixels, uint8 [H, W, C], as an array or a tensor; C by the recipe.
         recipe: see `load_recipe`.
         seed: in [0, 2**64).
         source: the source id, its path relative to the input root, `/`-separated.
@@ -111,130 +137,33 @@ def augment_image(
     """
     augmenter = Augmenter(recipe, seed)
     block = augmenter.draw_copies(source_words([source]), check_copy(copy))
-    draw = at(block, 0)
+    pixels = _pixels(image, recipe)
+    return augmenter.sample(pixels, at(block, 0), augmented=copy != NOT_AUGMENTED)
+
+
+def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray, recipe: Recipe) -> np.ndarray:
+    """What a caller gives for an image, as uint8 [H, W, C]. Raises RequestError for anything else."""
     if isinstance(image, (str, os.PathLike)):
         try:
             image = Path(image).read_bytes()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise RequestError(f"the image {os.fspath(image)!r} cannot be read ({reason})") from None
-    with tf.device("CPU"):
-        if isinstance(image, bytes):
-            rejection = codec.examine(image)
-            if rejection:
-                raise codec.DecodeError(rejection)
-        try:
-            given = tf.convert_to_tensor(image)
-        except (ValueError, TypeError):
-            raise RequestError(
-                f"the image is a {type(image).__name__}; it must be a file's bytes, its path, "
-                "or uint8 [H, W, 3]"
-            ) from None
-        pixels = _pixels(given)
-        return augmenter.sample(pixels, draw, augmented=copy != NOT_AUGMENTED).numpy()
-
-
-def _pixels(image: tf.Tensor) -> tf.Tensor:
-    """What a caller gives for an image, as uint8 [H, W, 3]. Raises RequestError for anything else."""
-    if image.dtype == tf.string and image.shape.rank in (0, None):
-        return codec.decode(image)
-    if image.dtype != tf.uint8 or not image.shape.is_compatible_with([None, None, 3]):
-        shape = "" if image.shape.rank is None else f" {image.shape.as_list()}"
+    if isinstance(image, bytes):
+        return codec.decode(image, recipe.channels)
+    try:
+        pixels = np.asarray(image)
+    except (ValueError, TypeError):
+        pixels = np.empty(0, object)
+    if pixels.dtype == object and pixels.ndim == 0:  # a string tensor's
+        return _pixels(pixels.item(), recipe)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != recipe.channels:
+        form = f"{pixels.dtype.name} {list(pixels.shape)}" if pixels.size else f"a {type(image).__name__}"
         raise RequestError(
-            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or uint8 [H, W, 3]"
+            f"the image is {form}; it must be a file's bytes, its path, or uint8 [H, W, {recipe.channels}], "
+            f"for recipe {recipe.name} has channels: {recipe.channels}"
         )
-    return tf.ensure_shape(image, [None, None, 3])
-
-
-def augment_dataset(
-    dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
-) -> tf.data.Dataset:
-    """Copy `copy` of every element, in order: live training's epoch number `copy`.
-
-    Args:
-        dataset: of dictionaries with `image`, an image file's bytes or uint8
-            [H, W, 3], and `source`, its source id, or else `tfds_id`, as TFDS adds it
-            with `ReadConfig(add_tfds_id=True)`; other entries pass through.
-        recipe, seed, copy: as for `augment_image`. Within a graph, `copy` may be a tensor, an
-            int64 scalar from 0: then one graph serves every epoch.
-
-    Returns the same dictionaries with `image` as uint8 [H, W, 3].
-    """
-
-    def pixels(element: dict[str, tf.Tensor]) -> tf.Tensor:
-        return _pixels(element["image"])
-
-    live = _live(dataset, recipe, seed, copy, pixels)
-    count = tf.get_static_value(dataset.cardinality())  # which `unbatch` forgets, and `fit` shows
-    if count is None or count == tf.data.UNKNOWN_CARDINALITY:
-        return live
-    return live.apply(tf.data.experimental.assert_cardinality(count))
-
-
-def _live(
-    dataset: tf.data.Dataset,
-    recipe: Recipe,
-    seed: int,
-    copy: int | tf.Tensor,
-    pixels: Callable[[dict[str, tf.Tensor]], tf.Tensor],
-) -> tf.data.Dataset:
-    spec = dataset.element_spec
-    if not isinstance(spec, dict):
-        raise RequestError(
-            "the dataset's elements are no dictionaries; they must be, with 'image' and "
-            "'source' (from TFDS: leave out as_supervised, and give ReadConfig(add_tfds_id=True))"
-        )
-    identity = "source" if "source" in spec else "tfds_id"
-    if not {"image", identity} <= spec.keys():
-        had = ", ".join(map(repr, spec))
-        raise RequestError(f"the dataset's elements have {had}; they must have 'image' and 'source'")
-    if spec[identity].dtype != tf.string:
-        raise RequestError(f"the dataset's {identity!r} is {spec[identity].dtype.name}; it must be string")
-    flat = tf.nest.flatten(spec, expand_composites=True)
-    augmenter = Augmenter(recipe, seed)
-    plain = not tf.is_tensor(copy) and check_copy(copy) == NOT_AUGMENTED
-
-    @tf.autograph.experimental.do_not_convert
-    def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        # A variant holds an image of any size without a copy of it, so that they fit into a block.
-        components = tf.nest.flatten(element, expand_composites=True)
-        return element[identity], tf.raw_ops.OptionalFromValue(components=components)
-
-    def drawn(source: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
-        return tf.nest.flatten(augmenter.draw_copies(source_words(source), int(number)))
-
-    @tf.autograph.experimental.do_not_convert
-    def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[Draw, tf.Tensor]:
-        # Ids are hashed outside of the graph, so draws may as well be made there: the graph
-        # of dozens of them would take most of a second to start, every epoch anew.
-        none = {} if plain else augmenter.draw_copies(source_words([]), 0)
-        likes = tf.nest.flatten(none)
-        dtypes = [like.dtype for like in likes]
-        draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if likes else []
-        shaped = [
-            tf.ensure_shape(values, [None, *like.shape[1:]])
-            for values, like in zip(draws, likes, strict=True)
-        ]
-        return tf.nest.pack_sequence_as(none, shaped), element
-
-    @tf.autograph.experimental.do_not_convert
-    def augmented(draw: Draw, packed_element: tf.Tensor) -> dict[str, tf.Tensor]:
-        values = tf.raw_ops.OptionalGetValue(
-            optional=packed_element,
-            output_types=[s.dtype for s in flat],
-            output_shapes=[s.shape for s in flat],
-        )
-        element = tf.nest.pack_sequence_as(spec, values, expand_composites=True)
-        image = augmenter.sample(pixels(element), draw, augmented=not plain)
-        return {**element, "image": image}
-
-    blocks = dataset.map(packed).batch(BLOCK).map(with_draws)
-    return (
-        blocks.unbatch()
-        # Twice, for order is kept, and a slow image holds up those behind it. AUTOTUNE would begin
-        # with less every epoch. The map runs ahead by itself: a prefetch behind it only costs.
-        .map(augmented, num_parallel_calls=2 * CORES, deterministic=True)
-    )
+    return pixels
 
 
 def check_copy(copy: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,26 @@ def at(draw: Draw, place: Any) -> Draw:
         name: at(values, place) if isinstance(values, dict) else values[place]
         for name, values in draw.items()
     }
+
+
+def flat(draw: Draw, within: tuple[str, ...] = ()) -> dict[tuple[str, ...], Array]:
+    """All arrays of a draw by their path."""
+    values: dict[tuple[str, ...], Array] = {}
+    for name, value in draw.items():
+        path = (*within, name)
+        values |= flat(value, path) if isinstance(value, dict) else {path: value}
+    return values
+
+
+def nested(values: Mapping[tuple[str, ...], Array]) -> Draw:
+    """The draw of which these are the arrays."""
+    draw: Draw = {}
+    for (*within, name), value in values.items():
+        inner = draw
+        for part in within:
+            inner = inner.setdefault(part, {})
+        inner[name] = value
+    return draw
 
 
 def recorded(draw: Draw, within: str = "") -> dict[str, Array]:

@@ -14,6 +14,10 @@ class RequestError(ValueError):
     """
 
 
+class OpError(RequestError):
+    """An op or a kernel of somebody's own fails on an image, or makes something else than an image of it."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Words close to `word` as the end of a sentence, or all of them if none is close."""
     known = sorted(known)

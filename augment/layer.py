@@ -15,7 +15,6 @@ keys of them), `copy` is the epoch's number.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import keras
@@ -23,24 +22,29 @@ import tensorflow as tf
 
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.errors import RequestError
+from augment.kernels import device
+from augment.kernels.kinds import Kernels
 from augment.keys import Words, source_words
-from augment.ops.base import per_image
 from augment.recipe import Recipe, recipe_from_document
 
 __all__ = ["AugmentLayer", "BringToSize", "export_inference", "source_words"]
 
-_INPUTS: dict[str, tuple[str, list[int | None], str]] = {
-    "image": ("uint8", [None, None, None, 3], "[B, H, W, 3]"),
-    "key": ("uint32", [None, 2], "[B, 2]"),
-    "copy": ("int32", [None], "[B]"),
-}
+
+def _inputs(channels: int) -> dict[str, tuple[str, list[int | None], str]]:
+    """What the layer takes, by name: dtype, shape, and the shape in words."""
+    return {
+        "image": ("uint8", [None, None, None, channels], f"[B, H, W, {channels}]"),
+        "key": ("uint32", [None, 2], "[B, 2]"),
+        "copy": ("int32", [None], "[B]"),
+    }
 
 
 @keras.saving.register_keras_serializable(package="augshard")
 class BringToSize(keras.layers.Layer):
     """Brings images to the recipe's size, as inference and evaluation see them.
 
-    Takes uint8 [B, H, W, 3] of any one size; returns [B, height, width, 3], as AugmentLayer.
+    Takes uint8 [B, H, W, C] of any one size, where C is the recipe's `channels`; returns
+    [B, height, width, C], as AugmentLayer.
     """
 
     def __init__(self, recipe: Recipe, **kwargs: Any) -> None:
@@ -53,49 +57,38 @@ class BringToSize(keras.layers.Layer):
         self._augmenter = Augmenter(recipe, seed=0)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        _check("image", inputs)
-        image = inputs
-        for op in self.recipe.ops:
-            # As floats, for TFLite resizes no others; levels are whole numbers, which makes no difference.
-            image = op.plain(tf.cast(image, tf.float32))
-        return tf.cast(image, self.compute_dtype)
+        _check("image", inputs, self.recipe.channels)
+        return tf.cast(self._plain(inputs), self.compute_dtype)
+
+    def _plain(self, images: tf.Tensor) -> tf.Tensor:
+        return device.apply(self._augmenter.plain_kernels({}, device.size_of(images)), images)
 
     @property
     def supports_jit(self) -> bool:
-        """Whether XLA compiles the whole recipe, to the same pixels but for a level.
+        """Whether XLA compiles the whole recipe, to the same pixels: whether it has all of its kernels.
 
-        Found out on first use by trying: there are kernels that XLA lacks, and some
-        that it has but that give something else where sizes are only known at run time.
+        It has no JPEG; and what is resampled from boxes whose size is drawn, with a filter that
+        widens, takes a look-up that XLA lacks where images are large.
         """
-        return self._holds_under_xla
+        return device.compiles(self._all_kernels())
 
     @supports_jit.setter
     def supports_jit(self, value: bool) -> None:
         pass  # Layer's constructor sets it to True
 
-    @functools.cached_property
-    def _holds_under_xla(self) -> bool:
-        height, width = self.recipe.image_size
-        shape, number = [4, height + 1, width + 2, 3], tf.range(4)
-        inputs = {
-            "image": tf.cast(tf.random.stateless_uniform(shape, (0, 0), 0, 256, tf.int32), tf.uint8),
-            "key": tf.cast(tf.stack([number, number], axis=1), tf.uint32),
-            "copy": number,
-        }
-        expected = self._all_of_it(inputs)
-        try:
-            compiled = tf.function(self._all_of_it, jit_compile=True, autograph=False)(inputs)
-        except (tf.errors.OpError, ValueError):
-            return False
-        difference = tf.abs(tf.cast(compiled, tf.int32) - tf.cast(expected, tf.int32))
-        return int(tf.reduce_max(difference)) <= 1
+    def _named(self, inputs: Any, training: bool | None) -> dict[str, Any]:
+        """The inputs by name, after a look at those that are needed."""
+        given = inputs if isinstance(inputs, dict) else {"image": inputs}
+        for name in ("image", "key", "copy") if training else ("image",):
+            _check(name, given.get(name), self.recipe.channels)
+        return given
 
-    def _all_of_it(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return self.call(inputs["image"])
+    def _all_kernels(self) -> Kernels:
+        return self._augmenter.plain_kernels({}, self.recipe.image_size)
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        image = _named(inputs, training)["image"]
-        return keras.KerasTensor((image.shape[0], *self.recipe.image_size, 3), dtype=self.compute_dtype)
+        image = self._named(inputs, training)["image"]
+        return keras.KerasTensor((image.shape[0], *self.recipe.image_shape), dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         recipe = {"name": self.recipe.name, **self.recipe.canonical()}
@@ -117,15 +110,15 @@ class AugmentLayer(BringToSize):
         seed: in [0, 2**64).
 
     Call arguments:
-        inputs: a dictionary of `image`, uint8 [B, H, W, 3] of any one size; `key`, uint32
+        inputs: a dictionary of `image`, uint8 [B, H, W, C] of any one size; `key`, uint32
             [B, 2], from `source_words`; and `copy`, int32 [B], from 0, or -1 for samples
             that are not augmented. Where nothing is augmented, the images alone will do.
         training: whether to augment.
 
-    Returns [B, height, width, 3] of the recipe's size: whole levels from 0 to 255 in the
+    Returns [B, height, width, C] of the recipe's size: whole levels from 0 to 255 in the
     layer's compute dtype, every one of which float16 and bfloat16 hold exactly;
-    `dtype="uint8"` gives uint8. On a CPU without XLA, they are the pixels of
-    `augment_image` to the bit.
+    `dtype="uint8"` gives uint8. They are the pixels of `augment_image` to the bit, on
+    processors and GPUs, compiled by XLA or not.
 
     Raises RequestError for inputs of other types or shapes, and for a recipe that stores JPEG.
     """
@@ -141,17 +134,18 @@ class AugmentLayer(BringToSize):
         self.seed = self._augmenter.seed
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        given = _named(inputs, training)
-        pixels = self._augmented(given) if training else self._augmenter.plain(given["image"])
+        given = self._named(inputs, training)
+        pixels = self._augmented(given) if training else self._plain(given["image"])
         return tf.cast(pixels, self.compute_dtype)
 
     def _augmented(self, given: dict[str, tf.Tensor]) -> tf.Tensor:
-        draw = self._augmenter.draw(_words(given["key"]), given["copy"])
-        pixels = self._augmenter.tail(self._augmenter.head(given["image"]), draw)
-        left_alone = given["copy"] == NOT_AUGMENTED
+        images, copy = given["image"], given["copy"]
+        draw = self._augmenter.draw(_words(given["key"]), copy)
+        pixels = device.apply(self._augmenter.kernels(draw, device.size_of(images)), images)
+        left_alone = copy == NOT_AUGMENTED
 
         def some_plain() -> tf.Tensor:
-            return tf.where(per_image(left_alone), self._augmenter.plain(given["image"]), pixels)
+            return tf.where(left_alone[:, tf.newaxis, tf.newaxis, tf.newaxis], self._plain(images), pixels)
 
         return tf.cond(tf.reduce_any(left_alone), some_plain, lambda: pixels)
 
@@ -162,23 +156,16 @@ class AugmentLayer(BringToSize):
         """
         return self._augmenter.recorded(self._augmenter.draw(_words(key), copy))
 
-    def _all_of_it(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return self.call(inputs, training=True)
+    def _all_kernels(self) -> Kernels:
+        nobody = self._augmenter.draw_copies(source_words([]), 0)  # of a batch, with all that can be chosen
+        return self._augmenter.kernels(nobody, self.recipe.image_size) + super()._all_kernels()
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
 
 
-def _named(inputs: Any, training: bool | None) -> dict[str, Any]:
-    """The inputs by name, after a look at those that are needed."""
-    given = inputs if isinstance(inputs, dict) else {"image": inputs}
-    for name in _INPUTS if training else ["image"]:
-        _check(name, given.get(name))
-    return given
-
-
-def _check(name: str, found: Any) -> None:
-    dtype, shape, form = _INPUTS[name]
+def _check(name: str, found: Any, channels: int) -> None:
+    dtype, shape, form = _inputs(channels)[name]
     if found is None:
         raise RequestError(f"the layer's input {name!r} is missing; it must be {dtype} {form}")
     is_dtype = keras.backend.standardize_dtype(found.dtype)
@@ -205,7 +192,7 @@ def export_inference(model: keras.Model) -> keras.Model:
     layers = [layer for layer in model.layers if isinstance(layer, AugmentLayer)]
     try:
         [layer] = layers
-        tensors = dict(zip(sorted(_INPUTS), layer.input, strict=True))  # Keras sorts dictionaries
+        tensors = dict(zip(("copy", "image", "key"), layer.input, strict=True))  # Keras sorts dictionaries
     except (AttributeError, TypeError, ValueError):
         raise RequestError(
             f"model {model.name}: {len(layers)} of its own layers are AugmentLayers; export_inference "

@@ -27,7 +27,7 @@ def shown(recipe: Recipe) -> str:
 
 
 def _picture(recipe: Recipe, copy: int) -> str:
-    pixels = augment_image(example(), recipe, seed=0, source=SOURCE, copy=copy)
+    pixels = augment_image(encode_png(example()), recipe, seed=0, source=SOURCE, copy=copy)
     encoded = base64.b64encode(encode_png(pixels)).decode()
     title = "not augmented" if copy == NOT_AUGMENTED else f"copy {copy}"
     return (

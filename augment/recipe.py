@@ -27,6 +27,7 @@ import itertools
 import json
 import math
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -35,15 +36,18 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from augment.codec.rejection import MAX_PIXELS
 from augment.errors import RequestError, did_you_mean
-from augment.imagefile import MAX_PIXELS
-from augment.labels.hazards import Hazard
+from augment.labels.hazards import Change, Hazard
 from augment.ops import Op, Size
 from augment.ops.entries import read_entry, repeated_id, written_entry
-from augment.ops.sequence import Step, runs
+from augment.ops.sequence import Step, paths, runs
 from augment.ops.settings import Settings, explain
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+Shape = tuple[int, int, int]
+"""Height, width and channels."""
 
 MOST_BYTES, MOST_VALUES, MOST_DEPTH, MOST_OPS = 1 << 20, 50_000, 64, 1_000
 """A recipe may come from anybody: how long its text is, how many values it has and how deep, how many ops."""
@@ -76,6 +80,8 @@ class Recipe:
     description: str = ""
     acknowledge: tuple[str, ...] = ()
     """hazards that are meant, as `hazards` names them; they change no pixel"""
+    channels: int = 3
+    """of every image from its source to its record: 3, or 1 for gray ones"""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
@@ -91,6 +97,10 @@ class Recipe:
                 f"recipe {self.name}: ops must be a list of one op or more, such as Flip(horizontal=0.5); "
                 f"{what} is not"
             )
+        try:
+            channels_of({"channels": self.channels})
+        except ValueError as error:
+            raise RequestError(f"recipe {self.name}: {error}") from None
         object.__setattr__(self, "ops", tuple(self.ops))
         object.__setattr__(self, "acknowledge", tuple(self.acknowledge))
         repeated = repeated_id(self.ops)
@@ -139,18 +149,36 @@ class Recipe:
         """Height and width of every image that the recipe yields."""
         return self._steps_and_size[1]  # type: ignore[return-value]  # checked when constructed
 
+    @property
+    def image_shape(self) -> Shape:
+        """Height, width and channels of every image that the recipe yields."""
+        return (*self.image_size, self.channels)
+
     def hazards(self) -> dict[str, Hazard]:
-        """How the ops can change what a picture means, under `<op id>.<change>`."""
+        """How the ops can change what a picture means, under `<op id>.<change>`.
+
+        That gray images are asked for is one too, `channels.gray`; what an op does to colors then is none.
+        """
         found: dict[str, Hazard] = {}
+        moot: Sequence[Change] = ()
+        if self.channels == 1:
+            found["channels.gray"] = Hazard("gray", "leave channels: 1 out")
+            moot = ("tint", "recolor", "gray")
         for step in self.steps:
             for op in (op for op in step.ops if op.p > 0):
                 for hazard in op.hazards(step.size):
+                    if hazard.change in moot:
+                        continue
                     found[f"{op.id}/{hazard.within}".rstrip("/") + f".{hazard.change}"] = hazard
         return found
 
     def advice(self) -> list[str]:
         """What lint says of the settings, apart from labels."""
-        return [sentence for op in self.ops for sentence in op.advice()]
+        found = [sentence for op in self.ops for sentence in op.advice()]
+        if self.channels == 1:
+            idle = ((path, part) for path, op in paths(self.ops) for part in op.needs_color())
+            found += [f"{path}: {part} does nothing to gray images (channels: 1)" for path, part in idle]
+        return found
 
     def __repr__(self) -> str:
         """The recipe as a file would have it, without what is as it is by default."""
@@ -158,6 +186,7 @@ class Recipe:
         keys = {
             "name": self.name,
             "description": self.description,
+            **self._channels(),
             "storage": storage,
             "acknowledge": list(self.acknowledge),
         }
@@ -176,9 +205,14 @@ class Recipe:
         """All that decides pixels and bytes, as JSON; equal for recipes that mean the same."""
         storage = self.storage.model_dump()
         return {
+            **self._channels(),
             "ops": [written_entry(op) for op in self.ops],
             "storage": storage if storage["format"] == "jpeg" else {"format": storage["format"]},
         }
+
+    def _channels(self) -> dict[str, int]:
+        """As it is written: not at all, where it is as by default."""
+        return {} if self.channels == 3 else {"channels": self.channels}
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal."""
@@ -255,7 +289,7 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
     excess = too_much(document)
     if excess:
         raise RequestError(f"recipe {where}: {excess}")
-    keys = ("name", "description", "storage", "acknowledge", "ops")
+    keys = ("name", "description", "channels", "storage", "acknowledge", "ops")
     for key in document:
         if key not in keys:
             raise RequestError(f"recipe {where}: there is no key {key!r}; {did_you_mean(str(key), keys)}")
@@ -273,6 +307,10 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         raise RequestError(f"recipe {where}: 'ops' must be a list of one op or more")
     if len(entries) > MOST_OPS:
         raise RequestError(f"recipe {where}: it has {len(entries):,} ops; it can have {MOST_OPS:,}")
+    try:
+        channels = channels_of(document)
+    except ValueError as error:
+        raise RequestError(f"recipe {where}: {error}") from None
     try:
         storage = Storage.model_validate(document.get("storage", {}))
     except ValidationError as error:
@@ -295,7 +333,16 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         storage=storage,
         description=" ".join(str(document.get("description", "")).split()),
         acknowledge=tuple(acknowledge),
+        channels=channels,
     )
+
+
+def channels_of(document: dict[str, Any]) -> int:
+    """What a recipe's document says of channels. Raises ValueError for anything but 1 and 3."""
+    said = document.get("channels", 3)
+    if type(said) is not int or said not in (1, 3):
+        raise ValueError(f"channels is {reprlib.repr(said)}; it must be 3, or 1 for gray images")
+    return said
 
 
 def too_much(document: Any) -> str | None:

@@ -36,6 +36,11 @@ def recipe_schema() -> dict[str, Any]:
                 "description": "The recipe's name, and the dataset's; the file's name if absent.",
             },
             "description": {"description": "A text. It changes no pixel."},
+            "channels": {
+                "enum": [1, 3],
+                "default": 3,
+                "description": "Of every image: 3, or 1 for gray ones.",
+            },
             "storage": {"description": "How a shard holds pixels.", **_settings(Storage)},
             "acknowledge": {
                 "type": "array",

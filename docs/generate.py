@@ -39,6 +39,7 @@ FAMILIES = {
     "erase": "Hiding",
     "compose": "Ops made of ops",
     "policy": "Policies",
+    "mixture": "Policies",
 }
 """The modules of augment.ops, in the order of the page."""
 
@@ -177,7 +178,7 @@ def _recorded(op: type[Op]) -> str:
 
 def _plain(op: type[Op]) -> str:
     """What stands for the op where images are not augmented."""
-    instead = op.plain.__doc__ if op.plain is not Op.plain else None
+    instead = op.plain_kernels.__doc__ if op.plain_kernels is not Op.plain_kernels else None
     return f" Not augmented: {instead[0].lower()}{instead[1:]}" if instead else ""
 
 

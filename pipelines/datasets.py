@@ -3,8 +3,8 @@
     live = datasets.from_images(DIR, recipe, seed=0, split="train", copy=3)
     shards = datasets.from_shards(OUT, split="train", copies=[3])
 
-Both yield dictionaries of `image` uint8 [H, W, 3], `label` int64, `source` string
-and `copy` int64.
+Both yield dictionaries of `image` uint8 [H, W, C], of the recipe's channels, `label`
+int64, `source` string and `copy` int64.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import NOT_AUGMENTED, augment_dataset
+from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
+from augment.tfdata import augment_dataset
 from pipelines import storage
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
-from pipelines.format.records import ShardReader, frames_of, parse
+from pipelines.format.parsing import parse
+from pipelines.format.records import ShardReader, frames_of
 from pipelines.images import list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject
@@ -113,13 +115,14 @@ def from_shards(
         for shard in range(counts.groups)
     ]
     paths = [_shard(directory, manifest, name) for name in names]
-    stored, size, classes = manifest.request.storage, manifest.image_size, len(manifest.classes)
+    stored, shape, classes = manifest.request.storage, manifest.image_shape, len(manifest.classes)
 
     @tf.autograph.experimental.do_not_convert
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        return parse(record, stored, size, classes)
+        return parse(record, stored, shape, classes)
 
-    records = (_local_records if storage.at(directory).is_file_system else _remote_records)(paths, size)
+    read = _local_records if storage.at(directory).is_file_system else _remote_records
+    records = read(paths, manifest.image_size)
     count = sum(manifest.files[name].records or 0 for name in names)
     records = records.apply(tf.data.experimental.assert_cardinality(count))
     return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(

@@ -38,7 +38,6 @@ def demo(directory: str) -> None:
     with open(os.path.join(directory, MARK), "w", encoding="ascii"):
         pass
     recipe = load_recipe(RECIPE)
-    import_tensorflow()
     from pipelines.commands.audit import audit_command
     from pipelines.commands.materialize import materialize_command
     from pipelines.preview import preview
@@ -73,6 +72,7 @@ def _say(step: str) -> None:
 
 def _compare(images: str, dataset: str) -> tuple[int, int]:
     """How many samples of the shards live training gives equally, and how many there are."""
+    import_tensorflow()
     from pipelines import datasets
 
     recipe = load_recipe(RECIPE)

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict
 
 from augment.errors import RequestError, did_you_mean
 from augment.keys import name_bits, source_key, source_words
-from augment.ops import Size
-from augment.recipe import Storage
+from augment.parity import parity_class
+from augment.recipe import Shape, Storage
 from pipelines.format.bounds import (
     MOST_GROUPS,
     MOST_SHARD_BYTES,
@@ -34,7 +34,6 @@ from pipelines.format.bounds import (
     SplitName,
 )
 from pipelines.format.layout import Shard
-from pipelines.format.manifest import parity_class
 from pipelines.format.request import Request, job_recipe
 from pipelines.sources import ONLY_SPLIT, Folder, Found, Listing
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings
@@ -67,15 +66,16 @@ def group_count(images: int, image_bytes: int, shard_bytes: int) -> int:
     return min(max(by_size, by_count, 1), MOST_GROUPS)
 
 
-_BYTES_A_PIXEL = {"png": 2.0, "raw": 3.0}
+_BYTES_A_PIXEL = {("png", 3): 2.0, ("png", 1): 0.7, ("raw", 3): 3.0, ("raw", 1): 1.0}
 
 
-def estimated_bytes(size: Size, storage: Storage) -> int:
+def estimated_bytes(shape: Shape, storage: Storage) -> int:
     """What a record takes, by a fixed rule of thumb for photos."""
-    height, width = size
-    per_pixel = _BYTES_A_PIXEL.get(storage.format)
+    height, width, channels = shape
+    per_pixel = _BYTES_A_PIXEL.get((storage.format, channels))
     if per_pixel is None:
-        per_pixel = 0.2 + 0.3 * (storage.quality / 100) ** 4 * (2 if storage.chroma == "4:4:4" else 1)
+        detail = 0.5 if channels == 1 else 2 if storage.chroma == "4:4:4" else 1
+        per_pixel = 0.2 + 0.3 * (storage.quality / 100) ** 4 * detail
     return round(height * width * per_pixel) + 100
 
 
@@ -243,7 +243,7 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
     if errors:
         return Plan(request=request, errors=tuple(errors))
     recipe = job_recipe(request)
-    record = estimated_bytes(recipe.image_size, recipe.storage)
+    record = estimated_bytes(recipe.image_shape, recipe.storage)
     splits = {
         split: SplitPlan(
             sources=count,

@@ -11,11 +11,13 @@ import itertools
 import sys
 from collections.abc import Iterator
 
+import numpy as np
+
 from augment import codec
-from augment.arrays import tf
 from augment.augmenter import Augmenter
 from augment.draws import at
 from augment.errors import RequestError
+from augment.kernels import host
 from augment.keys import source_words
 from augment.ops.operations import OPERATIONS
 from augment.ops.policy import operation_columns
@@ -38,7 +40,7 @@ def preview(
     """
     there = list_images(directory)
     there.tell()
-    sources = list(itertools.islice(_usable(there, seed), 1 if each_op else images))
+    sources = list(itertools.islice(_usable(there, seed, recipe.channels), 1 if each_op else images))
     if not sources:
         raise RequestError(f"input {directory}: none of its images can be used")
     rows: list[Row] = []
@@ -47,14 +49,14 @@ def preview(
             rows += _op_rows(recipe, seed, source, image, copies)
         else:
             augmenter = Augmenter(recipe, seed)
-            plain = Picture(augmenter.plain(image).numpy(), ["not augmented"])
+            plain = Picture(augmenter.plain(image), ["not augmented"])
             rows.append((source, [plain, *_copies(augmenter, source, image, copies)]))
     sheet = draw_sheet(rows, f"{recipe.name}, seed {seed}" + (f": {sources[0][0]}" if each_op else ""))
     save_sheet(sheet, output)
     return sheet.size
 
 
-def _usable(images: Images, seed: int) -> Iterator[tuple[str, tf.Tensor]]:
+def _usable(images: Images, seed: int, channels: int) -> Iterator[tuple[str, np.ndarray]]:
     """Source ids with their pixels, a class after the other, in the order of the shards.
 
     What cannot be used is said on stderr, and passed over.
@@ -71,15 +73,15 @@ def _usable(images: Images, seed: int) -> Iterator[tuple[str, tf.Tensor]]:
             if isinstance(contents, Reject):
                 sys.stderr.write(f"augshard: warning: {source_id}: {contents.reason}: {contents.detail}\n")
             else:
-                yield source_id, codec.decode(tf.constant(contents))
+                yield source_id, codec.decode(contents, channels)
 
 
-def _copies(augmenter: Augmenter, source: str, image: tf.Tensor, copies: int) -> list[Picture]:
+def _copies(augmenter: Augmenter, source: str, image: np.ndarray, copies: int) -> list[Picture]:
     pictures = []
     for copy in range(copies):
         block = augmenter.draw_copies(source_words([source]), copy)
         draw = at(block, 0)
-        pixels = augmenter.sample(image, draw, augmented=True).numpy()
+        pixels = augmenter.sample(image, draw, augmented=True)
         recorded = augmenter.recorded(draw)
         operations = operation_columns(augmenter.recipe.ops, recorded)
         caption = [
@@ -90,17 +92,17 @@ def _copies(augmenter: Augmenter, source: str, image: tf.Tensor, copies: int) ->
     return pictures
 
 
-def _op_rows(recipe: Recipe, seed: int, source: str, image: tf.Tensor, copies: int) -> Iterator[Row]:
+def _op_rows(recipe: Recipe, seed: int, source: str, image: np.ndarray, copies: int) -> Iterator[Row]:
     """A row for each op, applied to an image that the others only brought to its size.
 
     One that begins the recipe by bringing it to size has none, unless it is all there is.
     """
     brings_to_size = recipe.ops[0].deterministic and not recipe.ops[0].keeps_size and len(recipe.ops) > 1
     for position, op in enumerate(recipe.ops):
+        height, width = image.shape[:2]
         if position or not brings_to_size:
-            height, width = image.shape[:2]
             frame = Resize(id="frame", height=height, width=width)
-            alone = Recipe(name=recipe.name, ops=(frame, op), storage=recipe.storage)
+            alone = Recipe(recipe.name, (frame, op), recipe.storage, channels=recipe.channels)
             after = _copies(Augmenter(alone, seed), source, image, 1 if op.deterministic else copies)
-            yield op.id, [Picture(image.numpy(), ["before"]), *after]
-        image = op.plain(image)
+            yield op.id, [Picture(image, ["before"]), *after]
+        image = host.apply(op.plain_kernels((height, width)), image)

@@ -42,11 +42,10 @@ def _image() -> np.ndarray:
 
 def _kernels() -> dict[str, kinds.Kernel]:
     key, one = np.array([0x12345678, 0x9ABCDEF0], np.uint32), 1 << tables.FACTOR_BITS
-    up, down = tables.blend(np.int64(27 * one // 20))
     turned = maps.Affine(np.array([14529495, -8388608, 9 << 24, 8388608, 14529495, -(7 << 24)], np.int64))
     leaning = maps.Projective(
-        np.array([9, 1, 40, 1, 10, 30, 0, 0, 10], np.int64) * (1 << 32) // 10
-        + np.array([0, 0, 0, 0, 0, 0, 1 << 24, 1 << 23, 0])
+        np.array([9, 1, 40, 1, 10, 30, 0, 0, 10], np.int64) * (1 << 40) // 10
+        + np.array([0, 0, 0, 0, 0, 0, 1 << 32, 1 << 31, 0])
     )
     ramp = np.arange(4096)
     return {
@@ -71,10 +70,10 @@ def _kernels() -> dict[str, kinds.Kernel]:
         "equalize": kinds.Adapt(rule=tables.EQUALIZE),
         "autocontrast": kinds.Adapt(rule=tables.AUTOCONTRAST),
         "gray": kinds.Gray(),
-        "hue": kinds.Hue(turns=tables.turns(np.int64(100000))),
+        "hue": kinds.Hue(sixths=np.int32(100000)),
         "saturation": kinds.Saturation(distances=tables.distances(np.int64(2 * one))),
-        "color": kinds.Enhance(base="gray", up=up, down=down),
-        "sharpness": kinds.Enhance(base="smooth", up=up, down=down),
+        "color": kinds.Enhance(base="gray", factor=np.int64(27 * one // 20)),
+        "sharpness": kinds.Enhance(base="smooth", factor=np.int64(27 * one // 20)),
         "blur": kinds.Blur(weights=weights.gaussian(1.3, 4)),
         "noise": kinds.Noise(key=key, table=(ramp % 97 - 48).astype(np.int16)),
         "fill": kinds.Fill(boxes=np.array([[3, 5, 20, 30]], np.int32), key=key),

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from augment.kernels import kinds, maps, weights
+from augment.errors import OpError
+from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
+from augment.kernels.loops import in_turn, runs
 
 
 def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
@@ -26,10 +28,47 @@ def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
     return _apply(kernels, image)
 
 
-def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
+def size_of(image: tf.Tensor) -> tuple[Any, Any]:
+    """Height and width of [..., H, W, C], as numbers where they are known when the graph is made."""
+    shape = tf.shape(image)
+    height, width = (image.shape[axis] or shape[axis] for axis in (-3, -2))
+    return height, width
+
+
+def compiles(kernels: kinds.Kernels) -> bool:
+    """Whether XLA has all that these kernels of a batch take."""
     for kernel in kernels:
-        images = _KERNELS[type(kernel)](_lifted(kernel), images)
+        if isinstance(kernel, kinds.Jpeg):
+            return False
+        if isinstance(kernel, kinds.Resize) and kernel.box is not None and _widens(kernel):
+            return False
+        if isinstance(kernel, (kinds.Choose, kinds.Blend)) and not all(map(compiles, kernel.branches)):
+            return False
+        if isinstance(kernel, kinds.Custom) and type(kernel).on_device is kinds.Custom.on_device:
+            return False
+    return True
+
+
+def _widens(kernel: kinds.Resize) -> bool:
+    """Whether the number of taps depends on the length of the side."""
+    return kernel.method == "area" or (kernel.antialias and kernel.method != "nearest")
+
+
+def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
+    for run in runs(kernels):
+        images = in_turn(run, _computed, images)
     return images
+
+
+def _computed(kernel: kinds.Kernel, images: tf.Tensor) -> tf.Tensor:
+    return _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
+
+
+def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
+    out = kernel.on_device(images)
+    if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
+        raise OpError(kinds.not_kept(kernel, images, out))
+    return tf.ensure_shape(out, images.shape)
 
 
 def _lifted(kernel: Any) -> Any:
@@ -40,12 +79,6 @@ def _lifted(kernel: Any) -> Any:
         if value is not None:
             lifted[name] = value[np.newaxis] if len(np.shape(value)) == rank else value
     return dataclasses.replace(kernel, **lifted)
-
-
-def _size(images: tf.Tensor) -> list[Any]:
-    """Height and width, as numbers where they are known when the graph is made."""
-    shape = tf.shape(images)
-    return [images.shape[axis] or shape[axis] for axis in (1, 2)]
 
 
 def _int32(x: Any) -> tf.Tensor:
@@ -79,7 +112,7 @@ def _shift(x: tf.Tensor, bits: int) -> tf.Tensor:
 
 
 def _window(k: kinds.Window, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     rows = _int32(k.top)[:, tf.newaxis] + tf.range(k.height)
     columns = _int32(k.left)[:, tf.newaxis] + tf.range(k.width)
     out = _picked(images, maps.folded(rows, height, k.border), 1)
@@ -111,7 +144,7 @@ def _channels(k: kinds.Channels, images: tf.Tensor) -> tf.Tensor:
 
 
 def _warp(k: kinds.Warp, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     whole = k.interpolation == "nearest"
     map_ = _lifted(k.map)
     map_ = dataclasses.replace(
@@ -144,7 +177,7 @@ def _warp(k: kinds.Warp, images: tf.Tensor) -> tf.Tensor:
 
 
 def _resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     top = left = tf.zeros([1], tf.int32)
     lengths = [tf.reshape(_int32(side), [1]) for side in (height, width)]
     if k.box is not None:
@@ -171,10 +204,18 @@ def _resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
 class _Table:
     """What makes the taps along an axis of given length."""
 
-    count: int
+    count: Any
+    """how many pixels come of it: a number, or a tensor"""
     method: str
     antialias: bool
     rows: bool
+
+    @property
+    def taps(self) -> int | None:
+        """How many pixels count for one, where that depends on no length."""
+        if self.method == "nearest":
+            return 1
+        return 2 if self.method == "bilinear" and not self.antialias else None
 
     def of(self, length: int) -> weights.Taps:
         if self.method == "nearest":
@@ -201,14 +242,19 @@ _LARGEST_TABLE = 1 << 23
 
 def _taps(lengths: tf.Tensor, longest: Any, table: _Table) -> weights.Taps:
     """int32 [B or 1, count, taps], for lengths int32 [B or 1] of which `longest` is the most possible."""
-    known = tf.get_static_value(lengths)
-    if known is not None:
+    known, fixed = tf.get_static_value(lengths), isinstance(table.count, int)
+    if fixed and known is not None:
         return weights.Taps(*map(tf.constant, table.stacked(known)))
-    if isinstance(longest, int) and longest * table.of(longest).index.size <= _LARGEST_TABLE:
+    if fixed and isinstance(longest, int) and longest * table.of(longest).index.size <= _LARGEST_TABLE:
         index, weight = _all_lengths(longest, table)
         return weights.Taps(tf.gather(index, lengths - 1), tf.gather(weight, lengths - 1))
-    index, weight = tf.numpy_function(table.stacked, [lengths], [tf.int32, tf.int32], stateful=False)
-    return weights.Taps(*(tf.ensure_shape(v, [lengths.shape[0], table.count, None]) for v in (index, weight)))
+
+    def made(lengths: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return dataclasses.replace(table, count=int(count)).stacked(lengths)
+
+    taps = tf.numpy_function(made, [lengths, table.count], [tf.int32, tf.int32], stateful=False)
+    shape = [lengths.shape[0], table.count if fixed else None, table.taps]
+    return weights.Taps(*(tf.ensure_shape(v, shape) for v in taps))
 
 
 @functools.lru_cache(maxsize=16)
@@ -218,8 +264,8 @@ def _all_lengths(longest: int, table: _Table) -> tuple[np.ndarray, np.ndarray]:
 
 def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) -> list[tf.Tensor]:
     """int32: for each tap, the weighted levels along an axis."""
-    shape = [-1, 1, 1, 1]
-    shape[axis] = taps.index.shape[1]
+    shape: list[Any] = [-1, 1, 1, 1]
+    shape[axis] = taps.index.shape[1] or tf.shape(taps.index)[1]
     index = start[:, tf.newaxis, tf.newaxis] + taps.index
     count = taps.index.shape[2]
     if count is None:  # only known when it runs
@@ -231,7 +277,7 @@ def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) 
 
 
 def _tapped_in_turn(
-    images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[int], axis: int
+    images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[Any], axis: int
 ) -> tf.Tensor:
     def add(tap: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         levels = _int32(_picked(images, index[..., tap], axis))
@@ -257,6 +303,9 @@ def _adapt(k: kinds.Adapt, images: tf.Tensor) -> tf.Tensor:
         statistic = _sum(_int32(images))
     elif k.rule.statistic == "gray":
         statistic = _sum(_luma(images))[..., 0]
+    elif k.rule.statistic == "ends":
+        ends = [reduce(images, axis=[1, 2]) for reduce in (tf.reduce_min, tf.reduce_max)]
+        statistic = tf.cast(tf.stack(ends, axis=-1), tf.int64)
     else:
         statistic = _histogram(images)
     factor = None if k.factor is None else tf.cast(tf.convert_to_tensor(k.factor), tf.int64)
@@ -297,8 +346,8 @@ def _hue(k: kinds.Hue, images: tf.Tensor) -> tf.Tensor:
     value = tf.maximum(tf.maximum(r, g), b)
     c = value - tf.minimum(tf.minimum(r, g), b)
     place = tf.where(value == r, g - b, tf.where(value == g, 2 * c + b - r, 4 * c + r - g))
-    place += _int32(_entries(tf.convert_to_tensor(k.turns), c))
-    place = tf.where(place >= 6 * c, place - 6 * c, place)
+    place += _shift(_by_pixel(_int32(k.sixths))[..., 0] * c + (1 << 15), 16)
+    place = tf.where(place < 0, place + 6 * c, tf.where(place >= 6 * c, place - 6 * c, place))
     hats = tf.abs(place - 3 * c) - c, 2 * c - tf.abs(place - 2 * c), 2 * c - tf.abs(place - 4 * c)
     planes = [value - c + tf.minimum(tf.maximum(hat, 0), c) for hat in hats]
     return tf.cast(tf.stack(planes, axis=-1), tf.uint8)
@@ -319,11 +368,11 @@ def _saturation(k: kinds.Saturation, images: tf.Tensor) -> tf.Tensor:
 def _enhance(k: kinds.Enhance, images: tf.Tensor) -> tf.Tensor:
     level = _int32(images)
     base = _luma(images) if k.base == "gray" else _smooth(level)
-    up, down = (
-        _int32(_entries(tf.convert_to_tensor(table), tf.maximum(distance, 0)))
-        for table, distance in ((k.up, level - base), (k.down, base - level))
-    )
-    return tf.cast(tf.clip_by_value(base + up - down, 0, 255), tf.uint8)
+    # Products from a table, so that no compiler rounds a product and a sum at once.
+    factor = tf.cast(tf.convert_to_tensor(k.factor), tf.int64)[:, tf.newaxis]
+    products = tf.cast(factor * np.arange(-255, 256), tf.float32) / (1 << tables.FACTOR_BITS)
+    moved = tf.cast(base, tf.float32) + _entries(products, level - base + 255)
+    return tf.cast(tf.clip_by_value(moved, 0, 255), tf.uint8)
 
 
 def _smooth(level: tf.Tensor) -> tf.Tensor:
@@ -331,14 +380,14 @@ def _smooth(level: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(level, [[0, 0], [1, 1], [1, 1], [0, 0]])
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     total = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + 4 * level
-    height, width = _size(level)
+    height, width = size_of(level)
     row, column = tf.range(height)[:, tf.newaxis, tf.newaxis], tf.range(width)[:, tf.newaxis]
     inside = (row > 0) & (row < height - 1) & (column > 0) & (column < width - 1)
     return tf.where(inside, (2 * total + 13) // 26, level)
 
 
 def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     count = k.weights.shape[-1]
     weight = _by_pixel(_int32(k.weights))
     total = _int32(images)
@@ -349,12 +398,11 @@ def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
             * tf.gather(total, maps.folded(along + (tap - count // 2), side, "edge"), axis=axis)
             for tap in range(count)
         )
-    even = (1 << 15) - 1 + (_shift(total, 16) & 1)
-    return tf.cast(_shift(total + even, 16), tf.uint8)
+    return tf.cast(_half_to_even(total, 16), tf.uint8)
 
 
 def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     channels = 1 if k.monochrome else images.shape[-1]
     place = _shift(grain16(tf.convert_to_tensor(k.key), height, width * channels), 4)
     deviates = _int32(_entries(tf.convert_to_tensor(k.table), place))
@@ -363,7 +411,7 @@ def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
 
 
 def _fill(k: kinds.Fill, images: tf.Tensor) -> tf.Tensor:
-    height, width = _size(images)
+    height, width = size_of(images)
     row, column = tf.range(height)[:, tf.newaxis], tf.range(width)
     inside = tf.zeros([1, 1, 1], tf.bool)
     boxes = _int32(k.boxes)[:, :, tf.newaxis, tf.newaxis]
@@ -404,11 +452,21 @@ def _choose(k: kinds.Choose, images: tf.Tensor) -> tf.Tensor:
 
 
 def _blend(k: kinds.Blend, images: tf.Tensor) -> tf.Tensor:
-    weight = _by_pixel(_int32(k.weights))
-    total: Any = 1 << 15
-    for number, branch in enumerate(k.branches):
-        total += weight[..., number] * _int32(_apply(branch, images))
-    return tf.cast(_shift(total, 16), tf.uint8)
+    def add(share: kinds.Blend, total: tf.Tensor) -> tf.Tensor:
+        return total + _by_pixel(_int32(share.weights[:, 0])) * _int32(_apply(share.branches[0], images))
+
+    shares = [
+        kinds.Blend(weights=k.weights[:, number : number + 1], branches=(branch,))
+        for number, branch in enumerate(k.branches)
+    ]
+    total = tf.zeros_like(images, tf.int32)
+    for run in runs(shares):
+        total = in_turn(run, add, total)
+    return tf.cast(_half_to_even(total, 16), tf.uint8)
+
+
+def _half_to_even(x: tf.Tensor, bits: int) -> tf.Tensor:
+    return _shift(x + ((1 << (bits - 1)) - 1) + (_shift(x, bits) & 1), bits)
 
 
 _KERNELS: dict[type[kinds.Kernel], Callable[[Any, tf.Tensor], tf.Tensor]] = {

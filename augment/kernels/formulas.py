@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from augment.kernels import kinds, maps, weights
+from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
 
 
@@ -127,6 +127,8 @@ def adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
         statistic = image.sum(axis=(0, 1), dtype=np.int64)
     elif k.rule.statistic == "gray":
         statistic = luma(image).sum(dtype=np.int64)
+    elif k.rule.statistic == "ends":
+        statistic = np.stack([image.min(axis=(0, 1)), image.max(axis=(0, 1))], -1).astype(np.int64)
     else:
         statistic = np.stack([np.bincount(c, minlength=256) for c in image.reshape(-1, image.shape[-1]).T])
     return levels(kinds.Levels(table=k.rule.table(statistic, count, k.factor)), image)
@@ -148,7 +150,8 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     """HSV with hues in sixths of the circle times the chroma c, so that nothing is divided.
 
     A hue is g - b where red is highest, 2 c + b - r where green is, 4 c + r - g where blue is,
-    plus the turn, modulo 6 c. Each channel is full within c of its own hue, gone from 2 c on.
+    plus the turn times c, rounded half up, modulo 6 c. Each channel is full within c of its own
+    hue, gone from 2 c on.
     """
     if image.shape[-1] == 1:
         return image
@@ -156,7 +159,7 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     value = np.maximum(np.maximum(r, g), b)
     c = value - np.minimum(np.minimum(r, g), b)
     place = np.where(value == r, g - b, np.where(value == g, 2 * c + b - r, 4 * c + r - g))
-    place = (place + k.turns[c]) % np.maximum(6 * c, 1)
+    place = (place + ((int(k.sixths) * c + (1 << 15)) >> 16)) % np.maximum(6 * c, 1)
     red, green, blue = np.abs(place - 3 * c) - c, 2 * c - np.abs(place - 2 * c), 2 * c - np.abs(place - 4 * c)
     return np.stack([value - c + np.clip(w, 0, c) for w in (red, green, blue)], -1).astype(np.uint8)
 
@@ -178,13 +181,11 @@ def saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
 
 
 def enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
-    """base + up[level - base], or base - down[base - level]; clipped."""
+    """base + factor * (level - base), of which product and sum are rounded to float32; clipped, truncated."""
     level = image.astype(np.int64)
     base = luma(image)[..., np.newaxis] if k.base == "gray" else smooth(image)
-    up, down = (np.asarray(table, np.int64) for table in (k.up, k.down))
-    moved = np.where(
-        level >= base, base + up[np.maximum(level - base, 0)], base - down[np.maximum(base - level, 0)]
-    )
+    one = np.float32(1 << tables.FACTOR_BITS)
+    moved = base.astype(np.float32) + (k.factor * (level - base)).astype(np.float32) / one
     return np.clip(moved, 0, 255).astype(np.uint8)
 
 
@@ -252,11 +253,11 @@ def choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    """(sum of weight * level + 2 ** 15) >> 16 over the branches."""
+    """(sum of weight * level) / 65536 over the branches, rounded half to even."""
     total: Any = sum(
         int(w) * apply(b, image).astype(np.int64) for w, b in zip(k.weights, k.branches, strict=True)
     )
-    return ((total + (1 << 15)) >> 16).astype(np.uint8)
+    return half_to_even(total, 16).astype(np.uint8)
 
 
 FORMULAS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {

@@ -7,15 +7,19 @@ that are exact.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
+import stringzilla
 from PIL import Image
 
+from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
-from augment.kernels.grain import grain8, grain16
+from augment.kernels.grain import grain8_within, grain16
 
 _BORDERS = {
     "constant": cv2.BORDER_CONSTANT,
@@ -27,12 +31,30 @@ _BORDERS = {
 
 _NO_PARTS: Any = None
 
+# glibc gives blocks of 128 KiB and more back to the system at once, and takes new ones page by page, until
+# a larger one has been freed: from then on, the memory of one kernel's arrays serves the next.
+np.empty(1 << 24, np.uint8)
+
 
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
-    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image."""
+    """Runs kernels in order on uint8 [H, W, C]; what is returned may share memory with the image.
+
+    Those that only take pixels from elsewhere (Window, Orient, Resize and Warp with nearest) run on int32
+    [H, W, 1] as well.
+    """
     for kernel in kernels:
-        image = _KERNELS[type(kernel)](kernel, image)
+        image = _KERNELS.get(type(kernel), _custom)(kernel, image)
     return image
+
+
+def _custom(kernel: Any, image: np.ndarray) -> np.ndarray:
+    try:
+        out = kernel.on_host(image)
+    except Exception as error:
+        raise OpError(f"kernel {type(kernel).__name__}: {type(error).__name__}: {error}") from error
+    if not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != image.shape:
+        raise OpError(kinds.not_kept(kernel, image, out))
+    return out
 
 
 def _with_channels(image: Any) -> np.ndarray:
@@ -47,7 +69,7 @@ def _window(k: kinds.Window, image: np.ndarray) -> np.ndarray:
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         return image[top:bottom, left:right]
     if k.border == "constant":
-        out = np.full((k.height, k.width, channels), k.fill, np.uint8)
+        out = np.full((k.height, k.width, channels), k.fill, image.dtype)
         first, before = max(top, 0), max(left, 0)
         seen = image[first : max(bottom, 0), before : max(right, 0)]
         rows, columns, _ = seen.shape
@@ -77,18 +99,26 @@ def _channels(k: kinds.Channels, image: np.ndarray) -> np.ndarray:
 
 
 def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
-    size = image.shape[0], image.shape[1]
+    """By blocks of rows, so that places stay in the cache, and in memory that is not given back."""
+    height, width, _ = image.shape
     whole = k.interpolation == "nearest"
-    place, part = _near_places(k.map, size, whole=whole) or _far_places(k, size)
-    border, fill = _BORDERS[k.border], (k.fill,) * 3
-    if whole:
-        return _with_channels(cv2.remap(image, place, _NO_PARTS, cv2.INTER_NEAREST, None, border, fill))
-    return _with_channels(cv2.remap(image, place, part, cv2.INTER_LINEAR, None, border, fill))
+    places = _near_places(k.map, (height, width), whole=whole) or _far_places(k, (height, width))
+    how = cv2.INTER_NEAREST if whole else cv2.INTER_LINEAR
+    out = np.empty(image.shape, np.uint8)
+    count = max(_BLOCK // width, 1)
+    for first in range(0, height, count):
+        rows = slice(first, min(first + count, height))
+        place, part = places(rows)
+        cv2.remap(image, place, part, how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
+    return out
 
 
-_Places = tuple[np.ndarray, np.ndarray]
-"""What OpenCV takes: int16 [H, W, 2] whole columns and rows, uint16 [H, W] 32 times the part of a row
-beyond them, in 32nds, plus that of a column."""
+_BLOCK = 1 << 14
+"""Pixels whose places are made at once."""
+
+_Places = Callable[[slice], Any]
+"""For some rows of the output what OpenCV takes: columns and rows in float32; or int16 [n, W, 2] whole
+columns and rows and uint16 [n, W] 32 times the part of a row beyond them, in 32nds, plus that of a column."""
 
 
 def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | None:
@@ -101,80 +131,89 @@ def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | N
 
 
 def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
+    """Terms below 2**12 pixels and their sum are exact in float32, as is half of their last bit with
+    it, by which OpenCV, which rounds to the nearest place, rounds half up."""
     height, width = size
-    x, y = np.arange(width, dtype=np.int64), np.arange(height, dtype=np.int64)
-    drop = maps.AFFINE_BITS - maps.SUM_BITS
-    half = 1 << (drop - 1)
-    terms = [
-        (m[i] * x + half >> drop, m[i + 1] * y + (m[i + 2] + half) >> drop)  # across, down
-        for i in (0, 3)
-    ]
-    if max(abs(int(end)) for pair in terms for term in pair for end in (term[0], term[-1])) >= 1 << 29:
+    longest = max(max(abs(m[i]) * width, abs(m[i + 1]) * height + abs(m[i + 2])) for i in (0, 3))
+    if longest >= 1 << (12 + maps.AFFINE_BITS):
         return None
-    final = 1 << (maps.SUM_BITS - (0 if whole else maps.PLACE_BITS) - 1)
-    columns, rows = (
-        np.add.outer(down.astype(np.int32) + np.int32(final), across.astype(np.int32))
-        for across, down in terms
-    )
-    place = np.empty((height, width, 2), np.int16)
-    np.right_shift(columns, maps.SUM_BITS, out=place[..., 0], casting="unsafe")
-    np.right_shift(rows, maps.SUM_BITS, out=place[..., 1], casting="unsafe")
-    if whole:
-        return place, place
-    part = rows.astype(np.uint16)  # the bits behind the point; what goes before is cut off
-    part >>= 6
-    part &= 31 << 5
-    part |= columns.astype(np.uint16) >> 11
-    return place, part
+    across, down = _terms(m, size, maps.AFFINE_BITS - maps.SUM_BITS)
+    last = 1 / (1 << maps.SUM_BITS)
+    sums = _sums(across * last, down * last + last / 2, np.float32)
+
+    def places(rows: slice) -> Any:
+        columns, lines = sums(rows)
+        return (columns, lines) if whole else cv2.convertMaps(columns, lines, cv2.CV_16SC2)
+
+    return places
 
 
 def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
-    """Whole numbers below 2**52 are exact in float64, and their quotient, rounded down, is the right
-    one: it lies further from the next whole number than it is off."""
+    """Places below 2**18 by divisors below 2**31, which are odd, lie further from being halfway
+    between two than float64 is off, so that the nearest whole number is the right one."""
     height, width = size
-    most = [abs(m[i]) * width + abs(m[i + 1]) * height + abs(m[i + 2]) for i in (0, 3, 6)]
-    if max(most[:2]) * 64 + most[2] >= 1 << 52 or not _near_corners(m, size):
-        return None
-    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, np.newaxis]
-    twice = 2 << (0 if whole else maps.PLACE_BITS)
-    divisor = 2 * m[7] * y + 2 * m[8] + 2 * m[6] * x
-    place = np.empty_like(divisor)
-    found = []
-    for i in (3, 0):  # (twice n + d) // 2 d, for a numerator n and a divisor d, both linear in x and y
-        down = (twice * m[i + 1] + m[7]) * y + (twice * m[i + 2] + m[8])
-        np.add(down, (twice * m[i] + m[6]) * x, out=place)
-        np.divide(place, divisor, out=place)
-        found.append(np.floor(place, out=place).astype(np.int32))
-    return _packed(found[0], found[1], whole=whole)
-
-
-def _near_corners(m: list[int], size: maps.Size) -> bool:
-    """Whether places fit into 16 bits: a quotient of what is linear is furthest at a corner."""
-    for y in (0, size[0] - 1):
-        for x in (0, size[1] - 1):
+    furthest = 0.0
+    for x in (0, width - 1):
+        for y in (0, height - 1):  # a quotient of what is linear is furthest at a corner
             *numerators, divisor = (m[i] * x + m[i + 1] * y + m[i + 2] for i in (0, 3, 6))
-            if divisor <= 0 or max(map(abs, numerators)) > 32000 * divisor:
-                return False
-    return True
-
-
-def _packed(rows: np.ndarray, columns: np.ndarray, *, whole: bool) -> _Places:
+            if not -10 < math.log2(max(divisor, 1)) - maps.PROJECTIVE_BITS < 2:
+                return None
+            furthest = max(furthest, abs(numerators[0]) / divisor, abs(numerators[1]) / divisor)
     bits = 0 if whole else maps.PLACE_BITS
-    place = np.empty((*rows.shape, 2), np.int16)
-    np.right_shift(columns, bits, out=place[..., 0], casting="unsafe")
-    np.right_shift(rows, bits, out=place[..., 1], casting="unsafe")
-    return place, place if whole else ((rows & 31) << 5 | columns & 31).astype(np.uint16)
+    if furthest >= 1 << 12:
+        return None
+    across, down = _terms(m, size, _DROPS)
+    across[2] *= 2
+    down[2] = 2 * down[2] + 1
+    sums = _sums(across, down, np.float64)
+    scale = float(1 << (maps.DIVISOR_BITS - maps.NUMERATOR_BITS + bits))
+    narrow = cv2.CV_16S if furthest < 1000 else cv2.CV_32S
+
+    def places(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        x, y, divisor = sums(rows)
+        np.divide(scale, divisor, out=divisor)
+        lines, columns = (cv2.multiply(part, divisor, dtype=narrow) for part in (y, x))
+        return _packed(lines, columns, bits)
+
+    return places
+
+
+_DROPS = maps.PROJECTIVE_BITS - np.array([maps.NUMERATOR_BITS] * 2 + [maps.DIVISOR_BITS - 1])[:, np.newaxis]
+
+
+def _terms(m: list[int], size: maps.Size, drop: Any) -> tuple[np.ndarray, np.ndarray]:
+    """int64 [lines, W] and [lines, H]: `maps.terms` of every line of a matrix."""
+    lines = np.array(m, np.int64).reshape(-1, 3)
+    return maps.terms([lines[:, :1], lines[:, 1:2], lines[:, 2:]], _upto(size[1]), _upto(size[0]), drop)
+
+
+def _sums(across: np.ndarray, down: np.ndarray, dtype: type[np.floating]) -> _Places:
+    """For some rows of the output, across [lines, W] + down [lines, H], [lines, n, W]: as products of
+    matrices with ones in them, which are faster than what they come to."""
+    left, right = np.ones((*down.shape, 2), dtype), np.ones((len(across), 2, across.shape[1]), dtype)
+    left[..., 0], right[:, 1] = down, across
+    return lambda rows: np.matmul(left[:, rows], right)
+
+
+@functools.lru_cache(maxsize=64)
+def _upto(count: int) -> np.ndarray:
+    return np.arange(count, dtype=np.int64)
+
+
+def _packed(rows: np.ndarray, columns: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    place = cv2.merge([(index >> bits).astype(np.int16, copy=False) for index in (columns, rows)])
+    return place, ((rows & 31) << 5 | columns & 31).astype(np.uint16) if bits else _NO_PARTS
 
 
 def _far_places(k: kinds.Warp, size: maps.Size) -> _Places:
     """Those of any map. Where OpenCV's numbers end, another place with the same levels around it."""
     whole = k.interpolation == "nearest"
     bits = 0 if whole else maps.PLACE_BITS
-    rows, columns = (
+    lines, columns = (
         _nearer(index, side, bits, k.border)
         for index, side in zip(maps.places(k.map, size, whole=whole), size, strict=True)
     )
-    return _packed(rows, columns, whole=whole)
+    return lambda rows: _packed(lines[rows], columns[rows], bits)
 
 
 def _nearer(index: np.ndarray, side: int, bits: int, border: str) -> np.ndarray:
@@ -234,32 +273,57 @@ def _levels(k: kinds.Levels, image: np.ndarray) -> np.ndarray:
 
 
 def _looked_up(table: np.ndarray, image: np.ndarray) -> np.ndarray:
-    if len(table) > 1:
-        return cv2.LUT(image, np.ascontiguousarray(table.T)[np.newaxis])
-    flat = np.ascontiguousarray(image).reshape(1, -1)  # rows are no matter, and cost
-    return cv2.LUT(flat, table[0]).reshape(image.shape)
+    return _entries(table[0], image) if len(table) == 1 else _joined(table, _planes(image))
+
+
+def _joined(table: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
+    looked_up = [_entries(one, plane) for one, plane in zip(table, planes, strict=True)]
+    return _with_channels(cv2.merge(looked_up))
+
+
+def _entries(table: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Of a table uint8 [256]: StringZilla takes a tenth of the time of cv2.LUT where there is AVX-512."""
+    out = np.empty(levels.shape, np.uint8)
+    given = np.ascontiguousarray(levels).data.cast("B")
+    stringzilla.translate(given, table.tobytes(), out=out.data.cast("B"))
+    return out
+
+
+def _planes(image: np.ndarray) -> list[np.ndarray]:
+    """uint8 [H, W] for each channel. OpenCV takes four times as long where it has to make them itself."""
+    planes = [np.empty(image.shape[:2], np.uint8) for _ in range(image.shape[-1])]
+    cv2.split(image, planes)
+    return planes
 
 
 def _adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
     height, width, channels = image.shape
-    statistic: Any
-    if k.rule.statistic == "sums":
-        statistic = np.array(cv2.sumElems(image)[:channels], np.int64)
-    elif k.rule.statistic == "gray":
-        statistic = np.int64(cv2.sumElems(_luma(image))[0])
-    elif height * width < 1 << 24:  # OpenCV counts in float32
-        counts = [cv2.calcHist([image], [c], None, [256], [0, 256]) for c in range(channels)]
-        statistic = np.stack(counts).reshape(channels, 256).astype(np.int64)
-    else:
-        statistic = np.stack([np.bincount(c.ravel(), minlength=256) for c in cv2.split(image)])
     count = np.int64(height * width)
-    if k.rule.line is None:
+    statistic: Any
+    if k.rule.statistic == "gray":
+        statistic = np.int64(cv2.sumElems(_luma(image))[0])
         return _looked_up(k.rule.table(statistic, count, k.factor), image)
+    if k.rule.line is None:
+        planes = _planes(image)
+        of_plane = _ends if k.rule.statistic == "ends" else _histogram
+        statistic = np.array([of_plane(plane) for plane in planes], np.int64)
+        return _joined(k.rule.table(statistic, count, k.factor), planes)
+    statistic = np.array(cv2.sumElems(image)[:channels], np.int64)
     slope, start = k.rule.line(statistic, count, k.factor)
     line = np.zeros((channels, channels + 1), np.float32)  # 24 bits hold all that follows exactly
     line[:, :-1] = np.eye(channels, dtype=np.float32) * np.float32(slope)
     line[:, -1] = start
     return _with_channels(cv2.transform(image, line / np.float32(1 << tables.LINE_BITS)))
+
+
+def _ends(plane: np.ndarray) -> tuple[float, float]:
+    return cv2.minMaxLoc(plane)[:2]
+
+
+def _histogram(plane: np.ndarray) -> np.ndarray:
+    if plane.size < 1 << 24:  # OpenCV counts in float32
+        return cv2.calcHist([plane], [0], _NO_PARTS, [256], [0, 256]).ravel()
+    return np.bincount(plane.ravel(), minlength=256)
 
 
 def _luma(image: np.ndarray) -> np.ndarray:
@@ -277,53 +341,54 @@ def _gray(k: kinds.Gray, image: np.ndarray) -> np.ndarray:
 
 
 def _hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
+    """By whole sixths of the circle, then by a part of one, at most half of it.
+
+    Three sixths turn each channel upside down between the least and the value, two put each into
+    the next one's place. A part e of the chroma c then raises a channel by what it exceeds the height
+    of the next one, and lowers it by what that one's height exceeds c - e; never both.
+    """
     if image.shape[-1] == 1:
         return image
-    r, g, b = cv2.split(image)
-    value = cv2.max(cv2.max(r, g), b)
-    least = cv2.min(cv2.min(r, g), b)
-    chroma = cv2.subtract(value, least)
-    c, turn = chroma.astype(np.int16), cv2.LUT(chroma, k.turns)
-    two = c + c
-    r16, g16, b16 = r.astype(np.int16), g.astype(np.int16), b.astype(np.int16)
-    place = two + two + r16 - g16
-    cv2.copyTo(two + b16 - r16, cv2.compare(value, g, cv2.CMP_EQ), place)
-    cv2.copyTo(g16 - b16, cv2.compare(value, r, cv2.CMP_EQ), place)
-    np.add(place, turn, out=place)
-    # Subtracts six chromas where that leaves no negative number, which would be large without a sign.
-    place = np.minimum(place.view(np.uint16), (place - 3 * two).view(np.uint16)).view(np.int16)
-    full = least.astype(np.int16)
-    planes = []
-    for weight in (
-        np.abs(place - two - c) - c,
-        two - np.abs(place - two),
-        two - np.abs(place - two - two),
-    ):
-        np.minimum(np.maximum(weight, 0, out=weight), c, out=weight)
-        weight += full
-        planes.append(weight.astype(np.uint8))
-    return cv2.merge(planes)
+    sixths = int(k.sixths)
+    whole = (sixths + (1 << 15)) >> 16
+    part = sixths - (whole << 16)
+    planes = _planes(image)
+    value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+    least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
+    c = cv2.subtract(value, least)
+    if whole % 2:
+        planes = [cv2.subtract(value, cv2.subtract(plane, least)) for plane in planes]
+        whole += 3
+    planes = [planes[(channel - whole // 2) % 3] for channel in range(3)]
+    e = _entries(np.abs((part * _LEVELS + (1 << 15)) >> 16).astype(np.uint8), c)
+    rest = cv2.subtract(c, e)
+    heights = [cv2.subtract(plane, least) for plane in planes]
+    turned = []
+    for channel, plane in enumerate(planes):
+        height = heights[(channel + (1 if part > 0 else -1)) % 3]
+        raised = cv2.min(cv2.add(plane, cv2.subtract(e, height)), value)
+        turned.append(cv2.max(cv2.subtract(raised, cv2.subtract(height, rest)), least))
+    return cv2.merge(turned)
 
 
 def _saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
     if image.shape[-1] == 1:
         return image
-    planes = cv2.split(image)
+    planes = _planes(image)
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
     moved = [cv2.subtract(value, plane) for plane in planes]
-    scaled = [cv2.LUT(distance, k.distances) for distance in moved]
+    scaled = [_entries(k.distances, distance) for distance in moved]
     if (k.distances > _LEVELS).any():
-        least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
-        c = cv2.subtract(value, least).astype(np.float32)
-        twice = value.astype(np.float32) * np.float32(2)
-        below = np.maximum(c * np.float32(2), 1)
+        c = cv2.max(cv2.max(moved[0], moved[1]), moved[2])
+        # A quotient misses a half by a 510th or more. A little more than it is, and rounded to even, it
+        # becomes the same as with halves rounded up.
+        ratio = value.astype(np.float32)
+        ratio *= np.float32(1 + 2.0**-19)
+        ratio /= np.maximum(c, 1).astype(np.float32)
         for distance, out in zip(moved, scaled, strict=True):
-            # Whole numbers below 2**18 over ones below 2**9: float32's quotient has the same floor.
             most = distance.astype(np.float32)
-            most *= twice
-            most += c
-            most /= below
-            cv2.min(out, most.astype(np.uint8), out)
+            most *= ratio
+            cv2.min(out, cv2.convertScaleAbs(most), out)
     return cv2.merge([cv2.subtract(value, distance) for distance in scaled])
 
 
@@ -331,23 +396,44 @@ _LEVELS = np.arange(256)
 
 
 def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
+    """What is added to the base below a level, and subtracted from one above, are tables of their distance.
+
+    But float32 rounds a sum that nearly is a whole number up to it, if the sum is large enough.
+    """
     base = _gray(kinds.Gray(), image) if k.base == "gray" else _smooth(image)
-    above, below = cv2.subtract(image, base), cv2.subtract(base, image)
-    return _with_channels(cv2.subtract(cv2.add(base, cv2.LUT(above, k.up)), cv2.LUT(below, k.down)))
+    above, below = (_with_channels(cv2.subtract(*pair)) for pair in ((image, base), (base, image)))
+    products = (k.factor * _LEVELS).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
+    up, down = (np.minimum(whole(products), 255).astype(np.uint8) for whole in (np.floor, np.ceil))
+    out = cv2.subtract(cv2.add(base, _entries(up, above)), _entries(down, below))
+    missed = np.abs(products - np.rint(products))
+    if ((missed > 0) & (missed <= 2.0**-17)).any():  # half of the last bit of a sum from 128 on
+        up, down = _rounded_up(int(k.factor))
+        largest = cv2.min(_entries(up, above), _entries(down, below))
+        out = cv2.add(out, np.bitwise_and(cv2.compare(base, largest, cv2.CMP_GT), np.uint8(1)))
+    return _with_channels(out)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rounded_up(factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [256] both, for distances above and below a base: the largest whose sum is not rounded up."""
+    bits = tables.FACTOR_BITS
+    sums = (_LEVELS[:, np.newaxis] << bits) + tables.steps(np.arange(-255, 256), np.int64(factor))
+    rounded_up = (sums >= 0) & (sums.astype(np.float32).astype(np.int64) >> bits > sums >> bits)
+    largest = (255 - rounded_up.sum(axis=0)).astype(np.uint8)
+    return largest[255:], largest[255::-1]
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
-    """Sums over 13 are never halfway between whole numbers, so that float32 rounds them rightly."""
-    height, width, _ = image.shape
-    if min(height, width) < 3:
+    """A sum over 13 is never halfway between whole numbers, so that float32 rounds it rightly."""
+    if min(image.shape[:2]) < 3:
         return image
-    out = _with_channels(cv2.filter2D(image, -1, _SMOOTH))
+    total = image.astype(np.uint16)
+    total *= 4
+    total += _with_channels(cv2.boxFilter(image, cv2.CV_16U, (3, 3), normalize=False))
+    out = _with_channels(cv2.convertScaleAbs(total, alpha=1 / 13))
     for edge in ((0,), (-1,), (slice(None), 0), (slice(None), -1)):
         out[edge] = image[edge]
     return out
-
-
-_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / np.float32(13)
 
 
 def _blur(k: kinds.Blur, image: np.ndarray) -> np.ndarray:
@@ -379,13 +465,13 @@ def _fill(k: kinds.Fill, image: np.ndarray) -> np.ndarray:
     out = image.copy()
     for edges in k.boxes.tolist():
         top, left, bottom, right = (max(edge, 0) for edge in edges)
-        right = min(right, width)
+        bottom, right = min(bottom, height), min(right, width)
         seen = out[top:bottom, left:right]
         if k.key is None or not seen.size:
             seen[...] = k.level
         else:
-            stream = grain8(k.key, min(bottom, height), right * channels)
-            seen[...] = stream[top:, left * channels :].reshape(seen.shape)
+            numbers = left * channels, right * channels
+            seen[...] = grain8_within(k.key, (top, bottom), numbers).reshape(seen.shape)
     return out
 
 
@@ -403,10 +489,11 @@ def _choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def _blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    total = np.full(image.shape, 1 << 15, np.int32)
+    total: Any = np.zeros(image.shape, np.float32)  # 65536ths of levels: 24 bits, which float32 holds exactly
     for weight, branch in zip(k.weights.tolist(), k.branches, strict=True):
-        total += apply(branch, image) * np.int32(weight)
-    return (total >> 16).astype(np.uint8)
+        if weight:
+            total = cv2.scaleAdd(apply(branch, image).astype(np.float32), weight / 65536, total)
+    return cv2.convertScaleAbs(total).reshape(image.shape)
 
 
 _KERNELS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {

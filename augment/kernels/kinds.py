@@ -24,6 +24,9 @@ from augment.kernels.tables import Rule
 
 Kernels = tuple["Kernel", ...]
 
+Side = Any
+"""A number of pixels; within a graph that does not know it, an int32 scalar tensor."""
+
 Interpolation = Literal["bilinear", "nearest"]
 Method = Literal[
     "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"
@@ -50,8 +53,8 @@ class Window(Kernel):
     top: Array = field(metadata=SCALAR)
     """int32: the row of the image that is the first of the output, perhaps outside"""
     left: Array = field(metadata=SCALAR)
-    height: int
-    width: int
+    height: Side
+    width: Side
     border: Border = "constant"
     fill: int = 0
 
@@ -89,8 +92,8 @@ class Warp(Kernel):
 class Resize(Kernel):
     """Resamples a box of the image to a size."""
 
-    height: int
-    width: int
+    height: Side
+    width: Side
     method: Method = "bilinear"
     antialias: bool = False
     box: Array | None = field(metadata=VECTOR, default=None)
@@ -123,8 +126,8 @@ class Gray(Kernel):
 class Hue(Kernel):
     """Turns the hue in HSV."""
 
-    turns: Array = field(metadata=VECTOR)
-    """int16 [256]: for each chroma c, the turn in sixths of the circle times c, from c to below 7 c"""
+    sixths: Array = field(metadata=SCALAR)
+    """int32: the turn in 65536ths of a sixth of the circle, from none to all of it"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,10 +143,8 @@ class Enhance(Kernel):
     """Blends the image with its gray or with itself smoothed, or leads away from it."""
 
     base: Base
-    up: Array = field(metadata=VECTOR)
-    """uint8 [256]: what is added to the base where the image lies above it by so much"""
-    down: Array = field(metadata=VECTOR)
-    """uint8 [256]: what is subtracted where it lies below"""
+    factor: Array = field(metadata=SCALAR)
+    """int64, in 2 ** 32nds: 0 gives the base, 1 the image"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -201,6 +202,36 @@ class Blend(Kernel):
     weights: Array = field(metadata=VECTOR)
     """int32 [branches], in 65536ths that sum to 65536, none of them negative"""
     branches: tuple[Kernels, ...]
+
+
+class Custom(Kernel):
+    """The base of kernels of one's own, beside those of this module. Their fields are as theirs.
+
+    They keep the size of the image. On both backends they must compute the same levels, in integers;
+    one without `on_device` is computed on the host alone.
+    """
+
+    def on_host(self, image: np.ndarray) -> np.ndarray:
+        """uint8 [H, W, C] to the same; the image given must stay as it is."""
+        raise NotImplementedError(f"{type(self).__name__} does not define on_host()")
+
+    def on_device(self, images: Any) -> Any:
+        """A uint8 tensor [B, H, W, C] to the same. Arrays of the kernel are [B, ...], or [1, ...] for all."""
+        raise NotImplementedError(f"{type(self).__name__} does not define on_device()")
+
+
+def not_kept(kernel: Kernel, image: Any, out: Any) -> str:
+    """What is wrong with what a kernel of one's own made of an image, in a sentence."""
+
+    def form(x: Any) -> str:
+        dtype = getattr(x, "dtype", None)
+        if dtype is None:
+            return f"a {type(x).__name__}"
+        return f"{getattr(dtype, 'name', dtype)} [{', '.join(map(str, x.shape))}]"
+
+    return (
+        f"kernel {type(kernel).__name__}: it made {form(out)} of {form(image)}; it must keep type and shape"
+    )
 
 
 def choose(index: Array, branches: Sequence[Callable[[], Kernels]]) -> Kernels:

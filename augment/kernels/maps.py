@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from augment.arrays import Array, cast, is_numpy, shift_right, tf, where
+from augment.arrays import Array, cast, clip, is_numpy, shift_right, tf, where
 from augment.kernels.grain import grain16
 
 Size = tuple[int, int]
@@ -23,9 +23,16 @@ Border = Literal["constant", "edge", "symmetric", "reflect", "wrap"]
 the edge pixels, its repetition. The names are np.pad's."""
 
 AFFINE_BITS = 24
-PROJECTIVE_BITS = 32
+PROJECTIVE_BITS = 40
 PLACE_BITS = 5
 """Places between pixels are whole 32nds."""
+
+SUM_BITS = 10
+"""The fractional bits to which the two terms of an affine place are rounded before they are added."""
+
+NUMERATOR_BITS, DIVISOR_BITS = 16, 28
+"""The same of a projective place; a divisor has one bit more than its terms, and is odd, so that no
+quotient is halfway between two places."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,7 +48,7 @@ class Projective:
     """The map (x, y) -> (a x + b y + c, d x + e y + f) / (g x + h y + i)."""
 
     matrix: Array = dataclasses.field(metadata={"rank": 1})
-    """int64 [9]: a to i, with 32 fractional bits, so that the divisor is above 0 in the whole frame"""
+    """int64 [9]: a to i, with 40 fractional bits, so that the divisor is above 0 in the whole frame"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,23 +81,26 @@ def places(map_: Map, size: Size, *, whole: bool = False) -> tuple[Array, Array]
         return cast(rows, np.int32), cast(columns, np.int32)
     m = [map_.matrix[..., i, np.newaxis, np.newaxis] for i in range(9 if isinstance(map_, Projective) else 6)]
     if isinstance(map_, Affine):
-        columns, rows = (_affine(m[i] * x, m[i + 1] * y + m[i + 2], bits) for i in (0, 3))
-    else:
-        divisor = m[6] * x + m[7] * y + m[8]
+        drop = SUM_BITS - bits
         columns, rows = (
-            ((m[i] * x + m[i + 1] * y + m[i + 2]) * (2 << bits) + divisor) // (2 * divisor) for i in (0, 3)
+            shift_right(sum(terms(m[i : i + 3], x, y, AFFINE_BITS - SUM_BITS)) + (1 << (drop - 1)), drop)
+            for i in (0, 3)
+        )
+    else:
+        divisor = 2 * sum(terms(m[6:], x, y, PROJECTIVE_BITS - DIVISOR_BITS + 1)) + 1
+        scale = 2 << (DIVISOR_BITS - NUMERATOR_BITS + bits)
+        columns, rows = (
+            (scale * sum(terms(m[i : i + 3], x, y, PROJECTIVE_BITS - NUMERATOR_BITS)) + divisor)
+            // (2 * divisor)
+            for i in (0, 3)
         )
     return cast(rows, np.int32), cast(columns, np.int32)
 
 
-SUM_BITS = 16
-"""The fractional bits to which the two terms of an affine place are rounded before they are added."""
-
-
-def _affine(across: Array, down: Array, bits: int) -> Array:
-    drop = AFFINE_BITS - SUM_BITS
-    total = shift_right(across + (1 << (drop - 1)), drop) + shift_right(down + (1 << (drop - 1)), drop)
-    return shift_right(total + (1 << (SUM_BITS - bits - 1)), SUM_BITS - bits)
+def terms(line: list[Array], x: Array, y: Array, drop: Any) -> tuple[Array, Array]:
+    """a x and b y + c of a line (a, b, c), int64, each rounded half up by so many bits."""
+    half = 1 << (drop - 1)
+    return shift_right(line[0] * x + half, drop), shift_right(line[1] * y + (line[2] + half), drop)
 
 
 def _upto(count: Array, like: Array) -> Array:
@@ -111,7 +121,7 @@ def folded(index: Array, side: Array, border: Border) -> Array:
         last = 2 * side - 2 + again
         place = index % (last + again if again else _least_one(last))
         return where(place < side, place, last - place)
-    return np.clip(index, 0, side - 1) if is_numpy(index) else tf.clip_by_value(index, 0, side - 1)
+    return clip(index, 0, side - 1)
 
 
 def _least_one(x: Array) -> Array:

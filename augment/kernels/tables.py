@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from augment.arrays import Array, cast, is_numpy, shift_right, take, tf, where
+from augment.arrays import Array, cast, clip, is_numpy, shift_right, take, tf, where
 
-FACTOR_BITS = 24
-"""The fractional bits of a factor; a float32 of 1 or more has no more than 23."""
+FACTOR_BITS = 32
+"""The fractional bits of a factor; a float32 from 2 ** -9 on has no more."""
 OFFSET_BITS = 16
 LINE_BITS = 11
 """The fractional bits of a straight line: with a factor of 10, levels take 13 more."""
@@ -30,8 +30,8 @@ def shifted(offset: Array) -> Array:
 
 
 def scaled(factor: Array) -> Array:
-    """Brightness of Pillow: the level times a factor, blended with black (see `blend`)."""
-    return blend(factor)[0][..., np.newaxis, :]
+    """Brightness of Pillow: each level blended with black."""
+    return blended(LEVELS * 0, LEVELS, factor[..., np.newaxis])[..., np.newaxis, :]
 
 
 def gamma(exponent: Array) -> Array:
@@ -81,19 +81,21 @@ def inverted() -> np.ndarray:
     return (255 - LEVELS[np.newaxis]).astype(np.uint8)
 
 
-def blend(factor: Array) -> tuple[Array, Array]:
-    """What Pillow's Image.blend makes of a difference d of 0 to 255: uint8 [..., 256] both.
+def blended(base: Array, level: Array, factor: Array) -> Array:
+    """Pillow's Image.blend of levels int64, broadcast against each other: uint8.
 
-    The first is added where the image lies above what it is blended with, the second
-    subtracted where it lies below; 255 stands for all that is more. Pillow truncates
-    `base + factor * d` in float32; here the product is exact, and one that misses a whole
-    number by less than a 65536th, as 0.9 * 10 does in binary, counts as that number.
+    Pillow truncates `base + factor * (level - base)`, and rounds its product and its sum to
+    float32. So do the casts here, which, unlike the product and the sum of floats, no compiler
+    makes one rounding of. Whether a sum comes up to a whole number hangs on both levels, not
+    on their difference alone.
     """
-    product = factor[..., np.newaxis] * LEVELS
-    near = 1 << (FACTOR_BITS - 16)
-    up = shift_right(product + near, FACTOR_BITS)
-    down = shift_right(product + ((1 << FACTOR_BITS) - 1 - near), FACTOR_BITS)
-    return _uint8(up), _uint8(down)
+    moved = steps(level - base, factor) + base * (1 << FACTOR_BITS)
+    return _uint8(shift_right(cast(cast(moved, np.float32), np.int64), FACTOR_BITS))
+
+
+def steps(distance: Array, factor: Array) -> Array:
+    """int64: factor * distance, rounded to float32."""
+    return cast(cast(factor * distance, np.float32), np.int64)
 
 
 def distances(factor: Array) -> Array:
@@ -102,23 +104,13 @@ def distances(factor: Array) -> Array:
     return _uint8(shift_right(product + (1 << (FACTOR_BITS - 1)), FACTOR_BITS))
 
 
-def turns(sixths: Array) -> Array:
-    """int16 [..., 256]: each chroma times a turn, in 65536ths of a sixth of the circle, for `Hue`.
-
-    Rounded half up, and brought to one chroma and more, below seven.
-    """
-    sixths = ((sixths - (1 << 16)) % (6 << 16))[..., np.newaxis]
-    turned = shift_right(sixths * LEVELS + (1 << 15), 16)
-    return cast(LEVELS + where(turned >= 6 * LEVELS, turned * 0, turned), np.int16)
-
-
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """How a table follows from an image."""
 
-    statistic: Literal["sums", "gray", "histogram"]
-    """of each channel's levels int64 [..., C], of the luma [...], or how often each level
-    occurs in each channel [..., C, 256]"""
+    statistic: Literal["sums", "gray", "histogram", "ends"]
+    """the sum of each channel's levels int64 [..., C], or of the luma [...]; how often each level
+    occurs in each channel [..., C, 256]; or each one's lowest and highest [..., C, 2]"""
     table: Callable[[Array, Array, Array], Array]
     """from the statistic, the number of pixels (int64 []) and the kernel's factor"""
     line: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
@@ -142,17 +134,7 @@ def _contrast(sums: Array, count: Array, factor: Array) -> Array:
 
 def _contrast_with_gray(total: Array, count: Array, factor: Array) -> Array:
     mean = ((2 * total + count) // (2 * count))[..., np.newaxis]
-    up, down = (cast(table, np.int64) for table in blend(factor))
-    above = LEVELS - mean
-    moved = where(above >= 0, mean + _entries(up, above), mean - _entries(down, -above))
-    return _uint8(moved)[..., np.newaxis, :]
-
-
-def _entries(table: Array, index: Array) -> Array:
-    """The entries of [..., 256] at [..., 256]; an index below 0 counts as 0."""
-    if is_numpy(table):
-        return np.take_along_axis(table, np.maximum(index, 0), -1)
-    return tf.gather(table, tf.maximum(index, 0), axis=-1, batch_dims=table.shape.rank - 1)
+    return blended(mean, LEVELS, factor[..., np.newaxis])[..., np.newaxis, :]
 
 
 def _equalized(histogram: Array, count: Array, factor: None) -> Array:
@@ -164,10 +146,8 @@ def _equalized(histogram: Array, count: Array, factor: None) -> Array:
     return _uint8(where(step > 0, spread, LEVELS + spread * 0))
 
 
-def _stretched(histogram: Array, count: Array, factor: None) -> Array:
-    occurs = histogram > 0
-    highest = _highest(where(occurs, LEVELS + histogram * 0, histogram * 0))
-    lowest = 255 - _highest(where(occurs, 255 - LEVELS + histogram * 0, histogram * 0))
+def _stretched(ends: Array, count: Array, factor: None) -> Array:
+    lowest, highest = ends[..., :1], ends[..., 1:]
     row = 256 * (highest - lowest)
     moved = take(_products(), row + LEVELS) - take(_products(), row + lowest)
     whole = cast(moved, np.int64)  # truncates; what lies below 0 is clipped in any case
@@ -191,7 +171,7 @@ CONTRAST_WITH_GRAY = Rule("gray", _contrast_with_gray)
 """Contrast of Pillow: blends with the mean of the luma, rounded half up."""
 EQUALIZE = Rule("histogram", _equalized)
 """ImageOps.equalize: makes each channel's histogram flat."""
-AUTOCONTRAST = Rule("histogram", _stretched)
+AUTOCONTRAST = Rule("ends", _stretched)
 """ImageOps.autocontrast: stretches each channel's levels over the whole range."""
 
 
@@ -205,4 +185,4 @@ def _highest(x: Array) -> Array:
 
 
 def _uint8(x: Array) -> Array:
-    return cast(np.clip(x, 0, 255) if is_numpy(x) else tf.clip_by_value(x, 0, 255), np.uint8)
+    return cast(clip(x, 0, 255), np.uint8)

@@ -119,12 +119,15 @@ BOX, BILINEAR, BICUBIC and LANCZOS."""
 
 
 def gaussian(sigma: float, reach: int) -> np.ndarray:
-    """int32 [2 reach + 1]: a Gaussian in 256ths that sum to 256, the rest of the rounding in the middle."""
+    """int32 [2 reach + 1]: a Gaussian in 256ths that sum to 256, none of them negative.
+
+    From the ends to the middle it is the sums that are rounded, as by OpenCV's GaussianBlur.
+    """
     at = np.arange(-reach, reach + 1)
     weight = np.exp(-(at**2) / (2 * sigma**2)) if sigma > 0 else (at == 0).astype(np.float64)
-    whole = np.rint(weight / weight.sum() * 256).astype(np.int32)
-    whole[reach] += 256 - whole.sum()
-    return whole
+    sums = np.rint(np.cumsum(weight[:reach]) / weight.sum() * 256).astype(np.int32)
+    side = np.diff(sums, prepend=np.int32(0))
+    return np.concatenate([side, 256 - 2 * side.sum(keepdims=True), side[::-1]]).astype(np.int32)
 
 
 def reach_of(sigma: float) -> int:

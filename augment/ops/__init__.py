@@ -7,6 +7,7 @@ in which they are documented: `Resize(128, 128)`.
 """
 
 from augment.draws import Draw
+from augment.kernels.kinds import Custom, Kernels, Levels
 from augment.labels.hazards import Hazard
 from augment.ops.affine import Height, Rotation, Shear, Translation, Width, Zoom
 from augment.ops.base import Op, Size, op_types
@@ -16,7 +17,8 @@ from augment.ops.degrade import Blur, JpegQuality, Noise
 from augment.ops.erase import Cutout, RandomErasing
 from augment.ops.geometry import Flip, Perspective, Rot90
 from augment.ops.jitter import ChannelShuffle, ColorJitter
-from augment.ops.policy import AugMix, AutoAugment, RandAugment, TrivialAugment
+from augment.ops.mixture import AugMix
+from augment.ops.policy import AutoAugment, RandAugment, TrivialAugment
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize
 from augment.ops.sizes import CentralCrop, CropOrPad, PadAndCrop, RandomCrop, RandomResizedCrop, Resize
 from augment.ops.warp import Elastic
@@ -32,6 +34,7 @@ __all__ = [
     "ColorJitter",
     "Contrast",
     "CropOrPad",
+    "Custom",
     "Cutout",
     "Draw",
     "Elastic",
@@ -44,6 +47,8 @@ __all__ = [
     "Hue",
     "Invert",
     "JpegQuality",
+    "Kernels",
+    "Levels",
     "Noise",
     "OneOf",
     "Op",

@@ -4,8 +4,8 @@ A transform is kept as the map from output to input positions, relative to the
 image's centre, in fixed point: integers compose to the same bits in NumPy, in a
 graph and under XLA, which products of floats do not. Neighbouring affine ops
 whose fill and interpolation agree compose into one map, and the image is
-resampled once. That is not the same as resampling after every op, which blurs
-each time.
+resampled once (`Warp`). That is not the same as resampling after every op, which
+blurs each time.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
-from augment.arrays import Array, cast, ones, shift_right, stack, tf, where
+from augment.arrays import Array, is_numpy, ones, shift_right, stack, where
 from augment.draws import Draw, uniform_between
+from augment.kernels import maps
+from augment.kernels.kinds import Interpolation, Kernels, Warp
 from augment.labels.hazards import Hazard, turned
-from augment.ops.base import Op, Size, as_float, as_uint8
+from augment.ops.base import Op, Size
 from augment.ops.parameters import Parameter, Real
-from augment.ops.settings import Interval, interval
+from augment.ops.settings import Interval, Level, interval
 
-LINEAR_BITS = 24
+LINEAR_BITS = maps.AFFINE_BITS
 PIXEL_BITS = 16
 _ONE = 1 << LINEAR_BITS
 LARGEST_REACH = 64.0
@@ -58,8 +59,8 @@ class Affine(NamedTuple):
         """This map where `condition` holds, the identity elsewhere."""
         return Affine(*(where(condition, x, i) for x, i in zip(self, identity(condition), strict=True)))
 
-    def projective(self, size: Size) -> Array:
-        """float32 [..., 8]: the map about the corner, as ImageProjectiveTransformV3 takes it."""
+    def about_the_corner(self, size: Size) -> Array:
+        """int64 [..., 6]: the matrix of `maps.Affine`."""
         height, width = size
         to_linear = 1 << (LINEAR_BITS - PIXEL_BITS)
         half = 1 << (LINEAR_BITS - 1)
@@ -67,9 +68,10 @@ class Affine(NamedTuple):
         y = self.f * to_linear + (height - 1) * half
         x = x - shift_right(self.a * (width - 1) + self.b * (height - 1), 1)
         y = y - shift_right(self.d * (width - 1) + self.e * (height - 1), 1)
-        zero = self.a * 0
-        rows = (self.a, self.b, x, self.d, self.e, y, zero, zero)
-        return stack([cast(v, np.float32) * np.float32(1 / _ONE) for v in rows])
+        return stack([self.a, self.b, x, self.d, self.e, y])
+
+
+_NOTHING_MOVES = [_ONE, 0, 0, 0, _ONE, 0]
 
 
 def identity(like: Array) -> Affine:
@@ -107,26 +109,6 @@ def _fixed_sin(u: np.ndarray, low: float, high: float) -> np.ndarray:
     return fixed(np.sin(2 * np.pi * uniform_between(u, low, high)))
 
 
-def resample(
-    image: tf.Tensor, transform: tf.Tensor, interpolation: str, fill_mode: str, fill_value: float
-) -> tf.Tensor:
-    """Resamples uint8 [..., H, W, 3] by projective maps [..., 8] from output to input.
-
-    The kernel is given float32: on uint8 it truncates instead of rounding.
-    """
-    shape = tf.shape(image)
-    pixels = tf.reshape(as_float(image), tf.concat([[-1], shape[-3:]], 0))
-    resampled = tf.raw_ops.ImageProjectiveTransformV3(
-        images=pixels,
-        transforms=tf.reshape(transform, [-1, 8]),
-        output_shape=shape[-3:-1],
-        fill_value=float(fill_value),
-        interpolation=interpolation.upper(),
-        fill_mode=fill_mode.upper(),
-    )
-    return tf.ensure_shape(tf.reshape(as_uint8(resampled), shape), image.shape)
-
-
 class AffineOp(Op):
     """An op that moves content by an affine map about the image's centre, in a fixed frame."""
 
@@ -134,9 +116,9 @@ class AffineOp(Op):
 
     fill_mode: Literal["reflect", "constant", "wrap", "nearest"] = "reflect"
     """what lies outside the image, as in Keras: its mirror image, one value, its repetition, its edge"""
-    fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
+    fill_value: Level = 0
     """the level outside the image under fill_mode constant"""
-    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     """how levels between pixels are found"""
 
     def inverse(self, draw: Draw, size: Size) -> Affine:
@@ -153,11 +135,31 @@ class AffineOp(Op):
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
 
-    def resampling(self) -> tuple[str, str, float]:
+    def resampling(self) -> tuple[str, str, int]:
         return self.interpolation, self.fill_mode, self.fill_value
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return resample(image, draw["_transform"], *self.resampling())
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        """Those of the run that the op begins, whose maps have been composed when they were drawn."""
+        matrix = draw["_transform"]
+        if is_numpy(matrix) and matrix.ndim == 1 and matrix.tolist() == _NOTHING_MOVES:
+            return ()
+        return (
+            Warp(
+                map=maps.Affine(matrix),
+                interpolation=self.interpolation,
+                border=_BORDERS[self.fill_mode],
+                fill=self.fill_value,
+            ),
+        )
+
+
+_BORDERS: dict[str, maps.Border] = {
+    "reflect": "symmetric",
+    "constant": "constant",
+    "wrap": "wrap",
+    "nearest": "edge",
+}
+"""What Keras calls borders, as NumPy does."""
 
 
 class Rotation(AffineOp):

@@ -8,23 +8,20 @@ the samples table and the documentation all follow from the class.
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from augment.arrays import Array, tf
 from augment.draws import Draw, Uniforms
+from augment.kernels.kinds import Kernels
 from augment.labels.hazards import Hazard
 from augment.ops.parameters import Parameter
 from augment.ops.settings import Checked, Drawn, Probability, Settings
 
 Size = tuple[int, int]
 """Height and width in pixels."""
-
-ROWS, COLUMNS = -3, -2  # axes of [..., H, W, 3]
 
 _registry: dict[str, type[Op]] = {}
 
@@ -117,17 +114,24 @@ class Op(Settings):
             drawn |= parameter.draw(u, counter, name)
         return drawn
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        """Transforms uint8 [..., H, W, 3] with one set of parameters an image ([...])."""
-        raise NotImplementedError(f"{type(self).__name__} does not define apply()")
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        """What the op comes to: kernels in order (`augment.kernels.kinds`), which compute pixels.
 
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        """What becomes of an image that is not augmented, [..., H, W, 3].
-
-        The image itself, unless the op sets the size that the recipe promises:
-        then its deterministic counterpart (a random crop crops the centre).
+        Args:
+            draw: what it drew, for one sample (NumPy scalars) or for a batch (arrays [B], NumPy or
+                TensorFlow); empty for an op that is deterministic.
+            size: of the image or the batch that it is given. Within a graph that does not know it,
+                int32 scalar tensors, for ops that can do without (`known`).
         """
-        return image
+        raise NotImplementedError(f"{type(self).__name__} does not define kernels()")
+
+    def plain_kernels(self, size: Size) -> Kernels:
+        """What becomes of an image of `size` that is not augmented; `size` as for `kernels`.
+
+        Nothing, unless the op sets the size that the recipe promises: then its deterministic
+        counterpart (a random crop crops the centre).
+        """
+        return ()
 
     def output_size(self, size: Size | None) -> Size | None:
         """The size of the output for an input of `size` (None: not known beforehand).
@@ -149,6 +153,10 @@ class Op(Settings):
         """What lint says of its settings, apart from labels; sentences without a full stop."""
         return ()
 
+    def needs_color(self) -> Iterable[str]:
+        """What of it does nothing to gray images, as the subject of a sentence: it, its hue."""
+        return ()
+
     def known(self, size: Size | None) -> Size:
         """`size`, for ops that cannot do without. Raises ValueError where it is not known."""
         if size is None:
@@ -162,52 +170,3 @@ class Op(Settings):
 def op_types() -> dict[str, type[Op]]:
     """All ops by name, in the order of their definition."""
     return dict(_registry)
-
-
-def as_float(image: tf.Tensor) -> tf.Tensor:
-    return tf.cast(image, tf.float32)
-
-
-def as_uint8(pixels: tf.Tensor) -> tf.Tensor:
-    """Clips float levels to [0, 255] and rounds half to even."""
-    return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
-
-
-def fixed_as_uint8(pixels: tf.Tensor, bits: int) -> tf.Tensor:
-    """Rounds int32 levels with `bits` fractional bits half to even, and clips them to [0, 255]."""
-    odd = tf.bitwise.right_shift(pixels, bits) & 1
-    whole = tf.bitwise.right_shift(pixels + (odd + ((1 << (bits - 1)) - 1)), bits)
-    return tf.cast(tf.clip_by_value(whole, 0, 255), tf.uint8)
-
-
-def per_image(parameter: tf.Tensor) -> tf.Tensor:
-    """[...] to [..., 1, 1, 1], so that it broadcasts against images."""
-    return tf.convert_to_tensor(parameter)[..., tf.newaxis, tf.newaxis, tf.newaxis]
-
-
-def changed_where(condition: Array, change: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor) -> tf.Tensor:
-    """`change(image)` for the images [...] whose condition holds, the others as they are.
-
-    Neither size nor type may change. One image takes one branch, which in tf.data is
-    several times faster than computing both and choosing level by level.
-    """
-    if image.shape.rank == 3:
-        return tf.cond(tf.convert_to_tensor(condition), lambda: change(image), lambda: image)
-    return tf.where(per_image(condition), change(image), image)
-
-
-def changed_by(
-    index: Array, changes: Sequence[Callable[[tf.Tensor], tf.Tensor]], image: tf.Tensor
-) -> tf.Tensor:
-    """For each of the images [...], `changes[index](image)`; index is int32 [...].
-
-    Neither size nor type may change. One image takes one branch; for a batch all are
-    computed, and chosen from.
-    """
-    if image.shape.rank == 3:
-        branches = [functools.partial(change, image) for change in changes]
-        return tf.ensure_shape(tf.switch_case(tf.convert_to_tensor(index), branches), image.shape)
-    changed = image
-    for i, change in enumerate(changes):
-        changed = tf.where(per_image(index == i), change(image), changed)
-    return changed

@@ -1,13 +1,4 @@
-"""Ops on levels: brightness, contrast, saturation, hue, gamma, grayscale, invert.
-
-They compute in float32 (or integers), clip, and round half to even. tf.image is
-the reference; its own functions are not called because they take one parameter
-for a whole batch, and because some sum in an order that depends on the shape.
-
-Graphs may reorder a chain of float additions, and divide by a constant by
-multiplying with its reciprocal. Nothing here gives them occasion to, so that
-eager execution, a graph and tf.data agree to the last bit.
-"""
+"""Ops on levels and colors: brightness, contrast, saturation, hue, gamma, grayscale, invert."""
 
 from __future__ import annotations
 
@@ -16,10 +7,11 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import tf
 from augment.draws import Draw, uniform_between
+from augment.kernels import kinds, tables
+from augment.kernels.kinds import Adapt, Gray, Kernels, Levels
 from augment.labels.hazards import Hazard, recolored
-from augment.ops.base import Op, Size, as_float, as_uint8, per_image
+from augment.ops.base import Op, Size
 from augment.ops.parameters import Parameter, Real
 from augment.ops.settings import Interval, interval
 
@@ -31,18 +23,28 @@ class Brightness(Op):
     """the offset as a fraction of the range of levels"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"delta": Real(self.delta, _levels=(_levels, np.float32))}
+        return {"delta": Real(self.delta, _offset=(_offset, np.int64))}
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return as_uint8(as_float(image) + per_image(draw["_levels"]))
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Levels(table=tables.shifted(draw["_offset"])),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if max(map(abs, self.delta)) >= 0.4:
             yield Hazard("exposure", f"limit {self.name} to delta 0.2")
 
 
-def _levels(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    return 255 * uniform_between(u, low, high)
+def _offset(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return 255 * uniform_between(u, low, high) * (1 << tables.OFFSET_BITS)
+
+
+def _fixed(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    """As `tables` takes factors."""
+    return uniform_between(u, low, high) * (1 << tables.FACTOR_BITS)
+
+
+def pillow_factor(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The same for Pillow's formulas, which begin with a factor in float32, as it is recorded."""
+    return _fixed(u, low, high).astype(np.float32).astype(np.float64)
 
 
 class Contrast(Op):
@@ -51,25 +53,11 @@ class Contrast(Op):
     factor: Annotated[Interval, interval(1.0, 0.0, 10.0)]
     """the factor; 0 leaves the mean alone, 1 the image"""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        shape = tf.shape(image)
-        height, width = shape[-3], shape[-2]
-        # Levels in rows of width times 3: what differs by channel alone is slow to broadcast.
-        rows = tf.reshape(image, tf.concat([shape[:-2], [3 * width]], 0))
-        levels = as_float(rows)
-        # Sums of integers, for a rounded sum depends on the order, and with it on the shape.
-        # Floats add up to 2**24 exactly, and faster.
-        exact = (image.shape[-3] or 1 << 24) * 255 <= 1 << 24
-        columns = tf.reduce_sum(levels if exact else tf.cast(rows, tf.int32), axis=-2)
-        by_channel = tf.reshape(columns, tf.concat([shape[:-3], [width, 3]], 0))
-        total = tf.reduce_sum(tf.cast(by_channel, tf.int64), axis=-2, keepdims=True)
-        each = 1.0 / tf.cast(tf.cast(height, tf.int64) * tf.cast(width, tf.int64), tf.float64)
-        mean = tf.cast(tf.cast(total, tf.float64) * each, tf.float32)
-        tiles = tf.concat([tf.ones_like(shape[:-2]), [width]], 0)
-        factor = per_image(draw["factor"])[..., 0]
-        offset = tf.tile(mean - mean * factor, tiles)  # one pass less than (levels - mean) * factor + mean
-        changed = levels * factor + offset
-        return tf.ensure_shape(tf.reshape(as_uint8(changed), shape), image.shape)
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"factor": Real(self.factor, _factor=(_fixed, np.int64))}
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Adapt(rule=tables.CONTRAST, factor=draw["_factor"]),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.2:
@@ -86,21 +74,18 @@ class Saturation(Op):
     factor: Annotated[Interval, interval(None, 0.0, 10.0)]
     """the factor; 0 leaves gray, 1 the image"""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        planes, value, chroma = _planes(image)
-        factor = tf.minimum(per_image(draw["factor"])[..., 0], tf.math.divide_no_nan(value, chroma))
-        return tf.stack([as_uint8(value - (value - plane) * factor) for plane in planes], axis=-1)
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"factor": Real(self.factor, _factor=(_fixed, np.int64))}
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (kinds.Saturation(distances=tables.distances(draw["_factor"])),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.25:
             yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]")
-
-
-def _planes(image: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-    """The channels of uint8 [..., 3] as float32 [...], their value in HSV, and their chroma."""
-    red, green, blue = tf.unstack(as_float(image), axis=-1)
-    value = tf.maximum(tf.maximum(red, green), blue)
-    return [red, green, blue], value, value - tf.minimum(tf.minimum(red, green), blue)
 
 
 class Hue(Op):
@@ -110,34 +95,22 @@ class Hue(Op):
     """the turn as a fraction of the color circle"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"delta": Real(self.delta, _sixths=(in_sixths, np.float32))}
+        return {"delta": Real(self.delta, _sixths=(in_sixths, np.int32))}
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return hue_turned(image, draw["_sixths"])
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (kinds.Hue(sixths=draw["_sixths"]),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         for change in recolored(*self.delta):
             yield Hazard(change, f"limit {self.name} to delta [-0.02, 0.02]")
 
 
-def hue_turned(image: tf.Tensor, sixths: tf.Tensor) -> tf.Tensor:
-    """Turns the hue of uint8 [..., H, W, 3] by sixths of the color circle, float32 [...]."""
-    (red, green, blue), value, chroma = _planes(image)
-    is_red, is_green = value == red, value == green
-    beyond = tf.where(is_red, green - blue, tf.where(is_green, blue - red, red - green))
-    beyond = tf.math.divide_no_nan(beyond, chroma)
-    hue = tf.where(is_red, beyond, tf.where(is_green, 2.0 + beyond, 4.0 + beyond))
-    hue += per_image(sixths)[..., 0]
-    hue -= 6.0 * tf.floor(hue * (1 / 6))
-    # Each channel is full within one sixth of its own hue, and gone two sixths away.
-    weights = (tf.abs(hue - 3.0) - 1.0, 2.0 - tf.abs(hue - 2.0), 2.0 - tf.abs(hue - 4.0))
-    least = value - chroma
-    planes = [as_uint8(least + chroma * tf.clip_by_value(w, 0.0, 1.0)) for w in weights]
-    return tf.stack(planes, axis=-1)
-
-
 def in_sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    return 6 * uniform_between(u, low, high)
+    """In 65536ths of a sixth of the color circle, as kernel `Hue` takes them."""
+    return uniform_between(u, low, high) % 1 * (6 << 16)
 
 
 class Gamma(Op):
@@ -146,13 +119,11 @@ class Gamma(Op):
     gamma: Annotated[Interval, interval(None, 0.0, 10.0, open_low=True)]
     """the exponent; below 1 brightens, above 1 darkens"""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        # 256 powers in float64, then a look-up: `pow` may differ in its last bit
-        # between devices, and in float64 that is too little to change a level.
-        exponent = tf.cast(tf.convert_to_tensor(draw["gamma"]), tf.float64)[..., tf.newaxis]
-        levels = tf.pow(tf.range(256, dtype=tf.float64) / 255.0, exponent) * 255.0
-        lookup = tf.cast(tf.round(levels), tf.uint8)
-        return tf.gather(lookup, tf.cast(image, tf.int32), axis=-1, batch_dims=image.shape.rank - 3)
+    def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        return {"gamma": Real(self.gamma, _exponent=(_exponent, np.int64))}
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Levels(table=tables.gamma(draw["_exponent"])),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         low, high = self.gamma
@@ -160,14 +131,21 @@ class Gamma(Op):
             yield Hazard("exposure", f"limit {self.name} to gamma [0.7, 1.4]")
 
 
-class Grayscale(Op):
-    """Removes color and keeps three channels, with the weights of tf.image.rgb_to_grayscale."""
+def _exponent(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    return uniform_between(u, low, high) * (1 << 16)
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        # ITU-R BT.601 in ten-thousandths: integers below 2**24, whose sums are exact in any order.
-        (red, green, blue), _, _ = _planes(image)
-        gray = as_uint8((2989.0 * red + 5870.0 * green + 1140.0 * blue) * 1e-4)
-        return tf.stack([gray, gray, gray], axis=-1)
+
+class Grayscale(Op):
+    """Removes color and keeps the number of channels, as Pillow's convert("L"), bit for bit.
+
+    The weights are those of ITU-R BT.601, which tf.image.rgb_to_grayscale has too.
+    """
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Gray(),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield Hazard("gray", f"leave {self.name} out")
@@ -176,8 +154,8 @@ class Grayscale(Op):
 class Invert(Op):
     """Turns each level x into 255 - x."""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return tf.constant(255, tf.uint8) - image
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Levels(table=tables.inverted()),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield Hazard("negative", f"leave {self.name} out")

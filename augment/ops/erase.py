@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import Array, cast, least, shift_right, stack, take, tf, total, where
+from augment.arrays import Array, cast, least, shift_right, stack, take, total, where
 from augment.draws import Draw, Uniforms, table, uniform_between
+from augment.kernels.kinds import Fill, Kernels
 from augment.labels.hazards import Hazard
-from augment.ops.base import ROWS, Op, Size, per_image
-from augment.ops.grain import grain
+from augment.ops.base import Op, Size
 from augment.ops.parameters import Parameter, Whole
 from augment.ops.settings import Interval, Level, Side, interval
 
@@ -27,8 +27,8 @@ class RandomErasing(Op):
     paper applies it with p 0.5.
 
     `top`, `left`, `height` and `width` are recorded in pixels; with noise also the
-    sub-key from which Threefry makes the levels of each pixel, with row and column
-    as the counter.
+    sub-key from which Threefry makes the levels: for each row a stream of bytes, one a
+    channel in turn, by the counters (row, 0), (row, 1) and so on.
     """
 
     area: Annotated[Interval, interval(None, 0.0, 1.0, open_low=True)] = (0.02, 0.4)
@@ -64,13 +64,11 @@ class RandomErasing(Op):
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        inside = _box(image, draw["top"], draw["left"], draw["height"], draw["width"])
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        boxes = _boxes(draw["top"], draw["left"], draw["height"], draw["width"])[..., np.newaxis, :]
         if self.fill == "constant":
-            return tf.where(inside, tf.constant(self.fill_value, tf.uint8), image)
-        height, width = tf.unstack(tf.shape(image)[ROWS:-1])
-        noise = tf.stack(grain(draw, height, width)[:3], axis=-1)
-        return tf.where(inside, tf.cast(tf.bitwise.right_shift(noise, 8), tf.uint8), image)
+            return (Fill(boxes=boxes, level=self.fill_value),)
+        return (Fill(boxes=boxes, key=stack([draw["key_high"], draw["key_low"]])),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.area[1] > _MUCH:
@@ -145,13 +143,12 @@ class Cutout(Op):
     def output_size(self, size: Size | None) -> Size:
         return self.known(size)
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        hidden = tf.constant(False)
-        for hole in range(1, self.holes + 1):
-            top = draw[f"row_{hole}"] - self.side // 2
-            left = draw[f"column_{hole}"] - self.side // 2
-            hidden |= _box(image, top, left, self.side, self.side)
-        return tf.where(hidden, tf.constant(self.fill_value, tf.uint8), image)
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        top, left = (
+            stack([draw[f"{axis}_{hole}"] for hole in range(1, self.holes + 1)]) - self.side // 2
+            for axis in ("row", "column")
+        )
+        return (Fill(boxes=_boxes(top, left, self.side, self.side), level=self.fill_value),)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         height, width = self.known(size)
@@ -163,9 +160,6 @@ _MUCH = 0.2
 """The part of an image that may hide what it is of."""
 
 
-def _box(image: tf.Tensor, top: Array, left: Array, height: Array, width: Array) -> tf.Tensor:
-    """bool [..., H, W, 1]: which pixels lie within a box [...]."""
-    rows, columns = tf.unstack(tf.shape(image)[ROWS:-1])
-    row, column = tf.range(rows)[:, tf.newaxis, tf.newaxis], tf.range(columns)[:, tf.newaxis]
-    top, left, bottom, right = (per_image(edge) for edge in (top, left, top + height, left + width))
-    return (top <= row) & (row < bottom) & (left <= column) & (column < right)
+def _boxes(top: Array, left: Array, height: Array, width: Array) -> Array:
+    """int32 [..., 4]: as `Fill` takes them."""
+    return stack([top, left, top + height, left + width])

@@ -5,20 +5,19 @@ The recorded `order` is a number to be read digit by digit.
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import tf
 from augment.draws import Draw
+from augment.kernels import tables
+from augment.kernels.kinds import Adapt, Channels, Enhance, Hue, Kernels, Levels, choose
 from augment.labels.hazards import Hazard, recolored
-from augment.ops.base import Op, Size, changed_by
-from augment.ops.color import hue_turned, in_sixths
+from augment.ops.base import Op, Size
+from augment.ops.color import in_sixths, pillow_factor
 from augment.ops.parameters import Choice, Parameter, Real
-from augment.ops.quality import blended, luma, mean_luma
 from augment.ops.settings import Interval, interval
 
 
@@ -46,33 +45,37 @@ class ColorJitter(Op):
     """the turn of hue as a fraction of the color circle"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
+        fixed = (pillow_factor, np.int64)
         return {
-            "brightness": Real(self.brightness),
-            "contrast": Real(self.contrast),
-            "saturation": Real(self.saturation),
-            "hue": Real(self.hue, _sixths=(in_sixths, np.float32)),
-            "order": _order(_ORDERS),
+            "brightness": Real(self.brightness, _brightness=fixed),
+            "contrast": Real(self.contrast, _contrast=fixed),
+            "saturation": Real(self.saturation, _saturation=fixed),
+            "hue": Real(self.hue, _sixths=(in_sixths, np.int32)),
+            "order": _order(_ORDERS, self._changing()),
         }
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        changes = [
-            functools.partial(change, draw) if setting != neutral else tf.identity
-            for change, setting, neutral in (
-                (_brightened, self.brightness, (1.0, 1.0)),
-                (_contrasted, self.contrast, (1.0, 1.0)),
-                (_saturated, self.saturation, (1.0, 1.0)),
-                (_hue_turned, self.hue, (0.0, 0.0)),
-            )
+    def _changing(self) -> list[int]:
+        """The numbers of the settings that are not neutral, from 0."""
+        ends = self.brightness, self.contrast, self.saturation, self.hue
+        neutral = (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0)
+        return [i for i, end in enumerate(ends) if end != neutral[i]]
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        all_changes: list[Callable[[], Kernels]] = [
+            lambda: (Levels(table=tables.scaled(draw["_brightness"])),),
+            lambda: (Adapt(rule=tables.CONTRAST_WITH_GRAY, factor=draw["_contrast"]),),
+            lambda: (Enhance(base="gray", factor=draw["_saturation"]),),
+            lambda: (Hue(sixths=draw["_sixths"]),),
         ]
+        changes = [all_changes[i] for i in self._changing()]
+        if len(changes) < 2:
+            return changes[0]() if changes else ()
+        places = range(len(changes))
+        return sum((choose(draw["_order"][..., place], changes) for place in places), ())
 
-        def step(image: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-            return changed_by(index, changes, image)
-
-        # In a graph, one function with its branches is called four times instead of built four times.
-        call = step if tf.executing_eagerly() else tf.function(step, autograph=False)
-        for place in range(len(changes)):
-            image = call(image, draw["_order"][..., place])
-        return image
+    def needs_color(self) -> list[str]:
+        changing = self._changing()
+        return [f"its {name}" for i, name in ((2, "saturation"), (3, "hue")) if i in changing]
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.brightness[0] < 0.4 or self.brightness[1] > 2.5:
@@ -83,22 +86,6 @@ class ColorJitter(Op):
             yield Hazard(change, f"limit {self.name} to hue 0.02")
 
 
-def _brightened(draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    return blended(tf.zeros_like(image), image, draw["brightness"])
-
-
-def _contrasted(draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    return blended(mean_luma(image), image, draw["contrast"])
-
-
-def _saturated(draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    return blended(luma(image), image, draw["saturation"])
-
-
-def _hue_turned(draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    return hue_turned(image, draw["_sixths"])
-
-
 class ChannelShuffle(Op):
     """Puts the channels into a drawn order, one of six, as torchvision's RandomChannelPermutation.
 
@@ -107,10 +94,13 @@ class ChannelShuffle(Op):
     """
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"order": _order(_SHUFFLES)}
+        return {"order": _order(_SHUFFLES, [0, 1, 2])}
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return tf.gather(image, draw["_order"], axis=-1, batch_dims=image.shape.rank - 3)
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Channels(order=draw["_order"]),)
+
+    def needs_color(self) -> tuple[str, ...]:
+        return ("it",)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         yield Hazard("recolor", f"leave {self.name} out")
@@ -120,7 +110,11 @@ _ORDERS = np.array(list(itertools.permutations(range(4))), np.int32)
 _SHUFFLES = np.array(list(itertools.permutations(range(3))), np.int32)
 
 
-def _order(orders: np.ndarray) -> Choice:
-    """One row of numbers from 0, under `_order`; recorded as one number, with digits from 1."""
+def _order(orders: np.ndarray, of: list[int]) -> Choice:
+    """One row of numbers from 0; recorded as one number, with digits from 1.
+
+    Under `_order`, the order in which those of some numbers are, by their places among these.
+    """
     digits = tuple(int("".join(str(i + 1) for i in row)) for row in orders)
-    return Choice(digits, {"_order": orders})
+    among = np.array([[of.index(i) for i in row if i in of] for row in orders], np.int32)
+    return Choice(digits, {"_order": among})

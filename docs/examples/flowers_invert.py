@@ -3,13 +3,15 @@
 augshard has an op `invert` that does the same; this is how one would write it.
 """
 
-import tensorflow as tf
+import numpy as np
 
-from augment.ops import Draw, Op
+from augment.ops import Draw, Kernels, Levels, Op, Size
+
+OPPOSITES = np.arange(255, -1, -1, dtype=np.uint8)[np.newaxis]
 
 
 class InvertColors(Op):
     """Turns each level x into 255 - x. In a recipe: `invert_colors`."""
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return 255 - image
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Levels(table=OPPOSITES),)

@@ -72,7 +72,7 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
     """
     expected = {
         LABELS: "".join(f"{label}\n" for label in manifest.classes),
-        FEATURES: json_text(tfds.features(recipe.image_size, recipe.storage, len(manifest.classes))),
+        FEATURES: json_text(tfds.features(recipe.image_shape, recipe.storage, len(manifest.classes))),
     }
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):

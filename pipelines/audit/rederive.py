@@ -16,16 +16,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.draws import Draw
 from pipelines import storage
+from pipelines.audit.deriving import SampleDeriver
 from pipelines.audit.findings import Audit, Finding
-from pipelines.audit.sample_graphs import AT_ONCE, SampleGraphs
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
-from pipelines.format.records import unpack
+from pipelines.format.example import unpack
 from pipelines.sources import read_source
 
 FAR, OFTEN = 8, 0.01
@@ -64,7 +64,7 @@ class SourceCheck:
     member: Member
     findings: list[Finding] = dataclasses.field(default_factory=list)
     differences: list[np.ndarray] = dataclasses.field(default_factory=list)
-    """uint8 [H, W, 3] of each sample that was derived again and is not equal: by how many levels"""
+    """uint8 [H, W, C] of each sample that was derived again and is not equal: by how many levels"""
     derived: int = 0
     vanished: bool = False
 
@@ -92,7 +92,7 @@ class Rederiver:
         self._audit, self._root, self._chosen, self._progress = audit, root, chosen, progress
         self.unseen = unseen
         self._recipe = augmenter.recipe
-        self._graphs = SampleGraphs(augmenter, AT_ONCE if chosen is None else 1)
+        self._deriver = SampleDeriver(augmenter)
         self._pool = ThreadPoolExecutor(CORES)
         self.vanished: dict[str, str] = {}
         """sources that are not there, with their SHA-256"""
@@ -126,7 +126,7 @@ class Rederiver:
                     member.samples.append(sample)
         return list(members.values())
 
-    def _draws(self, members: list[Member]) -> list[tf.Tensor]:
+    def _draws(self, members: list[Member]) -> Draw:
         """All parameters of the members' samples, in their order: a block is drawn at once."""
         sources: list[str] = []
         copies: list[int] = []
@@ -135,9 +135,9 @@ class Rederiver:
             augmented = _augmented(member.samples)
             sources += [member.source] * len(augmented)
             copies += augmented
-        return self._graphs.draw(sources, copies)
+        return self._deriver.draw(sources, copies)
 
-    def _outcomes(self, members: list[Member], draws: list[tf.Tensor]) -> Iterator[SourceCheck]:
+    def _outcomes(self, members: list[Member], draws: Draw) -> Iterator[SourceCheck]:
         waiting: collections.deque[Future[SourceCheck]] = collections.deque()
         for member in members:
             waiting.append(self._pool.submit(self._outcome, member, draws))
@@ -146,7 +146,7 @@ class Rederiver:
         while waiting:
             yield waiting.popleft().result()
 
-    def _outcome(self, member: Member, draws: list[tf.Tensor]) -> SourceCheck:
+    def _outcome(self, member: Member, draws: Draw) -> SourceCheck:
         """Reads one source, and derives its samples."""
         outcome = SourceCheck(member)
 
@@ -168,19 +168,18 @@ class Rederiver:
         if not samples and changed:
             samples, begin = [member.first], 0
             copies = _augmented(samples)
-            draws = self._graphs.draw([member.source] * len(copies), copies)
+            draws = self._deriver.draw([member.source] * len(copies), copies)
         if not samples:
             return outcome
         copies = [sample.shard.place.copy for sample in samples]
         try:
-            derived = self._graphs.derive(contents, copies, draws, begin)
-        except tf.errors.InvalidArgumentError:
-            rejection = codec.examine(contents)
-            why = "" if rejection is None else f" ({rejection.reason}: {rejection.detail})"
-            return found("changed", f"the source changed, and can no longer be decoded{why}")
+            derived = self._deriver.derive(contents, copies, draws, begin)
+        except codec.DecodeError as error:
+            why = f"{error.rejection.reason}: {error.rejection.detail}"
+            return found("changed", f"the source changed, and can no longer be decoded ({why})")
         compared = [
-            self._compare(sample, pixels, jpeg)
-            for sample, pixels, jpeg in zip(samples, derived.pixels, derived.jpegs, strict=True)
+            self._compare(sample, pixels, encoded)
+            for sample, pixels, encoded in zip(samples, derived.pixels, derived.encoded, strict=True)
         ]
         if changed and any(difference is None or difference.any() for difference, _ in compared):
             return found("changed", "the source changed: its SHA-256 is not the one in the samples table")
@@ -204,24 +203,22 @@ class Rederiver:
         return outcome
 
     def _compare(
-        self, sample: Sample, pixels: np.ndarray, jpeg: bytes | None
+        self, sample: Sample, pixels: np.ndarray, encoded: bytes | None
     ) -> tuple[np.ndarray | None, Finding | None]:
         """By how many levels each pixel differs from the record, None without one; what else is wrong."""
         same = hashlib.sha256(pixels.data).hexdigest() == sample.digest
-        if same and jpeg is None:
+        if same and encoded is None:
             return _NONE, None
         image = self._stored(sample)
         if image is None:
             return None, None  # which was found when the shard was read
-        if jpeg is not None and image == jpeg:
+        if encoded is not None and image == encoded:
             message = "the samples table has another digest of its pixels than they have before encoding"
             return _NONE, None if same else self._at(sample, "row", message)
-        size = self._recipe.image_size
         try:
-            with tf.device("CPU"):
-                record = codec.decode_stored(tf.constant(image), self._recipe.storage, size).numpy()
-                mine = codec.round_trip(tf.constant(pixels), self._recipe.storage).numpy()
-        except tf.errors.InvalidArgumentError:
+            record = codec.decode_stored(image, self._recipe.storage, self._recipe.image_shape)
+            mine = codec.round_trip(pixels, self._recipe.storage)
+        except codec.DecodeError:
             return None, None
         return np.abs(record.astype(np.int16) - mine).astype(np.uint8), None
 

@@ -11,20 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
-import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.draws import at, recorded
 from augment.errors import RequestError
+from augment.kernels import host
 from augment.keys import fold_in, source_key, source_words
-from augment.ops.base import Op
-from augment.ops.sequence import Step, apply_steps, draw_steps
+from augment.ops.base import Op, Size
+from augment.ops.sequence import Step, draw_steps
+from augment.parity import parity_class
+from augment.program import program
 from pipelines import storage
 from pipelines.audit.decoding import Decoder
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
-from pipelines.format.manifest import Manifest, parity_class
+from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
 from pipelines.plan import group_of, places
@@ -39,7 +41,7 @@ class Stage(NamedTuple):
     drawn: dict[str, Any]
     """by the column of the samples table; but for whether it was applied itself"""
     pixels: np.ndarray
-    """uint8 [H, W, 3] after it"""
+    """uint8 [H, W, C] after it"""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -54,7 +56,7 @@ class Replay:
     source: str
     copy: int
     image: np.ndarray
-    """uint8 [H, W, 3]: the source as it was decoded"""
+    """uint8 [H, W, C]: the source as it was decoded"""
     changed: bool
     """whether the source has other bytes than the samples table says"""
     stages: list[Stage]
@@ -84,18 +86,16 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
-    contents = _contents(root, source)
     augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)
-    with tf.device("CPU"):
-        image = codec.decode(tf.constant(contents))
-        stages = list(_stages(augmenter, image, source, copy))
-        last = stages[-1].pixels
-        sample = codec.round_trip(tf.constant(last), augmenter.recipe.storage).numpy()
+    contents, image = _decoded(root, source, augmenter.recipe.channels)
+    stages = list(_stages(augmenter, image, source, copy))
+    last = stages[-1].pixels
+    sample = codec.round_trip(last, augmenter.recipe.storage)
     shard = shard_file(manifest.request.name, split, copy, number, manifest.splits[split].groups)
     return Replay(
         source=source,
         copy=copy,
-        image=image.numpy(),
+        image=image,
         changed=hashlib.sha256(contents).hexdigest() != row["source_sha256"],
         stages=stages,
         shard=shard,
@@ -108,17 +108,18 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     )
 
 
-def _contents(root: str, source: str) -> bytes:
-    """A source's bytes. Raises RequestError if they are not those of an image."""
+def _decoded(root: str, source: str, channels: int) -> tuple[bytes, np.ndarray]:
+    """A source's bytes and its pixels. Raises RequestError if they are not those of an image."""
     try:
         contents = read_source(root, source)
     except (OSError, ValueError) as error:
         why = storage.reason(error) if isinstance(error, OSError) else error
         raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
-    rejection = codec.examine(contents)
-    if rejection:
-        raise RequestError(f"input {root}: {source} is {rejection.reason} now: {rejection.detail}")
-    return contents
+    try:
+        return contents, codec.decode(contents, channels)
+    except codec.DecodeError as error:
+        what = error.rejection
+        raise RequestError(f"input {root}: {source} is {what.reason} now: {what.detail}") from None
 
 
 def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[str, int, dict[str, Any]]:
@@ -147,7 +148,7 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
     )
 
 
-def _stages(augmenter: Augmenter, image: tf.Tensor, source: str, copy: int) -> Iterator[Stage]:
+def _stages(augmenter: Augmenter, image: np.ndarray, source: str, copy: int) -> Iterator[Stage]:
     """Each op with what it drew and the image after it.
 
     Neighbouring affine ops are one resampling: the image after one of them is what the run up
@@ -155,8 +156,9 @@ def _stages(augmenter: Augmenter, image: tf.Tensor, source: str, copy: int) -> I
     """
     if copy == NOT_AUGMENTED:
         for op in augmenter.recipe.ops:
-            before, image = image, op.plain(image)
-            yield Stage(op, image is not before, {}, image.numpy())
+            kernels = op.plain_kernels(_size(image))
+            image = host.apply(kernels, image)
+            yield Stage(op, bool(kernels), {}, image)
         return
     words = source_words([source])
     number = np.array([copy], np.uint32)
@@ -166,15 +168,19 @@ def _stages(augmenter: Augmenter, image: tf.Tensor, source: str, copy: int) -> I
         for last, op in enumerate(step.ops, start=1):
             part = Step(step.ops[:last], step.size)
             draw = at(draw_steps((part,), key), 0)
-            after = apply_steps((part,), draw, image)
+            after = host.apply(program((part,), draw, _size(image)), image)
             drawn = recorded({op.id: draw[op.id]})
             applied = bool(drawn.pop(f"{op.id}.applied", True))
-            yield Stage(op, applied, drawn, after.numpy())
+            yield Stage(op, applied, drawn, after)
         image = after
 
 
+def _size(image: np.ndarray) -> Size:
+    return image.shape[0], image.shape[1]
+
+
 def _record(directory: str, shard: str, number: int, source: str, augmenter: Augmenter) -> np.ndarray | None:
-    """The pixels of a record, uint8 [H, W, 3]; None if it is not there, or is another's."""
+    """The pixels of a record, uint8 [H, W, C]; None if it is not there, or is another's."""
     with contextlib.suppress(OSError):
         for _, data in read_records(path_in(directory, shard), {number}, augmenter.recipe.image_size):
             return Decoder(augmenter).record(data, source)

@@ -20,10 +20,11 @@ from pipelines.audit import align, samples_table
 from pipelines.audit.decoding import Decoder
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
+from pipelines.format.example import unpack
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
-from pipelines.format.records import ShardReader, unpack
+from pipelines.format.records import ShardReader
 from pipelines.format.samples import Receipt, SourcesDigest, read_receipt, read_samples
 from pipelines.sources import Reject
 

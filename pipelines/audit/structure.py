@@ -66,7 +66,7 @@ def _found(audit: Audit, kind: str, message: str) -> None:
 def _check_counts(audit: Audit, manifest: Manifest, recipe: Recipe) -> None:
     """Numbers in the manifest that follow from others in it."""
     request = manifest.request
-    record = estimated_bytes(recipe.image_size, recipe.storage)
+    record = estimated_bytes(recipe.image_shape, recipe.storage)
     expected: dict[str, tuple[object, object]] = {
         "image_size": (manifest.image_size, recipe.image_size),
         "classes": (manifest.classes, tuple(sorted(set(manifest.classes)))),

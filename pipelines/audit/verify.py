@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from augment import backends
 from augment.augmenter import Augmenter
+from augment.parity import parity_class
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
@@ -15,7 +19,11 @@ from pipelines.audit.sampling import choose
 from pipelines.audit.shards import ShardChecker, ShardPlace
 from pipelines.audit.statistics import statistics
 from pipelines.audit.structure import Totals, check_manifest
-from pipelines.format.manifest import Manifest, parity_class
+from pipelines.format.bounds import RECORD_BYTES
+from pipelines.format.inside import read_in
+from pipelines.format.layout import RUN
+from pipelines.format.manifest import Manifest
+from pipelines.quiet import import_tensorflow
 
 
 def verify(audit: Audit, samples: int | None) -> None:
@@ -53,6 +61,10 @@ def _check(audit: Audit, manifest: Manifest, augmenter: Augmenter, samples: int 
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest)
             bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
+            other = _other_backend(audit.directory)
+            if other == "device":
+                import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
+            augmenter = Augmenter(augmenter.recipe, augmenter.seed, other)
             rederiver = Rederiver(audit, augmenter, root, chosen, set(found.sources), bar.update)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
@@ -70,6 +82,14 @@ def _check(audit: Audit, manifest: Manifest, augmenter: Augmenter, samples: int 
         check_rejects(audit, root, found, rejects)
     new = rederiver.unseen - {reject.source for reject in totals.rejects.union(rejects or ())}
     check_listing(audit, root, found, new, rederiver.vanished)
+
+
+def _other_backend(directory: str) -> backends.Name:
+    """The backend that did not write the dataset, by what run.json says: what it derives proves more."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if json.loads(read_in(directory, RUN, RECORD_BYTES)).get("backend") == "device":
+            return "host"
+    return "device"
 
 
 def _parity(manifest: Manifest) -> Parity | None:

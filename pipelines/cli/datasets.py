@@ -46,6 +46,9 @@ def materialize(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start over in a directory of ours.")
     ] = False,
+    backend: Annotated[
+        str, typer.Option("--backend", help="Who computes the same pixels: host, or device (TensorFlow).")
+    ] = "host",
     runner: Annotated[
         str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")
     ] = "embedded",
@@ -73,6 +76,7 @@ def materialize(
         max_rejects=max_rejects,
         plugins=plugin or [],
         overwrite=overwrite,
+        backend=backend,
         runner=runner,
         beam_arguments=context.args,
         our_options=[option for parameter in context.command.params for option in parameter.opts],

@@ -32,14 +32,12 @@ def preview(
     from augment.augmenter import Augmenter
     from augment.recipe import load_recipe
     from pipelines.format.request import load_plugins
-    from pipelines.quiet import import_tensorflow
     from pipelines.sources import check_root
 
     check_root(input)
     load_plugins(plugin or [])
     loaded = load_recipe(recipe)
     Augmenter(loaded, seed)  # which checks the seed
-    import_tensorflow()
     from pipelines.preview import preview as draw
 
     width, height = draw(

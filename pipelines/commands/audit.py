@@ -11,7 +11,6 @@ from pipelines import storage
 from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.request import load_plugins
-from pipelines.quiet import import_tensorflow
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
 
@@ -57,7 +56,6 @@ def _audit(
     if root is not None:
         check_root(root)
     audit = open_audit(directory, root)
-    import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
@@ -78,7 +76,6 @@ def _replay(directory: str, *, root: str | None, sample: str, copy: int, strip: 
     if root is None:
         raise RequestError(f"--sample {sample}: it is derived from its source; add --input DIR")
     root, manifest = check_root(root), read_manifest(directory)
-    import_tensorflow()
     from pipelines.audit.replay import replay
     from pipelines.report.audit import replay as report
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from typing import cast, get_args
 
-from augment.errors import RequestError
+from augment import backends
+from augment.errors import RequestError, did_you_mean
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
 from pipelines import storage
@@ -41,6 +43,7 @@ def materialize_command(
     max_rejects: float = 0.01,
     plugins: Sequence[str] = (),
     overwrite: bool = False,
+    backend: str = "host",
     runner: str = "embedded",
     beam_arguments: Sequence[str] = (),
     our_options: Sequence[str] = (),
@@ -51,6 +54,8 @@ def materialize_command(
     check_range("--shards", shards, 1, MOST_GROUPS)
     check_range("--max-rejects", max_rejects, 0, 1)
     folders = checked_layout(layout)
+    if backend not in get_args(backends.Name):
+        raise RequestError(f"--backend is {backend!r}; {did_you_mean(backend, get_args(backends.Name))}")
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
     # keep in a file; some of its loggers have levels of their own.
     logging.disable(logging.CRITICAL)
@@ -88,6 +93,7 @@ def materialize_command(
             max_rejects=max_rejects,
             overwrite=overwrite,
             engine=engine,
+            backend=cast(backends.Name, backend),
             before_work=lambda: _warn_of_labels(loaded, class_folders(root, request.layout)),
             tell=lambda plan: sys.stderr.write(describe(plan)),
         )

@@ -68,7 +68,7 @@ def train_command(
     loaded = load_recipe(recipe)
     fractions = parse_fractions(split_fractions) if split_fractions else None
     wanted = parse_arms(arms, copies)
-    found = find_model(model, size=loaded.image_size, weights=weights)
+    found = find_model(model, shape=loaded.image_shape, weights=weights)
     fingerprint = read_manifest(shards).fingerprint if shards else None
     with locked_output(output):
         earlier = requests.earlier_request(output)
@@ -164,8 +164,8 @@ def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> 
         )
     from pipelines.train.models import check_model
 
-    model, name = settings.model.build(feed.image_size, len(feed.classes)), settings.model.name
-    check_model(name, model, size=feed.image_size, classes=len(feed.classes))
+    model, name = settings.model.build(feed.image_shape, len(feed.classes)), settings.model.name
+    check_model(name, model, shape=feed.image_shape, classes=len(feed.classes))
     if model.compiled and learning_rate is not None:
         raise RequestError(
             f"--model {name}: it is compiled, so its optimizer has a learning rate of its own; "

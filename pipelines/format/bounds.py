@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
-from augment.imagefile import MAX_PIXELS
+from augment.codec.rejection import MAX_PIXELS
 from augment.ops import Size
-from augment.recipe import NAME, Storage, too_much
+from augment.recipe import NAME, Storage, channels_of, too_much
 from pipelines.sources import split_errors
 
 MANIFEST_BYTES = 512 << 20
@@ -56,6 +56,7 @@ def _recipe(recipe: dict[str, Any]) -> dict[str, Any]:
     if excess:
         raise ValueError(excess)
     json.dumps(recipe, ensure_ascii=False, allow_nan=False).encode()  # a ValueError for what is no JSON
+    channels_of(recipe)
     Storage.model_validate(recipe.get("storage", {}))
     return recipe
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augment.errors import RequestError
+from augment.recipe import Shape
 from pipelines import storage
 from pipelines.format.bounds import (
     MANIFEST_BYTES,
@@ -89,6 +87,11 @@ class Manifest(BaseModel):
     digest: Sha256 | Literal[""] = ""
     """SHA-256 of this file without this line: the only file that no other one has a digest of"""
 
+    @property
+    def image_shape(self) -> Shape:
+        """Height, width and channels of every image."""
+        return (*self.image_size, self.request.channels)
+
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""
         return self.request.copies_of(augmented=self.splits[split].augmented)
@@ -155,24 +158,6 @@ class Manifest(BaseModel):
 def _fields(file: File) -> dict[str, Any]:
     fields = {"bytes": file.bytes, "sha256": file.sha256}
     return fields if file.records is None else {**fields, "records": file.records}
-
-
-def parity_class() -> dict[str, str]:
-    """What must match for pixels and bytes to match.
-
-    The job and `augment_image` pin all they compute to the CPU, whatever else there is. Nothing of ours
-    asks for XLA; an environment that makes TensorFlow compile what it can is recorded as `auto`.
-    """
-    versions = {
-        name: importlib.metadata.version(name) for name in ("tensorflow", "numpy", "pillow", "pyarrow")
-    }
-    return {
-        **versions,
-        "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        "machine": platform.machine(),
-        "device": "cpu",
-        "xla": "auto" if "--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", "") else "no",
-    }
 
 
 def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]:

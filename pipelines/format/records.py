@@ -1,4 +1,4 @@
-"""Records: one `tf.train.Example` a sample, in TFRecord files."""
+"""TFRecord files: records with their lengths and checks, one after the other."""
 
 from __future__ import annotations
 
@@ -12,79 +12,11 @@ from typing import BinaryIO, NamedTuple
 
 import google_crc32c
 import numpy as np
-import tensorflow as tf
 
-from augment.codec import decode_stored
 from augment.ops import Size
-from augment.recipe import Storage
 from pipelines import storage
 from pipelines.format.bounds import record_bytes
 from pipelines.storage import disk
-
-
-def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
-    """A record's bytes; deterministic, as protos else are not."""
-    example = tf.train.Example()
-    feature = example.features.feature
-    feature["image"].bytes_list.value.append(image)
-    feature["label"].int64_list.value.append(label)
-    feature["source"].bytes_list.value.append(source.encode())
-    feature["copy"].int64_list.value.append(copy)
-    return example.SerializeToString(deterministic=True)
-
-
-def parse(
-    record: tf.Tensor, storage: Storage, size: Size, classes: int | None = None
-) -> dict[str, tf.Tensor]:
-    """A record (string scalar) as image uint8 [H, W, 3], label int64, source string, copy int64.
-
-    Fails with tf.errors.InvalidArgumentError for one that is not, or whose label is none of `classes`.
-    """
-    parsed = tf.io.parse_single_example(
-        record,
-        {
-            "image": tf.io.FixedLenFeature([], tf.string),
-            "label": tf.io.FixedLenFeature([], tf.int64),
-            "source": tf.io.FixedLenFeature([], tf.string),
-            "copy": tf.io.FixedLenFeature([], tf.int64),
-        },
-    )
-    label = parsed["label"] if classes is None else checked_label(parsed["label"], classes)
-    return {**parsed, "label": label, "image": decode_stored(parsed["image"], storage, size)}
-
-
-def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
-    """A label, int64 scalar, that numbers one of so many classes; else tf.errors.InvalidArgumentError.
-
-    An assertion would be a stateful op, which makes every ordered map serial.
-    """
-    known = tf.cast((label >= 0) & (label < classes), tf.int32)
-    return tf.reshape(label[tf.newaxis][:known], [])
-
-
-class Record(NamedTuple):
-    """What `serialize` was given."""
-
-    image: bytes
-    label: int
-    source: str
-    copy: int
-
-
-def unpack(data: bytes) -> Record | None:
-    """The record of some bytes; None if `serialize` does not make such bytes."""
-    try:
-        feature = tf.train.Example.FromString(data).features.feature
-        record = Record(
-            image=feature["image"].bytes_list.value[0],
-            label=feature["label"].int64_list.value[0],
-            source=feature["source"].bytes_list.value[0].decode(),
-            copy=feature["copy"].int64_list.value[0],
-        )
-    except Exception:  # noqa: BLE001 (protobuf's own errors, and protobuf is TensorFlow's)
-        return None
-    return record if serialize(**record._asdict()) == data else None
-
 
 _BUFFER = 1 << 20
 

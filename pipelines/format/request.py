@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
-from augment.recipe import Recipe, Storage, recipe_from_document
+from augment.recipe import Recipe, Storage, channels_of, recipe_from_document
 from pipelines.format.bounds import (
     Copies,
     Groups,
@@ -74,6 +74,11 @@ class Request(BaseModel):
     def storage(self) -> Storage:
         """How records hold pixels: to read them takes none of the recipe's ops."""
         return Storage.model_validate(self.recipe.get("storage", {}))
+
+    @property
+    def channels(self) -> int:
+        """Of the images, which takes none of the recipe's ops either."""
+        return channels_of(self.recipe)
 
     def parsed_recipe(self) -> Recipe:
         """The recipe, for who reads a dataset. A plugin that it needs must have been loaded by the user.

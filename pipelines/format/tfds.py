@@ -7,26 +7,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from augment.ops import Size
-from augment.recipe import Storage
+from augment.recipe import Shape, Storage
 from pipelines import storage
 
 VERSION = "1.0.0"
 _FEATURES = "tensorflow_datasets.core.features"
 
 
-def features(size: Size, storage: Storage, classes: int) -> dict[str, Any]:
+def features(shape: Shape, storage: Storage, classes: int) -> dict[str, Any]:
     """What stands in features.json."""
-    shape = {"dimensions": [str(side) for side in (*size, 3)]}
+    dimensions = {"dimensions": [str(side) for side in shape]}
     if storage.format == "raw":
         image = {
             "pythonClassName": f"{_FEATURES}.tensor_feature.Tensor",
-            "tensor": {"dtype": "uint8", "encoding": "bytes", "shape": shape},
+            "tensor": {"dtype": "uint8", "encoding": "bytes", "shape": dimensions},
         }
     else:
         image = {
             "pythonClassName": f"{_FEATURES}.image_feature.Image",
-            "image": {"dtype": "uint8", "encodingFormat": storage.format, "shape": shape},
+            "image": {"dtype": "uint8", "encodingFormat": storage.format, "shape": dimensions},
         }
     label = {
         "pythonClassName": f"{_FEATURES}.class_label_feature.ClassLabel",

@@ -133,7 +133,7 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
     texts: dict[str, Iterable[str]] = {
         REJECTS: _rejects_text(shards.rejects),
         LABELS: (f"{label}\n" for label in plan.classes),
-        FEATURES: [json_text(tfds.features(recipe.image_size, recipe.storage, len(plan.classes)))],
+        FEATURES: [json_text(tfds.features(recipe.image_shape, recipe.storage, len(plan.classes)))],
     }
     small = {name: _write_counted(run.output, name, text) for name, text in texts.items()}
     manifest = Manifest(

@@ -1,7 +1,7 @@
 """The work on a group: each source decoded once a pass, all copies of the pass written.
 
 A few threads derive the samples, a source each at a time: all that takes long there
-(TensorFlow's graph, digests, PNG) is C code that releases the GIL. Records are
+(decoding, kernels, digests, encoding) is C code that releases the GIL. Records are
 written in the order of the plan.
 """
 
@@ -21,17 +21,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
-import tensorflow as tf
 
+from augment import backends
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
-from augment.draws import Draw
+from augment.draws import Draw, at
+from augment.errors import OpError
+from augment.parity import parity_class
 from pipelines import storage
 from pipelines.format.layout import samples_file, shard_file
-from pipelines.format.manifest import File, parity_class, parity_differences
+from pipelines.format.manifest import File, parity_differences
 from pipelines.format.records import ShardWriter
 from pipelines.format.request import job_recipe
 from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, SourcesDigest, read_receipt, schema
-from pipelines.materialize.derive import Derived, Deriver, PassingFault, WrongSample
+from pipelines.materialize.derive import Derived, Deriver, PassingFault
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
 
@@ -71,7 +73,7 @@ class GroupWriter:
     Raises GroupFailed in another parity class than the plan's.
     """
 
-    def __init__(self, plan: Plan, root: str, output: str) -> None:
+    def __init__(self, plan: Plan, root: str, output: str, backend: backends.Name = "host") -> None:
         differences = parity_differences(plan.parity_class, parity_class())
         if differences:
             raise GroupFailed(
@@ -80,7 +82,7 @@ class GroupWriter:
                 "same command again, or start over with --overwrite"
             )
         self.plan, self.root, self.output = plan, root, storage.at(output)
-        self.augmenter = Augmenter(job_recipe(plan.request), plan.request.seed)
+        self.augmenter = Augmenter(job_recipe(plan.request), plan.request.seed, backend)
         labels = {label: number for number, label in enumerate(plan.classes)}
         self._deriver = Deriver(self.augmenter, labels)
         self.schema = schema(self.augmenter)
@@ -171,8 +173,8 @@ class GroupWriter:
                     raise GroupFailed(str(fault)) from None
                 progress(-done)
                 time.sleep(attempt)
-            except WrongSample as fault:
-                raise GroupFailed(str(fault)) from None
+            except OpError as fault:
+                raise GroupFailed(str(fault)) from fault
         raise AssertionError("the last attempt returns or raises")
 
     def _write_pass(
@@ -267,14 +269,12 @@ class GroupWriter:
 
     def _derived(self, block: Group, copies: list[int], draws: Draw) -> Iterator[Derived | Reject]:
         """What becomes of each source, in order."""
-        tensors = [tf.constant(values) for values in tf.nest.flatten(draws)]
         waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
         for position, ((source, label), read) in enumerate(
             zip(block.sources, self._reads(block), strict=True)
         ):
-            waiting.append(
-                self._pool.submit(self._deriver.derive, source, label, read, copies, position, tensors)
-            )
+            mine = at(draws, position)
+            waiting.append(self._pool.submit(self._deriver.derive, source, label, read, copies, mine))
             if len(waiting) > 2 * CORES:
                 yield waiting.popleft().result()
         while waiting:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from augment import backends
 from augment.errors import RequestError
+from augment.parity import parity_class
 from pipelines import storage
 from pipelines.engines.engine import Engine, JobFailed
 from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
-from pipelines.format.manifest import Manifest, parity_class, parity_differences, read_manifest
+from pipelines.format.manifest import Manifest, parity_differences, read_manifest
 from pipelines.format.request import Request
 from pipelines.images import everything
 from pipelines.materialize import belongings
@@ -36,6 +38,7 @@ def launch(
     max_rejects: float,
     overwrite: bool,
     engine: Engine,
+    backend: backends.Name = "host",
     before_work: Callable[[], None] = lambda: None,
     tell: Callable[[Plan], object] = lambda _: None,
 ) -> Outcome:
@@ -46,7 +49,7 @@ def launch(
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     if engine.dry_run:  # which asks neither the service nor a store for anything
-        pipeline = _pipeline(request, _run(root, output, max_rejects, engine), None, engine)
+        pipeline = _pipeline(request, _run(root, output, max_rejects, engine, backend), None, engine)
         return Outcome(elsewhere=engine.described(pipeline))
     root, output = check_root(root), storage.at(output).absolute()
     storage.check_text(output, "output")
@@ -71,15 +74,15 @@ def launch(
             for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
                 storage.at(output).remove(leftover)
             before_work()
-            run = _run(root, output, max_rejects, engine)
+            run = _run(root, output, max_rejects, engine, backend)
             begun = _begun(finished, plan, output)
             job = engine.submit(_pipeline(request, run, begun, engine), request, output)
         return _come_of(engine, job, root, output, tell)
 
 
-def _run(root: str, output: str, max_rejects: float, engine: Engine) -> Run:
-    about = _about(root, output, engine)
-    return Run(root, output, max_rejects, about, began=time.time(), awaited=engine.awaited)
+def _run(root: str, output: str, max_rejects: float, engine: Engine, backend: backends.Name) -> Run:
+    about = {**_about(root, output, engine), "backend": backend}
+    return Run(root, output, max_rejects, about, time.time(), backend, awaited=engine.awaited)
 
 
 def _pipeline(request: Request, run: Run, begun: Begun | None, engine: Engine) -> Any:
@@ -260,13 +263,13 @@ def _check_resumes(request: Request, output: str, plan: Plan) -> None:
 
 
 def _about(root: str, output: str, engine: Engine) -> dict[str, object]:
-    packages = ("augshard", "tensorflow", "apache-beam", "numpy", "pillow", "pyarrow")
+    names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
     return {
         "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": {name: importlib.metadata.version(name) for name in names.split()},
         "runner": engine.runner,
         "beam_options": without_secrets(engine.arguments),
         "input": root,

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from augment import backends
 from augment.errors import RequestError
 from pipelines import plan, storage
 from pipelines.format.request import Request
@@ -43,7 +44,7 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, begun: B
     """
     found = pipeline | List(run.input, request.layout, request.split_fractions)
     planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
-    written = found | Group(planned) | Write(planned, run.input, run.output)
+    written = found | Group(planned) | Write(planned, run.input, run.output, run.backend)
     _ = (found, written) | Commit(planned, run)
 
 
@@ -118,18 +119,21 @@ class Write(beam.PTransform):
     Args:
         planned: the plan.
         root, output: where from and where to; absolute, or URLs.
+        backend: who computes the pixels, which are the same.
     """
 
-    def __init__(self, planned: beam.pvalue.AsSingleton, root: str, output: str) -> None:
+    def __init__(
+        self, planned: beam.pvalue.AsSingleton, root: str, output: str, backend: backends.Name = "host"
+    ) -> None:
         super().__init__()
         _check_place("root", root)
         _check_place("output", output)
-        self.planned, self.root, self.output = planned, root, output
+        self.planned, self.root, self.output, self.backend = planned, root, output, backend
 
     def expand(
         self, groups: beam.PCollection[tuple[GroupKey, Iterable[Member]]]
     ) -> beam.PCollection[GroupFiles]:
-        return groups | "Group" >> beam.ParDo(WriteGroup(self.root, self.output), self.planned)
+        return groups | "Group" >> beam.ParDo(WriteGroup(self.root, self.output, self.backend), self.planned)
 
 
 class Commit(beam.PTransform):
@@ -249,8 +253,8 @@ class EveryGroup(beam.DoFn):
 class WriteGroup(beam.DoFn):
     """A group to what it left in the output."""
 
-    def __init__(self, root: str, output: str) -> None:
-        self.root, self.output = root, output
+    def __init__(self, root: str, output: str, backend: backends.Name) -> None:
+        self.root, self.output, self.backend = root, output, backend
         self._writer: Any = None
         self._images, self._samples, self._rejects, self._bytes = (
             Metrics.counter("augshard", name)
@@ -260,7 +264,8 @@ class WriteGroup(beam.DoFn):
     def process(
         self, members_of: tuple[GroupKey, Iterable[Member]], planned: plan.Plan
     ) -> Iterator[GroupFiles]:
-        import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs a fifth
+        if self.backend == "device":
+            import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs a fifth
         from pipelines.materialize import group
 
         (split, number), members = members_of
@@ -269,7 +274,7 @@ class WriteGroup(beam.DoFn):
         with suppress(Stopped), Progress(self.output, f"{split}-{number}") as progress:
             try:
                 if self._writer is None:
-                    self._writer = group.GroupWriter(planned, self.root, self.output)
+                    self._writer = group.GroupWriter(planned, self.root, self.output, self.backend)
                 finished = self._writer.write(group.Group(split, number, sources), progress)
             except group.GroupFailed as failed:
                 with suppress(OSError):  # which hides no other

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from augment import backends
 from pipelines import storage
 from pipelines.format.bounds import Count
 from pipelines.format.inside import read_record
@@ -27,6 +28,8 @@ class Run:
     """what run.json says beside the seconds: when it began, where, with what"""
     began: float
     """seconds since the epoch"""
+    backend: backends.Name = "host"
+    """who computes the pixels"""
     awaited: bool = True
     """whether a launcher tells the user what came of it; else the job has to fail with it"""
 

@@ -120,13 +120,13 @@ class Sample(NamedTuple):
     source: str
     copy: int
     image: np.ndarray
-    """uint8 [H, W, 3]"""
+    """uint8 [H, W, C]"""
 
 
-def samples(count: int) -> list[Sample]:
+def samples(count: int, channels: int = 3) -> list[Sample]:
     """About `count` samples, a copy after the other, of images that are made up."""
     images = itertools.islice(_images(), max(1, -(-count // COPIES)))
-    sources = [(f"made/up_{number:04}.png", image) for number, image in enumerate(images)]
+    sources = [(f"made/up_{number:04}.png", image[..., :channels]) for number, image in enumerate(images)]
     return [Sample(source, copy, image) for copy in range(COPIES) for source, image in sources]
 
 

@@ -12,10 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import Augmenter, augment_dataset, augment_image
+from augment import codec
+from augment.augmenter import Augmenter, augment_image
+from augment.draws import at
+from augment.kernels import device, formulas, kinds
 from augment.keys import source_words
 from augment.layer import AugmentLayer
 from augment.recipe import Recipe
+from augment.tfdata import augment_dataset
 from pipelines import datasets
 from pipelines.parity.examples import COPIES, Sample, write
 
@@ -37,15 +41,36 @@ class NotPossible(Exception):
 
 
 Images = Sequence[np.ndarray | None]
-"""uint8 [H, W, 3] for each sample; None for those that a way leaves out."""
+"""uint8 [H, W, C] for each sample; None for those that a way leaves out."""
 
 
-def eager(case: Case) -> Images:
+def host(case: Case) -> Images:
     """`augment_image`, one by one: the reference."""
     return [
         augment_image(sample.image, case.recipe, seed=case.seed, source=sample.source, copy=sample.copy)
         for sample in case.samples
     ]
+
+
+def formula(case: Case) -> Images:
+    """The formulas of the kernels as they are read, in NumPy."""
+    return _by_kernels(case, formulas.apply)
+
+
+def eager(case: Case) -> Images:
+    """The kernels in TensorFlow, one after the other, without a graph."""
+    with tf.device("CPU"):
+        return _by_kernels(case, lambda kernels, image: device.apply(kernels, tf.constant(image)).numpy())
+
+
+def _by_kernels(case: Case, apply: Callable[[kinds.Kernels, np.ndarray], np.ndarray]) -> Images:
+    augmenter = Augmenter(case.recipe, case.seed)
+    images = []
+    for sample in case.samples:
+        draw = at(augmenter.draw_copies(source_words([sample.source]), sample.copy), 0)
+        kernels = augmenter.kernels(draw, (sample.image.shape[0], sample.image.shape[1]))
+        images.append(codec.round_trip(apply(kernels, sample.image), case.recipe.storage))
+    return images
 
 
 def graph(case: Case) -> Images:
@@ -55,24 +80,31 @@ def graph(case: Case) -> Images:
     @tf.function(
         autograph=False,
         input_signature=[
-            tf.TensorSpec([None, None, 3], tf.uint8),
+            tf.TensorSpec([None, None, case.recipe.channels], tf.uint8),
             tf.TensorSpec([2], tf.uint32),
             tf.TensorSpec([], tf.int32),
         ],
     )
     def augmented(image: tf.Tensor, key: tf.Tensor, copy: tf.Tensor) -> tf.Tensor:
-        return augmenter.sample(image, augmenter.draw((key[0], key[1]), copy), augmented=True)
+        draw = augmenter.draw((key[0], key[1]), copy)
+        return device.apply(augmenter.kernels(draw, device.size_of(image)), image)
 
     with tf.device("CPU"):
         return [
-            augmented(sample.image, source_words([sample.source])[0], sample.copy).numpy()
+            codec.round_trip(
+                augmented(sample.image, source_words([sample.source])[0], sample.copy).numpy(),
+                case.recipe.storage,
+            )
             for sample in case.samples
         ]
 
 
 def tf_data(case: Case) -> Images:
     """`augment_dataset` of a dataset of images."""
-    spec = {"image": tf.TensorSpec([None, None, 3], tf.uint8), "source": tf.TensorSpec([], tf.string)}
+    spec = {
+        "image": tf.TensorSpec([None, None, case.recipe.channels], tf.uint8),
+        "source": tf.TensorSpec([], tf.string),
+    }
     images: list[np.ndarray] = []
     for copy in range(COPIES):
         elements = [{"image": s.image, "source": s.source} for s in case.samples if s.copy == copy]
@@ -117,23 +149,21 @@ def gpu(case: Case) -> Images:
     return _in_batches(case, "GPU:0")
 
 
-_ANY_SIZE = [
-    tf.TensorSpec([None, None, None, 3], tf.uint8),
-    tf.TensorSpec([None, 2], tf.uint32),
-    tf.TensorSpec([None], tf.int32),
-]
-
-
 def _in_batches(case: Case, device: str, jit_compile: bool = False) -> Images:
     """The layer on a batch of all samples of one size, for each size."""
     if case.recipe.storage.format == "jpeg":
         raise NotPossible("stores JPEG")
+    any_size = [
+        tf.TensorSpec([None, None, None, case.recipe.channels], tf.uint8),
+        tf.TensorSpec([None, 2], tf.uint32),
+        tf.TensorSpec([None], tf.int32),
+    ]
     augment = AugmentLayer(case.recipe, seed=case.seed, dtype="uint8")
     call = tf.function(
         lambda image, key, copy: augment({"image": image, "key": key, "copy": copy}, training=True),
         jit_compile=jit_compile,
         autograph=False,
-        input_signature=None if jit_compile else _ANY_SIZE,
+        input_signature=None if jit_compile else any_size,
     )
     images: list[np.ndarray | None] = [None] * len(case.samples)
     for size in sorted({sample.image.shape for sample in case.samples}):
@@ -151,6 +181,8 @@ def _in_batches(case: Case, device: str, jit_compile: bool = False) -> Images:
 
 
 WAYS: dict[str, Callable[[Case], Images]] = {
+    "formula": formula,
+    "eager": eager,
     "graph": graph,
     "tf.data": tf_data,
     "beam": job,
@@ -158,8 +190,6 @@ WAYS: dict[str, Callable[[Case], Images]] = {
     "xla": xla,
     "gpu": gpu,
 }
-EXACT = ("graph", "tf.data", "beam", "layer")
-"""The ways that must agree with the reference to the bit."""
 
 
 def available() -> list[str]:

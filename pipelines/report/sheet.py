@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.report.thumbnail import as_image
 
 TILE = 160  # pixels that a picture is brought near to
 MARGIN, LINE = 10, 13
@@ -18,7 +19,7 @@ _PAPER, _INK, _FAINT = (255, 255, 255), (30, 30, 30), (120, 120, 120)
 
 
 class Picture(NamedTuple):
-    """One tile: uint8 [H, W, 3] and what stands under it."""
+    """One tile: uint8 [H, W, 1 or 3] and what stands under it."""
 
     pixels: np.ndarray
     caption: list[str]
@@ -65,7 +66,7 @@ def draw_sheet(rows: Sequence[Row], title: str) -> Image.Image:
 
 def _tile(picture: Picture) -> Image.Image:
     """A picture near TILE pixels: small ones grow by a whole factor, so that pixels stay pixels."""
-    image = Image.fromarray(picture.pixels)
+    image = as_image(picture.pixels)
     longest = max(image.size)
     if longest <= TILE:
         return image.resize(

@@ -37,8 +37,8 @@ class Thumbnail:
 
 
 def thumbnail(pixels: np.ndarray, most_bytes: int) -> Thumbnail:
-    """Of uint8 [H, W, 3]: so large that few bytes do; what is too large is encoded again, and looks worse."""
-    image = Image.fromarray(pixels)
+    """Of uint8 [H, W, 1 or 3]: so large that few bytes do; what is too large is encoded worse."""
+    image = as_image(pixels)
     small = max(image.size) <= SMALL
     if not small:
         side = min(max(int((most_bytes / _BYTES_A_PIXEL) ** 0.5), SMALL), SIDE)
@@ -49,6 +49,11 @@ def thumbnail(pixels: np.ndarray, most_bytes: int) -> Thumbnail:
             break
         webp = _webp(image, quality=quality)
     return Thumbnail(image.height, image.width, webp)
+
+
+def as_image(pixels: np.ndarray) -> Image.Image:
+    """Of uint8 [H, W, 1 or 3]."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _webp(image: Image.Image, **options: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from augment.imagefile import reads_heif
+from augment.codec import reads_heif
 from pipelines.sources.found import Listing, Place
 from pipelines.sources.layout import Layout
 from pipelines.sources.names import class_errors, split_errors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from augment.formats import DecodeError
-from augment.imagefile import highest_level
+from augment.codec import DecodeError
+from augment.codec.depth import highest_level
 from pipelines.sources.found import Listing
 from pipelines.sources.reading import read_source
 from pipelines.sources.words import named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from augment.codec import EXTENSIONS
+from augment.codec.formats import EXTENSIONS
 
 HIDDEN = "(hidden)"
 """The kind of what begins with a dot, and of what lies in such a folder."""

@@ -23,8 +23,7 @@ import numpy as np
 from augment.arrays import tf
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
-from augment.ops import Size
-from augment.recipe import Recipe
+from augment.recipe import Recipe, Shape
 from pipelines.sources import Layout
 from pipelines.sources.rules import role
 from pipelines.train.compatibility import check_compatibility, differing, limited
@@ -121,11 +120,11 @@ class Feed:
     """for shards, with the number of copies that it uses"""
     classes: tuple[str, ...]
     """by label"""
-    image_size: Size
-    """height and width of what the model behind the augmentation sees, in every arm"""
+    image_shape: Shape
+    """height, width and channels of what the model behind the augmentation sees, in every arm"""
     layer: AugmentLayer | None
-    """what a live-layer model begins with; its images are of `layer_size`"""
-    layer_size: Size | None
+    """what a live-layer model begins with; its images are of `layer_shape`"""
+    layer_shape: Shape | None
     validation: str | None
     """the split for `evaluation` that validates, if there is one"""
     test: str | None
@@ -144,8 +143,8 @@ class Feed:
         """The batches of epoch `first`, from 0, and of those after it, without end.
 
         Every epoch has ceil(train_samples / batch) of them, the last of which may be smaller.
-        Yields (x, y) with y int64 [B]. x is uint8 [B, height, width, 3]; in live-layer a
-        dictionary of what AugmentLayer takes, `image` [B, *layer_size, 3], `key` and `copy`.
+        Yields (x, y) with y int64 [B]. x is uint8 [B, *image_shape]; in live-layer a
+        dictionary of what AugmentLayer takes, `image` [B, *layer_shape], `key` and `copy`.
         The order is a function of `train_seed`, the epoch and the sources' ids, the same in
         every arm; it depends on no state, global seeds included.
         """
@@ -180,7 +179,7 @@ class Feed:
     def evaluation(self, split: str, *, batch: int) -> tf.data.Dataset:
         """A split's images, brought to size and not augmented, in a fixed order.
 
-        Yields (x, y), x uint8 [B, height, width, 3] of `image_size` in every arm: in
+        Yields (x, y), x uint8 [B, *image_shape] in every arm: in
         live-layer it is for the model behind the layer.
         """
         members = self._evaluated[split]
@@ -283,13 +282,13 @@ def open_feed(
     for split, some in {train: train_members, **fed}.items():
         if not len(some):
             raise RequestError(f"input {images.root}: no image is left in split {split}")
-    layer, layer_size = model_layer(recipe, seed) if arm.name == "live-layer" else (None, None)
+    layer, layer_shape = model_layer(recipe, seed) if arm.name == "live-layer" else (None, None)
     return Feed(
         arm=arm,
         classes=images.classes,
-        image_size=recipe.image_size,
+        image_shape=recipe.image_shape,
         layer=layer,
-        layer_size=layer_size,
+        layer_shape=layer_shape,
         validation=validation,
         test=next(iter(named_as("test", fed)), None),
         _train=train_members,

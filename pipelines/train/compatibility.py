@@ -8,8 +8,9 @@ import json
 from typing import TYPE_CHECKING
 
 from augment.errors import RequestError
+from augment.parity import parity_class
 from augment.recipe import Recipe
-from pipelines.format.manifest import Manifest, parity_class
+from pipelines.format.manifest import Manifest
 from pipelines.sources import Listing
 
 if TYPE_CHECKING:

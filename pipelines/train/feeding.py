@@ -22,17 +22,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from augment import codec
-from augment.augmenter import CORES, Augmenter, augment_dataset
-from augment.codec import decode_stored
+from augment.augmenter import CORES, Augmenter
 from augment.errors import RequestError
 from augment.keys import fold_in, seed_key, source_words, words
 from augment.layer import AugmentLayer
-from augment.ops import Size
 from augment.ops.sizes import CropOrPad
-from augment.recipe import Recipe
+from augment.recipe import Recipe, Shape
+from augment.tfdata import augment_dataset, computed
 from pipelines.format.manifest import read_manifest
-from pipelines.format.records import checked_label
+from pipelines.format.parsing import checked_label, decode_stored
 from pipelines.format.stored import StoredCopy
 from pipelines.images import Images
 from pipelines.live import Account, accounted
@@ -106,7 +104,7 @@ class Stored:
         return Members(split, np.array(stored.sources, object), stored.labels)
 
     def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, 3], label int64) of those rows, int64 [n], in a copy, an int64 scalar."""
+        """(image uint8 [H, W, C], label int64) of those rows, int64 [n], in a copy, an int64 scalar."""
 
         def records(block: np.ndarray, number: np.ndarray) -> np.ndarray:
             stored, position_of = self._copy(members.split, int(number))
@@ -124,7 +122,7 @@ class Stored:
 
         @tf.autograph.experimental.do_not_convert
         def decoded(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image = decode_stored(image, self._storage, self.manifest.image_size)
+            image = decode_stored(image, self._storage, self.manifest.image_shape)
             return image, checked_label(label, len(self.manifest.classes))
 
         # Blocks are small and read ahead, so that decoding waits for none of them.
@@ -156,7 +154,7 @@ class Live:
         self._account = Account(root)
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, 3], label int64) of those rows, int64 [n]; unusable files are left out.
+        """(image uint8 [H, W, C], label int64) of those rows, int64 [n]; unusable files are left out.
 
         A copy that is a tensor, an int64 scalar, is not NOT_AUGMENTED.
         """
@@ -169,11 +167,11 @@ class Live:
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
-        augmenter = Augmenter(self._recipe, self._seed)
+        augmenter, channels = Augmenter(self._recipe, self._seed), self._recipe.channels
 
         @tf.autograph.experimental.do_not_convert
         def begun(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {**file, "image": augmenter.head(codec.decode(file["image"]))}
+            return {**file, "image": computed(augmenter.head, file["image"], shape=(None, None, channels))}
 
         @tf.autograph.experimental.do_not_convert
         def for_layer(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -187,8 +185,10 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            shape = tf.shape(codec.decode(file.pop("image")))
-            return {**file, "shape": tf.ensure_shape(shape, [3])}
+            image = computed(
+                lambda image: image[:1, :1], file.pop("image"), shape=(1, 1, self._recipe.channels)
+            )
+            return {**file, "image": image}
 
         trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))
         usable = {sample["source"].decode() for sample in trial.as_numpy_iterator()}
@@ -225,8 +225,8 @@ def members(images: Images, split: str, seed: int, stored: Stored | None) -> Mem
     return Members(split, ids, np.array([number[source.label] for source in sources], np.int64))
 
 
-def model_layer(recipe: Recipe, seed: int) -> tuple[AugmentLayer, Size]:
-    """The layer for images on which all that draws nothing is done, and the size of those.
+def model_layer(recipe: Recipe, seed: int) -> tuple[AugmentLayer, Shape]:
+    """The layer for images on which all that draws nothing is done, and the shape of those.
 
     Raises RequestError if the recipe cannot be split so.
     """
@@ -241,7 +241,8 @@ def model_layer(recipe: Recipe, seed: int) -> tuple[AugmentLayer, Size]:
     rest = [op for step in steps[first:] for op in step.ops]
     # A recipe has to say of what size its images are. They are of it already, so this does nothing.
     said = CropOrPad(height=size[0], width=size[1], id=_unused({op.id for op in rest}))
-    return AugmentLayer(Recipe(recipe.name, (said, *rest), recipe.storage), seed), size
+    begun = Recipe(recipe.name, (said, *rest), recipe.storage, channels=recipe.channels)
+    return AugmentLayer(begun, seed), (*size, recipe.channels)
 
 
 def _unused(ids: set[str]) -> str:

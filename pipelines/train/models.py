@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
+from augment.recipe import Shape
 
 if TYPE_CHECKING:
     import keras
 
-Build = Callable[[Size, int], "keras.Model"]
-"""Makes a model from the height and width of its images and the number of classes."""
+Build = Callable[[Shape, int], "keras.Model"]
+"""Makes a model from the height, width and channels of its images and the number of classes."""
 
 
 class Preset(NamedTuple):
@@ -29,10 +30,12 @@ class Preset(NamedTuple):
     """height and width of which its poolings leave anything"""
     early_stopping: bool = False
     """whether it comes with early stopping"""
+    color: bool = False
+    """whether it takes images of three channels alone"""
 
 
 PRESETS = {
-    "vgg16": Preset(smallest=32),
+    "vgg16": Preset(smallest=32, color=True),
     "convnet_bn": Preset(smallest=64, early_stopping=True),
     "small_cnn": Preset(smallest=8),
     "cifar_cnn": Preset(smallest=18),
@@ -47,15 +50,15 @@ class Model(NamedTuple):
     early_stopping: bool = False
 
 
-def find_model(name: str, *, size: Size, weights: str | None = None) -> Model:
+def find_model(name: str, *, shape: Shape, weights: str | None = None) -> Model:
     """The model that `--model` names: a preset, or `package.module:function`.
 
     Args:
         name: what was typed.
-        size: height and width of the images.
+        shape: height, width and channels of the images.
         weights: a file with the weights of vgg16's base.
 
-    Raises RequestError if there is none, or if it cannot take images of that size.
+    Raises RequestError if there is none, or if it cannot take images of that shape.
     """
     if weights is not None and name != "vgg16":
         raise RequestError(f"--weights {weights}: they are for --model vgg16, and --model is {name}")
@@ -67,18 +70,23 @@ def find_model(name: str, *, size: Size, weights: str | None = None) -> Model:
             "(one of your own is given as package.module:function)"
         )
     preset = PRESETS[name]
-    if min(size) < preset.smallest:
+    if preset.color and shape[2] != 3:
+        raise RequestError(
+            f"--model {name}: its base takes images of three channels, and the recipe makes gray ones "
+            "(channels: 1); take another model, or leave channels out of the recipe"
+        )
+    if min(shape[:2]) < preset.smallest:
         raise RequestError(
             f"--model {name}: it needs images of {preset.smallest}x{preset.smallest} or more, and the recipe "
-            f"makes {size[0]}x{size[1]}; take a recipe of larger images, or another model"
+            f"makes {shape[0]}x{shape[1]}; take a recipe of larger images, or another model"
         )
     if weights is not None and not os.path.isfile(weights):
         raise RequestError(f"--weights {weights}: there is no such file")
 
-    def build(size: Size, classes: int) -> keras.Model:
+    def build(shape: Shape, classes: int) -> keras.Model:
         from pipelines.train import networks
 
-        model = getattr(networks, name)(size, classes)
+        model = getattr(networks, name)(shape, classes)
         if weights is not None:
             _load_base(model, weights)
         return model
@@ -106,10 +114,10 @@ def _load_base(model: keras.Model, weights: str) -> None:
 def _own(name: str) -> Build:
     """A user's function, imported when it is called, for it imports Keras; and a check of what it returns."""
 
-    def build(size: Size, classes: int) -> keras.Model:
+    def build(shape: Shape, classes: int) -> keras.Model:
         import keras
 
-        model = _imported(name)(size, classes)
+        model = _imported(name)(shape[:2], classes)
         if not isinstance(model, keras.Model):
             raise RequestError(
                 f"--model {name}: it returned {type(model).__name__}; it must return a keras.Model"
@@ -124,11 +132,11 @@ def _own(name: str) -> Build:
     return build
 
 
-def _imported(name: str) -> Build:
+def _imported(name: str) -> Callable[[Size, int], keras.Model]:
     module, _, function = name.partition(":")
     sys.path.insert(0, os.getcwd())  # as for a script; an installed command does not look there
     try:
-        build: Build = getattr(importlib.import_module(module), function)
+        build: Callable[[Size, int], keras.Model] = getattr(importlib.import_module(module), function)
     except Exception as error:  # noqa: BLE001 (importing runs whatever a user wrote)
         raise RequestError(
             f"--model {name}: it cannot be imported ({_first_line(error)}); give package.module:function, "
@@ -139,8 +147,8 @@ def _imported(name: str) -> Build:
     return build
 
 
-def check_model(name: str, model: keras.Model, *, size: Size, classes: int) -> keras.KerasTensor:
-    """Builds a model for images of a size; its output for `keras.Input([*size, 3])`.
+def check_model(name: str, model: keras.Model, *, shape: Shape, classes: int) -> keras.KerasTensor:
+    """Builds a model for images of a shape; its output for `keras.Input(shape)`.
 
     Raises RequestError if it cannot take such images, if its output does not fit the
     classes, or if Keras could not save it.
@@ -148,21 +156,19 @@ def check_model(name: str, model: keras.Model, *, size: Size, classes: int) -> k
     import keras
 
     try:
-        output = model(keras.Input([*size, 3]))
-        shape = tuple(output.shape)
+        output = model(keras.Input(shape))
+        made = tuple(output.shape)
         keras.saving.serialize_keras_object(model)
     except Exception as error:  # noqa: BLE001 (it runs whatever a user wrote)
         raise RequestError(
             f"--model {name}: it cannot be used ({_first_line(error)}); it must be a model that Keras can "
-            f"save, and take levels from 0 to 255 as [B, {size[0]}, {size[1]}, 3]"
+            f"save, and take levels from 0 to 255 as [B, {', '.join(map(str, shape))}]"
         ) from None
     fitting = [(None, 1)] * (classes == 2) + [(None, classes)]
-    if shape not in fitting:
-        is_shape = "[" + ", ".join("B" if side is None else str(side) for side in shape) + "]"
+    if made not in fitting:
+        form = "[" + ", ".join("B" if side is None else str(side) for side in made) + "]"
         right = " or ".join(f"[B, {units}]" for _, units in fitting)
-        raise RequestError(
-            f"--model {name}: its output is {is_shape}; for {classes} classes it must be {right}"
-        )
+        raise RequestError(f"--model {name}: its output is {form}; for {classes} classes it must be {right}")
     return output
 
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import keras
 
-from augment.ops import Size
+from augment.recipe import Shape
 
 
-def vgg16(size: Size, classes: int) -> keras.Model:
+def vgg16(shape: Shape, classes: int) -> keras.Model:
     """A frozen VGG16 and a small head: Kaggle's course "Computer Vision"."""
-    base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(*size, 3), name="base")
+    base = keras.applications.VGG16(include_top=False, weights=None, input_shape=shape, name="base")
     base.trainable = False
-    image = _image(size)
+    image = _image(shape)
     x = keras.applications.vgg16.preprocess_input(image)  # what its published weights were trained on
     x = keras.layers.Flatten()(base(x, training=False))
     x = keras.layers.Dense(6, activation="relu")(x)
     return keras.Model(image, _probabilities(x, classes), name="vgg16")
 
 
-def convnet_bn(size: Size, classes: int) -> keras.Model:
+def convnet_bn(shape: Shape, classes: int) -> keras.Model:
     """Six batch-normalized convolutions, each with a pooling behind it."""
-    image = _image(size)
+    image = _image(shape)
     x = keras.layers.Rescaling(1 / 255)(image)
     for filters in (16, 32, 64, 128, 256, 512):
         x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
@@ -34,9 +34,9 @@ def convnet_bn(size: Size, classes: int) -> keras.Model:
     return keras.Model(image, _probabilities(x, classes), name="convnet_bn")
 
 
-def small_cnn(size: Size, classes: int) -> keras.Model:
+def small_cnn(shape: Shape, classes: int) -> keras.Model:
     """TensorFlow's tutorial "Image classification", on photos of flowers."""
-    image = _image(size)
+    image = _image(shape)
     x = keras.layers.Rescaling(1 / 255)(image)
     for filters in (16, 32, 64):
         x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
@@ -47,9 +47,9 @@ def small_cnn(size: Size, classes: int) -> keras.Model:
     return keras.Model(image, _probabilities(x, classes), name="small_cnn")
 
 
-def cifar_cnn(size: Size, classes: int) -> keras.Model:
+def cifar_cnn(shape: Shape, classes: int) -> keras.Model:
     """TensorFlow's tutorial "Convolutional Neural Network (CNN)", on CIFAR-10."""
-    image = _image(size)
+    image = _image(shape)
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.Conv2D(32, 3, activation="relu")(x)
     for filters in (64, 64):
@@ -60,8 +60,8 @@ def cifar_cnn(size: Size, classes: int) -> keras.Model:
     return keras.Model(image, _probabilities(x, classes), name="cifar_cnn")
 
 
-def _image(size: Size) -> keras.KerasTensor:
-    return keras.Input([*size, 3], name="image")
+def _image(shape: Shape) -> keras.KerasTensor:
+    return keras.Input(shape, name="image")
 
 
 def _probabilities(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:

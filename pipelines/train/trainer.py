@@ -76,8 +76,8 @@ class Trainer:
         keras.backend.clear_session()  # so that the names of variables count from 0 again
         keras.utils.set_random_seed(seed)
         with strategy.scope(), _policy(precision() if mixed_precision else "float32"):
-            self.model = model.build(feed.image_size, len(feed.classes))
-            output = check_model(model.name, self.model, size=feed.image_size, classes=len(feed.classes))
+            self.model = model.build(feed.image_shape, len(feed.classes))
+            output = check_model(model.name, self.model, shape=feed.image_shape, classes=len(feed.classes))
             self._binary = output.shape[-1] == 1
             optimizer = self.model.optimizer if self.model.compiled else keras.optimizers.Adam(learning_rate)
             loss = self.model.loss if self.model.compiled else _loss(self._binary)
@@ -215,11 +215,11 @@ def _loss(binary: bool) -> keras.losses.Loss:
 
 def _with_input(model: keras.Model, feed: Feed) -> keras.Model:
     """The model behind what the arm feeds it: images, or what augments them first."""
-    if feed.layer is None or feed.layer_size is None:
-        image = keras.Input([*feed.image_size, 3], name="image")
+    if feed.layer is None or feed.layer_shape is None:
+        image = keras.Input(feed.image_shape, name="image")
         return keras.Model(image, model(image))
     inputs = {
-        "image": keras.Input([*feed.layer_size, 3], dtype="uint8", name="image"),
+        "image": keras.Input(feed.layer_shape, dtype="uint8", name="image"),
         "key": keras.Input([2], dtype="uint32", name="key"),
         "copy": keras.Input([], dtype="int32", name="copy"),
     }
@@ -227,5 +227,5 @@ def _with_input(model: keras.Model, feed: Feed) -> keras.Model:
 
 
 def _levels(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [B, H, W, 3] as the float32 that models take."""
+    """uint8 [B, H, W, C] as the float32 that models take."""
     return tf.cast(image, tf.float32)

@@ -10,10 +10,11 @@ import tensorflow as tf
 from PIL import Image
 
 import augment
-from augment.augmenter import NOT_AUGMENTED, augment_dataset, augment_image
+from augment.augmenter import NOT_AUGMENTED, augment_image
 from augment.codec import DecodeError, encode_png
 from augment.errors import RequestError
 from augment.recipe import load_recipe, parse_recipe, preset_names
+from augment.tfdata import augment_dataset
 from tests.graphs import stateful_ops
 
 

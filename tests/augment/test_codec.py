@@ -8,21 +8,19 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageOps, TiffImagePlugin
-from tensorflow.python.framework import op_def_registry
 
-from augment import codec, imagefile
+from augment import codec
 from augment.augmenter import augment_image
-from augment.formats import PNG, REASONS, file_format
-from augment.recipe import Storage, load_recipe
+from augment.codec import pillow
+from augment.codec.formats import PNG, file_format
+from augment.recipe import load_recipe
 
 # ---------------------------------------------------------------- what is decoded
 
@@ -91,38 +89,18 @@ def oriented(orientation: int) -> Image.Exif:
 
 
 def decode(contents: bytes) -> np.ndarray:
-    """Decodes in a graph, out of one, in a parallel map, and by what the bytes need; all must agree."""
-    pixels = codec.decode(tf.constant(contents)).numpy()
-    assert pixels.dtype == np.uint8
-    assert pixels.ndim == 3
-    assert pixels.shape[2] == 3
-    np.testing.assert_array_equal(in_graph(tf.constant(contents)).numpy(), pixels)
-    for mapped in in_map(tf.constant(contents)).numpy():
-        np.testing.assert_array_equal(mapped, pixels)
-    np.testing.assert_array_equal(codec.decoder(contents)(tf.constant(contents)), pixels)
+    """Decodes to three channels, and asserts what holds for every image beside."""
+    pixels = codec.decode(contents)
+    assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
+    assert pixels.flags.c_contiguous
+    gray = codec.decode(contents, channels=1)
+    np.testing.assert_array_equal(gray[..., 0], luma(pixels), strict=True)
     assert codec.examine(contents) is None
     return pixels
 
 
-@tf.autograph.experimental.do_not_convert
-def in_map_function(contents: tf.Tensor) -> tf.Tensor:
-    return codec.decode(contents)
-
-
-def in_map(contents: tf.Tensor) -> tf.Tensor:
-    dataset = tf.data.Dataset.from_tensors(contents).repeat(3).map(in_map_function, num_parallel_calls=2)
-    return dataset.batch(3).get_single_element()
-
-
-def count_in_map(contents: tf.Tensor) -> tf.Tensor:
-    dataset = tf.data.Dataset.from_tensor_slices(contents).map(in_map_function, num_parallel_calls=2)
-    return dataset.ignore_errors().reduce(0, lambda count, _: count + 1)
-
-
-# Traced once, for tracing takes longer than all else here.
-in_graph = tf.function(codec.decode, autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
-in_map = tf.function(in_map, autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
-count_in_map = tf.function(count_in_map, autograph=False, input_signature=[tf.TensorSpec([None], tf.string)])
+def luma(rgb: np.ndarray) -> np.ndarray:
+    return ((rgb @ np.array([19595, 38470, 7471]) + (1 << 15)) >> 16).astype(np.uint8)
 
 
 # ---------------------------------------------------------------- JPEG
@@ -186,6 +164,48 @@ def test_first_picture_of_a_multi_picture_jpeg() -> None:
     contents = saved(first, "MPO", save_all=True, append_images=[second])
     np.testing.assert_array_equal(decode(contents), by_pillow(contents))
     assert Image.open(io.BytesIO(contents)).n_frames == 2
+
+
+@pytest.mark.parametrize("factors", [0x22, 0x24, 0x42, 0x31, 0x13, 0x41, 0x14, 0x32])
+def test_jpeg_of_unusual_sampling_decodes_as_tensorflow_does_it(factors: int) -> None:
+    contents = saved(image("RGB"), "JPEG", subsampling="4:4:4", quality=80)
+    frame = contents.index(b"\xff\xc0")
+    contents = contents[: frame + 11] + bytes([factors]) + contents[frame + 12 :]
+    np.testing.assert_array_equal(decode(contents), by_tensorflow(contents))
+
+
+def by_tensorflow(jpeg: bytes) -> np.ndarray:
+    return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE", fancy_upscaling=True).numpy()
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_of_damaged_data_decodes_as_far_as_libjpeg_takes_it_and_nothing_is_said(
+    progressive: bool, capfd: pytest.CaptureFixture
+) -> None:
+    contents = bytearray(saved(image("RGB", 64, 64), "JPEG", progressive=progressive))
+    place = contents.rindex(b"\xff\xda") + 200
+    contents[place : place + 4] = b"\xff\0\xff\0"
+    np.testing.assert_array_equal(decode(bytes(contents)), by_pillow(bytes(contents)))
+    assert (decode(bytes(contents)) != decode(saved(image("RGB", 64, 64), "JPEG"))).any()
+    assert capfd.readouterr().err == ""
+
+
+def test_jpeg_with_an_error_behind_damaged_data_is_corrupt() -> None:
+    contents = WHOLE["JPEG, progressive"]
+    scan = contents.index(b"\xff\xda")
+    tables = contents.index(b"\xff\xc4", scan)
+    rest = tables + 2 + struct.unpack_from(">H", contents, tables + 2)[0]
+    damaged = contents[: scan + 12] + b"\xff\xff\xff\xd3" + contents[scan + 12 : tables] + contents[rest:]
+    assert refusal(damaged) == codec.Rejection("corrupt", "JPEG data cannot be decoded")
+
+
+@pytest.mark.parametrize(("place", "value"), [(1, 0xC3), (1, 0xC5), (4, 12)])
+def test_jpeg_other_than_of_eight_bits_baseline_or_progressive_is_unsupported(place: int, value: int) -> None:
+    contents = bytearray(WHOLE["JPEG"])
+    contents[contents.index(b"\xff\xc0") + place] = value
+    assert refusal(bytes(contents)) == codec.Rejection(
+        "unsupported", "JPEG other than 8-bit baseline or progressive"
+    )
 
 
 # ---------------------------------------------------------------- orientation
@@ -314,6 +334,36 @@ def test_default_image_of_an_animated_png() -> None:
     np.testing.assert_array_equal(decode(contents), picture())
 
 
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [1, 8])
+def test_png_without_its_last_rows_is_corrupt_though_the_rest_is_black(depth: int, interlaced: bool) -> None:
+    samples = np.random.default_rng(0).integers(0, 2**depth, (11, 13, 1))
+    for level in (0, 1):
+        samples[-3:] = level
+        contents = png(samples, depth, 0, interlaced=interlaced)
+        decode(contents)
+        header = struct.pack(">IIBBBBB", 13, 12, depth, 0, 0, 0, interlaced)
+        taller = PNG + chunk(b"IHDR", header) + contents[33:]
+        assert refusal(taller) == codec.Rejection("corrupt", "PNG data cannot be decoded")
+
+
+def test_what_is_not_needed_of_a_png_may_be_damaged() -> None:
+    broken = chunk(b"gAMA", b"") + chunk(b"tEXt", b"x")[:-4] + b"sum!" + chunk(b"PLTE", b"abcd")
+    np.testing.assert_array_equal(decode(png(picture(), 8, 2, chunks=broken)), picture())
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT"])
+def test_png_whose_sums_are_wrong_is_corrupt(kind: bytes) -> None:
+    contents = bytearray(WHOLE["PNG, palette"])
+    at = contents.index(kind)
+    contents[at + 4 + struct.unpack_from(">I", contents, at - 4)[0]] ^= 1
+    assert refusal(bytes(contents)) == codec.Rejection("corrupt", "PNG data cannot be decoded")
+
+
+def test_png_without_its_palette_is_corrupt() -> None:
+    assert refusal(png(picture(9, 9, 1), 8, 3)).reason == "corrupt"
+
+
 # ---------------------------------------------------------------- what Pillow reads
 
 
@@ -419,9 +469,19 @@ def test_deep_netpbm_fills_its_range(kind: int, most: int) -> None:
     np.testing.assert_array_equal(decode(contents), np.broadcast_to(levels, (24, 33, 3)))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_large_images_are_taken_from_pillow_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = Image.fromarray(np.arange(24 * 33, dtype=np.uint16).reshape(24, 33) * 80)
+    contents = saved(pixels if mode == "I;16" else image(mode), "TIFF")
+    whole = decode(contents)
+    for size in (1, 33, 170, 33 * 24):
+        monkeypatch.setattr(pillow, "_STRIP", size)
+        np.testing.assert_array_equal(decode(contents), whole)
+
+
 def test_heif_takes_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     contents = b"\0\0\0\x18ftypheic" + bytes(50)
-    monkeypatch.setattr(imagefile, "_heif_reader", lambda: None)
+    monkeypatch.setattr(pillow, "_reader", lambda form: None)
     assert refusal(contents) == codec.Rejection(
         "unsupported", "HEIF takes the extra heic, which is not installed: make install EXTRAS=heic"
     )
@@ -543,18 +603,15 @@ def tiff(
 
 
 def refusal(contents: bytes) -> codec.Rejection:
-    """Examines, and asserts that eager, graph and map fail as well, and the rest of the map goes on."""
+    """Examines, and asserts that decoding fails for the same reason, of however many channels."""
     rejection = codec.examine(contents)
     assert rejection is not None
-    assert rejection.reason in REASONS
+    assert rejection.reason in codec.REASONS
     assert " at 0x" not in rejection.detail
-    assert codec.examine(contents) == rejection
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        codec.decode(tf.constant(contents))
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        in_graph(tf.constant(contents))
-    good = saved(image("RGB"), "PNG")
-    assert count_in_map(tf.constant([good, contents, good])).numpy() == 2
+    for channels in (1, 3):
+        with pytest.raises(codec.DecodeError) as caught:
+            codec.decode(contents, channels)
+        assert caught.value.rejection == rejection
     return rejection
 
 
@@ -743,7 +800,6 @@ def test_jpeg_of_many_scans_is_too_large_and_soon_refused() -> None:
     hostile = contents[:-2] + last * 3000 + b"\xff\xd9"
     before = time.process_time()
     assert codec.examine(hostile) == codec.Rejection("too_large", "JPEG of more than 100 scans")
-    assert codec.decoder(hostile) is codec.decode
     assert time.process_time() - before < 10
 
 
@@ -759,9 +815,8 @@ def test_pillow_settings_and_warnings_are_left_alone() -> None:
     """In a process where every warning is an error, and where Pillow was never set up."""
     script = """
 import sys, warnings
-import tensorflow as tf
 from PIL import Image, ImageFile
-from augment import codec, imagefile
+from augment import codec
 warnings.simplefilter("error")
 contents = [bytes.fromhex(line) for line in sys.stdin.read().split()]
 before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)
@@ -777,6 +832,30 @@ assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(
     assert result.stdout.strip() == str([codec.examine(c) for c in files])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="takes a limit to a process's memory, which Linux keeps")
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_full_memory_is_no_fault_of_the_file(form: str) -> None:
+    script = """
+import resource, sys
+from augment import codec
+codec.decode(bytes.fromhex(sys.stdin.readline()))  # with all that it imports
+large = bytes.fromhex(sys.stdin.readline())
+used = 4096 * int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (used + (60 << 20), resource.RLIM_INFINITY))
+try:
+    codec.decode(large)
+except MemoryError:
+    print("full")
+"""
+    options = {"progressive": True} if form == "JPEG" else {}
+    files = [saved(Image.new("RGB", size, (3, 4, 5)), form, **options) for size in ((8, 8), (4000, 4000))]
+    lines = "\n".join(contents.hex() for contents in files)
+    result = subprocess.run(
+        [sys.executable, "-c", script], input=lines, capture_output=True, text=True, check=False
+    )
+    assert (result.stdout, result.stderr) == ("full\n", "")
+
+
 def test_augmenting_what_is_no_image_raises_the_rejection() -> None:
     with pytest.raises(
         codec.DecodeError, match="truncated: PNG ends after 200 bytes, before what it says it holds"
@@ -786,20 +865,15 @@ def test_augmenting_what_is_no_image_raises_the_rejection() -> None:
 
 
 def agree(contents: bytes) -> None:
-    """`decode` and `decoder` raise if and only if `examine` has a reason."""
+    """`decode` gives pixels within the bounds, or fails with a reason."""
     rejection = codec.examine(contents)
-    try:
-        pixels = in_graph(tf.constant(contents)).numpy()
-    except tf.errors.InvalidArgumentError:
-        with pytest.raises(tf.errors.InvalidArgumentError):
-            codec.decoder(contents)(tf.constant(contents))
-        assert rejection is not None
-        assert rejection.reason in REASONS
+    if rejection:
+        assert rejection.reason in codec.REASONS
+        assert codec.examine(contents) == rejection
     else:
-        assert rejection is None
-        np.testing.assert_array_equal(codec.decoder(contents)(tf.constant(contents)), pixels)
-        assert pixels.size > 0
-        assert pixels.size <= 3 * codec.MAX_PIXELS
+        pixels = codec.decode(contents)
+        assert 0 < pixels.size <= 3 * codec.MAX_PIXELS
+        np.testing.assert_array_equal(codec.decode(contents, channels=1)[..., 0], luma(pixels))
 
 
 FUZZ = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -840,117 +914,3 @@ BEGINNINGS = [
 @given(st.sampled_from(BEGINNINGS), st.binary(max_size=200))
 def test_decode_and_examine_agree_on_any_bytes(beginning: bytes, rest: bytes) -> None:
     agree(beginning + rest)
-
-
-@pytest.mark.parametrize(
-    ("form", "options", "decoder"),
-    [
-        ("JPEG", {}, "_ordinary_jpeg"),
-        ("JPEG", {"comment": b"by hand", "icc_profile": b"a profile"}, "_ordinary_jpeg"),
-        ("JPEG", {"exif": oriented(1)}, "_ordinary_jpeg"),
-        ("JPEG", {"exif": oriented(6)}, "decode"),
-        ("PNG", {}, "_ordinary_png"),
-        ("PNG", {"exif": oriented(3)}, "decode"),
-        ("GIF", {}, "decode"),
-    ],
-)
-def test_ordinary_files_need_one_op(form: str, options: dict[str, object], decoder: str) -> None:
-    assert codec.decoder(saved(image("RGB"), form, **options)).__name__ == decoder
-
-
-# ---------------------------------------------------------------- the graph
-
-
-def functions(graph: tf.Graph) -> Iterator[tuple[str, list]]:
-    definition = graph.as_graph_def()
-    yield "graph", definition.node
-    for function in definition.library.function:
-        yield function.signature.name, function.node_def
-
-
-@pytest.mark.parametrize("storage", ["png", "jpeg", "raw"])
-def test_no_op_in_any_branch_is_stateful(storage: str) -> None:
-    store = Storage(format=storage)
-
-    def through(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = tf.ensure_shape(codec.decode(contents), [24, 33, 3])
-        stored = codec.encode(image, store)
-        return image, codec.decode_stored(stored, store, (24, 33)), codec.round_trip(image, store)
-
-    concrete = tf.function(through, autograph=False).get_concrete_function(tf.TensorSpec([], tf.string))
-    seen = set()
-    for name, nodes in functions(concrete.graph):
-        for node in nodes:
-            seen.add(node.op)
-            assert not op_def_registry.get(node.op).is_stateful, f"{node.op} in {name}"
-    assert {"DecodeJpeg", "DecodePng", "PyFuncStateless", "StatelessIf"} <= seen
-
-
-# ---------------------------------------------------------------- what is stored
-
-ROUND = [codec.encode_png, lambda a: codec.encode(tf.constant(a), Storage(format="png")).numpy()]
-
-
-def assert_png_holds(pixels: np.ndarray, encode: Callable[[np.ndarray], bytes] = codec.encode_png) -> None:
-    contents = encode(pixels)
-    assert encode(pixels) == contents
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(contents))), pixels)
-    np.testing.assert_array_equal(tf.io.decode_png(contents).numpy(), pixels)
-    np.testing.assert_array_equal(tf.io.decode_image(contents).numpy(), pixels)
-    np.testing.assert_array_equal(codec.decode(tf.constant(contents)).numpy(), pixels)
-
-
-@pytest.mark.parametrize("encode", ROUND)
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (33, 35), (64, 64), (180, 180)])
-def test_png_decodes_to_the_same_pixels_everywhere(
-    size: tuple[int, int], encode: Callable[[np.ndarray], bytes]
-) -> None:
-    assert_png_holds(picture(*size), encode)
-
-
-@settings(max_examples=100)
-@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
-def test_png_holds_any_pixels(pixels: np.ndarray) -> None:
-    assert_png_holds(pixels)
-
-
-def test_png_of_a_view_is_that_of_its_copy() -> None:
-    pixels = picture(40, 50)[::2, ::-1].transpose(1, 0, 2)
-    assert codec.encode_png(pixels) == codec.encode_png(np.ascontiguousarray(pixels))
-
-
-@pytest.mark.parametrize("form", ["png", "raw"])
-def test_lossless_storage_is_the_identity(form: str) -> None:
-    storage, pixels = Storage(format=form), tf.constant(picture())
-    np.testing.assert_array_equal(codec.round_trip(pixels, storage), pixels)
-    stored = codec.encode(pixels, storage)
-    assert stored.shape == []
-    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (24, 33)), pixels)
-
-
-def test_raw_storage_is_the_bytes_of_the_pixels_even_where_they_end_in_zeros() -> None:
-    pixels = picture()
-    pixels[-5:] = 0
-    stored = codec.encode(tf.constant(pixels), Storage(format="raw")).numpy()
-    assert stored == pixels.tobytes()
-
-
-@pytest.mark.parametrize("chroma", ["4:2:0", "4:4:4"])
-@pytest.mark.parametrize("quality", [50, 95])
-def test_a_stored_jpeg_means_what_tensorflow_and_tfds_read(chroma: str, quality: int) -> None:
-    storage, pixels = Storage(format="jpeg", quality=quality, chroma=chroma), tf.constant(picture(31, 45))
-    stored = codec.encode(pixels, storage)
-    read = tf.io.decode_image(stored, channels=3).numpy()
-    assert (read != pixels.numpy()).any()
-    np.testing.assert_array_equal(codec.round_trip(pixels, storage), read)
-    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45)), read)
-    with Image.open(io.BytesIO(stored.numpy())) as file:
-        factors = file.layer[0][1:3]
-    assert factors == ((2, 2) if chroma == "4:2:0" else (1, 1))
-
-
-def test_what_is_stored_is_the_same_in_a_graph_and_out_of_one() -> None:
-    for storage in (Storage(format="png"), Storage(format="raw"), Storage(format="jpeg")):
-        graph = tf.function(lambda image, s=storage: codec.encode(image, s), autograph=False)
-        eager = codec.encode(tf.constant(picture()), storage).numpy()
-        assert graph(tf.constant(picture())).numpy() == eager

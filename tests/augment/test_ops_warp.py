@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from augment.augmenter import Augmenter
 from augment.draws import at
+from augment.kernels import host
 from augment.keys import source_words, threefry2x32
 from augment.ops.warp import Elastic
 
@@ -26,10 +27,13 @@ def weights(side: int, cells: int) -> np.ndarray:
 
 def displacements(draw: dict, size: tuple[int, int], cells: int) -> list[np.ndarray]:
     """Down and right in pixels, [H, W], from the recorded strength and key."""
-    rows, columns = np.indices((cells + 3, cells + 3)).astype(np.uint32)
-    first, _ = threefry2x32((draw["key_high"], draw["key_low"]), (rows, columns))
+    knots = cells + 3
+    rows, blocks = np.indices((knots, (knots + 1) // 2)).astype(np.uint32)
+    words = threefry2x32((draw["key_high"], draw["key_low"]), (rows, blocks))
+    first, second = (np.stack([w & 0xFFFF, w >> 16], -1) for w in np.stack(words, -1).transpose(2, 0, 1))
+    pairs = np.stack([first, second], 2).reshape(knots, -1, 2)[:, :knots]  # down and right of each knot
     fields = []
-    for index, side in ((first >> 16, size[0]), (first & 0xFFFF, size[1])):
+    for index, side in ((pairs[..., 0], size[0]), (pairs[..., 1], size[1])):
         uniform = (2 * index.astype(np.float64) + 1) / 65536 - 1
         field = weights(size[0], cells) @ uniform @ weights(size[1], cells).T
         fields.append(field * float(draw["strength"]) * side / cells)
@@ -48,6 +52,12 @@ def sampled(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     return above * (1 - down) + below * down
 
 
+def moved(op: Elastic, draw: dict, size: tuple[int, int]) -> list[np.ndarray]:
+    """The op's own displacements down and right in pixels, [H, W]."""
+    [warp] = op.kernels(draw, size)
+    return [warp.map.rows / 32, warp.map.columns / 32]
+
+
 def drawn(op: Elastic, size: tuple[int, int], source: str) -> dict:
     [[high, low]] = source_words([source])
     return {"key_high": high, "key_low": low, "strength": np.float32(op.strength[1])} | {
@@ -63,10 +73,10 @@ def test_displacements_are_those_of_the_splines(height, width, cells):
     op = Elastic(cells=cells, strength=(0.0, 0.48))
     draw = drawn(op, (height, width), "a")
     expected = displacements(draw, (height, width), cells)
-    for got, field in zip(op._displacements(draw, (height, width)), expected, strict=True):
-        # 8 fractional bits; 4 by 4 knots of up to 0.48 cells, whose weights are whole 4096ths.
-        tolerance = 1 / 512 + 0.48 * max(height, width) / cells * 8 / 4096
-        assert np.abs(got.numpy() / 256 - field).max() <= tolerance
+    for got, field in zip(moved(op, draw, (height, width)), expected, strict=True):
+        # 5 fractional bits; 4 by 4 knots of up to 0.48 cells, whose weights are whole 4096ths.
+        tolerance = 1 / 64 + 0.48 * max(height, width) / cells * 8 / 4096
+        assert np.abs(got - field).max() <= tolerance
 
 
 @pytest.mark.parametrize(("height", "width", "cells"), SIZES, ids=str)
@@ -75,10 +85,11 @@ def test_levels_are_sampled_at_the_displaced_places_to_the_bit(photo_of, height,
     op = Elastic(cells=cells, strength=(0.0, 0.48))
     for source in "abc":
         draw = drawn(op, (height, width), source)
-        down, right = (field.numpy() / 256 for field in op._displacements(draw, (height, width)))
+        down, right = moved(op, draw, (height, width))
         rows, columns = np.indices((height, width))
-        expected = np.rint(sampled(image, rows + down, columns + right))
-        np.testing.assert_array_equal(op.apply(tf.constant(image), draw), expected)
+        expected = np.floor(sampled(image, rows + down, columns + right) + 0.5)
+        got = host.apply(op.kernels(draw, (height, width)), image)
+        np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("cells", [1, 3, 8])
@@ -109,7 +120,7 @@ def test_the_recorded_draws_say_how_the_pixels_moved(make_recipe, photo):
     down, right = displacements(recorded, (40, 56), 4)
     rows, columns = np.indices((40, 56))
     expected = sampled(photo, rows + down, columns + right)
-    assert np.abs(got - expected).mean() < 0.5  # half a level of rounding, and places rounded to 1/256
+    assert np.abs(got - expected).mean() < 0.5  # half a level of rounding, and places rounded to 1/32
     assert np.abs(got.astype(int) - photo).mean() > 5
 
 
@@ -118,6 +129,6 @@ def test_strength_is_uniform_and_displacements_are_centred(make_draws):
     deciles = np.linspace(0.05, 0.95, 10)
     np.testing.assert_allclose(np.quantile(values, deciles), 0.1 + 0.2 * deciles, atol=0.01)
     op = Elastic(cells=4, strength=(0.4, 0.4))
-    fields = [op._displacements(drawn(op, (40, 40), str(i)), (40, 40)) for i in range(60)]
-    average = np.mean(fields, axis=(0, 2, 3)) / 256
+    fields = [moved(op, drawn(op, (40, 40), str(i)), (40, 40)) for i in range(60)]
+    average = np.mean(fields, axis=(0, 2, 3))
     assert np.abs(average).max() < 0.15

@@ -43,6 +43,6 @@ def test_c3_what_the_layer_yields_has_the_digests_of_what_is_stored(rows, layer,
     call = tf.function(layer)
     for row in rows:
         key, copy = key_and_copy([row])
-        image = codec.decode(tf.constant((images / row["source"]).read_bytes()))
+        image = codec.decode((images / row["source"]).read_bytes())
         [pixels] = call({"image": image[tf.newaxis], "key": key, "copy": copy}, training=True).numpy()
         assert hashlib.sha256(pixels).hexdigest() == row["pixels_sha256"], row["source"]

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 NAMES = (
-    *("image", "exif", "tags", "containers", "recipe"),
+    *("image", "record", "exif", "tags", "parts", "recipe"),
     *("manifest", "receipt", "tfrecord", "samples", "work"),
 )
 BUILD = Path("build/fuzz")

@@ -14,11 +14,13 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from augment import imagefile
-from augment.containers import chunks, directory, riff, segments
+from augment import codec
+from augment.codec.formats import PNG
+from augment.codec.jpeg import check
+from augment.codec.orientation import orientation
+from augment.codec.parts import chunks, directory, riff, segments
 from augment.errors import RequestError
-from augment.formats import REASONS
-from augment.recipe import parse_recipe, recipe_from_document
+from augment.recipe import Storage, parse_recipe, recipe_from_document
 from pipelines.engines.job import Job
 from pipelines.format.layout import Shard, samples_file, shard_of
 from pipelines.format.manifest import parse_manifest
@@ -31,24 +33,32 @@ from pipelines.sources import is_id
 
 def image(data: bytes) -> None:
     """Headers, tags and the reason why a file is refused."""
-    assert 1 <= imagefile.orientation(data) <= 8
-    assert imagefile.ordinary(data) in (None, "JPEG", "PNG")
-    refused = imagefile.explain(data)  # which reads it first
-    assert refused.reason in REASONS
-    with contextlib.suppress(imagefile.DecodeError):
-        pixels = imagefile.read(data)
+    refused = codec.examine(data)
+    if refused:
+        assert refused.reason in codec.REASONS
+    else:
+        pixels = codec.decode(data)
         assert (pixels.dtype, pixels.ndim) == ("uint8", 3)
-        assert 0 < pixels.size <= 3 * imagefile.MAX_PIXELS
+        assert 0 < pixels.size <= 3 * codec.MAX_PIXELS
+
+
+def record(data: bytes) -> None:
+    """What a record says that it holds, it holds, or is refused."""
+    for form in ("png", "jpeg", "raw"):
+        for size, channels in (((5, 7), 3), ((3, 4), 1)):
+            with contextlib.suppress(codec.DecodeError):
+                pixels = codec.decode_stored(data, Storage(format=form), (*size, channels))
+                assert (pixels.dtype, pixels.shape) == ("uint8", (*size, channels))
 
 
 def exif(data: bytes) -> None:
     """EXIF as it stands in a JPEG, a PNG and a WebP."""
     body = b"Exif\0\0" + data[:65000]
     jpeg = b"\xff\xd8\xff\xe1" + struct.pack(">H", len(body) + 2) + body
-    png = imagefile.PNG + struct.pack(">I4s", len(data), b"eXIf") + data + bytes(4)
+    png = PNG + struct.pack(">I4s", len(data), b"eXIf") + data + bytes(4)
     webp = b"RIFF\0\0\0\0WEBPEXIF" + struct.pack("<I", len(data)) + data
-    for contents in (jpeg, png, webp):
-        assert 1 <= imagefile.orientation(contents) <= 8
+    for form, contents in (("JPEG", jpeg), ("PNG", png), ("WebP", webp)):
+        assert 1 <= orientation(form, contents) <= 8
 
 
 def tags(data: bytes) -> None:
@@ -60,14 +70,15 @@ def tags(data: bytes) -> None:
             assert 12 * len(found) <= len(tiff)
             for tag in found:
                 assert 8 * len(tag.numbers(tiff)) <= 8 * len(tiff)
-        assert imagefile.explain(tiff).reason in REASONS
+        image(tiff)
 
 
-def containers(data: bytes) -> None:
+def parts(data: bytes) -> None:
     """Segments and chunks: each walk ends, and gives no more than there is."""
     for walk, head in ((segments, 0), (chunks, 8), (riff, 12)):
         assert sum(len(body) for _, body in walk(data)) <= max(0, len(data) - head)
-    imagefile.check_scans(data)
+    with contextlib.suppress(codec.DecodeError):
+        check(data)
 
 
 def recipe(data: bytes) -> None:
@@ -78,7 +89,7 @@ def recipe(data: bytes) -> None:
         return
     document = read.canonical()
     assert recipe_from_document(document, name=read.name, where="again").canonical() == document
-    assert read.image_size[0] * read.image_size[1] <= imagefile.MAX_PIXELS
+    assert read.image_size[0] * read.image_size[1] <= codec.MAX_PIXELS
 
 
 def manifest(data: bytes) -> None:
@@ -150,5 +161,5 @@ def work(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (image, exif, tags, containers, recipe, manifest, receipt, tfrecord, samples, work)
+    for target in (image, record, exif, tags, parts, recipe, manifest, receipt, tfrecord, samples, work)
 }

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipelines.audit.align import align, longest_rising
 from pipelines.audit.findings import KEPT, Audit, Finding, Findings
-from pipelines.format.records import Record, ShardReader, ShardWriter, serialize, unpack
+from pipelines.format.example import Record, serialize, unpack
+from pipelines.format.records import ShardReader, ShardWriter
 from pipelines.report.audit.summary import as_text
 
 NAMES = list("abcdefgh")

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from augment.recipe import Storage
 from pipelines import datasets
-from pipelines.format.records import parse
+from pipelines.format.parsing import parse
 from tests.graphs import stateful_ops
 
 
@@ -19,5 +19,5 @@ def test_reading_objects_brings_no_stateful_op_into_a_mapped_graph():
 @pytest.mark.parametrize("stored", ["png", "jpeg", "raw"])
 def test_parsing_records_brings_no_stateful_op_into_a_mapped_graph(stored):
     records = tf.data.Dataset.from_tensor_slices([b""])
-    parsed = records.map(lambda record: parse(record, Storage(format=stored), (4, 4), classes=2))
+    parsed = records.map(lambda record: parse(record, Storage(format=stored), (4, 4, 3), classes=2))
     assert list(stateful_ops(parsed)) == []

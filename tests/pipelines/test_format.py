@@ -18,12 +18,15 @@ from augment import codec
 from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.keys import source_words
-from augment.recipe import Storage, load_recipe, parse_recipe
+from augment.parity import parity_class
+from augment.recipe import Shape, Storage, load_recipe, parse_recipe
 from pipelines import storage
 from pipelines.format import tfds as ours
+from pipelines.format.example import serialize
 from pipelines.format.layout import samples_file, shard_file, tfds_split
-from pipelines.format.manifest import json_text, parity_class, read_manifest
-from pipelines.format.records import ShardWriter, parse, serialize
+from pipelines.format.manifest import json_text, read_manifest
+from pipelines.format.parsing import parse
+from pipelines.format.records import ShardWriter
 from pipelines.format.samples import Receipt, read_receipt, schema
 from pipelines.sources import Reject
 from tests.forgery import write_samples
@@ -32,12 +35,12 @@ FORMATS = ("png", "jpeg", "raw")
 CLASSES = 3
 
 
-def their_features(storage: Storage, height: int, width: int) -> tfds.features.FeaturesDict:
+def their_features(storage: Storage, shape: Shape) -> tfds.features.FeaturesDict:
     """The same features as a user of TFDS would declare them."""
     if storage.format == "raw":
-        image = tfds.features.Tensor(shape=(height, width, 3), dtype=np.uint8, encoding="bytes")
+        image = tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes")
     else:
-        image = tfds.features.Image(shape=(height, width, 3), encoding_format=storage.format)
+        image = tfds.features.Image(shape=shape, encoding_format=storage.format)
     return tfds.features.FeaturesDict(
         {
             "image": image,
@@ -48,30 +51,30 @@ def their_features(storage: Storage, height: int, width: int) -> tfds.features.F
     )
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("stored", FORMATS)
-def test_features_json_is_what_tfds_writes_itself(stored):
-    storage = Storage(format=stored)
-    expected = json_format.MessageToDict(their_features(storage, 40, 56).to_proto())
-    assert ours.features((40, 56), storage, CLASSES) == expected
+def test_features_json_is_what_tfds_writes_itself(stored, channels):
+    storage, shape = Storage(format=stored), (40, 56, channels)
+    expected = json_format.MessageToDict(their_features(storage, shape).to_proto())
+    assert ours.features(shape, storage, CLASSES) == expected
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("stored", FORMATS)
-def test_a_record_is_read_by_tf_io_and_by_tfds_alike(photo, stored):
-    storage = Storage(format=stored)
-    height, width, _ = photo.shape
-    encoded = codec.encode(tf.constant(photo), storage).numpy()
+def test_a_record_is_read_by_tf_io_and_by_tfds_alike(photo, stored, channels):
+    storage, photo = Storage(format=stored), photo[..., :channels]
+    encoded = codec.encode(photo, storage)
     record = serialize(image=encoded, label=2, source="a/ä b.png", copy=-1)
-    mine = {
-        name: value.numpy() for name, value in parse(tf.constant(record), storage, (height, width)).items()
-    }
-    theirs = their_features(storage, height, width).deserialize_example(tf.constant(record))
+    parsed = parse(tf.constant(record), storage, photo.shape)
+    mine = {name: value.numpy() for name, value in parsed.items()}
+    theirs = their_features(storage, photo.shape).deserialize_example(tf.constant(record))
     assert mine.keys() == theirs.keys()
     for name, value in theirs.items():
         np.testing.assert_array_equal(mine[name], value.numpy())
     assert mine["label"] == 2
     assert mine["source"].decode() == "a/ä b.png"
     assert mine["copy"] == -1
-    np.testing.assert_array_equal(mine["image"], codec.round_trip(tf.constant(photo), storage).numpy())
+    np.testing.assert_array_equal(mine["image"], codec.round_trip(photo, storage))
 
 
 @given(st.binary(), st.integers(0, 2**31), st.text(), st.integers(-1, 2**31))
@@ -133,7 +136,7 @@ def test_dataset_info_is_understood_by_tfds(tmp_path):
     (tmp_path / "dataset_info.json").write_text(
         json_text(ours.dataset_info("x", {"train_c0": [(1, 9), (2, 9)]}))
     )
-    (tmp_path / "features.json").write_text(json_text(ours.features((4, 5), storage, CLASSES)))
+    (tmp_path / "features.json").write_text(json_text(ours.features((4, 5, 3), storage, CLASSES)))
     (tmp_path / "label.labels.txt").write_text("".join(f"{label}\n" for label in labels))
     info = tfds.builder_from_directory(str(tmp_path)).info
     assert (info.name, str(info.version)) == ("x", "1.0.0")

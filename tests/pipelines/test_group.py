@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from augment.draws import Draw
-from augment.ops import Op, base
+from augment.kernels.kinds import Custom, Kernel, Kernels, Window
+from augment.ops import Op, Size, base
 from augment.recipe import parse_recipe
 from pipelines.format import records
 from pipelines.format.request import Request
@@ -283,14 +283,14 @@ def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
 
 
 @pytest.fixture
-def with_op(job, monkeypatch) -> Callable[[str, Callable[[tf.Tensor], tf.Tensor]], Job]:
+def with_op(job, monkeypatch) -> Callable[..., Job]:
     """The same job with an op of a user's behind the others, and its images stored in a format."""
     monkeypatch.setattr(base, "_registry", dict(base._registry))
 
-    def job_with(stored: str, change: Callable[[tf.Tensor], tf.Tensor]) -> Job:
+    def job_with(kernel: Kernel, stored: str = "png") -> Job:
         class OfAUser(Op):
-            def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-                return change(image)
+            def kernels(self, draw: Draw, size: Size) -> Kernels:
+                return (kernel,)
 
         text = RECIPE.replace("]", f", of_a_user: {{p: 1}}]\nstorage: {{format: {stored}}}")
         recipe = parse_recipe(text, name="x").canonical()
@@ -302,43 +302,58 @@ def with_op(job, monkeypatch) -> Callable[[str, Callable[[tf.Tensor], tf.Tensor]
     return job_with
 
 
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Changed(Custom):
+    """What a function makes of an image."""
+
+    change: Callable[[np.ndarray], np.ndarray]
+
+    def on_host(self, image: np.ndarray) -> np.ndarray:
+        return self.change(image)
+
+
 @pytest.mark.parametrize("stored", ["raw", "png", "jpeg"])
 @pytest.mark.parametrize(
     ("change", "made"),
     [
-        (lambda image: image[..., ::2, :, :], "uint8 [3, 7, 3]"),
-        (lambda image: tf.cast(image, tf.float32), "float32 [6, 7, 3]"),
+        (lambda image: image[::2], "uint8 [3, 7, 3]"),
+        (lambda image: image.astype(np.float32), "float32 [6, 7, 3]"),
         (lambda image: image[..., :1], "uint8 [6, 7, 1]"),
-        (lambda image: image[: tf.reduce_max(tf.cast(image, tf.int32)) % 1 + 2], "uint8 [2, 7, 3]"),
+        (lambda image: None, "a NoneType"),
     ],
 )
-def test_c10_no_record_is_written_of_what_is_no_uint8_image_of_the_size_that_is_promised(
+def test_c10_no_record_is_written_of_what_a_kernel_makes_that_is_no_image_of_the_same_form(
     stored, change, made, with_op
 ):
-    wrong = with_op(stored, change)
+    wrong = with_op(Changed(change=change), stored)
     with pytest.raises(GroupFailed) as failed:
         wrong.write()
     assert str(failed.value) == (
-        f"recipe x: its ops make {made} of an image, and it promises uint8 [6, 7, 3]; an op has to return "
-        "uint8 [..., H, W, 3] of the size that its output_size says"
+        f"kernel Changed: it made {made} of uint8 [6, 7, 3]; it must keep type and shape"
     )
     assert not wrong.files()
 
 
-def test_an_op_may_look_something_up_in_a_tensor_of_its_own(with_op):
-    curve = tf.constant(255 - np.arange(256), tf.uint8)
-    (finished, *_) = with_op("png", lambda image: tf.gather(curve, tf.cast(image, tf.int32))).write()
+def test_no_record_is_written_of_another_size_than_the_recipe_promises(with_op):
+    wrong = with_op(Window(top=np.int32(0), left=np.int32(0), height=6, width=5))
+    with pytest.raises(GroupFailed) as failed:
+        wrong.write()
+    assert str(failed.value) == (
+        "recipe x: its ops make an image of 6x5, and it promises 6x7; an op's kernels must give the size "
+        "that its output_size says"
+    )
+    assert not wrong.files()
+
+
+def test_an_op_may_look_something_up_in_an_array_of_its_own(with_op):
+    curve = (255 - np.arange(256)).astype(np.uint8)
+    (finished, *_) = with_op(Changed(change=lambda image: curve[image])).write()
     assert finished.receipt.records == 7
 
 
-def test_an_op_that_fails_on_an_image_is_not_said_to_be_a_fault_of_the_file(with_op, waits):
-    def picky(image: tf.Tensor) -> tf.Tensor:
-        with tf.control_dependencies([tf.debugging.assert_less(image[0, 0, 0], tf.constant(0, tf.uint8))]):
-            return tf.identity(image)
+def test_an_op_that_fails_on_an_image_is_not_said_to_be_a_fault_of_the_file(with_op):
+    def picky(image: np.ndarray) -> np.ndarray:
+        raise ValueError("too bright for me")
 
-    with pytest.raises(GroupFailed) as failed:
-        with_op("png", picky).write()
-    assert str(failed.value).startswith("cat/0.png: it can be decoded, and no sample came of it (")
-    assert str(failed.value).endswith(
-        "): an op fails on it, or memory ran out; augment.augment_image shows which"
-    )
+    with pytest.raises(GroupFailed, match=r"^kernel Changed: ValueError: too bright for me$"):
+        with_op(Changed(change=picky)).write()

@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from augment.augmenter import augment_dataset, augment_image
+from augment.augmenter import augment_image
 from augment.errors import RequestError
 from augment.recipe import Recipe, load_recipe, parse_recipe
+from augment.tfdata import augment_dataset
 from pipelines import datasets, live
 from pipelines.sources import Reject, read_source
 from pipelines.storage import store

@@ -9,8 +9,8 @@ import pytest
 
 from augment.errors import RequestError
 from augment.ops import op_types
+from augment.parity import parity_class
 from augment.recipe import parse_recipe, preset_names
-from pipelines.format.manifest import parity_class
 from pipelines.parity import examples, report, ways
 from pipelines.parity.report import Cell, agrees, as_text, measured
 from tests.in_process import augshard

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from augment.augmenter import Augmenter
 from augment.ops import Flip, Invert, OneOf, RandAugment, RandomResizedCrop, Resize
@@ -25,7 +24,7 @@ from pipelines.report.numbers import short
     ids=str,
 )
 def test_each_op_has_a_row_but_the_one_that_only_brings_to_size(ops, rows, photo_of):
-    image = tf.constant(photo_of(33, 40))
+    image = photo_of(33, 40)
     made = list(_op_rows(Recipe("mine", ops), 0, "a.png", image, 3))
     assert [name for name, _ in made] == rows
 
@@ -34,6 +33,6 @@ def test_whole_numbers_are_written_in_full_and_operations_by_name(photo_of):
     assert short(np.int32(1324)) == "1324"
     assert short(np.float32(0.123456)) == "0.123"
     augmenter = Augmenter(Recipe("mine", [Resize(20, 20), OneOf([RandAugment()])]), 0)
-    [picture] = _copies(augmenter, "a.png", tf.constant(photo_of(33, 40)), 1)
+    [picture] = _copies(augmenter, "a.png", photo_of(33, 40), 1)
     written = dict(line.split(" ") for line in picture.caption[1:])
     assert written["one_of/rand_augment.op_1"] in OPERATIONS

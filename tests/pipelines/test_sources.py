@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from augment.codec.depth import highest_level
 from augment.errors import RequestError
-from augment.imagefile import highest_level
 from pipelines.sources import (
     Folder,
     Guess,

@@ -237,11 +237,11 @@ def test_the_layer_gets_images_on_which_what_draws_nothing_is_done_once(photo_of
         "flip: {horizontal: 0.5}]"
     )
     recipe = parse_recipe(text, name="tiny")
-    layer, size = model_layer(recipe, 3)
+    layer, shape = model_layer(recipe, 3)
     assert isinstance(layer, AugmentLayer)
-    assert size == (20, 24)
+    assert shape == (20, 24, 3)
     image = photo_of(20, 24)
-    begun = Augmenter(recipe, 3).head(tf.constant(image))
+    begun = Augmenter(recipe, 3).head(image)
     given = {"image": begun[None], "key": source_words(["a"]), "copy": np.array([1], np.int32)}
     expected = augment_image(image, recipe, seed=3, source="a", copy=1)
     np.testing.assert_array_equal(np.asarray(layer(given, training=True))[0], expected)

@@ -21,11 +21,11 @@ def layers(model, kind):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_takes_its_smallest_images_and_tells_two_classes_or_more_apart(name):
     side = PRESETS[name].smallest
-    size = (side, side + 3)
+    shape = (side, side + 3, 3)
     for classes, units in ((2, 1), (5, 5)):
-        model = find_model(name, size=size, weights=None).build(size, classes)
-        assert check_model(name, model, size=size, classes=classes).shape == (None, units)
-    levels = np.random.default_rng(0).integers(0, 256, [2, *size, 3]).astype(np.float32)
+        model = find_model(name, shape=shape, weights=None).build(shape, classes)
+        assert check_model(name, model, shape=shape, classes=classes).shape == (None, units)
+    levels = np.random.default_rng(0).integers(0, 256, [2, *shape]).astype(np.float32)
     probabilities = np.asarray(model(levels, training=False))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
@@ -34,34 +34,34 @@ def test_a_preset_takes_its_smallest_images_and_tells_two_classes_or_more_apart(
 def test_a_preset_refuses_images_that_its_poolings_leave_nothing_of(name):
     side = PRESETS[name].smallest
     with pytest.raises(RequestError) as refused:
-        find_model(name, size=(side, side - 1))
+        find_model(name, shape=(side, side - 1, 3))
     assert str(refused.value) == (
         f"--model {name}: it needs images of {side}x{side} or more, and the recipe makes {side}x{side - 1}; "
         "take a recipe of larger images, or another model"
     )
     if name != "vgg16":
         with pytest.raises(ValueError):
-            getattr(networks, name)((side, side - 1), 2)
+            getattr(networks, name)((side, side - 1, 3), 2)
 
 
 def test_the_presets_are_what_the_tutorials_have():
-    vgg16 = networks.vgg16((32, 32), 2)
+    vgg16 = networks.vgg16((32, 32, 3), 2)
     base = vgg16.get_layer("base")
     assert len(layers(base, keras.layers.Conv2D)) == 13
     assert [variable.shape for variable in vgg16.trainable_variables] == [(512, 6), (6,), (6, 1), (1,)]
-    convnet_bn = networks.convnet_bn((64, 64), 2)
+    convnet_bn = networks.convnet_bn((64, 64, 3), 2)
     assert [c.filters for c in layers(convnet_bn, keras.layers.Conv2D)] == [16, 32, 64, 128, 256, 512]
     assert len(layers(convnet_bn, keras.layers.BatchNormalization)) == 6
-    small_cnn = networks.small_cnn((32, 32), 5)
+    small_cnn = networks.small_cnn((32, 32, 3), 5)
     assert [c.filters for c in layers(small_cnn, keras.layers.Conv2D)] == [16, 32, 64]
     assert [d.units for d in layers(small_cnn, keras.layers.Dense)] == [128, 5]
     assert [d.rate for d in layers(small_cnn, keras.layers.Dropout)] == [0.2]
-    assert networks.cifar_cnn((32, 32), 10).count_params() == 122_570  # as the tutorial's summary says
+    assert networks.cifar_cnn((32, 32, 3), 10).count_params() == 122_570  # as the tutorial's summary says
     assert [name for name, preset in PRESETS.items() if preset.early_stopping] == ["convnet_bn"]
 
 
 def test_vgg16_sees_what_its_published_weights_were_trained_on():
-    vgg16 = networks.vgg16((32, 32), 2)
+    vgg16 = networks.vgg16((32, 32, 3), 2)
     levels = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3]).astype(np.float32)
     features = keras.Model(vgg16.input, layers(vgg16, keras.layers.Flatten)[0].output)(levels)
     published = levels[..., ::-1] - np.float32([103.939, 116.779, 123.68])
@@ -75,7 +75,7 @@ def test_vgg16_takes_its_base_from_a_file(tmp_path):
     for file in ("new.weights.h5", "old.h5"):
         path = str(tmp_path / file)
         (trained.save_weights if file == "new.weights.h5" else trained.save)(path)
-        model = find_model("vgg16", size=(32, 40), weights=path).build((32, 40), 2)
+        model = find_model("vgg16", shape=(32, 40, 3), weights=path).build((32, 40, 3), 2)
         for ours, theirs in zip(model.get_layer("base").weights, trained.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
@@ -88,7 +88,7 @@ def test_a_file_that_has_no_such_weights_is_refused(tmp_path, contents):
     else:
         path.write_bytes(contents)
     with pytest.raises(RequestError) as refused:
-        find_model("vgg16", size=(32, 32), weights=str(path)).build((32, 32), 2)
+        find_model("vgg16", shape=(32, 32, 3), weights=str(path)).build((32, 32, 3), 2)
     assert str(refused.value).startswith(f"--weights {path}: it does not fit VGG16 without its top (")
     assert "\n" not in str(refused.value)
 
@@ -124,7 +124,7 @@ def test_a_file_that_has_no_such_weights_is_refused(tmp_path, contents):
 )
 def test_names_that_lead_to_no_model(name, weights, sentence):
     with pytest.raises(RequestError) as refused:
-        find_model(name, size=(64, 64), weights=weights).build((64, 64), 2)
+        find_model(name, shape=(64, 64, 3), weights=weights).build((64, 64, 3), 2)
     assert str(refused.value) == sentence
 
 
@@ -154,15 +154,15 @@ def own_step(size, classes):
 
 
 def test_a_function_of_ones_own_is_called_with_the_size_and_the_classes():
-    model = find_model(f"{__name__}:fitting", size=(8, 9)).build((8, 9), 7)
-    assert check_model("mine", model, size=(8, 9), classes=7).shape == (None, 7)
+    model = find_model(f"{__name__}:fitting", shape=(8, 9, 3)).build((8, 9, 3), 7)
+    assert check_model("mine", model, shape=(8, 9, 3), classes=7).shape == (None, 7)
 
 
 def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
     (tmp_path / "model_of_a_test.py").write_text("def build(size, classes):\n    return None\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RequestError, match="it returned NoneType; it must"):
-        find_model("model_of_a_test:build", size=(8, 9)).build((8, 9), 2)
+        find_model("model_of_a_test:build", shape=(8, 9, 3)).build((8, 9, 3), 2)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
 def test_a_function_that_returns_something_else_is_refused(function, said):
     name = f"{__name__}:{function}"
     with pytest.raises(RequestError) as refused:
-        find_model(name, size=(8, 9)).build((8, 9), 2)
+        find_model(name, shape=(8, 9, 3)).build((8, 9, 3), 2)
     assert str(refused.value) == f"--model {name}: {said}"
 
 
@@ -188,7 +188,7 @@ def test_a_function_that_returns_something_else_is_refused(function, said):
 )
 def test_an_output_that_does_not_fit_the_classes_is_refused(units, classes, right):
     with pytest.raises(RequestError) as refused:
-        check_model("mine", flat((8, 9), units), size=(8, 9), classes=classes)
+        check_model("mine", flat((8, 9), units), shape=(8, 9, 3), classes=classes)
     assert str(refused.value) == (
         f"--model mine: its output is [B, {units}]; for {classes} classes it must be {right}"
     )
@@ -196,6 +196,6 @@ def test_an_output_that_does_not_fit_the_classes_is_refused(units, classes, righ
 
 def test_a_model_of_other_images_is_refused():
     with pytest.raises(RequestError) as refused:
-        check_model("mine", flat((8, 9), 2), size=(9, 9), classes=2)
+        check_model("mine", flat((8, 9), 2), shape=(9, 9, 3), classes=2)
     assert str(refused.value).startswith("--model mine: it cannot be used (")
     assert str(refused.value).endswith("and take levels from 0 to 255 as [B, 9, 9, 3]")

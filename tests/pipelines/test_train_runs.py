@@ -29,7 +29,7 @@ SIZE, CLASSES, BATCH = (6, 7), ("a", "b", "c"), 8
 class Noise:
     """A Feed of pictures that are made up, others in every epoch."""
 
-    arm, image_size, layer = Arm("live"), SIZE, None
+    arm, image_shape, layer = Arm("live"), (*SIZE, 3), None
 
     def __init__(self, classes=CLASSES, validation="validation", test="test", samples=21) -> None:
         self.classes, self.validation, self.test, self.train_samples = classes, validation, test, samples

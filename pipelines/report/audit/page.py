@@ -88,7 +88,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("rejects", count(manifest.rejects)),
         ("classes", count(len(manifest.classes))),
         ("splits", ", ".join(manifest.splits)),
-        ("height × width", f"{height} × {width}"),
+        ("height × width", f"{height} × {width}" + ", gray" * (request.channels == 1)),
         ("storage", str(request.recipe["storage"]["format"])),
         ("recipe", request.recipe_name),
         ("seed", str(request.seed)),
@@ -118,7 +118,7 @@ def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, 
         "kinds": _kinds(sheets),
         "notes": NOTES,
         "figures": list(zip(fits, drawn, strict=False)),
-        **_pixels(sheets),
+        **_pixels(sheets, manifest),
     }
 
 
@@ -130,7 +130,7 @@ def _kinds(sheets: list[Card]) -> list[tuple[str, str]]:
     return findings + [(kind, meaning) for kind, meaning in NOTES.items() if kind in kinds]
 
 
-def _pixels(sheets: list[Card]) -> dict[str, Any]:
+def _pixels(sheets: list[Card], manifest: Manifest) -> dict[str, Any]:
     """What the pixels of those that are shown tell, before and after."""
     tiles = [tile for card in sheets for tile in card.tiles]
     copies = [tile for tile in tiles if tile.copy not in (None, NOT_AUGMENTED)]
@@ -140,9 +140,10 @@ def _pixels(sheets: list[Card]) -> dict[str, Any]:
     after = PooledSummary(stored) if stored else None
     differences = np.array([tile.difference for tile in copies if tile.difference is not None])
     sides = [side for side in (before, after) if side]
+    colors = ("gray",) if manifest.request.channels == 1 else ("red", "green", "blue")
     rows = [
         (f"{color}, mean ± deviation", *(f"{s.means[i]:.1f} ± {s.deviations[i]:.1f}" for s in sides))
-        for i, color in enumerate(("red", "green", "blue"))
+        for i, color in enumerate(colors)
     ]
     rows += [
         (f"{note}\n{NOTES[note]}", *(percent(s.notes[note] / s.images) for s in sides))

@@ -27,7 +27,7 @@ class PixelSummary:
 
     means: tuple[float, ...]
     squares: tuple[float, ...]
-    """means of the squared levels; both of red, green and blue"""
+    """means of the squared levels; both of red, green and blue, or of gray"""
     levels: np.ndarray
     """int64 [32]: pixels by their gray level, in eighths"""
     clipped: float
@@ -45,11 +45,11 @@ class PixelSummary:
 
 
 def summary_of(pixels: np.ndarray) -> PixelSummary:
-    """Of uint8 [H, W, 3]."""
-    floats = pixels.reshape(-1, 3).astype(np.float64)
-    gray = floats @ (0.299, 0.587, 0.114)
-    wide = pixels.reshape(-1, 3).astype(np.uint32)
-    _, counts = np.unique(wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2], return_counts=True)
+    """Of uint8 [H, W, 1 or 3]."""
+    wide = pixels.reshape(-1, pixels.shape[2]).astype(np.uint32)
+    floats = wide.astype(np.float64)
+    gray = floats @ (0.299, 0.587, 0.114) if pixels.shape[2] == 3 else floats[:, 0]
+    _, counts = np.unique(wide @ (1 << 16, 1 << 8, 1)[-pixels.shape[2] :], return_counts=True)
     return PixelSummary(
         means=tuple(floats.mean(0).tolist()),
         squares=tuple((floats**2).mean(0).tolist()),
@@ -68,7 +68,7 @@ class PooledSummary:
         self.means = np.mean([one.means for one in some], axis=0)
         squares = np.mean([one.squares for one in some], axis=0)
         self.deviations = np.sqrt(np.maximum(squares - self.means**2, 0))
-        """of the levels of red, green and blue, over all pixels of all images"""
+        """of the levels of red, green and blue, or of gray, over all pixels of all images"""
         self.levels = np.mean([one.levels / one.levels.sum() for one in some], axis=0)
         """float64 [32]"""
         self.notes = Counter(note for one in some for note in one.notes)

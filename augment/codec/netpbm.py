@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from augment.codec.rejection import DecodeError, check_size, corrupt, truncated
+
 _TOKEN = rb"(?:\s|#[^\r\n]*[\r\n])*(\d{1,10})"
 _SIZE = re.compile(rb"P([1-6])(?=[\s#])" + _TOKEN + _TOKEN)
 _MOST = re.compile(_TOKEN)
@@ -49,8 +51,20 @@ def header(contents: bytes) -> Header | None:
     return Header(kind, width, height, most, end + 1)  # one blank stands before the pixels
 
 
-def pixels(contents: bytes, said: Header) -> np.ndarray | None:
-    """uint8 [H, W, 1 or 3]; None if the pixels are not all there, or are none.
+def read(contents: bytes) -> np.ndarray:
+    """uint8 [H, W, 1 or 3]. Raises DecodeError."""
+    said = header(contents)
+    if said is None:  # 64 bytes have room for one
+        raise DecodeError(corrupt("Netpbm") if len(contents) > 64 else truncated("Netpbm", contents))
+    check_size("Netpbm", said.width, said.height)
+    levels = _pixels(contents, said) if 0 < said.most < 1 << 16 else None
+    if levels is None:
+        raise DecodeError(corrupt("Netpbm") if _whole(contents, said) else truncated("Netpbm", contents))
+    return levels
+
+
+def _pixels(contents: bytes, said: Header) -> np.ndarray | None:
+    """None if the pixels are not all there, or are none.
 
     Values v of up to 8 bits become v * 255 / most, rounded; deeper ones the highest 8 bits of
     v * 65535 / most, rounded.
@@ -91,7 +105,10 @@ def _levels(most: int) -> np.ndarray:
     return ((2 * values * 65535 + most) // (2 * most) >> 8).astype(np.uint8)
 
 
-def plain_values(contents: bytes, said: Header) -> int:
-    """How many values stand there as text."""
+def _whole(contents: bytes, said: Header) -> bool:
+    """Whether as many values stand there as there have to be."""
+    if said.kind > 3:
+        return len(contents) - said.start >= said.data_bytes
     text = re.sub(rb"#[^\r\n]*", b"", contents[said.start :])
-    return len(re.findall(rb"\d", text)) if said.kind == 1 else sum(1 for _ in re.finditer(rb"\d+", text))
+    values = re.finditer(rb"\d" if said.kind == 1 else rb"\d+", text)
+    return sum(1 for _ in values) >= said.width * said.height * said.channels

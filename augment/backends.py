@@ -1,0 +1,59 @@
+"""Who computes kernels, to the same bits: the host (NumPy, OpenCV) or the device (TensorFlow)."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import numpy as np
+
+from augment.draws import Draw
+from augment.kernels import canary, host
+from augment.kernels.kinds import Kernels
+from augment.kernels.maps import Size
+
+Name = Literal["host", "device"]
+
+Describe = Callable[[Draw, Size], Kernels]
+"""What is done to a sample: kernels, from what was drawn for it and the size of the image."""
+
+
+class Backend(Protocol):
+    """Computes samples one by one. Used by several threads at once."""
+
+    name: Name
+
+    def run(self, describe: Describe, image: np.ndarray, draw: Draw) -> np.ndarray:
+        """uint8 [H, W, C], contiguous, of uint8 [H, W, C] and one sample's draw (scalars)."""
+
+
+class Host:
+    """See `augment.kernels.host`."""
+
+    name: Name = "host"
+
+    def run(self, describe: Describe, image: np.ndarray, draw: Draw) -> np.ndarray:
+        height, width, _ = image.shape
+        return np.ascontiguousarray(host.apply(describe(draw, (height, width)), image))
+
+
+@functools.cache
+def backend(name: Name = "host") -> Backend:
+    """The backend of this name, one a process.
+
+    A host whose kernels do not give what they give elsewhere (`canary`) is not used: it is said on
+    stderr, and the device backend takes its place.
+    """
+    if name == "host":
+        different = canary.differences()
+        if not different:
+            return Host()
+        sys.stderr.write(
+            "augshard: warning: OpenCV and NumPy give other levels here than elsewhere "
+            f"({', '.join(different)}); TensorFlow takes their place, which is slower\n"
+        )
+    from augment.graphs import Device
+
+    return Device()

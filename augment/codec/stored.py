@@ -1,0 +1,56 @@
+"""What a record holds of a sample's pixels, and what it means to every reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from augment.codec import jpeg, png
+from augment.codec.formats import JPEG
+from augment.codec.rejection import DecodeError, Rejection
+
+if TYPE_CHECKING:
+    from augment.recipe import Storage
+
+
+def encode(image: np.ndarray, storage: Storage) -> bytes:
+    """uint8 [H, W, 1 or 3] to the bytes that a record holds."""
+    if storage.format == "jpeg":
+        return jpeg.encode(image, storage.quality, storage.chroma)
+    return png.encode(image) if storage.format == "png" else image.tobytes()
+
+
+def decode_stored(contents: bytes, storage: Storage, shape: tuple[int, int, int]) -> np.ndarray:
+    """What a record's bytes mean: uint8 of this shape (H, W, C), as tf.io.decode_image and TFDS read them.
+
+    A record may be anybody's: raises DecodeError for what is not of this format and shape by its
+    header, before memory is spent on what that says, or for more scans than a JPEG may have.
+    """
+    height, width, channels = shape
+    if storage.format == "raw":
+        if len(contents) != height * width * channels:
+            raise _other(storage, shape)
+        return np.frombuffer(contents, np.uint8).reshape(height, width, channels)
+    if storage.format == "png":  # as every PNG of ours begins
+        if not contents.startswith(png.header(width, height, channels)):
+            raise _other(storage, shape)
+        return png.read(contents)
+    if not contents.startswith(JPEG):
+        raise _other(storage, shape)
+    header = jpeg.check(contents)
+    if (header.width, header.height, header.channels) != (width, height, channels):
+        raise _other(storage, shape)
+    return jpeg.read(contents, header, fast=True)
+
+
+def _other(storage: Storage, shape: tuple[int, int, int]) -> DecodeError:
+    what = "raw pixels" if storage.format == "raw" else storage.format.upper()
+    return DecodeError(Rejection("corrupt", f"a record without {what} of {shape[0]}x{shape[1]}"))
+
+
+def round_trip(image: np.ndarray, storage: Storage) -> np.ndarray:
+    """What becomes of uint8 [H, W, 1 or 3] by being stored and read: nothing, unless storage is lossy."""
+    if storage.format != "jpeg":
+        return image
+    return decode_stored(encode(image, storage), storage, image.shape)

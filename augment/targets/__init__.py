@@ -1,0 +1,13 @@
+"""What belongs to an image and moves with it: masks, keypoints, boxes, polygons.
+
+    geometry.py  what kernels come to for each kind of target
+    places.py    where one kernel takes a place of the image
+    outlines.py  closed lines in number: moved, and cut where the frame ends
+
+Runs on processors, in integers and in float64 one operation at a time, which every machine
+rounds alike; nothing here imports TensorFlow.
+"""
+
+from augment.targets.geometry import LEAST_PART, Geometry, MovedBoxes, MovedPoints, MovedPolygons, why_not
+
+__all__ = ["LEAST_PART", "Geometry", "MovedBoxes", "MovedPoints", "MovedPolygons", "why_not"]

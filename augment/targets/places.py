@@ -1,0 +1,220 @@
+"""Where a kernel takes the places of an image: the inverse of where its pixels come from.
+
+Places are in 256ths of a pixel from the frame's top left corner, columns before rows, so that
+the middle of the first pixel is at (128, 128). They are float64; a sum or product of
+them is rounded as IEEE 754 says, one at a time, and so to the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from augment.kernels import kinds, maps
+
+UNIT = 256
+"""How many parts a pixel has."""
+_HALF = UNIT // 2
+
+Matrix = tuple[int, ...]
+"""A projective map, row by row, of places in homogeneous coordinates: nine whole numbers of any length."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Straight:
+    """What a crop, a turn, a resize, an affine or a perspective map does: lines stay lines."""
+
+    matrix: Matrix
+    """from the image to the output; the divisor is above 0 for all that is seen"""
+    size: maps.Size
+    """of the output"""
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether a left hand comes to look like a right one."""
+        return _determinant(self.matrix) < 0
+
+    def __call__(self, places: np.ndarray) -> np.ndarray:
+        """float64 [n, 2] to float64 [n, 2]: NaN for what lies at the horizon or behind it."""
+        x, y = places.T
+        a, b, c = self._rows
+        across, down, divisor = a * x + b * y + c
+        ahead = divisor > 0
+        moved = np.full(places.shape, np.nan)
+        np.divide(across, divisor, out=moved[:, 0], where=ahead)
+        np.divide(down, divisor, out=moved[:, 1], where=ahead)
+        return moved
+
+    @functools.cached_property
+    def sides(self) -> np.ndarray:
+        """float64 [sides, 3]: a, b, c of half planes a x + b y + c >= 0 of the image, in all of which lies
+        what the output's frame shows."""
+        if not any(self.matrix):
+            return np.array([[0.0, 0.0, -1.0]])
+        across, down, divisor = (self.matrix[i : i + 3] for i in (0, 3, 6))
+        height, width = self.size
+        return np.array(
+            [
+                side
+                for along, length in ((across, width * UNIT), (down, height * UNIT))
+                for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
+            ],
+            np.float64,
+        )
+
+    @functools.cached_property
+    def _rows(self) -> np.ndarray:
+        """float64 [3, 3, 1]: a column of the matrix each."""
+        return np.array(self.matrix, np.float64).reshape(3, 3).T[..., np.newaxis]
+
+
+def frame(size: maps.Size) -> Straight:
+    """Everything stays; what lies outside of the frame is not seen."""
+    return Straight((1, 0, 0, 0, 1, 0, 0, 0, 1), size)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bent:
+    """What an elastic map does. A line has to be moved in pieces (`piece`)."""
+
+    map: maps.Displaced
+    size: maps.Size
+
+    mirrors = False
+
+    def __call__(self, places: np.ndarray) -> np.ndarray:
+        """float64 [n, 2] to float64 [n, 2]: NaN for what has no place.
+
+        An output place q shows the place q + d(q), where d is bilinear between pixels and constant
+        outside of their middles. From q = p on, q moves by p - q - d(q) until no more than an eighth of
+        a 256th of that is left along either axis; after 50 times by a quarter of it, for the map may
+        shrink to less than half. What is off by more than a 32nd of a pixel after 200 times has no place:
+        the map folds there, which elastic maps do not.
+        """
+        moved = np.full(places.shape, np.nan)
+        moving = np.flatnonzero(~np.isnan(places).any(axis=1))
+        at = moved[moving] = places[moving]
+        for count in range(200):
+            off = places[moving] - at - self._displaced(at)
+            far = np.abs(off).max(axis=1) > 1 / 8
+            moving = moving[far]
+            if not len(moving):
+                return moved
+            at = at[far] + off[far] * (1 if count < 50 else 1 / 4)
+            moved[moving] = at
+        off = np.abs(places[moving] - at - self._displaced(at)).max(axis=1)
+        moved[moving[off > UNIT >> maps.PLACE_BITS]] = np.nan
+        return moved
+
+    @functools.cached_property
+    def piece(self) -> float:
+        """How long a piece of a line may be that stays straight, in 256ths; a pixel at least.
+
+        A chord of length s strays from a curve by s s / 8 times how fast its slope changes, and may
+        by an eighth of a pixel, as long as d stretches nothing; d's second differences tell how fast.
+        """
+        field = self._field.reshape(*self.size, 2)
+        change = max(np.abs(np.diff(field, 2, axis=axis)).max(initial=0) for axis in (0, 1))
+        return max(UNIT * math.sqrt(UNIT / max(change, 1)), UNIT)
+
+    def _displaced(self, at: np.ndarray) -> np.ndarray:
+        height, width = self.size
+        pixels = np.clip((at - _HALF) / UNIT, 0, [width - 1, height - 1])
+        corner = pixels.astype(np.int64)
+        u, v = (pixels - corner).T[..., np.newaxis]
+        left, top = corner.T
+        index = top * width + left
+        right, below = (left < width - 1) * 1, (top < height - 1) * width
+        above = self._field[index] * (1 - u) + self._field[index + right] * u
+        index += below
+        return above * (1 - v) + (self._field[index] * (1 - u) + self._field[index + right] * u) * v
+
+    @functools.cached_property
+    def _field(self) -> np.ndarray:
+        """float64 [H W, 2]: d at the middle of each pixel, in 256ths."""
+        parts = np.stack([self.map.columns, self.map.rows], -1).reshape(-1, 2)
+        return parts * float(UNIT >> maps.PLACE_BITS)
+
+
+Move = Straight | Bent
+
+
+def move_of(kernel: kinds.Kernel, size: maps.Size) -> Move:
+    """Where a kernel takes the places of an image of `size`; it must be one that moves pixels."""
+    return _MOVES[type(kernel)](kernel, size)
+
+
+def _window(k: kinds.Window, size: maps.Size) -> Straight:
+    return _straight((1, 0, -int(k.left) * UNIT, 0, 1, -int(k.top) * UNIT, 0, 0, 1), (k.height, k.width))
+
+
+def _orient(k: kinds.Orient, size: maps.Size) -> Straight:
+    height, width = size[::-1] if k.transposed else size
+    across, down = ([0, 1, 0], [1, 0, 0]) if k.transposed else ([1, 0, 0], [0, 1, 0])
+    if k.rows:
+        down = [-down[0], -down[1], height * UNIT]
+    if k.columns:
+        across = [-across[0], -across[1], width * UNIT]
+    return _straight((*across, *down, 0, 0, 1), (height, width))
+
+
+def _resize(k: kinds.Resize, size: maps.Size) -> Straight:
+    top, left, height, width = (0, 0, *size) if k.box is None else (int(v) for v in k.box)
+    x, y = k.width * height, k.height * width
+    matrix = (x, 0, -x * left * UNIT, 0, y, -y * top * UNIT, 0, 0, height * width)
+    return _straight(matrix, (k.height, k.width))
+
+
+def _warp(k: kinds.Warp, size: maps.Size) -> Move:
+    if isinstance(k.map, maps.Displaced):
+        return Bent(k.map, size)
+    m = [int(value) for value in k.map.matrix]
+    source = (*m, 0, 0, 1 << maps.AFFINE_BITS) if isinstance(k.map, maps.Affine) else tuple(m)
+    return _straight(_inverse(functools.reduce(_times, (_FROM_PIXELS, source, _TO_PIXELS))), size)
+
+
+_TO_PIXELS: Matrix = (1, 0, -_HALF, 0, 1, -_HALF, 0, 0, UNIT)
+"""From places to those of maps: pixels, with whole numbers in their middles."""
+_FROM_PIXELS: Matrix = (UNIT, 0, _HALF, 0, UNIT, _HALF, 0, 0, 1)
+
+
+def _straight(matrix: Matrix, size: maps.Size) -> Straight:
+    """With the shortest numbers, which float64 holds exactly more often."""
+    divisor = math.gcd(*matrix) or 1
+    return Straight(tuple(value // divisor for value in matrix), size)
+
+
+def _times(one: Matrix, other: Matrix) -> Matrix:
+    return tuple(sum(one[3 * i + k] * other[3 * k + j] for k in range(3)) for i in range(3) for j in range(3))
+
+
+def _determinant(m: Matrix) -> int:
+    a, b, c, d, e, f, g, h, i = m
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+
+def _inverse(m: Matrix) -> Matrix:
+    """Up to a factor, by which the divisor of all that is seen is above 0; zeros if there is none."""
+    a, b, c, d, e, f, g, h, i = m
+    determinant = _determinant(m)
+    sign = (determinant > 0) - (determinant < 0)
+    adjugate = (
+        *(e * i - f * h, c * h - b * i, b * f - c * e),
+        *(f * g - d * i, a * i - c * g, c * d - a * f),
+        *(d * h - e * g, b * g - a * h, a * e - b * d),
+    )
+    return tuple(sign * value for value in adjugate)
+
+
+_MOVES: dict[type[kinds.Kernel], Any] = {
+    kinds.Window: _window,
+    kinds.Orient: _orient,
+    kinds.Resize: _resize,
+    kinds.Warp: _warp,
+}
+MOVING = tuple(_MOVES)
+"""The kernels that move pixels."""
