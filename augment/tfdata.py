@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment import codec
-from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy
+from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
 from augment.draws import flat, nested
 from augment.errors import RequestError
 from augment.keys import source_words
@@ -53,16 +53,16 @@ def augment_dataset(
         return element[identity], tf.raw_ops.OptionalFromValue(components=values)
 
     @tf.autograph.experimental.do_not_convert
-    def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         dtypes = [like.dtype for like in likes.values()]
         draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if likes else []
-        return [
-            tf.ensure_shape(values, [None, *like.shape[1:]])
-            for values, like in zip(draws, likes.values(), strict=True)
-        ], element
+        shaped = (
+            tf.ensure_shape(v, [None, *like.shape[1:]]) for v, like in zip(draws, likes.values(), strict=True)
+        )
+        return tuple(shaped), element
 
     @tf.autograph.experimental.do_not_convert
-    def augmented(draws: list[tf.Tensor], packed_element: tf.Tensor) -> dict[str, tf.Tensor]:
+    def augmented(draws: tuple[tf.Tensor, ...], packed_element: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.raw_ops.OptionalGetValue(
             optional=packed_element,
             output_types=[s.dtype for s in components],
@@ -133,7 +133,7 @@ def _checked(spec: dict[str, tf.TensorSpec], recipe: Recipe) -> str:
     ):
         shape = "" if image.shape.rank is None else f" {image.shape.as_list()}"
         raise RequestError(
-            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or uint8 "
-            f"[H, W, {recipe.channels}], for recipe {recipe.name} has channels: {recipe.channels}"
+            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or "
+            f"{pixels_form(recipe, image.shape.as_list() if shape else [])}"
         )
     return identity
