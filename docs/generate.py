@@ -39,6 +39,7 @@ FAMILIES = {
     "erase": "Hiding",
     "compose": "Ops made of ops",
     "policy": "Policies",
+    "mixture": "Policies",
 }
 """The modules of augment.ops, in the order of the page."""
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import textwrap
-from typing import cast, get_args
 
-from augment.errors import RequestError, did_you_mean
+from augment.errors import RequestError
 from augment.labels.findings import LIMITS, Finding, findings, listed, opaque
 from augment.labels.hazards import CHANGES
 from augment.recipe import Recipe
 from pipelines.format.manifest import json_text
 from pipelines.images import list_images
-from pipelines.sources import Layout
+from pipelines.sources import Layout, checked_layout
 
 
 def lint(
@@ -33,9 +32,8 @@ def lint(
     """
     if labels is not None and directory is not None:
         raise RequestError("--labels and --input both say which classes there are; give one of them")
-    if layout not in get_args(Layout):
-        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
-    classes = _from_file(labels) if labels is not None else _from_folders(directory, cast(Layout, layout))
+    folders = checked_layout(layout)
+    classes = _from_file(labels) if labels is not None else _from_folders(directory, folders)
     found = findings(recipe, classes)
     unknown = opaque(classes)
     if json is not None:

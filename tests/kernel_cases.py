@@ -147,6 +147,19 @@ def _choose(rng: np.random.Generator, height: int, width: int, alike: Any) -> Ma
     return (kinds.Choose(index=np.int32(rng.integers(3)), branches=branches),)
 
 
+def _in_turn(rng: np.random.Generator, height: int, width: int, alike: Any) -> Made:
+    """Several kernels that differ in their arrays alone."""
+
+    def one() -> kinds.Choose:
+        flip = kinds.Orient(transposed=np.False_, rows=rng.integers(2) == 1, columns=np.True_)
+        branches = ((), (kinds.Gray(), flip), _levels(rng, height, width, alike))
+        return kinds.Choose(index=np.int32(rng.integers(3)), branches=branches)
+
+    shares = np.array([20000, 30000, 15536, 0], np.int32)[rng.permutation(4)]
+    chains = ((), *((one(), one()) for _ in range(3)))
+    return (one(), one(), one(), kinds.Blend(weights=shares, branches=chains))
+
+
 CASES: dict[str, Callable[[np.random.Generator, int, int, Any], Made]] = {
     "window": _window,
     "orient": _orient,
@@ -161,7 +174,7 @@ CASES: dict[str, Callable[[np.random.Generator, int, int, Any], Made]] = {
     "equalize": _adapt(tables.EQUALIZE),
     "autocontrast": _adapt(tables.AUTOCONTRAST),
     "gray": lambda *_: (kinds.Gray(),),
-    "hue": lambda rng, *_: (kinds.Hue(turns=tables.turns(np.int64(rng.integers(-(6 << 16), 6 << 16)))),),
+    "hue": lambda rng, *_: (kinds.Hue(sixths=np.int32(rng.integers(0, (6 << 16) + 1))),),
     "saturation": lambda rng, *_: (
         kinds.Saturation(distances=tables.distances(np.int64(rng.uniform(0, rng.choice([1, 10])) * FACTOR))),
     ),
@@ -173,6 +186,7 @@ CASES: dict[str, Callable[[np.random.Generator, int, int, Any], Made]] = {
     "jpeg": lambda rng, *_: (kinds.Jpeg(quality=np.int32(rng.integers(1, 101))),),
     "blend": _blend,
     "choose": _choose,
+    "in_turn": _in_turn,
 }
 """Makes kernels for images of a size: what may differ within a batch from the first generator,
 what must be alike from the last."""

@@ -44,7 +44,7 @@ _BY_PILLOW = ("GIF", "BMP", "WebP", "TIFF", "AVIF", "HEIF", "JPEG 2000")
 
 
 def decode(contents: bytes, channels: int = 3) -> np.ndarray:
-    """An image file's bytes as uint8 [H, W, channels], upright.
+    """An image file's bytes as uint8 [H, W, channels], upright. The array may be read-only.
 
     Of one channel, gray stays as it is and color becomes Pillow's luma,
     (19595 R + 38470 G + 7471 B + 2^15) >> 16; of three, gray is repeated.

@@ -21,7 +21,11 @@ from augment.codec import jpeg, png
 
 def outcomes() -> dict[str, str]:
     """For each encoder and decoder, under its name, 16 hexadecimal digits of SHA-256 over what it gives."""
-    return {name: hashlib.sha256(made()).hexdigest()[:16] for name, made in _tried().items()}
+    return {name: digest(made()) for name, made in _tried().items()}
+
+
+def digest(given: bytes) -> str:
+    return hashlib.sha256(given).hexdigest()[:16]
 
 
 def differences() -> list[str]:

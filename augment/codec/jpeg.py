@@ -79,7 +79,9 @@ def read(contents: bytes, header: Header, *, fast: bool = False) -> np.ndarray:
 
     try:
         pixels = simplejpeg.decode_jpeg(contents, colors, fastdct=fast)
-    except ValueError:
+    except ValueError as error:
+        if "memory" in str(error).lower():  # which is no fault of the file
+            raise MemoryError from error
         if fast:
             raise DecodeError(corrupt("JPEG")) from None
         pixels = _by_pillow(contents, mode)
@@ -93,19 +95,16 @@ def _by_pillow(contents: bytes, mode: str) -> np.ndarray:
     """
     from PIL import JpegImagePlugin
 
-    try:
-        with JpegImagePlugin.JpegImageFile(io.BytesIO(contents)) as file:
-            if file.mode != mode:
-                raise DecodeError(corrupt("JPEG"))
-            file.load()
-            pixels = np.asarray(file)
-    except (DecodeError, MemoryError):  # a machine out of memory is no fault of the file
-        raise
-    except Exception:  # noqa: BLE001 (on bad input Pillow raises nearly anything)
-        raise DecodeError(corrupt("JPEG")) from None
-    if mode == "CMYK":
-        return ~pixels  # which Pillow inverts
-    return pixels.reshape(*pixels.shape[:2], -1)
+    from augment.codec.pillow import pixels, refusing
+
+    with (
+        refusing("JPEG", lambda said: corrupt("JPEG")),
+        JpegImagePlugin.JpegImageFile(io.BytesIO(contents)) as file,
+    ):
+        if file.mode != mode:
+            raise DecodeError(corrupt("JPEG"))
+        file.load()
+        return ~np.asarray(file) if mode == "CMYK" else pixels(file)  # CMYK is inverted by Pillow
 
 
 def _multiplied(cmyk: np.ndarray, adobe: bool) -> np.ndarray:

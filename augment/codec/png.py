@@ -52,22 +52,18 @@ def read(contents: bytes) -> np.ndarray:
     """uint8 [H, W, 1 or 3], as it lies in the file: without alpha, 16 bits by `>> 8`. Raises DecodeError."""
     from PIL import PngImagePlugin
 
-    from augment.codec.pillow import pixels
+    from augment.codec.pillow import pixels, refusing
 
     header = _header(contents)
     parts = _necessary(contents, header) if header else None
     if header is None or parts is None:
         raise DecodeError(_why_not(contents))
-    try:
-        with PngImagePlugin.PngImageFile(io.BytesIO(b"".join([PNG, *parts, _END]))) as file:
-            file.load()
-            if not (_reaches_the_bottom(file, header) or _inflated(parts) >= header.data_bytes()):
-                raise DecodeError(_why_not(contents))
-            return pixels(file)
-    except (DecodeError, MemoryError):  # a machine out of memory is no fault of the file
-        raise
-    except Exception:  # noqa: BLE001 (on bad input Pillow raises nearly anything)
-        raise DecodeError(_why_not(contents)) from None
+    essence = io.BytesIO(b"".join([PNG, *parts, _END]))
+    with refusing("PNG", lambda said: _why_not(contents)), PngImagePlugin.PngImageFile(essence) as file:
+        file.load()
+        if not (_reaches_the_bottom(file, header) or _inflated(parts) >= header.data_bytes()):
+            raise DecodeError(_why_not(contents))
+        return pixels(file)
 
 
 def _header(contents: bytes) -> _Header | None:

@@ -26,9 +26,6 @@ class DecodeError(ValueError):
         super().__init__(f"{rejection.reason}: {rejection.detail}")
         self.rejection = rejection
 
-    def __reduce__(self) -> tuple[type[DecodeError], tuple[Rejection]]:
-        return DecodeError, (self.rejection,)
-
 
 def check_size(form: str, width: int, height: int, longest: int = MAX_PIXELS) -> None:
     """Raises DecodeError for an image without pixels, and for one that is too large."""

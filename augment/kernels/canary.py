@@ -70,7 +70,7 @@ def _kernels() -> dict[str, kinds.Kernel]:
         "equalize": kinds.Adapt(rule=tables.EQUALIZE),
         "autocontrast": kinds.Adapt(rule=tables.AUTOCONTRAST),
         "gray": kinds.Gray(),
-        "hue": kinds.Hue(turns=tables.turns(np.int64(100000))),
+        "hue": kinds.Hue(sixths=np.int32(100000)),
         "saturation": kinds.Saturation(distances=tables.distances(np.int64(2 * one))),
         "color": kinds.Enhance(base="gray", factor=np.int64(27 * one // 20)),
         "sharpness": kinds.Enhance(base="smooth", factor=np.int64(27 * one // 20)),

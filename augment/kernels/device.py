@@ -18,6 +18,7 @@ import tensorflow as tf
 from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
 from augment.kernels.grain import grain8, grain16
+from augment.kernels.loops import in_turn, runs
 
 
 def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:
@@ -54,9 +55,13 @@ def _widens(kernel: kinds.Resize) -> bool:
 
 
 def _apply(kernels: kinds.Kernels, images: tf.Tensor) -> tf.Tensor:
-    for kernel in kernels:
-        images = _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
+    for run in runs(kernels):
+        images = in_turn(run, _computed, images)
     return images
+
+
+def _computed(kernel: kinds.Kernel, images: tf.Tensor) -> tf.Tensor:
+    return _KERNELS.get(type(kernel), _custom)(_lifted(kernel), images)
 
 
 def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
@@ -64,8 +69,6 @@ def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
     if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
         raise OpError(kinds.not_kept(kernel, images, out))
     return tf.ensure_shape(out, images.shape)
-
-
 def _lifted(kernel: Any) -> Any:
     """The same with an axis for images in front of every array that lacks it."""
     lifted = {}
@@ -251,14 +254,14 @@ def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) 
     index = start[:, tf.newaxis, tf.newaxis] + taps.index
     count = taps.index.shape[2]
     if count is None:  # only known when it runs
-        return [_tapped_in_turn(images, index, taps.weight, shape, axis)]
+        return [_tappedin_turn(images, index, taps.weight, shape, axis)]
     return [
         tf.reshape(taps.weight[..., tap], shape) * _int32(_picked(images, index[..., tap], axis))
         for tap in range(count)
     ]
 
 
-def _tapped_in_turn(
+def _tappedin_turn(
     images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[int], axis: int
 ) -> tf.Tensor:
     def add(tap: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -285,6 +288,9 @@ def _adapt(k: kinds.Adapt, images: tf.Tensor) -> tf.Tensor:
         statistic = _sum(_int32(images))
     elif k.rule.statistic == "gray":
         statistic = _sum(_luma(images))[..., 0]
+    elif k.rule.statistic == "ends":
+        ends = [reduce(images, axis=[1, 2]) for reduce in (tf.reduce_min, tf.reduce_max)]
+        statistic = tf.cast(tf.stack(ends, axis=-1), tf.int64)
     else:
         statistic = _histogram(images)
     factor = None if k.factor is None else tf.cast(tf.convert_to_tensor(k.factor), tf.int64)
@@ -325,8 +331,8 @@ def _hue(k: kinds.Hue, images: tf.Tensor) -> tf.Tensor:
     value = tf.maximum(tf.maximum(r, g), b)
     c = value - tf.minimum(tf.minimum(r, g), b)
     place = tf.where(value == r, g - b, tf.where(value == g, 2 * c + b - r, 4 * c + r - g))
-    place += _int32(_entries(tf.convert_to_tensor(k.turns), c))
-    place = tf.where(place >= 6 * c, place - 6 * c, place)
+    place += _shift(_by_pixel(_int32(k.sixths))[..., 0] * c + (1 << 15), 16)
+    place = tf.where(place < 0, place + 6 * c, tf.where(place >= 6 * c, place - 6 * c, place))
     hats = tf.abs(place - 3 * c) - c, 2 * c - tf.abs(place - 2 * c), 2 * c - tf.abs(place - 4 * c)
     planes = [value - c + tf.minimum(tf.maximum(hat, 0), c) for hat in hats]
     return tf.cast(tf.stack(planes, axis=-1), tf.uint8)
@@ -377,8 +383,7 @@ def _blur(k: kinds.Blur, images: tf.Tensor) -> tf.Tensor:
             * tf.gather(total, maps.folded(along + (tap - count // 2), side, "edge"), axis=axis)
             for tap in range(count)
         )
-    even = (1 << 15) - 1 + (_shift(total, 16) & 1)
-    return tf.cast(_shift(total + even, 16), tf.uint8)
+    return tf.cast(_half_to_even(total, 16), tf.uint8)
 
 
 def _noise(k: kinds.Noise, images: tf.Tensor) -> tf.Tensor:
@@ -432,11 +437,21 @@ def _choose(k: kinds.Choose, images: tf.Tensor) -> tf.Tensor:
 
 
 def _blend(k: kinds.Blend, images: tf.Tensor) -> tf.Tensor:
-    weight = _by_pixel(_int32(k.weights))
-    total: Any = 1 << 15
-    for number, branch in enumerate(k.branches):
-        total += weight[..., number] * _int32(_apply(branch, images))
-    return tf.cast(_shift(total, 16), tf.uint8)
+    def add(share: kinds.Blend, total: tf.Tensor) -> tf.Tensor:
+        return total + _by_pixel(_int32(share.weights[:, 0])) * _int32(_apply(share.branches[0], images))
+
+    shares = [
+        kinds.Blend(weights=k.weights[:, number : number + 1], branches=(branch,))
+        for number, branch in enumerate(k.branches)
+    ]
+    total = tf.zeros_like(images, tf.int32)
+    for run in runs(shares):
+        total = in_turn(run, add, total)
+    return tf.cast(_half_to_even(total, 16), tf.uint8)
+
+
+def _half_to_even(x: tf.Tensor, bits: int) -> tf.Tensor:
+    return _shift(x + ((1 << (bits - 1)) - 1) + (_shift(x, bits) & 1), bits)
 
 
 _KERNELS: dict[type[kinds.Kernel], Callable[[Any, tf.Tensor], tf.Tensor]] = {

@@ -127,6 +127,8 @@ def adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
         statistic = image.sum(axis=(0, 1), dtype=np.int64)
     elif k.rule.statistic == "gray":
         statistic = luma(image).sum(dtype=np.int64)
+    elif k.rule.statistic == "ends":
+        statistic = np.stack([image.min(axis=(0, 1)), image.max(axis=(0, 1))], -1).astype(np.int64)
     else:
         statistic = np.stack([np.bincount(c, minlength=256) for c in image.reshape(-1, image.shape[-1]).T])
     return levels(kinds.Levels(table=k.rule.table(statistic, count, k.factor)), image)
@@ -148,7 +150,8 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     """HSV with hues in sixths of the circle times the chroma c, so that nothing is divided.
 
     A hue is g - b where red is highest, 2 c + b - r where green is, 4 c + r - g where blue is,
-    plus the turn, modulo 6 c. Each channel is full within c of its own hue, gone from 2 c on.
+    plus the turn times c, rounded half up, modulo 6 c. Each channel is full within c of its own
+    hue, gone from 2 c on.
     """
     if image.shape[-1] == 1:
         return image
@@ -156,7 +159,7 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     value = np.maximum(np.maximum(r, g), b)
     c = value - np.minimum(np.minimum(r, g), b)
     place = np.where(value == r, g - b, np.where(value == g, 2 * c + b - r, 4 * c + r - g))
-    place = (place + k.turns[c]) % np.maximum(6 * c, 1)
+    place = (place + ((int(k.sixths) * c + (1 << 15)) >> 16)) % np.maximum(6 * c, 1)
     red, green, blue = np.abs(place - 3 * c) - c, 2 * c - np.abs(place - 2 * c), 2 * c - np.abs(place - 4 * c)
     return np.stack([value - c + np.clip(w, 0, c) for w in (red, green, blue)], -1).astype(np.uint8)
 
@@ -250,11 +253,11 @@ def choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    """(sum of weight * level + 2 ** 15) >> 16 over the branches."""
+    """(sum of weight * level) / 65536 over the branches, rounded half to even."""
     total: Any = sum(
         int(w) * apply(b, image).astype(np.int64) for w, b in zip(k.weights, k.branches, strict=True)
     )
-    return ((total + (1 << 15)) >> 16).astype(np.uint8)
+    return half_to_even(total, 16).astype(np.uint8)
 
 
 FORMULAS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {

@@ -12,27 +12,36 @@ import numpy as np
 from augment.arrays import Array, cast, is_numpy, shift_right, tf
 from augment.keys import PARITY, ROTATIONS, threefry2x32
 
+Range = tuple[int, int]
+"""From the first to before the second."""
+
 
 def grain16(key: Array, rows: int, count: int) -> Array:
     """Uniform in [0, 65536): the first `count` 16-bit numbers of each row, [..., rows, count].
 
     `key` is uint32 [..., 2]. uint16 in NumPy, int32 in TensorFlow.
     """
-    return _pieces(key, rows, count, 16)
+    return _pieces(key, (0, rows), (0, count), 16)
 
 
 def grain8(key: Array, rows: int, count: int) -> Array:
     """The same of 8 bits, uniform in [0, 256); uint8 in NumPy, int32 in TensorFlow."""
-    return _pieces(key, rows, count, 8)
+    return _pieces(key, (0, rows), (0, count), 8)
 
 
-def _pieces(key: Array, rows: int, count: int, bits: int) -> Array:
-    blocks = -(-count * bits // 64)
+def grain8_within(key: np.ndarray, rows: Range, numbers: Range) -> np.ndarray:
+    """uint8: of `grain8`, a part of the rows and of the numbers in each."""
+    return np.asarray(_pieces(key, rows, numbers, 8))
+
+
+def _pieces(key: Array, rows: Range, numbers: Range, bits: int) -> Array:
+    per_block = 64 // bits
+    blocks = numbers[0] // per_block, -(-numbers[1] // per_block)
     if is_numpy(key):
         words = _encrypted(*_two(key), rows, blocks).astype("<u4", copy=False)
         pieces = words.view(f"<u{bits // 8}").reshape(*words.shape[:-2], -1)
     else:
-        row, block = tf.range(rows)[:, None], tf.range(blocks)
+        row, block = tf.range(*rows)[:, None], tf.range(*blocks)
         pair = threefry2x32(_two(key), (tf.cast(row, tf.uint32), tf.cast(block, tf.uint32)))
         mask = (1 << bits) - 1
         parts = [
@@ -42,7 +51,8 @@ def _pieces(key: Array, rows: int, count: int, bits: int) -> Array:
         ]
         pieces = tf.stack(parts, -1)
         pieces = tf.reshape(pieces, tf.concat([tf.shape(pieces)[:-2], [-1]], 0))
-    return pieces[..., :count]
+    first = per_block * blocks[0]
+    return pieces[..., numbers[0] - first : numbers[1] - first]
 
 
 def _two(key: Array) -> tuple[Array, Array]:
@@ -51,13 +61,14 @@ def _two(key: Array) -> tuple[Array, Array]:
     return high[..., np.newaxis, np.newaxis], low[..., np.newaxis, np.newaxis]
 
 
-def _encrypted(high: np.ndarray, low: np.ndarray, rows: int, blocks: int) -> np.ndarray:
+def _encrypted(high: np.ndarray, low: np.ndarray, rows: Range, blocks: Range) -> np.ndarray:
     """uint32 [..., rows, blocks, 2]: `threefry2x32` of the counters, in place, which takes half the time."""
-    shape = (*high.shape[:-2], rows, blocks)
+    row, block_number = (np.arange(*part, dtype=np.uint32) for part in (rows, blocks))
+    shape = (*high.shape[:-2], row.size, block_number.size)
     schedule = (high, low, high ^ low ^ PARITY)
     with np.errstate(over="ignore"):
-        x0 = np.broadcast_to(np.arange(rows, dtype=np.uint32)[:, np.newaxis] + high, shape).copy()
-        x1 = np.broadcast_to(np.arange(blocks, dtype=np.uint32) + low, shape).copy()
+        x0 = np.broadcast_to(row[:, np.newaxis] + high, shape).copy()
+        x1 = np.broadcast_to(block_number + low, shape).copy()
         part = np.empty_like(x1)
         for block in range(5):
             for rotation in ROTATIONS[block % 2]:

@@ -14,11 +14,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import stringzilla
 from PIL import Image
 
 from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
-from augment.kernels.grain import grain8, grain16
+from augment.kernels.grain import grain8_within, grain16
 
 _BORDERS = {
     "constant": cv2.BORDER_CONSTANT,
@@ -29,6 +30,10 @@ _BORDERS = {
 }
 
 _NO_PARTS: Any = None
+
+# glibc gives blocks of 128 KiB and more back to the system at once, and takes new ones page by page, until
+# a larger one has been freed: from then on, the memory of one kernel's arrays serves the next.
+np.empty(1 << 24, np.uint8)
 
 
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
@@ -268,32 +273,57 @@ def _levels(k: kinds.Levels, image: np.ndarray) -> np.ndarray:
 
 
 def _looked_up(table: np.ndarray, image: np.ndarray) -> np.ndarray:
-    if len(table) > 1:
-        return cv2.LUT(image, np.ascontiguousarray(table.T)[np.newaxis])
-    flat = np.ascontiguousarray(image).reshape(1, -1)  # rows are no matter, and cost
-    return cv2.LUT(flat, table[0]).reshape(image.shape)
+    return _entries(table[0], image) if len(table) == 1 else _joined(table, _planes(image))
+
+
+def _joined(table: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
+    looked_up = [_entries(one, plane) for one, plane in zip(table, planes, strict=True)]
+    return _with_channels(cv2.merge(looked_up))
+
+
+def _entries(table: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Of a table uint8 [256]: StringZilla takes a tenth of the time of cv2.LUT where there is AVX-512."""
+    out = np.empty(levels.shape, np.uint8)
+    given = np.ascontiguousarray(levels).data.cast("B")
+    stringzilla.translate(given, table.tobytes(), out=out.data.cast("B"))
+    return out
+
+
+def _planes(image: np.ndarray) -> list[np.ndarray]:
+    """uint8 [H, W] for each channel. OpenCV takes four times as long where it has to make them itself."""
+    planes = [np.empty(image.shape[:2], np.uint8) for _ in range(image.shape[-1])]
+    cv2.split(image, planes)
+    return planes
 
 
 def _adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
     height, width, channels = image.shape
-    statistic: Any
-    if k.rule.statistic == "sums":
-        statistic = np.array(cv2.sumElems(image)[:channels], np.int64)
-    elif k.rule.statistic == "gray":
-        statistic = np.int64(cv2.sumElems(_luma(image))[0])
-    elif height * width < 1 << 24:  # OpenCV counts in float32
-        counts = [cv2.calcHist([image], [c], None, [256], [0, 256]) for c in range(channels)]
-        statistic = np.stack(counts).reshape(channels, 256).astype(np.int64)
-    else:
-        statistic = np.stack([np.bincount(c.ravel(), minlength=256) for c in cv2.split(image)])
     count = np.int64(height * width)
-    if k.rule.line is None:
+    statistic: Any
+    if k.rule.statistic == "gray":
+        statistic = np.int64(cv2.sumElems(_luma(image))[0])
         return _looked_up(k.rule.table(statistic, count, k.factor), image)
+    if k.rule.line is None:
+        planes = _planes(image)
+        of_plane = _ends if k.rule.statistic == "ends" else _histogram
+        statistic = np.array([of_plane(plane) for plane in planes], np.int64)
+        return _joined(k.rule.table(statistic, count, k.factor), planes)
+    statistic = np.array(cv2.sumElems(image)[:channels], np.int64)
     slope, start = k.rule.line(statistic, count, k.factor)
     line = np.zeros((channels, channels + 1), np.float32)  # 24 bits hold all that follows exactly
     line[:, :-1] = np.eye(channels, dtype=np.float32) * np.float32(slope)
     line[:, -1] = start
     return _with_channels(cv2.transform(image, line / np.float32(1 << tables.LINE_BITS)))
+
+
+def _ends(plane: np.ndarray) -> tuple[float, float]:
+    return cv2.minMaxLoc(plane)[:2]
+
+
+def _histogram(plane: np.ndarray) -> np.ndarray:
+    if plane.size < 1 << 24:  # OpenCV counts in float32
+        return cv2.calcHist([plane], [0], _NO_PARTS, [256], [0, 256]).ravel()
+    return np.bincount(plane.ravel(), minlength=256)
 
 
 def _luma(image: np.ndarray) -> np.ndarray:
@@ -311,53 +341,54 @@ def _gray(k: kinds.Gray, image: np.ndarray) -> np.ndarray:
 
 
 def _hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
+    """By whole sixths of the circle, then by a part of one, at most half of it.
+
+    Three sixths turn each channel upside down between the least and the value, two put each into
+    the next one's place. A part e of the chroma c then raises a channel by what it exceeds the height
+    of the next one, and lowers it by what that one's height exceeds c - e; never both.
+    """
     if image.shape[-1] == 1:
         return image
-    r, g, b = cv2.split(image)
-    value = cv2.max(cv2.max(r, g), b)
-    least = cv2.min(cv2.min(r, g), b)
-    chroma = cv2.subtract(value, least)
-    c, turn = chroma.astype(np.int16), cv2.LUT(chroma, k.turns)
-    two = c + c
-    r16, g16, b16 = r.astype(np.int16), g.astype(np.int16), b.astype(np.int16)
-    place = two + two + r16 - g16
-    cv2.copyTo(two + b16 - r16, cv2.compare(value, g, cv2.CMP_EQ), place)
-    cv2.copyTo(g16 - b16, cv2.compare(value, r, cv2.CMP_EQ), place)
-    np.add(place, turn, out=place)
-    # Subtracts six chromas where that leaves no negative number, which would be large without a sign.
-    place = np.minimum(place.view(np.uint16), (place - 3 * two).view(np.uint16)).view(np.int16)
-    full = least.astype(np.int16)
-    planes = []
-    for weight in (
-        np.abs(place - two - c) - c,
-        two - np.abs(place - two),
-        two - np.abs(place - two - two),
-    ):
-        np.minimum(np.maximum(weight, 0, out=weight), c, out=weight)
-        weight += full
-        planes.append(weight.astype(np.uint8))
-    return cv2.merge(planes)
+    sixths = int(k.sixths)
+    whole = (sixths + (1 << 15)) >> 16
+    part = sixths - (whole << 16)
+    planes = _planes(image)
+    value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+    least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
+    c = cv2.subtract(value, least)
+    if whole % 2:
+        planes = [cv2.subtract(value, cv2.subtract(plane, least)) for plane in planes]
+        whole += 3
+    planes = [planes[(channel - whole // 2) % 3] for channel in range(3)]
+    e = _entries(np.abs((part * _LEVELS + (1 << 15)) >> 16).astype(np.uint8), c)
+    rest = cv2.subtract(c, e)
+    heights = [cv2.subtract(plane, least) for plane in planes]
+    turned = []
+    for channel, plane in enumerate(planes):
+        height = heights[(channel + (1 if part > 0 else -1)) % 3]
+        raised = cv2.min(cv2.add(plane, cv2.subtract(e, height)), value)
+        turned.append(cv2.max(cv2.subtract(raised, cv2.subtract(height, rest)), least))
+    return cv2.merge(turned)
 
 
 def _saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
     if image.shape[-1] == 1:
         return image
-    planes = cv2.split(image)
+    planes = _planes(image)
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
     moved = [cv2.subtract(value, plane) for plane in planes]
-    scaled = [cv2.LUT(distance, k.distances) for distance in moved]
+    scaled = [_entries(k.distances, distance) for distance in moved]
     if (k.distances > _LEVELS).any():
-        least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
-        c = cv2.subtract(value, least).astype(np.float32)
-        twice = value.astype(np.float32) * np.float32(2)
-        below = np.maximum(c * np.float32(2), 1)
+        c = cv2.max(cv2.max(moved[0], moved[1]), moved[2])
+        # A quotient misses a half by a 510th or more. A little more than it is, and rounded to even, it
+        # becomes the same as with halves rounded up.
+        ratio = value.astype(np.float32)
+        ratio *= np.float32(1 + 2.0**-19)
+        ratio /= np.maximum(c, 1).astype(np.float32)
         for distance, out in zip(moved, scaled, strict=True):
-            # Whole numbers below 2**18 over ones below 2**9: float32's quotient has the same floor.
             most = distance.astype(np.float32)
-            most *= twice
-            most += c
-            most /= below
-            cv2.min(out, most.astype(np.uint8), out)
+            most *= ratio
+            cv2.min(out, cv2.convertScaleAbs(most), out)
     return cv2.merge([cv2.subtract(value, distance) for distance in scaled])
 
 
@@ -365,55 +396,44 @@ _LEVELS = np.arange(256)
 
 
 def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
+    """What is added to the base below a level, and subtracted from one above, are tables of their distance.
+
+    But float32 rounds a sum that nearly is a whole number up to it, if the sum is large enough.
+    """
     base = _gray(kinds.Gray(), image) if k.base == "gray" else _smooth(image)
-    moves = _moves(int(k.factor))
-    if moves is None:
-        distance = np.subtract(image, base, dtype=np.int16)
-        products = tables.steps(_DISTANCES, k.factor).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
-        moved = products[distance + 255] + base
-        return np.clip(moved, 0, 255, out=moved).astype(np.uint8)
-    above, below = cv2.subtract(image, base), cv2.subtract(base, image)
-    up, down = (cv2.LUT(distance, move) for distance, move in zip((above, below), moves, strict=True))
-    return _with_channels(cv2.subtract(cv2.add(base, up), down))
-
-
-_DISTANCES = np.arange(-255, 256, dtype=np.int64)
+    above, below = (_with_channels(cv2.subtract(*pair)) for pair in ((image, base), (base, image)))
+    products = (k.factor * _LEVELS).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
+    up, down = (np.minimum(whole(products), 255).astype(np.uint8) for whole in (np.floor, np.ceil))
+    out = cv2.subtract(cv2.add(base, _entries(up, above)), _entries(down, below))
+    missed = np.abs(products - np.rint(products))
+    if ((missed > 0) & (missed <= 2.0**-17)).any():  # half of the last bit of a sum from 128 on
+        up, down = _rounded_up(int(k.factor))
+        largest = cv2.min(_entries(up, above), _entries(down, below))
+        out = cv2.add(out, cv2.compare(base, largest, cv2.CMP_GT) & 1)
+    return _with_channels(out)
 
 
 @functools.lru_cache(maxsize=1024)
-def _moves(factor: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """What is added to a base below a level, and subtracted from one above, by their distance: uint8 [256]
-    both, where 255 stands for all that is more.
-
-    None where that hangs on the base as well, as it does for a few factors in a hundred: float32
-    rounds a sum that nearly is a whole number up to it, if the sum is large enough.
-    """
+def _rounded_up(factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [256] both, for distances above and below a base: the largest whose sum is not rounded up."""
     bits = tables.FACTOR_BITS
-    product = tables.steps(_DISTANCES, np.int64(factor))
-    lowest = np.maximum(np.maximum(-_DISTANCES, -product >> bits), 0)  # of those with a sum in [0, 255]
-    highest = np.minimum(np.minimum(255 - _DISTANCES, 254 - (product >> bits)), 255)
-    moved, otherwise = (
-        (((base << bits) + product).astype(np.float32).astype(np.int64) >> bits) - base
-        for base in (lowest, np.maximum(lowest, highest))
-    )
-    if (moved != otherwise).any():
-        return None
-    up, down = (np.clip(part, 0, 255).astype(np.uint8) for part in (moved[255:], -moved[255::-1]))
-    return up, down
+    sums = (_LEVELS[:, np.newaxis] << bits) + tables.steps(np.arange(-255, 256), np.int64(factor))
+    rounded_up = (sums >= 0) & (sums.astype(np.float32).astype(np.int64) >> bits > sums >> bits)
+    largest = (255 - rounded_up.sum(axis=0)).astype(np.uint8)
+    return largest[255:], largest[255::-1]
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
-    """Sums over 13 are never halfway between whole numbers, so that float32 rounds them rightly."""
-    height, width, _ = image.shape
-    if min(height, width) < 3:
+    """A sum over 13 is never halfway between whole numbers, so that float32 rounds it rightly."""
+    if min(image.shape[:2]) < 3:
         return image
-    out = _with_channels(cv2.filter2D(image, -1, _SMOOTH))
+    total = image.astype(np.uint16)
+    total *= 4
+    total += _with_channels(cv2.boxFilter(image, cv2.CV_16U, (3, 3), normalize=False))
+    out = _with_channels(cv2.convertScaleAbs(total, alpha=1 / 13))
     for edge in ((0,), (-1,), (slice(None), 0), (slice(None), -1)):
         out[edge] = image[edge]
     return out
-
-
-_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / np.float32(13)
 
 
 def _blur(k: kinds.Blur, image: np.ndarray) -> np.ndarray:
@@ -445,13 +465,13 @@ def _fill(k: kinds.Fill, image: np.ndarray) -> np.ndarray:
     out = image.copy()
     for edges in k.boxes.tolist():
         top, left, bottom, right = (max(edge, 0) for edge in edges)
-        right = min(right, width)
+        bottom, right = min(bottom, height), min(right, width)
         seen = out[top:bottom, left:right]
         if k.key is None or not seen.size:
             seen[...] = k.level
         else:
-            stream = grain8(k.key, min(bottom, height), right * channels)
-            seen[...] = stream[top:, left * channels :].reshape(seen.shape)
+            numbers = left * channels, right * channels
+            seen[...] = grain8_within(k.key, (top, bottom), numbers).reshape(seen.shape)
     return out
 
 
@@ -469,10 +489,11 @@ def _choose(k: kinds.Choose, image: np.ndarray) -> np.ndarray:
 
 
 def _blend(k: kinds.Blend, image: np.ndarray) -> np.ndarray:
-    total = np.full(image.shape, 1 << 15, np.int32)
+    total: Any = np.zeros(image.shape, np.float32)  # 65536ths of levels: 24 bits, which float32 holds exactly
     for weight, branch in zip(k.weights.tolist(), k.branches, strict=True):
-        total += apply(branch, image) * np.int32(weight)
-    return (total >> 16).astype(np.uint8)
+        if weight:
+            total = cv2.scaleAdd(apply(branch, image).astype(np.float32), weight / 65536, total)
+    return cv2.convertScaleAbs(total).reshape(image.shape)
 
 
 _KERNELS: dict[type[kinds.Kernel], Callable[[Any, np.ndarray], np.ndarray]] = {

@@ -123,8 +123,8 @@ class Gray(Kernel):
 class Hue(Kernel):
     """Turns the hue in HSV."""
 
-    turns: Array = field(metadata=VECTOR)
-    """int16 [256]: for each chroma c, the turn in sixths of the circle times c, from c to below 7 c"""
+    sixths: Array = field(metadata=SCALAR)
+    """int32: the turn in 65536ths of a sixth of the circle, from none to all of it"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,7 +17,8 @@ from augment.ops.degrade import Blur, JpegQuality, Noise
 from augment.ops.erase import Cutout, RandomErasing
 from augment.ops.geometry import Flip, Perspective, Rot90
 from augment.ops.jitter import ChannelShuffle, ColorJitter
-from augment.ops.policy import AugMix, AutoAugment, RandAugment, TrivialAugment
+from augment.ops.mixture import AugMix
+from augment.ops.policy import AutoAugment, RandAugment, TrivialAugment
 from augment.ops.quality import Autocontrast, Equalize, Posterize, Sharpness, Solarize
 from augment.ops.sizes import CentralCrop, CropOrPad, PadAndCrop, RandomCrop, RandomResizedCrop, Resize
 from augment.ops.warp import Elastic

@@ -8,16 +8,18 @@ the samples table and the documentation all follow from the class.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from augment.arrays import Array, tf
 from augment.draws import Draw, Uniforms
-from augment.kernels.kinds import Kernels
+from augment.kernels.kinds import Kernel, Kernels
 from augment.labels.hazards import Hazard
 from augment.ops.parameters import Parameter
 from augment.ops.settings import Checked, Drawn, Probability, Settings
@@ -127,7 +129,7 @@ class Op(Settings):
             size: of the image or the batch that it is given. Within a graph that does not know it,
                 int32 scalar tensors, for ops that can do without (`known`).
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define kernels()")
+        return (Unported(op=self, draw=draw),)
 
     def plain_kernels(self, size: Size) -> Kernels:
         """What becomes of an image of `size` that is not augmented; `size` as for `kernels`.
@@ -138,10 +140,10 @@ class Op(Settings):
         return ()
 
     def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return _on_device(self.kernels(draw, _size(image)), image)
+        return on_device(self.kernels(draw, size_of(image)), image)
 
     def plain(self, image: tf.Tensor) -> tf.Tensor:
-        return _on_device(self.plain_kernels(_size(image)), image)
+        return on_device(self.plain_kernels(size_of(image)), image)
 
     def output_size(self, size: Size | None) -> Size | None:
         """The size of the output for an input of `size` (None: not known beforehand).
@@ -177,15 +179,31 @@ class Op(Settings):
         return size
 
 
-def _size(image: tf.Tensor) -> Size:
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Unported(Kernel):
+    """An op that has its pixel code itself still; only the device can run it."""
+
+    op: Op
+    draw: Draw
+
+
+def _unported(kernel: Unported, images: tf.Tensor) -> tf.Tensor:
+    parameters = [value for name, value in kernel.draw.items() if name[0] != "_" and name != "ops"]
+    if parameters and not np.ndim(parameters[0]):
+        return kernel.op.apply(images[0], kernel.draw)[tf.newaxis]
+    return kernel.op.apply(images, kernel.draw)
+
+
+def size_of(image: tf.Tensor) -> Size:
     shape = tf.shape(image)
     height, width = (image.shape[axis] or shape[axis] for axis in (ROWS, COLUMNS))
     return height, width
 
 
-def _on_device(kernels: Kernels, image: tf.Tensor) -> tf.Tensor:
+def on_device(kernels: Kernels, image: tf.Tensor) -> tf.Tensor:
     from augment.kernels import device
 
+    device._KERNELS.setdefault(Unported, _unported)
     return device.apply(kernels, image)
 
 

@@ -37,9 +37,14 @@ def _offset(u: np.ndarray, low: float, high: float) -> np.ndarray:
     return 255 * uniform_between(u, low, high) * (1 << tables.OFFSET_BITS)
 
 
-def fixed_factor(u: np.ndarray, low: float, high: float) -> np.ndarray:
+def _fixed(u: np.ndarray, low: float, high: float) -> np.ndarray:
     """As `tables` takes factors."""
     return uniform_between(u, low, high) * (1 << tables.FACTOR_BITS)
+
+
+def pillow_factor(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The same for Pillow's formulas, which begin with a factor in float32, as it is recorded."""
+    return _fixed(u, low, high).astype(np.float32).astype(np.float64)
 
 
 class Contrast(Op):
@@ -49,7 +54,7 @@ class Contrast(Op):
     """the factor; 0 leaves the mean alone, 1 the image"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"factor": Real(self.factor, _factor=(fixed_factor, np.int64))}
+        return {"factor": Real(self.factor, _factor=(_fixed, np.int64))}
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Adapt(rule=tables.CONTRAST, factor=draw["_factor"]),)
@@ -70,7 +75,7 @@ class Saturation(Op):
     """the factor; 0 leaves gray, 1 the image"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"factor": Real(self.factor, _factor=(fixed_factor, np.int64))}
+        return {"factor": Real(self.factor, _factor=(_fixed, np.int64))}
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (kinds.Saturation(distances=tables.distances(draw["_factor"])),)
@@ -90,10 +95,10 @@ class Hue(Op):
     """the turn as a fraction of the color circle"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"delta": Real(self.delta, _sixths=(in_sixths, np.int64))}
+        return {"delta": Real(self.delta, _sixths=(in_sixths, np.int32))}
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
-        return (kinds.Hue(turns=tables.turns(draw["_sixths"])),)
+        return (kinds.Hue(sixths=draw["_sixths"]),)
 
     def needs_color(self) -> tuple[str, ...]:
         return ("it",)
@@ -104,8 +109,8 @@ class Hue(Op):
 
 
 def in_sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    """In 65536ths of a sixth of the color circle, as `tables.turns` takes them."""
-    return 6 * uniform_between(u, low, high) * (1 << 16)
+    """In 65536ths of a sixth of the color circle, as kernel `Hue` takes them."""
+    return uniform_between(u, low, high) % 1 * (6 << 16)
 
 
 class Gamma(Op):

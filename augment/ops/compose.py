@@ -11,7 +11,6 @@ Every op within draws for every sample, applied or not, under its own path
 
 from __future__ import annotations
 
-import functools
 import math
 from fractions import Fraction
 from typing import Annotated, Any
@@ -19,10 +18,10 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import model_validator
 
-from augment.arrays import Array, cast, stack, tf
+from augment.arrays import Array, cast, stack
 from augment.draws import Draw, Uniforms
-from augment.ops.base import Size, changed_by, changed_where
-from augment.ops.sequence import Group, Step, apply_steps, runs
+from augment.ops.base import Size
+from augment.ops.sequence import Group, Step, runs
 from augment.ops.settings import Checked, Probability, pair_of
 
 _WEIGHTS = "a list of numbers above 0, one for each op"
@@ -73,11 +72,6 @@ class OneOf(Group):
     def taken(self, draw: Draw) -> list[Array | None]:
         return [draw["_chosen"] == i for i in range(len(self.ops))]
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        within = draw.get("ops", {})
-        changes = [functools.partial(apply_steps, branch, within) for branch in self.branches(None)]
-        return changed_by(draw["_chosen"], changes, image)
-
 
 _COUNT = "a whole number from 0, or [low, high] of them with low <= high"
 _NUMBER = {"type": "integer", "minimum": 0}
@@ -127,12 +121,6 @@ class SomeOf(Group):
     def taken(self, draw: Draw) -> list[Array | None]:
         return [draw["_taken"][..., i] for i in range(len(self.ops))]
 
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        within = draw.get("ops", {})
-        for branch, taken in zip(self.branches(None), self.taken(draw), strict=True):
-            image = changed_where(taken, functools.partial(apply_steps, branch, within), image)
-        return image
-
 
 class Sometimes(Group):
     """Applies all of its ops in the order of the list, or, by one coin for all of them, none.
@@ -148,6 +136,3 @@ class Sometimes(Group):
 
     def taken(self, draw: Draw) -> list[Array | None]:
         return [None]
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return apply_steps(self.branches(None)[0], draw.get("ops", {}), image)

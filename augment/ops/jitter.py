@@ -16,7 +16,7 @@ from augment.kernels import tables
 from augment.kernels.kinds import Adapt, Channels, Enhance, Hue, Kernels, Levels, choose
 from augment.labels.hazards import Hazard, recolored
 from augment.ops.base import Op, Size
-from augment.ops.color import fixed_factor, in_sixths
+from augment.ops.color import in_sixths, pillow_factor
 from augment.ops.parameters import Choice, Parameter, Real
 from augment.ops.settings import Interval, interval
 
@@ -45,12 +45,12 @@ class ColorJitter(Op):
     """the turn of hue as a fraction of the color circle"""
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        fixed = (fixed_factor, np.int64)
+        fixed = (pillow_factor, np.int64)
         return {
             "brightness": Real(self.brightness, _brightness=fixed),
             "contrast": Real(self.contrast, _contrast=fixed),
             "saturation": Real(self.saturation, _saturation=fixed),
-            "hue": Real(self.hue, _sixths=(in_sixths, np.int64)),
+            "hue": Real(self.hue, _sixths=(in_sixths, np.int32)),
             "order": _order(_ORDERS, self._changing()),
         }
 
@@ -65,7 +65,7 @@ class ColorJitter(Op):
             lambda: (Levels(table=tables.scaled(draw["_brightness"])),),
             lambda: (Adapt(rule=tables.CONTRAST_WITH_GRAY, factor=draw["_contrast"]),),
             lambda: (Enhance(base="gray", factor=draw["_saturation"]),),
-            lambda: (Hue(turns=tables.turns(draw["_sixths"])),),
+            lambda: (Hue(sixths=draw["_sixths"]),),
         ]
         changes = [all_changes[i] for i in self._changing()]
         if len(changes) < 2:

@@ -2,9 +2,9 @@
 
 Policies were searched with Pillow, so these are its results bit for bit, and apart from
 the ordinary ops: they truncate where Pillow truncates, resample by the nearest pixel,
-and fill with one level. A magnitude is not drawn from an interval but is one of a few,
-which are tables: a sample draws an index, and what Pillow computes in float64 from a
-magnitude (a rotation's matrix, say) is computed with the table.
+and fill with one level. A magnitude is not drawn from an interval but is one of a few:
+a sample draws an index, and what Pillow computes in float64 from a magnitude (a
+rotation's matrix, say) is looked up in a table.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from augment.arrays import Array, stack, take, tf
+from augment.arrays import Array, is_numpy, stack, take, tf
 from augment.draws import Draw
-from augment.ops.base import COLUMNS, ROWS, Size, changed_by
-from augment.ops.quality import autocontrasted, blended, equalized, luma, posterized, sharpened, solarized
+from augment.kernels import tables
+from augment.kernels.kinds import Adapt, Enhance, Kernels, Levels, Warp, Window, choose
+from augment.kernels.maps import AFFINE_BITS, Affine, Size
 
 OPERATIONS = (
     "identity",
@@ -41,108 +43,144 @@ OPERATIONS = (
 """In the samples table, an operation is its position in this list, from 0."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Space:
-    """Operations to choose from, with the magnitudes that each of them can have.
+    """Operations to choose from for images of a size, with the magnitudes that each of them can have.
 
     A magnitude is what Pillow is given: degrees counter-clockwise, kept bits, the
     threshold of solarize, the factor of ImageEnhance, the coefficient of the affine map
     for shears, whole pixels for translations. Positive ones shear and translate to the
     left and up. It is 0 for operations without one.
+
+    A choice is an operation with a magnitude: its position in the flat `magnitudes`.
     """
 
     names: tuple[str, ...]
     magnitudes: np.ndarray
     """float64 [operations, indices]"""
+    size: Size
 
     @classmethod
-    def of(cls, magnitudes: Mapping[str, np.ndarray]) -> Space:
+    def of(cls, magnitudes: Mapping[str, np.ndarray], size: Size) -> Space:
         """From float64 [indices] by operation; those without a magnitude are [1] or [indices]."""
         names = tuple(name for name in OPERATIONS if name in magnitudes)
-        return cls(names, np.stack(np.broadcast_arrays(*[magnitudes[name] for name in names])))
+        return cls(names, np.stack(np.broadcast_arrays(*[magnitudes[name] for name in names])), size)
 
     def drawn(self, chosen: Mapping[str, tuple[Array, Array]]) -> Draw:
-        """What is recorded of operations, and what `operated` needs of them.
+        """What is recorded of operations, and what `kernels` needs of them.
 
         `chosen` are, by the end of their columns' names, their positions and indices, int32 [...].
-        The latter are `_positions` and `_indices` [..., operations], in the same order.
+        The choices are `_choices` [..., operations], in the same order.
         """
         numbers = np.array([OPERATIONS.index(name) for name in self.names], np.int32)
         flat = self.magnitudes.astype(np.float32).ravel()
         draw: Draw = {}
+        choices = []
         for suffix, (position, index) in chosen.items():
+            choices.append(position * self.magnitudes.shape[1] + index)
             draw[f"op_{suffix}"] = take(numbers, position)
-            draw[f"magnitude_{suffix}"] = take(flat, position * self.magnitudes.shape[1] + index)
-        draw["_positions"] = stack([position for position, _ in chosen.values()])
-        draw["_indices"] = stack([index for _, index in chosen.values()])
+            draw[f"magnitude_{suffix}"] = take(flat, choices[-1])
+        draw["_choices"] = stack(choices)
         return draw
 
-    def operated(self, image: tf.Tensor, position: tf.Tensor, index: tf.Tensor, fill: int) -> tf.Tensor:
-        """Applies an operation that was drawn to uint8 [..., H, W, 3]; position and index are [...]."""
-        changes = [
-            functools.partial(_operated, name, magnitudes, index, fill)
-            for name, magnitudes in zip(self.names, self.magnitudes, strict=True)
+    def kernels(self, choices: Array, fill: int) -> list[Kernels]:
+        """What each of the choices int32 [..., n] comes to."""
+        if is_numpy(choices) and np.ndim(choices) == 1:
+            return [_alone(self, choice, fill) for choice in choices.tolist()]
+        choices = np.transpose(choices) if is_numpy(choices) else tf.transpose(choices)
+        kinds = self._kinds
+        numbers = sum(take(kind.here, choices) * number for number, kind in enumerate(kinds.values()))
+        values = {name: kind.values(choices) for name, kind in kinds.items()}
+        return [
+            choose(
+                numbers[i],
+                [
+                    functools.partial(_KINDS[name], v if v is None else v[i], fill)
+                    for name, v in values.items()
+                ],
+            )
+            for i in range(choices.shape[0])
         ]
-        return changed_by(position, changes, image)
 
-    def operated_in_turn(self, image: tf.Tensor, draw: Draw, fill: int) -> tf.Tensor:
-        """Applies what `drawn` drew, one operation after the other, to uint8 [..., H, W, 3]."""
-        positions, indices = draw["_positions"], draw["_indices"]
+    def at(self, choice: int) -> tuple[str, Any]:
+        """The kind of kernel that a choice is, and what that takes."""
+        position, index = divmod(choice, self.magnitudes.shape[1])
+        return _KIND_OF[self.names[position]](float(self.magnitudes[position, index]), self.size)
 
-        def next_one(i: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            position, index = tf.gather(positions, i, axis=-1), tf.gather(indices, i, axis=-1)
-            return i + 1, self.operated(image, position, index, fill)
-
-        return repeated(next_one, positions.shape[-1], image)[0]
-
-
-def repeated(body: Callable[..., tuple[tf.Tensor, ...]], times: int, *state: tf.Tensor) -> list[tf.Tensor]:
-    """What becomes of the state if `body` is called with a number from 0 and the state, and so on.
-
-    A loop, for a graph with all branches of nine operations takes seconds to start.
-    """
-    ended = tf.while_loop(
-        lambda i, *state: i < times, body, (tf.constant(0), *state), maximum_iterations=times
-    )
-    return list(ended[1:])
+    @functools.cached_property
+    def _kinds(self) -> dict[str, _Kind]:
+        found: dict[str, _Kind] = {}
+        for choice in range(self.magnitudes.size):
+            name, value = self.at(choice)
+            found.setdefault(name, _Kind(self.magnitudes.size)).add(choice, value)
+        return found
 
 
-def _operated(name: str, magnitudes: np.ndarray, index: Array, fill: int, image: tf.Tensor) -> tf.Tensor:
-    if name in _PLAIN:
-        return _PLAIN[name](image)
-    if name in _MATRICES:
-        height, width = image.shape[ROWS:-1]
-        matrices = [_MATRICES[name](float(m), (height, width)) for m in magnitudes]
-        return moved(image, take(fixed_matrices(matrices), index), fill)
-    if name in _WHOLE:
-        return _WHOLE[name](image, take(magnitudes.astype(np.int32), index))
-    return _FACTORS[name](image, take(magnitudes.astype(np.float32), index))
+class _Kind:
+    """Which choices are of a kind of kernel, and what they take: as a table, for a drawn choice."""
 
+    def __init__(self, choices: int) -> None:
+        self.here = np.zeros(choices, np.int32)
+        self._entry = np.zeros(choices, np.int32)
+        self._values: list[Any] = []
+        self._known: dict[bytes, int] = {}
+
+    def add(self, choice: int, value: np.ndarray | None) -> None:
+        self.here[choice] = 1
+        self._entry[choice] = self._known.setdefault(
+            b"" if value is None else value.tobytes(), len(self._known)
+        )
+        if len(self._known) > len(self._values):
+            self._values.append(value)
+
+    def values(self, choices: Array) -> Array | None:
+        """What these choices take; where one is of another kind, what the first of this takes."""
+        if self._values[0] is None:
+            return None
+        return take(np.stack(self._values), take(self._entry, choices))
+
+
+@functools.lru_cache(maxsize=8192)
+def _alone(space: Space, choice: int, fill: int) -> Kernels:
+    """For one sample, with what is faster and has the same pixels: nothing, or a window for a shift."""
+    kind, value = space.at(choice)
+    if kind == "levels" and np.array_equal(value, _IDENTITY):
+        return ()
+    if kind == "moved" and np.array_equal(value[[0, 1, 3, 4]], _UNTURNED):
+        left, top = (value[[2, 5]] + (1 << (AFFINE_BITS - 1)) >> AFFINE_BITS).astype(np.int32)
+        height, width = space.size
+        return (Window(top=top, left=left, height=height, width=width, fill=fill),)
+    return _KINDS[kind](value, fill)
+
+
+_KINDS: dict[str, Callable[[Array, int], Kernels]] = {
+    "levels": lambda table, _: (Levels(table=table),),
+    "moved": lambda matrix, fill: (
+        Warp(map=Affine(matrix), interpolation="nearest", border="constant", fill=fill),
+    ),
+    "equalize": lambda *_: (Adapt(rule=tables.EQUALIZE),),
+    "autocontrast": lambda *_: (Adapt(rule=tables.AUTOCONTRAST),),
+    "contrast": lambda factor, _: (Adapt(rule=tables.CONTRAST_WITH_GRAY, factor=factor),),
+    "color": lambda factor, _: (Enhance(base="gray", factor=factor),),
+    "sharpness": lambda factor, _: (Enhance(base="smooth", factor=factor),),
+}
+"""The kernels that operations come to: what is drawn chooses among these and what they take, so that a
+graph holds few branches."""
 
 Matrix = tuple[float, float, float, float, float, float]
 """(a, b, c, d, e, f) of the map (x, y) -> (a x + b y + c, d x + e y + f) from output to input."""
 
 
-def fixed_matrices(matrices: list[Matrix]) -> np.ndarray:
-    """int32 [n, 6]: the maps in 65536ths, from and to the middles of pixels, as Pillow rounds them."""
-    rows = [(a, b, c + a * 0.5 + b * 0.5, d, e, f + d * 0.5 + e * 0.5) for a, b, c, d, e, f in matrices]
-    return np.floor(np.array(rows) * 65536.0 + 0.5).astype(np.int32)
+def fixed_matrix(matrix: Matrix) -> np.ndarray:
+    """int64 [6]: the map as Pillow's Image.transform rounds it, by AFFINE and NEAREST.
 
-
-def moved(image: tf.Tensor, matrix: tf.Tensor, fill: int) -> tf.Tensor:
-    """Image.transform by AFFINE and NEAREST: uint8 [..., H, W, 3] by matrices int32 [..., 6]."""
-    height, width = image.shape[ROWS:-1]
-    leading = image.shape.rank - 3
-    a, b, c, d, e, f = (v[..., tf.newaxis, tf.newaxis] for v in tf.unstack(matrix, axis=-1))
-    x, y = tf.range(width), tf.range(height)[:, tf.newaxis]
-    column = tf.bitwise.right_shift(a * x + b * y + c, 16)
-    row = tf.bitwise.right_shift(d * x + e * y + f, 16)
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    # One pixel more, behind the last, holds what fills the outside.
-    pixels = tf.reshape(image, tf.concat([tf.shape(image)[:ROWS], [height * width, 3]], 0))
-    pixels = tf.pad(pixels, [*[[0, 0]] * leading, [0, 1], [0, 0]], constant_values=fill)
-    place = tf.where(inside, row * width + column, height * width)
-    return tf.gather(pixels, place, axis=COLUMNS, batch_dims=leading)
+    That has 65536ths, from the middle of a pixel to a place whose whole part is the pixel's number;
+    a Warp's places are half a pixel less.
+    """
+    a, b, c, d, e, f = matrix
+    row = np.array([a, b, c + a * 0.5 + b * 0.5, d, e, f + d * 0.5 + e * 0.5])
+    fixed = np.floor(row * 65536.0 + 0.5).astype(np.int64) << (AFFINE_BITS - 16)
+    return fixed - np.array([0, 0, 1, 0, 0, 1]) * (1 << (AFFINE_BITS - 1))
 
 
 def _rotation(degrees: float, size: Size) -> Matrix:
@@ -153,46 +191,48 @@ def _rotation(degrees: float, size: Size) -> Matrix:
     return cos, sin, cos * -x + sin * -y + x, -sin, cos, -sin * -x + cos * -y + y
 
 
-_MATRICES: dict[str, Callable[[float, Size], Matrix]] = {
-    "rotate": _rotation,
-    "shear_x": lambda by, size: (1.0, by, 0.0, 0.0, 1.0, 0.0),
-    "shear_y": lambda by, size: (1.0, 0.0, 0.0, by, 1.0, 0.0),
-    "translate_x": lambda by, size: (1.0, 0.0, by, 0.0, 1.0, 0.0),
-    "translate_y": lambda by, size: (1.0, 0.0, 0.0, 0.0, 1.0, by),
+Kind = Callable[[float, Size], tuple[str, Any]]
+
+
+def _moved(matrix: Callable[[float, Size], Matrix]) -> Kind:
+    return lambda by, size: ("moved", fixed_matrix(matrix(by, size)))
+
+
+def _leveled(table: Callable[[Any], np.ndarray]) -> Kind:
+    return lambda by, _: ("levels", table(np.int64(by)))
+
+
+def _scaled(factor: float, _: Size) -> tuple[str, np.ndarray]:
+    return "levels", tables.scaled(fixed_factor(factor))
+
+
+def _enhanced(kind: str) -> Kind:
+    return lambda factor, _: (kind, fixed_factor(factor))
+
+
+def fixed_factor(factor: float) -> Any:
+    """int64 []: the float32 that Pillow makes of it, in fixed point."""
+    return np.int64(np.float64(np.float32(factor)) * (1 << tables.FACTOR_BITS))
+
+
+_UNTURNED = np.array([1, 0, 0, 1]) << AFFINE_BITS
+_IDENTITY = tables.LEVELS[np.newaxis].astype(np.uint8)
+
+_KIND_OF: dict[str, Kind] = {
+    "identity": lambda *_: ("levels", _IDENTITY),
+    "autocontrast": lambda *_: ("autocontrast", None),
+    "equalize": lambda *_: ("equalize", None),
+    "invert": lambda *_: ("levels", tables.inverted()),
+    "rotate": _moved(_rotation),
+    "posterize": _leveled(tables.posterized),
+    "solarize": _leveled(tables.solarized),
+    "color": _enhanced("color"),
+    "contrast": _enhanced("contrast"),
+    "brightness": _scaled,
+    "sharpness": _enhanced("sharpness"),
+    "shear_x": _moved(lambda by, _: (1.0, by, 0.0, 0.0, 1.0, 0.0)),
+    "shear_y": _moved(lambda by, _: (1.0, 0.0, 0.0, by, 1.0, 0.0)),
+    "translate_x": _moved(lambda by, _: (1.0, 0.0, by, 0.0, 1.0, 0.0)),
+    "translate_y": _moved(lambda by, _: (1.0, 0.0, 0.0, 0.0, 1.0, by)),
 }
-
-
-def _colored(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """ImageEnhance.Color."""
-    return blended(luma(image), image, factor)
-
-
-def _contrasted(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """ImageEnhance.Contrast, about the mean of the gray levels, rounded half up."""
-    rows = tf.reduce_sum(tf.cast(luma(image)[..., :1], tf.int32), axis=COLUMNS, keepdims=True)
-    total = tf.reduce_sum(tf.cast(rows, tf.int64), axis=ROWS, keepdims=True)
-    pixels = image.shape[ROWS] * image.shape[COLUMNS]
-    return blended(tf.cast((2 * total + pixels) // (2 * pixels), tf.uint8), image, factor)
-
-
-def _brightened(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """ImageEnhance.Brightness."""
-    return blended(tf.zeros_like(image), image, factor)
-
-
-_PLAIN: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    "identity": lambda image: image,
-    "autocontrast": autocontrasted,
-    "equalize": equalized,
-    "invert": lambda image: 255 - image,
-}
-_WHOLE: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
-    "posterize": posterized,
-    "solarize": solarized,
-}
-_FACTORS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
-    "color": _colored,
-    "contrast": _contrasted,
-    "brightness": _brightened,
-    "sharpness": sharpened,
-}
+"""For each operation, of a magnitude and the size of the image, the kind of kernel and what that takes."""

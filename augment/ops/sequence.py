@@ -17,10 +17,11 @@ from pydantic import FieldSerializationInfo, field_serializer
 
 from augment.arrays import Array, tf
 from augment.draws import Draw, Uniforms
+from augment.kernels.kinds import Kernels, when
 from augment.keys import Words, fold_in, name_words
 from augment.labels.hazards import Hazard
 from augment.ops.affine import LARGEST_REACH, Affine, AffineOp
-from augment.ops.base import Op, Size, changed_where
+from augment.ops.base import Op, Size, on_device, size_of
 from augment.ops.entries import read_entry, repeated_id, written_entry
 from augment.ops.settings import Checked, EntryError
 
@@ -37,6 +38,28 @@ class Step:
     def deterministic(self) -> bool:
         """Whether it does the same to every copy: it draws nothing and always applies."""
         return all(op.deterministic for op in self.ops)
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        """What it comes to, given what a row's ops drew, by their ids; empty if it is deterministic.
+
+        `size` is that of the images, as for `Op.kernels`.
+        """
+        op = self.ops[0]
+        drawn = draw.get(op.id, {})
+        kernels = functools.partial(op.kernels, drawn, self.size or size)
+        if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
+            return when(drawn["applied"], kernels)
+        return kernels()
+
+
+def row_kernels(steps: Iterable[Step], draw: Draw, size: Size) -> Kernels:
+    """What steps in a row come to; draw and size as for `Step.kernels`."""
+    kernels: Kernels = ()
+    for step in steps:
+        kernels += step.kernels(draw, size)
+        if step.size is None:
+            size = step.ops[0].output_size(size) or size
+    return kernels
 
 
 def runs(ops: tuple[Op, ...]) -> list[tuple[Op, ...]]:
@@ -110,6 +133,14 @@ class Group(Op):
     def taken(self, draw: Draw) -> list[Array | None]:
         """For each branch, to which samples it is applied: bool [...], or None for all."""
         raise NotImplementedError(f"{type(self).__name__} does not define taken()")
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        within = draw.get("ops", {})
+        kernels: Kernels = ()
+        for branch, taken in zip(self.branches(None), self.taken(draw), strict=True):
+            row = functools.partial(row_kernels, branch, within, size)
+            kernels += row() if taken is None else when(taken, row)
+        return kernels
 
     def output_size(self, size: Size | None) -> Size | None:
         for position, op in enumerate(self.ops, start=1):
@@ -198,14 +229,5 @@ def apply_steps(steps: tuple[Step, ...], draw: Draw, image: tf.Tensor) -> tf.Ten
     Where all of them are deterministic, the draw may be empty.
     """
     for step in steps:
-        op = step.ops[0]
-        drawn = draw.get(op.id, {})
-        if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
-            image = changed_where(drawn["applied"], functools.partial(_applied, op, drawn), image)
-        else:
-            image = op.apply(image, drawn)
+        image = on_device(step.kernels(draw, size_of(image)), image)
     return image
-
-
-def _applied(op: Op, drawn: Draw, image: tf.Tensor) -> tf.Tensor:
-    return op.apply(image, drawn)

@@ -132,12 +132,7 @@ class Geometry:
         if (boxes[:, :2] > boxes[:, 2:]).any():
             raise ValueError("a box ends before it begins; x0 <= x1 and y0 <= y1 must hold for each")
         outlines = self._moved(list(boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]))
-        hulls = np.zeros(boxes.shape, np.int64)
-        for i, corners in enumerate(outlines.corners):
-            if len(corners):
-                hulls[i, :2], hulls[i, 2:] = corners.min(axis=0), corners.max(axis=0)
-        part = np.array(outlines.part)
-        return MovedBoxes(hulls, part, (part > 0) & (part >= least_part))
+        return MovedBoxes(outlines.hulls().astype(np.int64), outlines.part, _enough(outlines, least_part))
 
     def polygons(self, polygons: Sequence[np.ndarray], least_part: float = LEAST_PART) -> MovedPolygons:
         """Moves polygons, int64 [m, 2] each: their corners in order. Four corners are a rotated box.
@@ -149,12 +144,11 @@ class Geometry:
         for polygon in polygons:
             _check("polygons", polygon, "[m, 2]", polygon.ndim == 2 and polygon.shape[-1] == 2)
         outlines = self._moved(polygons)
-        part = np.array(outlines.part)
-        moved = [corners.astype(np.int64) for corners in outlines.corners]
-        return MovedPolygons(moved, part, (part > 0) & (part >= least_part))
+        moved = [polygon.astype(np.int64) for polygon in outlines.polygons()]
+        return MovedPolygons(moved, outlines.part, _enough(outlines, least_part))
 
     def _moved(self, polygons: Sequence[np.ndarray]) -> Outlines:
-        outlines = Outlines([polygon.astype(np.float64) for polygon in polygons], [1.0] * len(polygons))
+        outlines = Outlines(polygons)
         for move in (frame(self._given), *self._moves):
             outlines.move(move)
         return outlines
@@ -206,6 +200,10 @@ def _of_ids(kernel: Any, fill: int) -> kinds.Kernel:
     if isinstance(kernel, kinds.Resize):
         return dataclasses.replace(kernel, method="nearest")
     return kernel
+
+
+def _enough(outlines: Outlines, least_part: float) -> np.ndarray:
+    return (outlines.part > 0) & (outlines.part >= least_part)
 
 
 def _within(places: np.ndarray, size: Size) -> np.ndarray:

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from augment.kernels.maps import Size
-from augment.targets.places import UNIT, Bent, Move, Side, frame
+from augment.targets.places import UNIT, Bent, Move, frame
 
-Corner = tuple[float, float]
-
-_NOTHING = np.zeros((0, 2))
+_NO_CORNERS = np.zeros((0, 2))
 
 
-@dataclasses.dataclass
 class Outlines:
-    """Polygons within a frame, and how much of each is left."""
+    """Polygons, and how much of each is left."""
 
-    corners: list[np.ndarray]
-    """float64 [m, 2] each, whole 256ths of a pixel; [0, 2] where nothing is left"""
-    part: list[float]
-    """which part of what it was at first is still seen, of its area; from 1 to 0"""
+    part: np.ndarray
+    """float64 [polygons]: which part of what it was at first is still seen, of its area; from 1 to 0"""
+    _corners: np.ndarray
+    """float64 [corners, 2]: all of the first polygon, then of the second, ..."""
+    _owner: np.ndarray
+    """int64 [corners]: the number of the polygon that each belongs to; none where nothing is left"""
+    _first: np.ndarray
+    """int64 [polygons of which something is left]: where their first corner is"""
+    _before: np.ndarray
+    """int64 [corners]: the corner before each, around its polygon"""
+
+    def __init__(self, polygons: Sequence[np.ndarray]) -> None:
+        """Of int64 [m, 2] each."""
+        self.part = np.ones(len(polygons))
+        counts = [len(polygon) for polygon in polygons]
+        self._become(np.concatenate([_NO_CORNERS, *polygons]), np.repeat(np.arange(len(polygons)), counts))
+
+    def _become(self, corners: np.ndarray, owner: np.ndarray) -> None:
+        self._corners, self._owner = corners, owner
+        changes = np.flatnonzero(owner[1:] != owner[:-1])
+        self._first = np.concatenate([[0], changes + 1])[: len(owner)]
+        self._before = np.arange(-1, len(owner) - 1)
+        self._before[self._first] = np.concatenate([changes, [len(owner) - 1]])[: len(owner)]
 
     def move(self, move: Move) -> None:
         """As one kernel moves pixels; what its output does not show is cut off.
@@ -33,103 +46,79 @@ class Outlines:
         there is a horizon in the output. Where they bend, it is made in the output.
         """
         if isinstance(move, Bent):
-            self.corners = [_in_pieces(corners, move.piece) for corners in self.corners]
-            self._each(move)
-            self.corners = [corners[~np.isnan(corners).any(axis=1)] for corners in self.corners]
-            self.cut(frame(move.size).sides())
-            self._each(lambda places: rounded(places, move.size))
+            self._divide(move.piece)
+            self._corners = move(self._corners)
+            self._leave(~np.isnan(self._corners).any(axis=1))
+            self._cut(frame(move.size).sides)
         else:
-            self.cut(move.sides())
-            self._each(lambda places: rounded(move(places), move.size))
-        self._forget_flat()
+            self._cut(move.sides)
+            self._corners = move(self._corners)
+        self._corners = _rounded(self._corners, move.size)
+        flat = self._areas() == 0
+        self.part[flat] = 0
+        self._leave(~flat[self._owner])
 
-    def _forget_flat(self) -> None:
-        """Nothing is left of what has no area."""
-        there = self._there()
-        if not there:
+    def hulls(self) -> np.ndarray:
+        """float64 [polygons, 4]: x0, y0, x1, y1; zeros where nothing is left."""
+        hulls = np.zeros((len(self.part), 4))
+        if len(self._owner):
+            there = self._owner[self._first]
+            hulls[there, :2] = np.minimum.reduceat(self._corners, self._first)
+            hulls[there, 2:] = np.maximum.reduceat(self._corners, self._first)
+        return hulls
+
+    def polygons(self) -> list[np.ndarray]:
+        """float64 [m, 2] each; [0, 2] where nothing is left."""
+        ends = np.searchsorted(self._owner, np.arange(len(self.part)), side="right")
+        return np.split(self._corners, ends)[:-1]
+
+    def _leave(self, stays: np.ndarray) -> None:
+        if not stays.all():
+            self._become(self._corners[stays], self._owner[stays])
+
+    def _areas(self) -> np.ndarray:
+        """float64 [polygons], in square 256ths of a pixel; summed in order, and so alike everywhere."""
+        x, y = self._corners.T
+        terms = x[self._before] * y - x * y[self._before]
+        return np.abs(np.bincount(self._owner, terms, len(self.part))) / 2
+
+    def _cut(self, sides: np.ndarray) -> None:
+        """Leaves what lies in all of the half planes.
+
+        Sutherland and Hodgman, "Reentrant polygon clipping" (1974), for all polygons at once: along
+        each edge, what it has in common with the side comes first, then its end if it lies within.
+        """
+        crossed = (_distances(self._corners, sides[:, np.newaxis]) < 0).any(axis=1)
+        if not crossed.any():
             return
-        corners = np.concatenate([self.corners[i] for i in there]).astype(np.int64)
-        starts, ends = self._bounds(there)
-        after = np.arange(1, len(corners) + 1)
-        after[ends - 1] = starts
-        x, y = corners.T
-        twice = np.add.reduceat(x * y[after] - x[after] * y, starts)
-        for n in np.flatnonzero(twice == 0):
-            self.corners[there[n]], self.part[there[n]] = _NOTHING, 0.0
+        whole = self._areas()
+        for side in sides[crossed]:
+            end, end_distance = self._corners, _distances(self._corners, side)
+            begin, distance = end[self._before], end_distance[self._before]
+            outside = end_distance < 0
+            crosses = outside != outside[self._before]
+            along = np.divide(distance, distance - end_distance, out=np.zeros(len(end)), where=crosses)
+            both = np.stack([begin + (end - begin) * along[:, np.newaxis], end], axis=1)
+            seen = np.stack([crosses, ~outside], axis=1)
+            self._become(both[seen], np.repeat(self._owner, seen.sum(axis=1)))
+        self.part *= np.divide(self._areas(), whole, out=np.zeros(len(whole)), where=whole > 0)
 
-    def _there(self) -> list[int]:
-        return [i for i, corners in enumerate(self.corners) if len(corners)]
-
-    def _bounds(self, there: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [n] each: where the corners begin and end, if they are laid end to end."""
-        ends = np.cumsum([len(self.corners[i]) for i in there])
-        return np.concatenate([[0], ends[:-1]]), ends
-
-    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> None:
-        if not self.corners:
-            return
-        together = change(np.concatenate(self.corners))
-        self.corners = np.split(together, np.cumsum([len(c) for c in self.corners])[:-1])
-
-    def cut(self, sides: Sequence[Side]) -> None:
-        """Leaves what lies on the right side of lines: a x + b y + c >= 0 for each (a, b, c)."""
-        there = self._there()
-        if not there:
-            return
-        x, y = np.concatenate([self.corners[i] for i in there]).T
-        starts, _ = self._bounds(there)
-        crossing, gone = np.zeros((2, len(there)), bool)
-        for a, b, c in sides:
-            outside = a * x + b * y + c < 0
-            crossing |= np.logical_or.reduceat(outside, starts)
-            gone |= np.logical_and.reduceat(outside, starts)
-        for n in np.flatnonzero(crossing):
-            i = there[n]
-            before = [(float(x), float(y)) for x, y in self.corners[i]]
-            after = [] if gone[n] else functools.reduce(_beside, sides, before)
-            left = area(after)
-            self.corners[i] = np.array(after) if left else _NOTHING
-            self.part[i] *= left / area(before) if left else 0.0
+    def _divide(self, longest: float) -> None:
+        """Puts corners into edges, so that none is longer along either axis."""
+        begin = self._corners[self._before]
+        step = self._corners - begin
+        pieces = np.maximum(np.ceil(np.abs(step).max(axis=1, initial=0) / longest), 1).astype(np.int64)
+        edge = np.repeat(np.arange(len(pieces)), pieces)
+        number = np.arange(1, len(edge) + 1) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        self._become(begin[edge] + step[edge] * (number / pieces[edge])[:, np.newaxis], self._owner[edge])
 
 
-def _beside(corners: list[Corner], side: Side) -> list[Corner]:
-    """What of a polygon lies on the right side of a line: Sutherland and Hodgman, "Reentrant polygon
-    clipping" (1974)."""
-    a, b, c = side
-    kept = []
-    distances = [a * x + b * y + c for x, y in corners]
-    for i, (x, y) in enumerate(corners):
-        distance, before = distances[i], distances[i - 1]
-        if (distance < 0) != (before < 0):
-            t = before / (before - distance)
-            from_x, from_y = corners[i - 1]
-            kept.append((from_x + (x - from_x) * t, from_y + (y - from_y) * t))
-        if distance >= 0:
-            kept.append((x, y))
-    return kept
+def _distances(places: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """float64 [..., n]: below 0 for those places [n, 2] that do not lie in a half plane [..., 3]."""
+    x, y = places.T
+    return side[..., 0] * x + side[..., 1] * y + side[..., 2]
 
 
-def area(corners: Sequence[Corner]) -> float:
-    """Of a polygon, in square 256ths of a pixel. The sum is rounded once, and alike everywhere."""
-    if len(corners) < 3:
-        return 0.0
-    x0, y0 = corners[0]  # as the origin, it keeps the products small
-    near = [(x - x0, y - y0) for x, y in corners]
-    terms = (x * near[i - 1][1] - near[i - 1][0] * y for i, (x, y) in enumerate(near))
-    return abs(math.fsum(terms)) / 2
-
-
-def rounded(places: np.ndarray, size: Size) -> np.ndarray:
-    """To whole numbers, half up, and into the frame."""
-    return np.clip(np.floor(places + 0.5), 0, [size[1] * UNIT, size[0] * UNIT])
-
-
-def _in_pieces(corners: np.ndarray, longest: float) -> np.ndarray:
-    """The same polygon with more corners, so that no edge is longer along either axis."""
-    if not len(corners):
-        return corners
-    step = np.roll(corners, -1, axis=0) - corners
-    pieces = np.maximum(np.ceil(np.abs(step).max(axis=1) / longest), 1).astype(np.int64)
-    edge = np.repeat(np.arange(len(corners)), pieces)
-    number = np.arange(len(edge)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    return corners[edge] + step[edge] * (number / pieces[edge])[:, np.newaxis]
+def _rounded(places: np.ndarray, size: Size) -> np.ndarray:
+    """To whole 256ths, half up, and into the frame, which cuts have left by no more than they are off."""
+    return np.minimum(np.maximum(np.floor(places + 0.5), 0), [size[1] * UNIT, size[0] * UNIT])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,6 @@ from augment.kernels import kinds, maps
 UNIT = 256
 """How many parts a pixel has."""
 _HALF = UNIT // 2
-
-Side = tuple[float, float, float]
-"""(a, b, c): the half plane of the places (x, y) with a x + b y + c >= 0."""
 
 Matrix = tuple[int, ...]
 """A projective map, row by row, of places in homogeneous coordinates: nine whole numbers of any length."""
@@ -45,31 +41,35 @@ class Straight:
     def __call__(self, places: np.ndarray) -> np.ndarray:
         """float64 [n, 2] to float64 [n, 2]: NaN for what lies at the horizon or behind it."""
         x, y = places.T
-        across, down, divisor = (
-            a * x + b * y + c for a, b, c in np.array(self.matrix, np.float64).reshape(3, 3)
-        )
+        a, b, c = self._rows
+        across, down, divisor = a * x + b * y + c
         ahead = divisor > 0
         moved = np.full(places.shape, np.nan)
         np.divide(across, divisor, out=moved[:, 0], where=ahead)
         np.divide(down, divisor, out=moved[:, 1], where=ahead)
         return moved
 
-    def sides(self) -> list[Side]:
-        """Of the output's frame: all of the image's places that are seen lie in these half planes."""
+    @functools.cached_property
+    def sides(self) -> np.ndarray:
+        """float64 [sides, 3]: a, b, c of half planes a x + b y + c >= 0 of the image, in all of which lies
+        what the output's frame shows."""
         if not any(self.matrix):
-            return [(0.0, 0.0, -1.0)]
+            return np.array([[0.0, 0.0, -1.0]])
         across, down, divisor = (self.matrix[i : i + 3] for i in (0, 3, 6))
         height, width = self.size
-        return [
-            _floats(side)
-            for along, length in ((across, width * UNIT), (down, height * UNIT))
-            for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
-        ]
+        return np.array(
+            [
+                side
+                for along, length in ((across, width * UNIT), (down, height * UNIT))
+                for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
+            ],
+            np.float64,
+        )
 
-
-def _floats(numbers: Iterable[int]) -> Side:
-    a, b, c = map(float, numbers)
-    return a, b, c
+    @functools.cached_property
+    def _rows(self) -> np.ndarray:
+        """float64 [3, 3, 1]: a column of the matrix each."""
+        return np.array(self.matrix, np.float64).reshape(3, 3).T[..., np.newaxis]
 
 
 def frame(size: maps.Size) -> Straight:
@@ -87,28 +87,27 @@ class Bent:
     mirrors = False
 
     def __call__(self, places: np.ndarray) -> np.ndarray:
-        """float64 [n, 2] to float64 [n, 2]: NaN for what no pixel of the output shows.
+        """float64 [n, 2] to float64 [n, 2]: NaN for what has no place.
 
         An output place q shows the place q + d(q), where d is bilinear between pixels and constant
-        outside of their middles. From q = p on, q becomes p - d(q) until that moves it by no more
-        than an eighth of a 256th. Where 50 times do not bring q + d(q) to within a 32nd of a
-        pixel of p, which is as fine as d is, the answer is the middle of the pixel whose
-        place is nearest to p, if that is within a pixel of it.
+        outside of their middles. From q = p on, q moves by p - q - d(q) until no more than an eighth of
+        a 256th of that is left along either axis; after 50 times by a quarter of it, for the map may
+        shrink to less than half. What is off by more than a 32nd of a pixel after 200 times has no place:
+        the map folds there, which elastic maps do not.
         """
         moved = np.full(places.shape, np.nan)
-        known = np.flatnonzero(~np.isnan(places).any(axis=1))
-        moved[known] = places[known]
-        moving = known
-        for _ in range(50):
-            before = moved[moving]
-            after = places[moving] - self._displaced(before)
-            moved[moving] = after
-            moving = moving[np.abs(after - before).max(axis=1) > 1 / 8]
+        moving = np.flatnonzero(~np.isnan(places).any(axis=1))
+        at = moved[moving] = places[moving]
+        for count in range(200):
+            off = places[moving] - at - self._displaced(at)
+            far = np.abs(off).max(axis=1) > 1 / 8
+            moving = moving[far]
             if not len(moving):
                 return moved
-        off = np.abs(moved[moving] + self._displaced(moved[moving]) - places[moving]).max(axis=1)
-        for i in moving[off > UNIT >> maps.PLACE_BITS]:
-            moved[i] = self._nearest(places[i])
+            at = at[far] + off[far] * (1 if count < 50 else 1 / 4)
+            moved[moving] = at
+        off = np.abs(places[moving] - at - self._displaced(at)).max(axis=1)
+        moved[moving[off > UNIT >> maps.PLACE_BITS]] = np.nan
         return moved
 
     @functools.cached_property
@@ -139,15 +138,6 @@ class Bent:
         """float64 [H W, 2]: d at the middle of each pixel, in 256ths."""
         parts = np.stack([self.map.columns, self.map.rows], -1).reshape(-1, 2)
         return parts * float(UNIT >> maps.PLACE_BITS)
-
-    def _nearest(self, place: np.ndarray) -> tuple[float, float]:
-        rows, columns = (part * (UNIT >> maps.PLACE_BITS) for part in maps.places(self.map, self.size))
-        x, y = (float(value) - _HALF for value in place)
-        distance = (columns - x) ** 2 + (rows - y) ** 2
-        down, across = divmod(int(np.argmin(distance)), self.size[1])
-        if distance[down, across] > UNIT**2:
-            return math.nan, math.nan
-        return float(across * UNIT + _HALF), float(down * UNIT + _HALF)
 
 
 Move = Straight | Bent

@@ -12,6 +12,7 @@ from augment.errors import RequestError, did_you_mean
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
 from pipelines import storage
+from pipelines.commands.checks import check_range
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
 from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
@@ -21,7 +22,7 @@ from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_bytes, parse_fractions
-from pipelines.sources import Layout, check_root, class_folders
+from pipelines.sources import check_root, checked_layout, class_folders
 from pipelines.sources.words import counted
 
 
@@ -48,12 +49,11 @@ def materialize_command(
     our_options: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
-    _check_range("--copies", copies, 1, MOST_COPIES)
-    _check_range("--seed", seed, 0, 2**64 - 1)
-    _check_range("--shards", shards, 1, MOST_GROUPS)
-    _check_range("--max-rejects", max_rejects, 0, 1)
-    if layout not in get_args(Layout):
-        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    check_range("--copies", copies, 1, MOST_COPIES)
+    check_range("--seed", seed, 0, 2**64 - 1)
+    check_range("--shards", shards, 1, MOST_GROUPS)
+    check_range("--max-rejects", max_rejects, 0, 1)
+    folders = checked_layout(layout)
     if backend not in get_args(backends.Name):
         raise RequestError(f"--backend is {backend!r}; {did_you_mean(backend, get_args(backends.Name))}")
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
@@ -80,7 +80,7 @@ def materialize_command(
         originals=include_originals,
         augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
-        layout=cast(Layout, layout),
+        layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),
         plugins=digests,
@@ -118,11 +118,6 @@ def _warn_of_labels(recipe: Recipe, classes: Sequence[str]) -> None:
     if len(sentences) > _MOST_WARNINGS:
         more = len(sentences) - _MOST_WARNINGS
         sys.stderr.write(f"augshard: warning: augshard lint finds {more} more of the kind\n")
-
-
-def _check_range(option: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise RequestError(f"{option} is {value}; it must be from {low} to {high}")
 
 
 def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:

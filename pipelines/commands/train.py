@@ -9,17 +9,18 @@ import datetime
 import platform
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
-from augment.errors import RequestError, did_you_mean
+from augment.errors import RequestError
 from augment.recipe import load_recipe
 from pipelines import storage
+from pipelines.commands.checks import check_range
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.images import list_images
 from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
-from pipelines.sources import Layout, check_root
+from pipelines.sources import check_root, checked_layout
 from pipelines.train import request as requests
 from pipelines.train.arms import Feed, open_feed, parse_arms
 from pipelines.train.models import find_model
@@ -56,13 +57,12 @@ def train_command(
     plugins: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
-    _check_range("--seed", seed, 0, 2**64 - 1)
-    _check_range("--epochs", epochs, 1, 100_000)
-    _check_range("--batch-size", batch_size, 1, 100_000)
-    _check_range("--train-seeds", train_seeds, 1, 1000)
-    _check_range("--learning-rate", learning_rate, 1e-9, 1000)
-    if layout not in get_args(Layout):
-        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    check_range("--seed", seed, 0, 2**64 - 1)
+    check_range("--epochs", epochs, 1, 100_000)
+    check_range("--batch-size", batch_size, 1, 100_000)
+    check_range("--train-seeds", train_seeds, 1, 1000)
+    check_range("--learning-rate", learning_rate, 1e-9, 1000)
+    folders = checked_layout(layout)
     check_root(root)
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe)
@@ -72,7 +72,7 @@ def train_command(
     fingerprint = read_manifest(shards).fingerprint if shards else None
     with locked_output(output):
         earlier = requests.earlier_request(output)
-        images = list_images(root, layout=cast(Layout, layout), split_fractions=fractions)
+        images = list_images(root, layout=folders, split_fractions=fractions)
         images.tell()
         import_tensorflow(requests.threads(earlier))
         import tensorflow as tf
@@ -88,7 +88,7 @@ def train_command(
                 recipe=loaded,
                 seed=seed,
                 shards=shards,
-                layout=cast(Layout, layout),
+                layout=folders,
                 split_fractions=fractions,
                 validation_fraction=validation_fraction,
             )
@@ -220,8 +220,3 @@ def _environment(**paths: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: path and storage.at(path).absolute() for name, path in paths.items()},
     }
-
-
-def _check_range(option: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise RequestError(f"{option} is {value}; it must be from {low} to {high}")

@@ -11,7 +11,7 @@ the locale: names are read from disks as bytes.
 """
 
 from pipelines.sources.found import Folder, Found, Guess, Ignored, Listing, Reject, Source
-from pipelines.sources.layout import ONLY_SPLIT, Layout, class_folders, top_folders
+from pipelines.sources.layout import ONLY_SPLIT, Layout, checked_layout, class_folders, top_folders
 from pipelines.sources.listing import list_folder
 from pipelines.sources.names import class_errors, split_errors
 from pipelines.sources.reading import ID_BYTES, MAX_BYTES, check_root, is_id, read_source, source_path
@@ -29,6 +29,7 @@ __all__ = [
     "Reject",
     "Source",
     "check_root",
+    "checked_layout",
     "class_errors",
     "class_folders",
     "is_id",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast, get_args
 
+from augment.errors import RequestError, did_you_mean
 from pipelines import storage
 from pipelines.sources.found import Folder, Guess, Ignored, Reject, Source
 from pipelines.sources.listing import children
@@ -20,6 +21,13 @@ ONLY_SPLIT = "train"
 
 _LOOKED_INTO = 3
 """So many folders without names of splits are looked into, to see whether they hold splits."""
+
+
+def checked_layout(layout: str) -> Layout:
+    """What somebody typed. Raises RequestError."""
+    if layout not in get_args(Layout):
+        raise RequestError(f"--layout is {layout!r}; {did_you_mean(layout, get_args(Layout))}")
+    return cast(Layout, layout)
 
 
 def top_folders(root: str, layout: Layout) -> Iterator[Folder | Reject | Ignored | Guess]:

@@ -14,14 +14,13 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from augment import codec
 from augment.augmenter import augment_image
 from augment.codec import pillow
 from augment.codec.formats import PNG, file_format
-from augment.recipe import Storage, load_recipe
+from augment.recipe import load_recipe
 
 # ---------------------------------------------------------------- what is decoded
 
@@ -93,6 +92,7 @@ def decode(contents: bytes) -> np.ndarray:
     """Decodes to three channels, and asserts what holds for every image beside."""
     pixels = codec.decode(contents)
     assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
+    assert pixels.flags.c_contiguous
     gray = codec.decode(contents, channels=1)
     np.testing.assert_array_equal(gray[..., 0], luma(pixels), strict=True)
     assert codec.examine(contents) is None
@@ -164,6 +164,48 @@ def test_first_picture_of_a_multi_picture_jpeg() -> None:
     contents = saved(first, "MPO", save_all=True, append_images=[second])
     np.testing.assert_array_equal(decode(contents), by_pillow(contents))
     assert Image.open(io.BytesIO(contents)).n_frames == 2
+
+
+@pytest.mark.parametrize("factors", [0x22, 0x24, 0x42, 0x31, 0x13, 0x41, 0x14, 0x32])
+def test_jpeg_of_unusual_sampling_decodes_as_tensorflow_does_it(factors: int) -> None:
+    contents = saved(image("RGB"), "JPEG", subsampling="4:4:4", quality=80)
+    frame = contents.index(b"\xff\xc0")
+    contents = contents[: frame + 11] + bytes([factors]) + contents[frame + 12 :]
+    np.testing.assert_array_equal(decode(contents), by_tensorflow(contents))
+
+
+def by_tensorflow(jpeg: bytes) -> np.ndarray:
+    return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE", fancy_upscaling=True).numpy()
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_of_damaged_data_decodes_as_far_as_libjpeg_takes_it_and_nothing_is_said(
+    progressive: bool, capfd: pytest.CaptureFixture
+) -> None:
+    contents = bytearray(saved(image("RGB", 64, 64), "JPEG", progressive=progressive))
+    place = contents.rindex(b"\xff\xda") + 200
+    contents[place : place + 4] = b"\xff\0\xff\0"
+    np.testing.assert_array_equal(decode(bytes(contents)), by_pillow(bytes(contents)))
+    assert (decode(bytes(contents)) != decode(saved(image("RGB", 64, 64), "JPEG"))).any()
+    assert capfd.readouterr().err == ""
+
+
+def test_jpeg_with_an_error_behind_damaged_data_is_corrupt() -> None:
+    contents = WHOLE["JPEG, progressive"]
+    scan = contents.index(b"\xff\xda")
+    tables = contents.index(b"\xff\xc4", scan)
+    rest = tables + 2 + struct.unpack_from(">H", contents, tables + 2)[0]
+    damaged = contents[: scan + 12] + b"\xff\xff\xff\xd3" + contents[scan + 12 : tables] + contents[rest:]
+    assert refusal(damaged) == codec.Rejection("corrupt", "JPEG data cannot be decoded")
+
+
+@pytest.mark.parametrize(("place", "value"), [(1, 0xC3), (1, 0xC5), (4, 12)])
+def test_jpeg_other_than_of_eight_bits_baseline_or_progressive_is_unsupported(place: int, value: int) -> None:
+    contents = bytearray(WHOLE["JPEG"])
+    contents[contents.index(b"\xff\xc0") + place] = value
+    assert refusal(bytes(contents)) == codec.Rejection(
+        "unsupported", "JPEG other than 8-bit baseline or progressive"
+    )
 
 
 # ---------------------------------------------------------------- orientation
@@ -292,6 +334,36 @@ def test_default_image_of_an_animated_png() -> None:
     np.testing.assert_array_equal(decode(contents), picture())
 
 
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [1, 8])
+def test_png_without_its_last_rows_is_corrupt_though_the_rest_is_black(depth: int, interlaced: bool) -> None:
+    samples = np.random.default_rng(0).integers(0, 2**depth, (11, 13, 1))
+    for level in (0, 1):
+        samples[-3:] = level
+        contents = png(samples, depth, 0, interlaced=interlaced)
+        decode(contents)
+        header = struct.pack(">IIBBBBB", 13, 12, depth, 0, 0, 0, interlaced)
+        taller = PNG + chunk(b"IHDR", header) + contents[33:]
+        assert refusal(taller) == codec.Rejection("corrupt", "PNG data cannot be decoded")
+
+
+def test_what_is_not_needed_of_a_png_may_be_damaged() -> None:
+    broken = chunk(b"gAMA", b"") + chunk(b"tEXt", b"x")[:-4] + b"sum!" + chunk(b"PLTE", b"abcd")
+    np.testing.assert_array_equal(decode(png(picture(), 8, 2, chunks=broken)), picture())
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT"])
+def test_png_whose_sums_are_wrong_is_corrupt(kind: bytes) -> None:
+    contents = bytearray(WHOLE["PNG, palette"])
+    at = contents.index(kind)
+    contents[at + 4 + struct.unpack_from(">I", contents, at - 4)[0]] ^= 1
+    assert refusal(bytes(contents)) == codec.Rejection("corrupt", "PNG data cannot be decoded")
+
+
+def test_png_without_its_palette_is_corrupt() -> None:
+    assert refusal(png(picture(9, 9, 1), 8, 3)).reason == "corrupt"
+
+
 # ---------------------------------------------------------------- what Pillow reads
 
 
@@ -395,6 +467,16 @@ def test_deep_netpbm_fills_its_range(kind: int, most: int) -> None:
     contents = b"P%d 33 24 %d\n" % (kind, most) + samples.astype(">u2").tobytes()
     levels = np.floor(samples / most * 65535 + 0.5).astype(int) >> 8
     np.testing.assert_array_equal(decode(contents), np.broadcast_to(levels, (24, 33, 3)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_large_images_are_taken_from_pillow_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = Image.fromarray(np.arange(24 * 33, dtype=np.uint16).reshape(24, 33) * 80)
+    contents = saved(pixels if mode == "I;16" else image(mode), "TIFF")
+    whole = decode(contents)
+    for size in (1, 33, 170, 33 * 24):
+        monkeypatch.setattr(pillow, "_STRIP", size)
+        np.testing.assert_array_equal(decode(contents), whole)
 
 
 def test_heif_takes_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -750,6 +832,30 @@ assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(
     assert result.stdout.strip() == str([codec.examine(c) for c in files])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="takes a limit to a process's memory, which Linux keeps")
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_full_memory_is_no_fault_of_the_file(form: str) -> None:
+    script = """
+import resource, sys
+from augment import codec
+codec.decode(bytes.fromhex(sys.stdin.readline()))  # with all that it imports
+large = bytes.fromhex(sys.stdin.readline())
+used = 4096 * int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (used + (60 << 20), resource.RLIM_INFINITY))
+try:
+    codec.decode(large)
+except MemoryError:
+    print("full")
+"""
+    options = {"progressive": True} if form == "JPEG" else {}
+    files = [saved(Image.new("RGB", size, (3, 4, 5)), form, **options) for size in ((8, 8), (4000, 4000))]
+    lines = "\n".join(contents.hex() for contents in files)
+    result = subprocess.run(
+        [sys.executable, "-c", script], input=lines, capture_output=True, text=True, check=False
+    )
+    assert (result.stdout, result.stderr) == ("full\n", "")
+
+
 def test_augmenting_what_is_no_image_raises_the_rejection() -> None:
     with pytest.raises(
         codec.DecodeError, match="truncated: PNG ends after 200 bytes, before what it says it holds"
@@ -808,85 +914,3 @@ BEGINNINGS = [
 @given(st.sampled_from(BEGINNINGS), st.binary(max_size=200))
 def test_decode_and_examine_agree_on_any_bytes(beginning: bytes, rest: bytes) -> None:
     agree(beginning + rest)
-
-
-# ---------------------------------------------------------------- what is stored
-
-
-def assert_png_holds(pixels: np.ndarray) -> None:
-    contents = codec.encode_png(pixels)
-    assert codec.encode_png(pixels) == contents
-    height, width, channels = pixels.shape
-    by_pillow = np.asarray(Image.open(io.BytesIO(contents))).reshape(pixels.shape)
-    np.testing.assert_array_equal(by_pillow, pixels)
-    np.testing.assert_array_equal(tf.io.decode_png(contents).numpy(), pixels)
-    np.testing.assert_array_equal(tf.io.decode_image(contents).numpy(), pixels)
-    np.testing.assert_array_equal(codec.decode(contents, channels), pixels)
-    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (height, width, channels)), pixels)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (33, 35), (64, 64), (180, 180)])
-def test_png_decodes_to_the_same_pixels_everywhere(size: tuple[int, int], channels: int) -> None:
-    assert_png_holds(picture(*size, channels))
-
-
-@settings(max_examples=100)
-@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))))
-def test_png_holds_any_pixels(pixels: np.ndarray) -> None:
-    assert_png_holds(pixels)
-
-
-@pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
-def test_what_is_stored_of_a_view_is_what_is_stored_of_its_copy(form: str) -> None:
-    pixels = picture(40, 50)[::2, ::-1].transpose(1, 0, 2)
-    storage = Storage(format=form)
-    assert codec.encode(pixels, storage) == codec.encode(np.ascontiguousarray(pixels), storage)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("form", ["png", "raw"])
-def test_lossless_storage_is_the_identity(form: str, channels: int) -> None:
-    storage, pixels = Storage(format=form), picture(channels=channels)
-    np.testing.assert_array_equal(codec.round_trip(pixels, storage), pixels)
-    stored = codec.encode(pixels, storage)
-    np.testing.assert_array_equal(
-        codec.decode_stored(stored, storage, (24, 33, channels)), pixels, strict=True
-    )
-
-
-def test_raw_storage_is_the_bytes_of_the_pixels_even_where_they_end_in_zeros() -> None:
-    pixels = picture()
-    pixels[-5:] = 0
-    assert codec.encode(pixels, Storage(format="raw")) == pixels.tobytes()
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("chroma", ["4:2:0", "4:4:4"])
-@pytest.mark.parametrize("quality", [1, 50, 95, 100])
-def test_a_stored_jpeg_means_what_tensorflow_and_tfds_read(chroma: str, quality: int, channels: int) -> None:
-    storage, pixels = Storage(format="jpeg", quality=quality, chroma=chroma), picture(31, 45, channels)
-    stored = codec.encode(pixels, storage)
-    assert codec.encode(pixels, storage) == stored
-    read = tf.io.decode_image(stored).numpy()
-    assert (read != pixels).any()
-    np.testing.assert_array_equal(codec.round_trip(pixels, storage), read, strict=True)
-    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45, channels)), read, strict=True)
-    with Image.open(io.BytesIO(stored)) as file:
-        assert "progression" not in file.info
-        factors = file.layer[0][1:3]
-    assert factors == ((2, 2) if chroma == "4:2:0" and channels == 3 else (1, 1))
-
-
-@pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
-def test_a_record_of_another_size_or_kind_is_refused(form: str) -> None:
-    storage = Storage(format=form)
-    stored = codec.encode(picture(20, 30), storage)
-    others = [codec.encode(picture(20, 30), Storage(format=o)) for o in ("png", "jpeg", "raw") if o != form]
-    bad = [(stored, (30, 20, 3)), (stored, (20, 31, 3)), (stored, (20, 30, 1)), (b"", (20, 30, 3))]
-    bad += [(other, (20, 30, 3)) for other in others] + [(stored[:-20], (20, 30, 3))]
-    for contents, shape in bad:
-        if (form, shape) == ("raw", (30, 20, 3)):
-            continue  # of which there is no telling
-        with pytest.raises(codec.DecodeError):
-            codec.decode_stored(contents, storage, shape)

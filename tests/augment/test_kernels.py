@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.kernels import canary, device, formulas, host
-from augment.kernels.kinds import Levels
+from augment.kernels.kinds import Enhance, Levels
+from augment.kernels.tables import FACTOR_BITS
 from augment.program import joined
 from tests.kernel_cases import CASES, SIZES, arrays_in, batched, made, with_arrays
 
@@ -59,6 +60,15 @@ def test_c10_one_graph_computes_the_formula_of_whatever_it_is_given(name, compil
         expected = np.stack([formulas.apply(k, i) for k, i in zip(kernels[part], images[part], strict=True)])
         got = run(tf.constant(images[part]), *map(tf.constant, arrays_in(batched(kernels[part]))))
         np.testing.assert_array_equal(got, expected, strict=True)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.1, 0.3, 0.55, 0.9, 1.0, 1.1, 1.72, 1.9, 7.3])
+def test_c10_the_host_blends_every_pair_of_levels_as_the_formula_does(factor):
+    """A base of gray and a level: of a red that is far brighter or darker than the gray it has."""
+    red, rest = np.indices((256, 256)).astype(np.uint8)
+    image = np.stack([red, rest, rest], -1)
+    kernels = (Enhance(base="gray", factor=np.int64(float(np.float32(factor)) * (1 << FACTOR_BITS))),)
+    np.testing.assert_array_equal(host.apply(kernels, image), formulas.apply(kernels, image))
 
 
 def test_c9_the_canary_is_golden_and_the_formulas_agree_with_it():

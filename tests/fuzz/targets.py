@@ -18,7 +18,7 @@ from augment.codec.jpeg import check
 from augment.codec.orientation import orientation
 from augment.codec.parts import chunks, directory, riff, segments
 from augment.errors import RequestError
-from augment.recipe import parse_recipe, recipe_from_document
+from augment.recipe import Storage, parse_recipe, recipe_from_document
 from pipelines.format.layout import samples_file
 from pipelines.format.manifest import parse_manifest
 from pipelines.format.records import FramingError, frames, masked_crc
@@ -35,6 +35,15 @@ def image(data: bytes) -> None:
         pixels = codec.decode(data)
         assert (pixels.dtype, pixels.ndim) == ("uint8", 3)
         assert 0 < pixels.size <= 3 * codec.MAX_PIXELS
+
+
+def record(data: bytes) -> None:
+    """What a record says that it holds, it holds, or is refused."""
+    for form in ("png", "jpeg", "raw"):
+        for size, channels in (((5, 7), 3), ((3, 4), 1)):
+            with contextlib.suppress(codec.DecodeError):
+                pixels = codec.decode_stored(data, Storage(format=form), (*size, channels))
+                assert (pixels.dtype, pixels.shape) == ("uint8", (*size, channels))
 
 
 def exif(data: bytes) -> None:
@@ -134,5 +143,5 @@ def samples(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (image, exif, tags, parts, recipe, manifest, receipt, tfrecord, samples)
+    for target in (image, record, exif, tags, parts, recipe, manifest, receipt, tfrecord, samples)
 }

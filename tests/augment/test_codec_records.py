@@ -1,0 +1,163 @@
+"""What a record holds of a sample, what it means to other readers, and the canary of it all."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from augment import codec
+from augment.codec import canary
+from augment.recipe import Storage
+from tests.augment.test_codec import WHOLE, picture
+
+
+def assert_png_holds(pixels: np.ndarray) -> None:
+    contents = codec.encode_png(pixels)
+    assert codec.encode_png(pixels) == contents
+    height, width, channels = pixels.shape
+    by_pillow = np.asarray(Image.open(io.BytesIO(contents))).reshape(pixels.shape)
+    np.testing.assert_array_equal(by_pillow, pixels)
+    np.testing.assert_array_equal(tf.io.decode_png(contents).numpy(), pixels)
+    np.testing.assert_array_equal(tf.io.decode_image(contents).numpy(), pixels)
+    np.testing.assert_array_equal(codec.decode(contents, channels), pixels)
+    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (height, width, channels)), pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (33, 35), (64, 64), (180, 180)])
+def test_png_decodes_to_the_same_pixels_everywhere(size: tuple[int, int], channels: int) -> None:
+    assert_png_holds(picture(*size, channels))
+
+
+@settings(max_examples=100)
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))))
+def test_png_holds_any_pixels(pixels: np.ndarray) -> None:
+    assert_png_holds(pixels)
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
+def test_what_is_stored_of_a_view_is_what_is_stored_of_its_copy(form: str) -> None:
+    pixels = picture(40, 50)[::2, ::-1].transpose(1, 0, 2)
+    storage = Storage(format=form)
+    assert codec.encode(pixels, storage) == codec.encode(np.ascontiguousarray(pixels), storage)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("form", ["png", "raw"])
+def test_lossless_storage_is_the_identity(form: str, channels: int) -> None:
+    storage, pixels = Storage(format=form), picture(channels=channels)
+    np.testing.assert_array_equal(codec.round_trip(pixels, storage), pixels)
+    stored = codec.encode(pixels, storage)
+    np.testing.assert_array_equal(
+        codec.decode_stored(stored, storage, (24, 33, channels)), pixels, strict=True
+    )
+
+
+def test_raw_storage_is_the_bytes_of_the_pixels_even_where_they_end_in_zeros() -> None:
+    pixels = picture()
+    pixels[-5:] = 0
+    assert codec.encode(pixels, Storage(format="raw")) == pixels.tobytes()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("chroma", ["4:2:0", "4:4:4"])
+@pytest.mark.parametrize("quality", [1, 50, 95, 100])
+def test_a_stored_jpeg_means_what_tensorflow_and_tfds_read(chroma: str, quality: int, channels: int) -> None:
+    storage, pixels = Storage(format="jpeg", quality=quality, chroma=chroma), picture(31, 45, channels)
+    stored = codec.encode(pixels, storage)
+    assert codec.encode(pixels, storage) == stored
+    read = tf.io.decode_image(stored).numpy()
+    assert (read != pixels).any()
+    np.testing.assert_array_equal(codec.round_trip(pixels, storage), read, strict=True)
+    np.testing.assert_array_equal(codec.decode_stored(stored, storage, (31, 45, channels)), read, strict=True)
+    with Image.open(io.BytesIO(stored)) as file:
+        assert "progression" not in file.info
+        factors = file.layer[0][1:3]
+    assert factors == ((2, 2) if chroma == "4:2:0" and channels == 3 else (1, 1))
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
+def test_a_record_of_another_size_or_kind_is_refused(form: str) -> None:
+    storage = Storage(format=form)
+    stored = codec.encode(picture(20, 30), storage)
+    others = [codec.encode(picture(20, 30), Storage(format=o)) for o in ("png", "jpeg", "raw") if o != form]
+    bad = [(stored, (30, 20), 3), (stored, (20, 31), 3), (stored, (20, 30), 1), (b"", (20, 30), 3)]
+    bad += [(other, (20, 30), 3) for other in others] + [(stored[:-20], (20, 30), 3)]
+    for contents, size, channels in bad:
+        if (form, size) == ("raw", (30, 20)):
+            continue  # of which there is no telling
+        with pytest.raises(codec.DecodeError):
+            codec.decode_stored(contents, storage, (*size, channels))
+
+
+def test_codecs_import_no_tensorflow_and_no_library_before_the_first_file_needs_it() -> None:
+    script = """
+import sys
+from augment import codec
+from augment.recipe import Storage
+libraries = {"tensorflow", "cv2", "PIL", "simplejpeg"}
+assert not libraries & set(sys.modules), libraries & set(sys.modules)
+contents = bytes.fromhex(sys.stdin.read())
+for channels in (1, 3):
+    image = codec.decode(contents, channels)
+    for form in ("png", "jpeg", "raw"):
+        storage = Storage(format=form)
+        stored = codec.encode(image, storage)
+        codec.decode_stored(stored, storage, (*image.shape[:2], channels))
+        codec.round_trip(image, storage)
+assert codec.examine(b"GIF89a")
+assert "tensorflow" not in sys.modules
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], input=WHOLE["JPEG"].hex(), capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_threads_decode_and_encode_what_one_does() -> None:
+    def through(contents: bytes) -> list[bytes]:
+        image = codec.decode(contents)
+        return [image.tobytes(), *(codec.encode(image, Storage(format=form)) for form in ("png", "jpeg"))]
+
+    files = [*WHOLE.values()] * 4
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(through, files)) == list(map(through, files))
+
+
+# ---------------------------------------------------------------- the canary
+
+
+def test_c9_the_canary_of_codecs_is_golden() -> None:
+    assert canary.differences() == []
+
+
+def test_c9_the_canary_names_what_another_machine_encodes_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    imencode = cv2.imencode
+    monkeypatch.setattr(cv2, "imencode", lambda form, image, options: imencode(form, image, [1, 60]))
+    assert canary.differences() == ["encode_jpeg", "encode_jpeg_444", "encode_jpeg_gray"]
+
+
+def test_c9_tensorflow_decodes_the_files_of_the_canary_to_the_same_levels() -> None:
+    files = {name: canary.b64decode(text) for name, text in canary._data()["files"].items()}
+    accurate = {"dct_method": "INTEGER_ACCURATE", "fancy_upscaling": True}
+    read = {
+        "decode_png": tf.io.decode_png(files["png"]),
+        "decode_jpeg": tf.io.decode_jpeg(files["jpeg"], **accurate),
+        "decode_jpeg_progressive": tf.io.decode_jpeg(files["jpeg_progressive"], **accurate),
+        "decode_stored_jpeg": tf.io.decode_image(files["jpeg"]),
+        "decode_stored_jpeg_444": tf.io.decode_image(files["jpeg_444"]),
+    }
+    golden = canary._data()["outcomes"]
+    for name, pixels in read.items():
+        assert canary.digest(pixels.numpy().tobytes()) == golden[name], name
