@@ -39,6 +39,24 @@ def cast(x: Array, dtype: type[np.generic]) -> Array:
     return np.asarray(x).astype(dtype) if is_numpy(x) else tf.cast(x, dtype)
 
 
+def long(x: Array) -> Array:
+    """int64: of arrays, and of plain numbers, such as the sides of an image."""
+    return np.int64(x) if isinstance(x, int) else cast(x, np.int64)
+
+
+def clip(x: Array, low: Array, high: Array) -> Array:
+    if is_numpy(x):
+        return np.minimum(np.maximum(x, low), high)  # np.clip takes three times as long for few
+    return tf.clip_by_value(x, low, high)
+
+
+def rounded_root(x: Array) -> Array:
+    """int64: the whole number nearest to the square root, of int64 from 0 to 2**52."""
+    root = cast((np.sqrt if is_numpy(x) else tf.sqrt)(cast(x, np.float64)), np.int64)  # off by one at most
+    low, high = cast(x <= root * root - root, np.int64), cast(x > root * root + root, np.int64)
+    return root - low + high
+
+
 def shift_right(x: Array, bits: int) -> Array:
     """Integer shift; arithmetic (rounding down) for signed integers."""
     if is_numpy(x):

@@ -57,7 +57,8 @@ def augment_dataset(
         dtypes = [like.dtype for like in likes.values()]
         draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if likes else []
         shaped = (
-            tf.ensure_shape(v, [None, *like.shape[1:]]) for v, like in zip(draws, likes.values(), strict=True)
+            tf.ensure_shape(values, [None, *like.shape[1:]])
+            for values, like in zip(draws, likes.values(), strict=True)
         )
         return tuple(shaped), element
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import platform
 import shutil
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import Steady, run, steady
+from benchmarks.measure import Steady, aligned, machine, run, steady
 from benchmarks.photos import draw_photos, find_photos, lay_out
 
 COPIES = 4  # as in tutorial.py, which this file cannot import without TensorFlow
@@ -91,12 +89,7 @@ def table(results: Results) -> str:
                 f"{_median(measured, 'peak') / 1e6:,.0f} MB",
             )
         )
-    first, *rest = (max(map(len, column)) for column in zip(*rows, strict=True))
-    lines = []
-    for name, *cells in rows:
-        padded = (f"{cell:>{width}}" for cell, width in zip(cells, rest, strict=True))
-        lines.append("  ".join([f"{name:{first}}", *padded]) + "\n")
-    return "".join(lines)
+    return aligned(rows)
 
 
 def _median(measured: list[Steady], field: str) -> float:
@@ -128,9 +121,7 @@ def main() -> None:
             "images": arguments.images,
             "copies": COPIES,
             "photos": "given" if given else "drawn",
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-            "python": platform.python_version(),
+            **machine(),
         }
         figures = {
             name: {

@@ -1,6 +1,6 @@
 """What a contestant takes: time, processor time, and memory with its children's.
 
-Each runs in a process of its own, on two sizes of input. The line through the two
+Each (`run`) runs in a process of its own, on two sizes of input. The line through the two
 has the steady state for its slope, and start-up is what does not depend on the size.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
@@ -62,6 +63,21 @@ def steady(small: Run, large: Run) -> Steady:
         startup=large.importing + large.seconds - large.images * per_image,
         peak=large.peak,
     )
+
+
+def machine() -> dict[str, Any]:
+    """What figures were taken on."""
+    return {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Rows of cells as lines of a table, of which the first columns stand left and the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = (f"{cell:{'<' if i < left else '>'}{widths[i]}}" for i, cell in enumerate(row))
+        lines.append("  ".join(cells).rstrip() + "\n")
+    return "".join(lines)
 
 
 def timed(main: Callable[..., None], *arguments: str) -> None:

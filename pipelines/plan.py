@@ -33,6 +33,7 @@ from pipelines.format.bounds import (
     ParityClass,
     SplitName,
 )
+from pipelines.format.layout import Shard
 from pipelines.format.request import Request, job_recipe
 from pipelines.sources import ONLY_SPLIT, Folder, Found, Listing
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings
@@ -161,6 +162,16 @@ class Plan(BaseModel):
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are written of a split's sources."""
         return self.request.copies_of(augmented=self.splits[split].augmented)
+
+    def has(self, shard: Shard) -> bool:
+        """Whether it is one of those that are written."""
+        planned = self.splits.get(shard.split)
+        return (
+            planned is not None
+            and planned.groups == shard.of
+            and shard.number < shard.of
+            and shard.copy in self.copies(shard.split)
+        )
 
     def place(self, source: str) -> tuple[str, str]:
         """The split and the class of a source."""

@@ -69,6 +69,8 @@ def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
     if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
         raise OpError(kinds.not_kept(kernel, images, out))
     return tf.ensure_shape(out, images.shape)
+
+
 def _lifted(kernel: Any) -> Any:
     """The same with an axis for images in front of every array that lacks it."""
     lifted = {}
@@ -202,10 +204,18 @@ def _resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
 class _Table:
     """What makes the taps along an axis of given length."""
 
-    count: int
+    count: Any
+    """how many pixels come of it: a number, or a tensor"""
     method: str
     antialias: bool
     rows: bool
+
+    @property
+    def taps(self) -> int | None:
+        """How many pixels count for one, where that depends on no length."""
+        if self.method == "nearest":
+            return 1
+        return 2 if self.method == "bilinear" and not self.antialias else None
 
     def of(self, length: int) -> weights.Taps:
         if self.method == "nearest":
@@ -232,14 +242,19 @@ _LARGEST_TABLE = 1 << 23
 
 def _taps(lengths: tf.Tensor, longest: Any, table: _Table) -> weights.Taps:
     """int32 [B or 1, count, taps], for lengths int32 [B or 1] of which `longest` is the most possible."""
-    known = tf.get_static_value(lengths)
-    if known is not None:
+    known, fixed = tf.get_static_value(lengths), isinstance(table.count, int)
+    if fixed and known is not None:
         return weights.Taps(*map(tf.constant, table.stacked(known)))
-    if isinstance(longest, int) and longest * table.of(longest).index.size <= _LARGEST_TABLE:
+    if fixed and isinstance(longest, int) and longest * table.of(longest).index.size <= _LARGEST_TABLE:
         index, weight = _all_lengths(longest, table)
         return weights.Taps(tf.gather(index, lengths - 1), tf.gather(weight, lengths - 1))
-    index, weight = tf.numpy_function(table.stacked, [lengths], [tf.int32, tf.int32], stateful=False)
-    return weights.Taps(*(tf.ensure_shape(v, [lengths.shape[0], table.count, None]) for v in (index, weight)))
+
+    def made(lengths: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return dataclasses.replace(table, count=int(count)).stacked(lengths)
+
+    taps = tf.numpy_function(made, [lengths, table.count], [tf.int32, tf.int32], stateful=False)
+    shape = [lengths.shape[0], table.count if fixed else None, table.taps]
+    return weights.Taps(*(tf.ensure_shape(v, shape) for v in taps))
 
 
 @functools.lru_cache(maxsize=16)
@@ -249,20 +264,20 @@ def _all_lengths(longest: int, table: _Table) -> tuple[np.ndarray, np.ndarray]:
 
 def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) -> list[tf.Tensor]:
     """int32: for each tap, the weighted levels along an axis."""
-    shape = [-1, 1, 1, 1]
-    shape[axis] = taps.index.shape[1]
+    shape: list[Any] = [-1, 1, 1, 1]
+    shape[axis] = taps.index.shape[1] or tf.shape(taps.index)[1]
     index = start[:, tf.newaxis, tf.newaxis] + taps.index
     count = taps.index.shape[2]
     if count is None:  # only known when it runs
-        return [_tappedin_turn(images, index, taps.weight, shape, axis)]
+        return [_tapped_in_turn(images, index, taps.weight, shape, axis)]
     return [
         tf.reshape(taps.weight[..., tap], shape) * _int32(_picked(images, index[..., tap], axis))
         for tap in range(count)
     ]
 
 
-def _tappedin_turn(
-    images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[int], axis: int
+def _tapped_in_turn(
+    images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[Any], axis: int
 ) -> tf.Tensor:
     def add(tap: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         levels = _int32(_picked(images, index[..., tap], axis))

@@ -409,7 +409,7 @@ def _enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     if ((missed > 0) & (missed <= 2.0**-17)).any():  # half of the last bit of a sum from 128 on
         up, down = _rounded_up(int(k.factor))
         largest = cv2.min(_entries(up, above), _entries(down, below))
-        out = cv2.add(out, cv2.compare(base, largest, cv2.CMP_GT) & 1)
+        out = cv2.add(out, np.bitwise_and(cv2.compare(base, largest, cv2.CMP_GT), np.uint8(1)))
     return _with_channels(out)
 
 

@@ -24,6 +24,9 @@ from augment.kernels.tables import Rule
 
 Kernels = tuple["Kernel", ...]
 
+Side = Any
+"""A number of pixels; within a graph that does not know it, an int32 scalar tensor."""
+
 Interpolation = Literal["bilinear", "nearest"]
 Method = Literal[
     "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"
@@ -50,8 +53,8 @@ class Window(Kernel):
     top: Array = field(metadata=SCALAR)
     """int32: the row of the image that is the first of the output, perhaps outside"""
     left: Array = field(metadata=SCALAR)
-    height: int
-    width: int
+    height: Side
+    width: Side
     border: Border = "constant"
     fill: int = 0
 
@@ -89,8 +92,8 @@ class Warp(Kernel):
 class Resize(Kernel):
     """Resamples a box of the image to a size."""
 
-    height: int
-    width: int
+    height: Side
+    width: Side
     method: Method = "bilinear"
     antialias: bool = False
     box: Array | None = field(metadata=VECTOR, default=None)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from augment.arrays import Array, cast, is_numpy, shift_right, tf, where
+from augment.arrays import Array, cast, clip, is_numpy, shift_right, tf, where
 from augment.kernels.grain import grain16
 
 Size = tuple[int, int]
@@ -121,7 +121,7 @@ def folded(index: Array, side: Array, border: Border) -> Array:
         last = 2 * side - 2 + again
         place = index % (last + again if again else _least_one(last))
         return where(place < side, place, last - place)
-    return np.clip(index, 0, side - 1) if is_numpy(index) else tf.clip_by_value(index, 0, side - 1)
+    return clip(index, 0, side - 1)
 
 
 def _least_one(x: Array) -> Array:

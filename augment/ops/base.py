@@ -8,26 +8,20 @@ the samples table and the documentation all follow from the class.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from augment.arrays import Array, tf
 from augment.draws import Draw, Uniforms
-from augment.kernels.kinds import Kernel, Kernels
+from augment.kernels.kinds import Kernels
 from augment.labels.hazards import Hazard
 from augment.ops.parameters import Parameter
 from augment.ops.settings import Checked, Drawn, Probability, Settings
 
 Size = tuple[int, int]
 """Height and width in pixels."""
-
-ROWS, COLUMNS = -3, -2  # axes of [..., H, W, 3]
 
 _registry: dict[str, type[Op]] = {}
 
@@ -129,7 +123,7 @@ class Op(Settings):
             size: of the image or the batch that it is given. Within a graph that does not know it,
                 int32 scalar tensors, for ops that can do without (`known`).
         """
-        return (Unported(op=self, draw=draw),)
+        raise NotImplementedError(f"{type(self).__name__} does not define kernels()")
 
     def plain_kernels(self, size: Size) -> Kernels:
         """What becomes of an image of `size` that is not augmented; `size` as for `kernels`.
@@ -138,12 +132,6 @@ class Op(Settings):
         counterpart (a random crop crops the centre).
         """
         return ()
-
-    def apply(self, image: tf.Tensor, draw: Draw) -> tf.Tensor:
-        return on_device(self.kernels(draw, size_of(image)), image)
-
-    def plain(self, image: tf.Tensor) -> tf.Tensor:
-        return on_device(self.plain_kernels(size_of(image)), image)
 
     def output_size(self, size: Size | None) -> Size | None:
         """The size of the output for an input of `size` (None: not known beforehand).
@@ -179,83 +167,6 @@ class Op(Settings):
         return size
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Unported(Kernel):
-    """An op that has its pixel code itself still; only the device can run it."""
-
-    op: Op
-    draw: Draw
-
-
-def _unported(kernel: Unported, images: tf.Tensor) -> tf.Tensor:
-    parameters = [value for name, value in kernel.draw.items() if name[0] != "_" and name != "ops"]
-    if parameters and not np.ndim(parameters[0]):
-        return kernel.op.apply(images[0], kernel.draw)[tf.newaxis]
-    return kernel.op.apply(images, kernel.draw)
-
-
-def size_of(image: tf.Tensor) -> Size:
-    shape = tf.shape(image)
-    height, width = (image.shape[axis] or shape[axis] for axis in (ROWS, COLUMNS))
-    return height, width
-
-
-def on_device(kernels: Kernels, image: tf.Tensor) -> tf.Tensor:
-    from augment.kernels import device
-
-    device._KERNELS.setdefault(Unported, _unported)
-    return device.apply(kernels, image)
-
-
 def op_types() -> dict[str, type[Op]]:
     """All ops by name, in the order of their definition."""
     return dict(_registry)
-
-
-def as_float(image: tf.Tensor) -> tf.Tensor:
-    return tf.cast(image, tf.float32)
-
-
-def as_uint8(pixels: tf.Tensor) -> tf.Tensor:
-    """Clips float levels to [0, 255] and rounds half to even."""
-    return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
-
-
-def fixed_as_uint8(pixels: tf.Tensor, bits: int) -> tf.Tensor:
-    """Rounds int32 levels with `bits` fractional bits half to even, and clips them to [0, 255]."""
-    odd = tf.bitwise.right_shift(pixels, bits) & 1
-    whole = tf.bitwise.right_shift(pixels + (odd + ((1 << (bits - 1)) - 1)), bits)
-    return tf.cast(tf.clip_by_value(whole, 0, 255), tf.uint8)
-
-
-def per_image(parameter: tf.Tensor) -> tf.Tensor:
-    """[...] to [..., 1, 1, 1], so that it broadcasts against images."""
-    return tf.convert_to_tensor(parameter)[..., tf.newaxis, tf.newaxis, tf.newaxis]
-
-
-def changed_where(condition: Array, change: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor) -> tf.Tensor:
-    """`change(image)` for the images [...] whose condition holds, the others as they are.
-
-    Neither size nor type may change. One image takes one branch, which in tf.data is
-    several times faster than computing both and choosing level by level.
-    """
-    if image.shape.rank == 3:
-        return tf.cond(tf.convert_to_tensor(condition), lambda: change(image), lambda: image)
-    return tf.where(per_image(condition), change(image), image)
-
-
-def changed_by(
-    index: Array, changes: Sequence[Callable[[tf.Tensor], tf.Tensor]], image: tf.Tensor
-) -> tf.Tensor:
-    """For each of the images [...], `changes[index](image)`; index is int32 [...].
-
-    Neither size nor type may change. One image takes one branch; for a batch all are
-    computed, and chosen from.
-    """
-    if image.shape.rank == 3:
-        branches = [functools.partial(change, image) for change in changes]
-        return tf.ensure_shape(tf.switch_case(tf.convert_to_tensor(index), branches), image.shape)
-    changed = image
-    for i, change in enumerate(changes):
-        changed = tf.where(per_image(index == i), change(image), changed)
-    return changed

@@ -15,13 +15,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import FieldSerializationInfo, field_serializer
 
-from augment.arrays import Array, tf
+from augment.arrays import Array
 from augment.draws import Draw, Uniforms
+from augment.errors import OpError
 from augment.kernels.kinds import Kernels, when
 from augment.keys import Words, fold_in, name_words
 from augment.labels.hazards import Hazard
 from augment.ops.affine import LARGEST_REACH, Affine, AffineOp
-from augment.ops.base import Op, Size, on_device, size_of
+from augment.ops.base import Op, Size
 from augment.ops.entries import read_entry, repeated_id, written_entry
 from augment.ops.settings import Checked, EntryError
 
@@ -42,14 +43,23 @@ class Step:
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         """What it comes to, given what a row's ops drew, by their ids; empty if it is deterministic.
 
-        `size` is that of the images, as for `Op.kernels`.
+        `size` is that of the images, as for `Op.kernels`. Raises OpError for whatever the op raises.
         """
         op = self.ops[0]
         drawn = draw.get(op.id, {})
-        kernels = functools.partial(op.kernels, drawn, self.size or size)
+        kernels = functools.partial(_kernels_of, op, drawn, self.size or size)
         if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
             return when(drawn["applied"], kernels)
         return kernels()
+
+
+def _kernels_of(op: Op, draw: Draw, size: Size) -> Kernels:
+    try:
+        return op.kernels(draw, size)
+    except OpError:
+        raise
+    except Exception as error:
+        raise OpError(f"op {op.id}: {type(error).__name__}: {error}") from error
 
 
 def row_kernels(steps: Iterable[Step], draw: Draw, size: Size) -> Kernels:
@@ -221,13 +231,3 @@ def _both(one: Array | None, other: Array | None) -> Array | None:
     if one is None or other is None:
         return other if one is None else one
     return one & other
-
-
-def apply_steps(steps: tuple[Step, ...], draw: Draw, image: tf.Tensor) -> tf.Tensor:
-    """Applies steps to uint8 [..., H, W, 3], given what they drew, [...] each.
-
-    Where all of them are deterministic, the draw may be empty.
-    """
-    for step in steps:
-        image = on_device(step.kernels(draw, size_of(image)), image)
-    return image

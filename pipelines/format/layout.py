@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import NamedTuple
+
 from augment.augmenter import NOT_AUGMENTED
 
 MANIFEST = "manifest.json"
@@ -47,3 +50,29 @@ def shard_file(name: str, split: str, copy: int, shard: int, shards: int) -> str
 def samples_file(split: str, copy: int, shard: int, shards: int) -> str:
     """The path of a shard's part of the samples table, which is its receipt."""
     return f"{SAMPLES}/{tfds_split(split, copy)}-{shard:05d}-of-{shards:05d}.parquet"
+
+
+class Shard(NamedTuple):
+    """Which of a dataset's shards."""
+
+    split: str
+    copy: int
+    number: int
+    of: int
+    """so many are there of the split and the copy"""
+
+
+_SHARD = re.compile(r"([A-Za-z]\w*?)(?:_c(\d{1,9}))?-(\d{5})-of-(\d{5})", re.ASCII)
+
+
+def shard_of(path: str, name: str) -> Shard | None:
+    """The shard of a dataset `name` that a path is of, or is the receipt of; None if it is neither."""
+    shown = path.removeprefix(f"{SAMPLES}/").removesuffix(".parquet")
+    if shown == path:
+        shown = path.removeprefix(f"{name}-").replace(".tfrecord-", "-", 1)
+    match = _SHARD.fullmatch(shown)
+    if match is None:
+        return None
+    split, copy, number, of = match.groups()
+    shard = Shard(split, NOT_AUGMENTED if copy is None else int(copy), int(number), int(of))
+    return shard if path in (shard_file(name, *shard), samples_file(*shard)) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from augment.errors import RequestError
 from pipelines import storage
@@ -33,8 +33,7 @@ from pipelines.format.layout import (
     SCRATCH,
     STOP,
     WORK,
-    samples_file,
-    shard_file,
+    shard_of,
 )
 from pipelines.format.manifest import Manifest, parse_manifest, read_manifest
 from pipelines.materialize.plan_file import saved_plan
@@ -105,9 +104,9 @@ def finish_emptying(output: str) -> None:
     if all(out.size(former) is None for former in (FORMER_MANIFEST, FORMER_PLAN)):
         return
     kept = (FORMER_MANIFEST, FORMER_PLAN, f"{WORK}/{LOCK}")
-    ours = _ours(output)
+    is_ours = _ours(output)
     for name in sorted(out.tree()):
-        if _is_ours(name, ours) and name not in kept:
+        if is_ours(name) and name not in kept:
             out.remove(name)
     for folder in (SAMPLES, PROGRESS, SCRATCH):
         out.remove_empty(folder)
@@ -118,21 +117,24 @@ def finish_emptying(output: str) -> None:
 
 def _strangers(output: str) -> list[str]:
     """The files in an output that are not ours, sorted."""
-    ours = _ours(output)
-    return sorted(name for name in storage.at(output).tree() if not _is_ours(name, ours))
+    is_ours = _ours(output)
+    return sorted(name for name in storage.at(output).tree() if not is_ours(name))
 
 
-def _is_ours(name: str, ours: set[str]) -> bool:
-    return name in ours or _WORK_FILE.fullmatch(name) is not None
-
-
-def _ours(output: str) -> set[str]:
-    """What the manifests and plans of an output, former ones too, say that there is."""
-    beside = {MANIFEST, RUN, REJECTS, LABELS, FEATURES, DATASET_INFO}
+def _ours(output: str) -> Callable[[str], bool]:
+    """Whether a file is ours by what the manifests and plans of an output, former ones too, say there is."""
     manifests, plans = _manifests(output), _plans(output)
     named = {name for manifest in manifests for name in manifest.files}
-    named.update(name for plan in plans for name in _planned(plan))
-    return named | beside if manifests or plans else set()
+    if manifests or plans:
+        named |= {MANIFEST, RUN, REJECTS, LABELS, FEATURES, DATASET_INFO}
+
+    def is_ours(name: str) -> bool:
+        if name in named or _WORK_FILE.fullmatch(name):
+            return True
+        shards = ((plan, shard_of(name, plan.request.name)) for plan in plans)
+        return any(shard is not None and plan.has(shard) for plan, shard in shards)
+
+    return is_ours
 
 
 def _manifests(output: str) -> list[Manifest]:
@@ -158,11 +160,3 @@ def _plans(output: str) -> list[Plan]:
         for plan in plans
         if plan.fingerprint == plan.request.fingerprint({s: p.groups for s, p in plan.splits.items()})
     ]
-
-
-def _planned(plan: Plan) -> Iterator[str]:
-    for split, planned in plan.splits.items():
-        for copy in plan.copies(split):
-            for group in range(planned.groups):
-                yield shard_file(plan.request.name, split, copy, group, planned.groups)
-                yield samples_file(split, copy, group, planned.groups)

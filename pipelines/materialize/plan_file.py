@@ -11,7 +11,7 @@ from augment.augmenter import NOT_AUGMENTED
 from pipelines import storage
 from pipelines.format.bounds import MANIFEST_BYTES
 from pipelines.format.inside import read_in
-from pipelines.format.layout import PLAN, PLANNED, SAMPLES, samples_file
+from pipelines.format.layout import PLAN, PLANNED, SAMPLES, shard_of
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
 from pipelines.plan import Plan, make_plan
@@ -58,13 +58,14 @@ class Unfinished(NamedTuple):
 
 def unfinished(plan: Plan, output: str) -> Unfinished:
     """By the names of receipts alone."""
-    there = storage.at(output).names(SAMPLES)
     found = collections.Counter[int]()
     wanted = collections.Counter[int]()
     for split, planned in plan.splits.items():
         for copy in plan.copies(split):
-            names = (samples_file(split, copy, i, planned.groups) for i in range(planned.groups))
-            found[copy] += sum(name.removeprefix(f"{SAMPLES}/") in there for name in names)
             wanted[copy] += planned.groups
+    for name in storage.at(output).names(SAMPLES):
+        shard = shard_of(f"{SAMPLES}/{name}", plan.request.name)
+        if shard and plan.has(shard):
+            found[shard.copy] += 1
     copies = sum(found[copy] == count for copy, count in wanted.items() if copy != NOT_AUGMENTED)
     return Unfinished(found.total(), wanted.total(), copies)

@@ -112,8 +112,8 @@ def test_a_recipe_is_refused_in_a_sentence_that_names_what_is_wrong_and_what_wou
          "must be 1"),
         ("rotation: {factor: 0.1, fill_mode: mirror}", "rotation: fill_mode is 'mirror'; it must be one of "
          "reflect, constant, wrap, nearest"),
-        ("rotation: {factor: 0.1, fill_value: 256}", "rotation: fill_value is 256; it must be a number from "
-         "0 to 255 (the level outside the image under fill_mode constant)"),
+        ("rotation: {factor: 0.1, fill_value: 256}", "rotation: fill_value is 256; it must be a whole number "
+         "from 0 to 255 (the level outside the image under fill_mode constant)"),
         ("rot90: {quarter_turns: 4}", "rot90: quarter_turns is 4; it must be one or a list of 0, 1, 2, 3"),
         ("rot90: {quarter_turns: []}", "rot90: quarter_turns is []; it must be one or a list of 0, 1, 2, 3"),
         ("rot90: {quarter_turns: [1, 1]}", "rot90: quarter_turns is [1, 1]; it names one value twice"),

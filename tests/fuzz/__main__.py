@@ -12,7 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("image", "record", "exif", "tags", "parts", "recipe", "manifest", "receipt", "tfrecord", "samples")
+NAMES = (
+    *("image", "record", "exif", "tags", "parts", "recipe"),
+    *("manifest", "receipt", "tfrecord", "samples", "work"),
+)
 BUILD = Path("build/fuzz")
 
 

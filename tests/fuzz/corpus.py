@@ -17,12 +17,15 @@ from PIL import Image
 
 from augment import codec
 from augment.recipe import Storage, load_recipe, preset_names, preset_text
+from pipelines.engines.job import Job
 from pipelines.format.layout import SMALL, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter
 from pipelines.format.request import Request
 from pipelines.format.samples import Receipt
-from pipelines.sources import Reject
+from pipelines.materialize.run import Outcome
+from pipelines.plan import make_plan
+from pipelines.sources import Folder, Listing, Reject, Source
 from tests.forgery import write_samples
 
 FOUND = Path(__file__).parent / "found"
@@ -153,6 +156,17 @@ def _samples() -> Iterator[bytes]:
         yield Path(f"{folder}/samples").read_bytes()
 
 
+def _work() -> Iterator[bytes]:
+    request = manifest().request
+    listing = Listing().add(Folder("cat", "train", "cat")).add(Folder("dog", "train", "dog"))
+    for number in range(4):
+        listing.add(Source(f"cat/{number}.png", "train", "cat", 100))
+        listing.add(Source(f"dog/{number}.png", "train", "dog", 100))
+    yield make_plan(request, listing, None).model_dump_json().encode()
+    yield Job(project="p", region="r", id="1", name="tiny", request=request).model_dump_json().encode()
+    yield Outcome(errors=("no",), warnings=("mind",), kept=3, seconds=0.5).model_dump_json().encode()
+
+
 _MADE = {
     "image": _images,
     "exif": _tags,
@@ -164,4 +178,5 @@ _MADE = {
     "receipt": _receipts,
     "tfrecord": _shards,
     "samples": _samples,
+    "work": _work,
 }

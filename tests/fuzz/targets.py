@@ -12,6 +12,8 @@ import struct
 import tempfile
 from collections.abc import Callable
 
+from pydantic import ValidationError
+
 from augment import codec
 from augment.codec.formats import PNG
 from augment.codec.jpeg import check
@@ -19,10 +21,13 @@ from augment.codec.orientation import orientation
 from augment.codec.parts import chunks, directory, riff, segments
 from augment.errors import RequestError
 from augment.recipe import Storage, parse_recipe, recipe_from_document
-from pipelines.format.layout import samples_file
+from pipelines.engines.job import Job
+from pipelines.format.layout import Shard, samples_file, shard_of
 from pipelines.format.manifest import parse_manifest
 from pipelines.format.records import FramingError, frames, masked_crc
 from pipelines.format.samples import parse_receipt, read_samples
+from pipelines.materialize.run import Outcome
+from pipelines.plan import Plan
 from pipelines.sources import is_id
 
 
@@ -141,7 +146,20 @@ def samples(data: bytes) -> None:
             assert len(read_samples(file)) <= len(data)
 
 
+def work(data: bytes) -> None:
+    """What a run keeps in its output, and what a plan says of the files there."""
+    for kind in (Plan, Job, Outcome):
+        with contextlib.suppress(ValidationError):
+            read = kind.model_validate_json(data)
+            if isinstance(read, Plan):
+                for split in read.splits:
+                    shard = Shard(split, 0, 0, 1)
+                    assert read.has(shard) in (True, False)
+                    assert shard_of(samples_file(*shard), read.request.name) == shard
+                assert read.sources >= 0
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (image, record, exif, tags, parts, recipe, manifest, receipt, tfrecord, samples)
+    for target in (image, record, exif, tags, parts, recipe, manifest, receipt, tfrecord, samples, work)
 }

@@ -10,10 +10,13 @@ import pytest
 
 from augment.errors import RequestError
 from pipelines.engines.job import Job, saved_job
-from pipelines.format.layout import JOB, OUTCOME
+from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS
+from pipelines.format.layout import JOB, OUTCOME, PLAN, Shard, samples_file, shard_file, shard_of
 from pipelines.format.request import Request
-from pipelines.materialize.plan_file import saved_plan
+from pipelines.materialize.belongings import check_ours
+from pipelines.materialize.plan_file import saved_plan, unfinished
 from pipelines.materialize.run import Outcome, Run, conclude, saved_outcome
+from pipelines.plan import Plan, SplitPlan
 
 REQUEST = Request(name="x", recipe_name="x", recipe={"ops": []}, seed=0, copies=1)
 GIVEN = Job(
@@ -90,3 +93,37 @@ def test_none_of_them_is_read_beyond_its_size_or_outside_of_the_output(read, tmp
     (tmp_path / name).symlink_to(__file__)
     with pytest.raises(OSError, match="a link leads out of the directory"):
         read(str(tmp_path))
+
+
+def forged_plan(output: Path) -> Plan:
+    """Kept in an output, with a fingerprint that fits."""
+    splits = {"train": SplitPlan(sources=1, groups=MOST_GROUPS, augmented=True)}
+    request = REQUEST.model_copy(update={"copies": MOST_COPIES})
+    fingerprint = request.fingerprint({"train": MOST_GROUPS})
+    plan = Plan(request=request, splits=splits, fingerprint=fingerprint)
+    forge(output, PLAN, plan.model_dump(mode="json"))
+    return plan
+
+
+def test_a_plan_of_as_many_shards_as_can_be_written_is_looked_at_by_what_is_there(tmp_path):
+    plan = forged_plan(tmp_path)
+    assert saved_plan(str(tmp_path)) == plan
+    (tmp_path / "samples").mkdir()
+    there = Shard("train", MOST_COPIES - 1, 7, MOST_GROUPS)
+    for name in (samples_file(*there), shard_file("x", *there), samples_file(*there._replace(of=8))):
+        (tmp_path / name).touch()
+    assert unfinished(plan, str(tmp_path)) == (1, MOST_COPIES * MOST_GROUPS, 0)
+    with pytest.raises(RequestError, match=r"\(samples/train_c9999-00007-of-00008.parquet\)"):
+        check_ours(str(tmp_path), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "shard", [Shard("train", 3, 0, 2), Shard("test", -1, 99998, 99999), Shard("a_c", 0, 0, 1)]
+)
+def test_the_name_of_a_file_says_which_shard_it_is_of(shard):
+    for path in (shard_file("tiny", *shard), samples_file(*shard)):
+        assert shard_of(path, "tiny") == shard
+        for other in (f"./{path}", f"{path}.part", path.upper(), path.replace("-of-", "-of_"), f"{path}\n"):
+            assert shard_of(other, "tiny") is None
+    assert shard_of(shard_file("other", *shard), "tiny") is None
+    assert shard_of("samples/train_c03-00000-of-00002.parquet", "tiny") is None
