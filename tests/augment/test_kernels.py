@@ -99,7 +99,7 @@ def test_a_matrix_that_is_stacked_within_a_graph_is_read_as_it_is(photo):
         matrix = tf.stack(columns, -1)
         return device.apply((dataclasses.replace(warp, map=maps.Affine(matrix)),), images)
 
-    columns = [tf.constant([value] * 2) for value in warp.map.matrix]
+    columns = [tf.constant(np.full(2, value)) for value in warp.map.matrix]
     expected = np.stack([formulas.apply((warp,), photo)] * 2)
     np.testing.assert_array_equal(run(tf.constant(np.stack([photo] * 2)), *columns), expected)
 
