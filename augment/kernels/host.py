@@ -132,18 +132,29 @@ def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | N
 
 def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
     """Terms below 2**12 pixels and their sum are exact in float32, as is half of their last bit with
-    it, by which OpenCV, which rounds to the nearest place, rounds half up."""
+    it, by which OpenCV, which rounds to the nearest place, rounds half up. Those of whole places, of
+    more bits, are exact in int32."""
     height, width = size
     longest = max(max(abs(m[i]) * width, abs(m[i + 1]) * height + abs(m[i + 2])) for i in (0, 3))
     if longest >= 1 << (12 + maps.AFFINE_BITS):
         return None
+    if whole:
+        bits = maps.WHOLE_SUM_BITS
+        across, down = (part.astype(np.int32) for part in _terms(m, size, maps.AFFINE_BITS - bits))
+        down += 1 << (bits - 1)
+
+        def whole_places(rows: slice) -> Any:
+            columns, lines = (down[:, rows, np.newaxis] + across[:, np.newaxis]) >> bits
+            return _packed(lines, columns, 0)
+
+        return whole_places
     across, down = _terms(m, size, maps.AFFINE_BITS - maps.SUM_BITS)
     last = 1 / (1 << maps.SUM_BITS)
     sums = _sums(across * last, down * last + last / 2, np.float32)
 
     def places(rows: slice) -> Any:
         columns, lines = sums(rows)
-        return (columns, lines) if whole else cv2.convertMaps(columns, lines, cv2.CV_16SC2)
+        return cv2.convertMaps(columns, lines, cv2.CV_16SC2)
 
     return places
 

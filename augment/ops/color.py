@@ -136,7 +136,7 @@ def _exponent(u: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Grayscale(Op):
-    """Removes color and keeps the number of channels, as Pillow's convert("L"), bit for bit.
+    """Removes color and keeps three channels, as Pillow's convert("L"), bit for bit.
 
     The weights are those of ITU-R BT.601, which tf.image.rgb_to_grayscale has too.
     """
