@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -160,10 +161,16 @@ def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray, recipe: Recipe) 
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != recipe.channels:
         form = f"{pixels.dtype.name} {list(pixels.shape)}" if pixels.size else f"a {type(image).__name__}"
         raise RequestError(
-            f"the image is {form}; it must be a file's bytes, its path, or uint8 [H, W, {recipe.channels}], "
-            f"for recipe {recipe.name} has channels: {recipe.channels}"
+            f"the image is {form}; it must be a file's bytes, its path, or {pixels_form(recipe, pixels.shape)}"
         )
     return pixels
+
+
+def pixels_form(recipe: Recipe, shape: Sequence[int | None]) -> str:
+    """What decoded pixels must be, in words, for somebody whose have this shape."""
+    other = len(shape) == 3 and shape[-1] in {1, 3} - {recipe.channels}
+    why = f", for recipe {recipe.name} has channels: {recipe.channels}" * other
+    return f"uint8 [H, W, {recipe.channels}]{why}"
 
 
 def check_copy(copy: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment import codec
-from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy
+from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
 from augment.draws import flat, nested
 from augment.errors import RequestError
 from augment.keys import source_words
@@ -134,7 +134,7 @@ def _checked(spec: dict[str, tf.TensorSpec], recipe: Recipe) -> str:
     ):
         shape = "" if image.shape.rank is None else f" {image.shape.as_list()}"
         raise RequestError(
-            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or uint8 "
-            f"[H, W, {recipe.channels}], for recipe {recipe.name} has channels: {recipe.channels}"
+            f"the image is {image.dtype.name}{shape}; it must be a file's bytes or "
+            f"{pixels_form(recipe, image.shape.as_list() if shape else [])}"
         )
     return identity

@@ -43,8 +43,8 @@ def op_refusal(entry: str) -> str:
         ("ops: []", "recipe mine.yaml: 'ops' must be a list of one op or more"),
         ("ops: {resize: {height: 8}}", "recipe mine.yaml: 'ops' must be a list of one op or more"),
         ("opps: []", "recipe mine.yaml: there is no key 'opps'; did you mean ops?"),
-        ("1: []", "recipe mine.yaml: there is no key 1; there is acknowledge, description, name, ops, "
-         "storage"),
+        ("1: []", "recipe mine.yaml: there is no key 1; there is acknowledge, channels, description, "
+         "name, ops, storage"),
         ("[1", "recipe mine.yaml, line 1: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 2024-13-45", "recipe mine.yaml: not YAML: month must be in 1..12"),
         ("ops: !!python/name:os.system", "recipe mine.yaml, line 1: not YAML: could not determine a "
@@ -61,6 +61,10 @@ def op_refusal(entry: str) -> str:
          "must be a whole number from 1 to 100 (of jpeg)"),
         ("storage: {qualty: 9}\n" + TO_SIZE, "recipe mine.yaml: storage: there is no setting 'qualty'; did "
          "you mean quality?"),
+        ("channels: 2\n" + TO_SIZE, "recipe mine.yaml: channels is 2; it must be 3, or 1 for gray images"),
+        ("channels: true\n" + TO_SIZE, "recipe mine.yaml: channels is True; it must be 3, or 1 for gray "
+         "images"),
+        ("channels: 1.0\n" + TO_SIZE, "recipe mine.yaml: channels is 1.0; it must be 3, or 1 for gray images"),
         ("ops: [flip: {horizontal: 0.5}]", "recipe mine: the size of its images is not known beforehand; add "
          "a resize, crop_or_pad or random_resized_crop"),
         (TO_SIZE + "  - invert\n  - invert\n", "recipe mine: two ops have the id 'invert'; give the second "
@@ -196,6 +200,40 @@ def test_a_fingerprint_covers_what_decides_pixels_and_nothing_else():
         with_op("contrast: {factor: 0.5}", "storage: {format: jpeg, quality: 90}\n"),
     ]
     assert len({recipe.fingerprint() for recipe in [plain, *others]}) == 7
+
+
+def test_gray_images_are_another_recipe_and_three_channels_are_as_none_are_said():
+    plain, color, gray = (with_op("invert", before) for before in ("", "channels: 3\n", "channels: 1\n"))
+    assert (plain.image_shape, gray.image_shape) == ((8, 8, 3), (8, 8, 1))
+    assert color.canonical() == plain.canonical()
+    assert plain.canonical().keys() == {"ops", "storage"}
+    assert gray.canonical()["channels"] == 1
+    assert gray.fingerprint() != plain.fingerprint()
+    assert recipe_from_document(gray.canonical(), name="mine", where="manifest.json") == gray
+
+
+def test_advice_names_what_does_nothing_to_gray_images_within_groups_and_policies_too():
+    entries = (
+        "hue: {delta: [0.1, 0.2]}",
+        "color_jitter: {brightness: 0.2, saturation: 0.2}",
+        "trivial_augment",
+        "aug_mix",  # which changes no color
+        "sometimes: {p: 0.5, ops: [grayscale, invert, saturation: {factor: [0, 1]}]}",
+        "channel_shuffle",
+    )
+    text = TO_SIZE + "".join(f"  - {entry}\n" for entry in entries)
+    assert parse_recipe(text, name="mine").advice() == []
+    assert parse_recipe("channels: 1\n" + text, name="mine").advice() == [
+        f"{what} does nothing to gray images (channels: 1)"
+        for what in (
+            "hue: it",
+            "color_jitter: its saturation",
+            "trivial_augment: its operation color",
+            "sometimes/grayscale: it",
+            "sometimes/saturation: it",
+            "channel_shuffle: it",
+        )
+    ]
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -55,6 +55,10 @@ def test_an_op_in_python_has_its_name_for_an_id_and_takes_settings_by_position()
             lambda: Recipe("m", []),
             "recipe m: ops must be a list of one op or more, such as Flip(horizontal=0.5)",
         ),
+        (
+            lambda: Recipe("m", [Resize(8, 8)], channels=4),
+            "recipe m: channels is 4; it must be 3, or 1 for gray images",
+        ),
         (lambda: Recipe("m", [Resize(8, 8), "invert"]), "such as Flip(horizontal=0.5); 'invert' is not"),
     ],
 )
@@ -80,6 +84,19 @@ def test_the_repr_leaves_out_what_is_so_by_default():
         "name: mine\nstorage: {format: jpeg}\nops:\n  - resize: {height: 8, width: 9}\n"
         "  - one_of: {ops: [{invert: {}}, {contrast: {p: 0.2, factor: [0.5, 1.5]}}]}"
     )
+
+
+def test_gray_images_are_asked_for_alike_in_python_and_yaml():
+    mine = Recipe("mine", [Resize(8, 9)], channels=1)
+    assert repr(mine) == "name: mine\nchannels: 1\nops:\n  - resize: {height: 8, width: 9}"
+    assert parse_recipe(repr(mine), name="another") == mine
+
+
+def test_a_notebook_shows_a_gray_recipe_in_gray():
+    shown = Recipe("mine", [CropOrPad(180, 240)], channels=1)._repr_html_()
+    [encoded, *_] = re.findall(r"data:image/png;base64,([^\"]+)", shown)
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    assert picture == Image.fromarray(example()).convert("L")
 
 
 def test_a_notebook_shows_a_recipe_with_pictures_of_what_it_does():
