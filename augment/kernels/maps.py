@@ -79,7 +79,9 @@ def places(map_: Map, size: Size, *, whole: bool = False) -> tuple[Array, Array]
             for part, at in ((map_.rows, y), (map_.columns, x))
         )
         return cast(rows, np.int32), cast(columns, np.int32)
-    m = [map_.matrix[..., i][..., np.newaxis, np.newaxis] for i in range(9 if isinstance(map_, Projective) else 6)]
+    # In two steps: TensorFlow, where it sees a slice of what was stacked, forgets that axes are added.
+    matrix = map_.matrix[..., np.newaxis, np.newaxis]
+    m = [matrix[..., i, :, :] for i in range(9 if isinstance(map_, Projective) else 6)]
     if isinstance(map_, Affine):
         drop = SUM_BITS - bits
         columns, rows = (
