@@ -160,9 +160,8 @@ def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray, recipe: Recipe) 
         return _pixels(pixels.item(), recipe)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != recipe.channels:
         form = f"{pixels.dtype.name} {list(pixels.shape)}" if pixels.size else f"a {type(image).__name__}"
-        raise RequestError(
-            f"the image is {form}; it must be a file's bytes, its path, or {pixels_form(recipe, pixels.shape)}"
-        )
+        right = pixels_form(recipe, pixels.shape)
+        raise RequestError(f"the image is {form}; it must be a file's bytes, its path, or {right}")
     return pixels
 
 
