@@ -169,7 +169,7 @@ def _nothing(spec: tf.TensorSpec) -> tf.Tensor:
 
 def _fetched(files: tf.data.Dataset, account: Account) -> tf.data.Dataset:
     """The same with `image`, the contents of `source`. The order stays."""
-    remote = not storage.at(account.root).is_file_system
+    remote = storage.at(account.root).ahead > 0
     each = ThreadPoolExecutor(_READERS).map if remote else map
 
     def contents_of(sources: np.ndarray) -> np.ndarray:

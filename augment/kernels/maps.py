@@ -29,6 +29,8 @@ PLACE_BITS = 5
 
 SUM_BITS = 10
 """The fractional bits to which the two terms of an affine place are rounded before they are added."""
+WHOLE_SUM_BITS = 16
+"""The same of places in whole pixels, as Pillow has it: of its matrices nothing is rounded off."""
 
 NUMERATOR_BITS, DIVISOR_BITS = 16, 28
 """The same of a projective place; a divisor has one bit more than its terms, and is odd, so that no
@@ -83,9 +85,10 @@ def places(map_: Map, size: Size, *, whole: bool = False) -> tuple[Array, Array]
     matrix = map_.matrix[..., np.newaxis, np.newaxis]
     m = [matrix[..., i, :, :] for i in range(9 if isinstance(map_, Projective) else 6)]
     if isinstance(map_, Affine):
-        drop = SUM_BITS - bits
+        sum_bits = WHOLE_SUM_BITS if whole else SUM_BITS
+        drop = sum_bits - bits
         columns, rows = (
-            shift_right(sum(terms(m[i : i + 3], x, y, AFFINE_BITS - SUM_BITS)) + (1 << (drop - 1)), drop)
+            shift_right(sum(terms(m[i : i + 3], x, y, AFFINE_BITS - sum_bits)) + (1 << (drop - 1)), drop)
             for i in (0, 3)
         )
     else:

@@ -17,7 +17,7 @@ from augment.ops.settings import Interval, interval
 
 
 class Brightness(Op):
-    """Adds a drawn offset to all levels, as tf.image.adjust_brightness."""
+    """Adds a drawn offset to all levels, as tf.image.adjust_brightness, within a level."""
 
     delta: Annotated[Interval, interval(0.0, -1.0, 1.0)]
     """the offset as a fraction of the range of levels"""
@@ -48,7 +48,7 @@ def pillow_factor(u: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Contrast(Op):
-    """Scales the distance of each level from its channel's mean, as tf.image.adjust_contrast."""
+    """Scales each level's distance from its channel's mean, as tf.image.adjust_contrast, within a level."""
 
     factor: Annotated[Interval, interval(1.0, 0.0, 10.0)]
     """the factor; 0 leaves the mean alone, 1 the image"""
@@ -65,7 +65,7 @@ class Contrast(Op):
 
 
 class Saturation(Op):
-    """Scales the saturation in HSV, as tf.image.adjust_saturation.
+    """Scales the saturation in HSV, as tf.image.adjust_saturation, within a level.
 
     With value v, least channel m and saturation s = (v - m) / v, scaling s by f
     (to at most 1) moves each channel x to v - (v - x) min(f, 1 / s).
@@ -89,7 +89,7 @@ class Saturation(Op):
 
 
 class Hue(Op):
-    """Turns the hue in HSV, as tf.image.adjust_hue."""
+    """Turns the hue in HSV, as tf.image.adjust_hue, within a level."""
 
     delta: Annotated[Interval, interval(None, -0.5, 0.5)]
     """the turn as a fraction of the color circle"""
@@ -114,7 +114,7 @@ def in_sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Gamma(Op):
-    """Raises levels in [0, 1] to a power, as tf.image.adjust_gamma."""
+    """Raises levels in [0, 1] to a power, as tf.image.adjust_gamma, within a level."""
 
     gamma: Annotated[Interval, interval(None, 0.0, 10.0, open_low=True)]
     """the exponent; below 1 brightens, above 1 darkens"""

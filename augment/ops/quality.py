@@ -18,7 +18,7 @@ from augment.ops.settings import Interval, choices, interval
 
 
 class Posterize(Op):
-    """Keeps the upper bits of each level, as Pillow's ImageOps.posterize."""
+    """Keeps the upper bits of each level, as Pillow's ImageOps.posterize, bit for bit."""
 
     bits: Annotated[tuple[int, ...], choices(1, 2, 3, 4, 5, 6, 7, 8)]
     """how many bits are kept; one of several is drawn uniformly, 8 leaves the image"""
@@ -32,7 +32,7 @@ class Posterize(Op):
 
 
 class Solarize(Op):
-    """Inverts the levels from a threshold on, as Pillow's ImageOps.solarize."""
+    """Inverts the levels from a threshold on, as Pillow's ImageOps.solarize, bit for bit."""
 
     threshold: Annotated[Interval, interval(None, 0.0, 256.0)]
     """the lowest level that is inverted; above 255 leaves the image, 0 inverts it"""
@@ -54,7 +54,7 @@ def _first(u: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Equalize(Op):
-    """Makes each channel's histogram flat, as Pillow's ImageOps.equalize."""
+    """Makes each channel's histogram flat, as Pillow's ImageOps.equalize, bit for bit."""
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Adapt(rule=tables.EQUALIZE),)
@@ -70,7 +70,7 @@ def _stretched_levels(name: str) -> Iterator[Hazard]:
 
 
 class Autocontrast(Op):
-    """Stretches each channel's levels over the whole range, as Pillow's ImageOps.autocontrast."""
+    """Stretches each channel's levels over the range, as Pillow's ImageOps.autocontrast, bit for bit."""
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Adapt(rule=tables.AUTOCONTRAST),)
@@ -80,7 +80,7 @@ class Autocontrast(Op):
 
 
 class Sharpness(Op):
-    """Blurs or sharpens slightly, as Pillow's ImageEnhance.Sharpness."""
+    """Blurs or sharpens slightly, as Pillow's ImageEnhance.Sharpness, bit for bit."""
 
     factor: Annotated[Interval, interval(1.0, 0.0, 10.0)]
     """0 gives a 3x3 mean, 1 leaves the image, above 1 sharpens"""

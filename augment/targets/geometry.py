@@ -137,9 +137,10 @@ class Geometry:
     def polygons(self, polygons: Sequence[np.ndarray], least_part: float = LEAST_PART) -> MovedPolygons:
         """Moves polygons, int64 [m, 2] each: their corners in order. Four corners are a rotated box.
 
-        Where the frame cuts one, its corners become other and more; a part that is cut off in two
-        places stays joined along the frame's edge. An elastic map adds corners, 4 pixels apart.
-        Kept is what boxes are.
+        Where the frame cuts one, its corners become other and more; what is cut in two stays joined
+        along the frame's edge. An elastic map puts corners into its edges. Kept is what boxes
+        are; of a polygon that crosses itself, what runs round to the left counts against what
+        runs to the right.
         """
         for polygon in polygons:
             _check("polygons", polygon, "[m, 2]", polygon.ndim == 2 and polygon.shape[-1] == 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -145,7 +144,7 @@ def _strangers(root: str, others: Sequence[str], splits: dict[str, _Held]) -> It
     if nested:
         yield Guess(
             f"{named('folder', nested)}: splits again, beside {listed(splits)}; move them out of the input, "
-            f"or give --input {_join(root, nested[0])}",
+            f"or give --input {storage.at(root).to(nested[0])}",
             refused=True,
         )
     if unlike:
@@ -169,7 +168,7 @@ def _too_deep(root: str, folders: Sequence[str]) -> str | None:
         if _are_splits(held):
             return (
                 f"folder {folder!r} holds the splits {listed(held.folders)}, and splits are the top folders, "
-                f"DIR/<split>/<class>/...: give --input {_join(root, folder)}"
+                f"DIR/<split>/<class>/...: give --input {storage.at(root).to(folder)}"
             )
     if len(folders) != 1:
         return None
@@ -181,11 +180,5 @@ def _too_deep(root: str, folders: Sequence[str]) -> str | None:
     return (
         f"there is one folder, {folders[0]!r}, and {listed(held.folders)} lie in it"
         f"{'' if inner == folders[0] else f', at {inner}'}: if these are the classes, or the splits, give "
-        f"--input {_join(root, inner)}; if {folders[0]!r} is the only class, say --layout classes"
-    )
-
-
-def _join(root: str, folder: str) -> str:
-    return (
-        f"{root.rstrip('/')}/{folder}" if not storage.at(root).is_file_system else os.path.join(root, folder)
+        f"--input {storage.at(root).to(inner)}; if {folders[0]!r} is the only class, say --layout classes"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
 from pipelines import storage
 from pipelines.sources import local, objects
@@ -14,13 +15,17 @@ def children(root: str, folder: str) -> Iterator[str | Found]:
 
     Split and label of sources are still to be set. Raises OSError if it cannot be listed.
     """
-    return (local if storage.at(root).is_file_system else objects).children(root, folder)
+    return _walker(root).children(root, folder)
 
 
 def list_folder(root: str, folder: Folder) -> Iterator[Found]:
     """Every file below a class folder; links are followed, and a circle is a reject."""
-    for found in (local if storage.at(root).is_file_system else objects).below(root, folder):
+    for found in _walker(root).below(root, folder):
         if isinstance(found, Source | Ignored):
             yield found._replace(split=folder.split, label=folder.label)
         else:
             yield found
+
+
+def _walker(root: str) -> ModuleType:
+    return local if storage.at(root).is_file_system else objects

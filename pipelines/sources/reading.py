@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 
-from augment.errors import RequestError
 from pipelines import storage
 from pipelines.sources.found import Reject
 
@@ -20,22 +19,10 @@ ID_BYTES = 4096
 
 def check_root(root: str) -> str:
     """The input directory as an absolute path, or URL. Raises RequestError if it cannot be listed."""
-    if not storage.at(root).is_file_system:
-        root = storage.at(root).absolute()
-        try:
-            if not any(storage.at(root).list(deep=False)):
-                raise RequestError(f"input {root}: there is nothing below it")
-        except OSError as error:
-            raise RequestError(f"input {root}: {storage.reason(error)}") from None
-        return root
-    if not os.path.exists(root):
-        raise RequestError(f"input {root}: there is no such directory")
-    if not os.path.isdir(root):
-        raise RequestError(f"input {root}: it is not a directory; give the folder that holds the classes")
-    if not os.access(root, os.R_OK | os.X_OK):
-        raise RequestError(f"input {root}: it cannot be read (permission denied)")
-    storage.check_text(os.path.abspath(root), "input")
-    return os.path.abspath(root)
+    location = storage.at(root)
+    location.check_readable()
+    storage.check_text(location.absolute(), "input")
+    return location.absolute()
 
 
 def source_path(root: str, source: str) -> str:

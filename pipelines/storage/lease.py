@@ -43,6 +43,7 @@ class Lease:
         self._token = uuid.uuid4().hex
         self._version: str | None = None
         self._written = 0
+        self._one_at_a_time = threading.Lock()  # a run may ask while it is renewed
         self._ended = threading.Event()
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
@@ -68,15 +69,16 @@ class Lease:
 
     def is_held(self) -> bool:
         """Writes it anew, each time with other contents: to some stores a version is what is in an object."""
-        self._written += 1
-        said = {**_machine(), "process": os.getpid(), "token": self._token, "written": self._written}
-        version = self._directory.replace(self._name, json.dumps(said).encode(), self._version)
-        if version is None:  # perhaps it was, and the answer got lost: clients ask again by themselves
-            version, there = self._look()
-            if there.get("token") != self._token:
-                return False
-        self._version = version
-        return True
+        with self._one_at_a_time:
+            self._written += 1
+            said = {**_machine(), "process": os.getpid(), "token": self._token, "written": self._written}
+            version = self._directory.replace(self._name, json.dumps(said).encode(), self._version)
+            if version is None:  # perhaps it was, and the answer got lost: clients ask again by themselves
+                version, there = self._look()
+                if there.get("token") != self._token:
+                    return False
+            self._version = version
+            return True
 
     def _look_for_another(self) -> str | None:
         """The version of what is there and is nobody's, None if nothing is. Raises RequestError."""

@@ -36,6 +36,16 @@ class Local(Location):
     def real(self) -> str:
         return os.path.realpath(self.path)
 
+    def check_readable(self) -> None:
+        if not os.path.exists(self.path):
+            raise RequestError(f"input {self.path}: there is no such directory")
+        if not os.path.isdir(self.path):
+            raise RequestError(
+                f"input {self.path}: it is not a directory; give the folder that holds the classes"
+            )
+        if not os.access(self.path, os.R_OK | os.X_OK):
+            raise RequestError(f"input {self.path}: it cannot be read (permission denied)")
+
     def check_writable(self) -> None:
         if self.is_file():
             raise RequestError(f"output {self.path}: it is a file; give a directory")

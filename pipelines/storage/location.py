@@ -55,6 +55,10 @@ class Location(ABC):
         """The one path that it has by whatever links."""
 
     @abstractmethod
+    def check_readable(self) -> None:
+        """Raises RequestError if it is no directory that can be listed."""
+
+    @abstractmethod
     def check_writable(self) -> None:
         """Raises RequestError if it surely cannot become a directory that is written to."""
 

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import BinaryIO
 
+from augment.errors import RequestError
 from pipelines.storage import clients
 from pipelines.storage.copies import copies
 from pipelines.storage.lease import Lease
 from pipelines.storage.local import Local
-from pipelines.storage.location import Entry, Location, Lock
+from pipelines.storage.location import Entry, Location, Lock, reason
 from pipelines.storage.store import AT_ONCE, Status, Store, missing, replaced
 
 _ATTEMPTS = 3
@@ -44,6 +45,13 @@ class Objects(Location):
 
     def real(self) -> str:
         return self.absolute()
+
+    def check_readable(self) -> None:
+        try:
+            if not any(self.list(deep=False)):
+                raise RequestError(f"input {self.absolute()}: there is nothing below it")
+        except OSError as error:
+            raise RequestError(f"input {self.absolute()}: {reason(error)}") from None
 
     def check_writable(self) -> None:
         pass

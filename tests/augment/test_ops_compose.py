@@ -12,8 +12,11 @@ import tensorflow as tf
 from augment.augmenter import Augmenter, augment_image
 from augment.draws import Uniforms, at
 from augment.errors import RequestError
+from augment.kernels import device, host
+from augment.kernels.kinds import Choose, Orient
 from augment.keys import fold_in, name_words, source_key, source_words, words
 from augment.ops.color import Contrast
+from augment.ops.sequence import row_kernels
 from augment.recipe import Recipe, parse_recipe, recipe_from_document
 
 NESTED = """
@@ -292,6 +295,23 @@ def test_an_op_changes_pixels_if_and_only_if_its_path_is_recorded_as_applied(sma
     assert len(seen) > 8
 
 
+def test_of_one_sample_only_what_is_applied_to_it_is_described(small):
+    turns = "flip: {horizontal: 1}, trivial_augment, rot90: {quarter_turns: 2, p: 0.5}"
+    recipe = entry(f"some_of: {{count: [0, 2], p: 0.7, ops: [{turns}]}}")
+    augmenter = Augmenter(recipe, 3)
+    draws = augmenter.draw_copies(source_words(map(str, range(40))), 0)
+    record = augmenter.recorded(draws)
+    counts = set()
+    for i in range(40):
+        kernels = row_kernels(recipe.steps[1:], at(draws, i), (20, 33))
+        assert not any(isinstance(kernel, Choose) for kernel in kernels)
+        turned = sum(isinstance(kernel, Orient) for kernel in kernels)
+        assert turned == sum(record[f"some_of/{name}.applied"][i] for name in ("flip", "rot90"))
+        np.testing.assert_array_equal(host.apply(kernels, small), pixels(recipe, small, str(i)))
+        counts.add(turned)
+    assert counts == {0, 1, 2}
+
+
 def test_the_chosen_op_does_what_it_does_alone(small):
     group = entry("one_of: {ops: [contrast: {factor: 0.5}, rotation: {factor: 0.1}, hue: {delta: [0, 0.4]}]}")
     draws = drawn(group, 12)
@@ -324,11 +344,15 @@ def test_c1_a_nested_recipe_gives_equal_pixels_alone_in_a_batch_a_graph_and_a_da
     photos = np.stack([photo_of(20, 33, seed=i) for i in range(12)])
     augmenter = Augmenter(nested(), 3)
     draws = augmenter.draw_copies(source_words(map(str, range(12))), 0)
-    alone = [augmenter.tail(tf.constant(photo), at(draws, i)) for i, photo in enumerate(photos)]
+    alone = [augmenter.tail(photo, at(draws, i)) for i, photo in enumerate(photos)]
+
+    def tail(photo, draw):
+        return device.apply(row_kernels(augmenter.recipe.steps[1:], draw, (20, 33)), photo)
+
     tensors = tf.nest.map_structure(tf.constant, draws)
-    np.testing.assert_array_equal(augmenter.tail(tf.constant(photos), tensors), alone)
-    np.testing.assert_array_equal(tf.function(augmenter.tail)(tf.constant(photos), tensors), alone)
-    dataset = tf.data.Dataset.from_tensor_slices((photos, draws)).map(augmenter.tail)
+    np.testing.assert_array_equal(tail(tf.constant(photos), tensors), alone)
+    np.testing.assert_array_equal(tf.function(tail, autograph=False)(tf.constant(photos), tensors), alone)
+    dataset = tf.data.Dataset.from_tensor_slices((photos, draws)).map(tail)
     np.testing.assert_array_equal(list(dataset), alone)
 
 

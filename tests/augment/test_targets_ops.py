@@ -1,0 +1,57 @@
+"""Every op takes masks and keypoints where it takes pixels, or says that it cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from augment.augmenter import Augmenter
+from augment.draws import Draw, at
+from augment.keys import source_words
+from augment.ops.base import Op
+from augment.targets import Geometry, why_not
+from tests.augment.conftest import EVERY_OP, recipe_of
+
+SIZE = (24, 32)
+COPIES = 6
+
+
+def drawn(entry: str) -> tuple[Op, Draw]:
+    """The op, and what it draws for some samples."""
+    recipe = recipe_of(entry, height=SIZE[0], width=SIZE[1])
+    sources = source_words([f"{i}.jpg" for i in range(COPIES)])
+    op = recipe.ops[-1]
+    return op, Augmenter(recipe, seed=3).draw_copies(sources, 0).get(op.id, {})
+
+
+IN_KERNELS = [entry for entry in EVERY_OP if type(drawn(entry)[0]).kernels is not Op.kernels]
+BLENDED = [entry for entry in IN_KERNELS if entry.startswith("aug_mix")]
+
+
+@pytest.mark.parametrize("entry", BLENDED)
+def test_an_op_that_moves_an_image_to_several_places_at_once_says_so_before_any_work(entry):
+    op, draw = drawn(entry)
+    assert str(why_not(op.kernels(draw, SIZE))).startswith("it blends versions of the image")
+
+
+@pytest.mark.parametrize("entry", [entry for entry in IN_KERNELS if entry not in BLENDED])
+def test_where_a_keypoint_goes_the_moved_mask_has_what_was_there(entry):
+    op, draw = drawn(entry)
+    assert why_not(op.kernels(draw, SIZE)) is None
+    ids = np.arange(SIZE[0] * SIZE[1], dtype=np.int32).reshape(SIZE)
+    rows, columns = np.divmod(ids.ravel(), SIZE[1])
+    middles = np.stack([columns, rows], -1).astype(np.int64)
+    seen = 0
+    for i in range(COPIES):
+        kernels = op.kernels(at(draw, i), SIZE)
+        geometry = Geometry(kernels, SIZE)
+        places, inside = geometry.points(middles * 256)
+        x, y = (places[inside] + 128).T >> 8
+        there = geometry.mask(ids, fill=-1)[y, x]
+        # At the edges of an image that was moved already, the nearest place may be beyond them.
+        assert np.count_nonzero(there < 0) <= (0 if len(kernels) < 2 else len(there) / 20)
+        found = np.stack([there % SIZE[1], there // SIZE[1]], -1)[there >= 0]
+        # Each kernel may shrink to half, where half a pixel is one, and the nearest place is off by another.
+        assert np.abs(found - middles[inside][there >= 0]).max(initial=0) <= 2 * max(len(kernels), 1)
+        seen += len(found)
+    assert seen > 0
