@@ -85,8 +85,8 @@ def test_c9_a_run_is_not_resumed_in_another_parity_class(
     output, before = tmp_path / "out", tree(tmp_path / "out")
     there = len(list((output / "samples").iterdir()))
     plan = json.loads((output / ".unfinished/plan.json").read_text())
-    numpy = plan["parity_class"]["numpy"]
-    elsewhere = {**plan["parity_class"], "numpy": "0.9"}
+    pillow = plan["parity_class"]["pillow"]
+    elsewhere = {**plan["parity_class"], "pillow": "0.9"}
     with monkeypatch.context() as patch:
         patch.setattr(launch, "parity_class", lambda: elsewhere)
         for _ in range(2):
@@ -94,7 +94,7 @@ def test_c9_a_run_is_not_resumed_in_another_parity_class(
             assert ended.status == 2
             assert ended.err == (
                 f"augshard: output {output}: {there} of its 9 shards are there, and were made in another "
-                f"parity class: numpy was {numpy}, now 0.9. Go on where these are as they were, write to "
+                f"parity class: pillow was {pillow}, now 0.9. Go on where these are as they were, write to "
                 "another directory, or start over with --overwrite\n"
             )
     assert tree(output) == before
