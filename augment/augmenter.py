@@ -15,7 +15,7 @@ from augment.draws import Draw, at, recorded
 from augment.errors import OpError, RequestError
 from augment.keys import Words, fold_in, source_key, source_words
 from augment.ops.sequence import draw_steps
-from augment.program import plain_program, program
+from augment.program import Describe, plain_program, program
 from augment.recipe import Recipe
 
 NOT_AUGMENTED = -1
@@ -46,9 +46,9 @@ class Augmenter:
         self.seed = int(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
-        self.kernels: backends.Describe = functools.partial(program, steps)
+        self.kernels: Describe = functools.partial(program, steps)
         """What the recipe comes to, of one sample's draw or of a batch's, for images of some size."""
-        self.plain_kernels: backends.Describe = functools.partial(plain_program, recipe.ops)
+        self.plain_kernels: Describe = functools.partial(plain_program, recipe.ops)
         """The same for samples that are not augmented; of the draw it takes nothing."""
         self._head = functools.partial(program, steps[:first])
         self._tail = functools.partial(program, steps[first:])
@@ -156,10 +156,11 @@ def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray, recipe: Recipe) 
         pixels = np.asarray(image)
     except (ValueError, TypeError):
         pixels = np.empty(0, object)
-    if pixels.dtype == object and pixels.ndim == 0:  # a string tensor's
-        return _pixels(pixels.item(), recipe)
+    if pixels.dtype == object and isinstance(item := pixels.item() if pixels.ndim == 0 else None, bytes):
+        return _pixels(item, recipe)  # a string tensor's
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != recipe.channels:
-        form = f"{pixels.dtype.name} {list(pixels.shape)}" if pixels.size else f"a {type(image).__name__}"
+        known = pixels.size and pixels.dtype != object
+        form = f"{pixels.dtype.name} {list(pixels.shape)}" if known else f"a {type(image).__name__}"
         right = pixels_form(recipe, pixels.shape)
         raise RequestError(f"the image is {form}; it must be a file's bytes, its path, or {right}")
     return pixels
