@@ -156,13 +156,13 @@ def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray, recipe: Recipe) 
         pixels = np.asarray(image)
     except (ValueError, TypeError):
         pixels = np.empty(0, object)
-    if pixels.dtype == object and pixels.ndim == 0:  # a string tensor's
-        return _pixels(pixels.item(), recipe)
+    if pixels.dtype == object and isinstance(item := pixels.item() if pixels.ndim == 0 else None, bytes):
+        return _pixels(item, recipe)  # a string tensor's
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != recipe.channels:
-        form = f"{pixels.dtype.name} {list(pixels.shape)}" if pixels.size else f"a {type(image).__name__}"
-        raise RequestError(
-            f"the image is {form}; it must be a file's bytes, its path, or {pixels_form(recipe, pixels.shape)}"
-        )
+        known = pixels.size and pixels.dtype != object
+        form = f"{pixels.dtype.name} {list(pixels.shape)}" if known else f"a {type(image).__name__}"
+        right = pixels_form(recipe, pixels.shape)
+        raise RequestError(f"the image is {form}; it must be a file's bytes, its path, or {right}")
     return pixels
 
 

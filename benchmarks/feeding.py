@@ -8,10 +8,7 @@ README.md in this directory says what each contestant is and how to read the tab
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +21,7 @@ import tensorflow_datasets as tfds
 
 from augment.recipe import Recipe, recipe_from_document
 from benchmarks.photos import draw_photos, lay_out
+from benchmarks.rates import Rates, report
 from pipelines.format.request import Request
 from pipelines.images import list_images
 from pipelines.materialize.launch import launch
@@ -123,7 +121,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.images < 8 * BATCH or arguments.repeats < 1:
         parser.error(f"--images must be at least {8 * BATCH}, and --repeats at least 1")
-    rates: dict[tuple[str, str], list[float]] = {}
+    rates: Rates = {}
     with tempfile.TemporaryDirectory() as folder:
         images = arguments.input or lay_out(
             draw_photos(Path(folder) / "drawn"), Path(folder) / "images", arguments.images
@@ -133,23 +131,7 @@ def main() -> None:
         for _ in range(arguments.repeats):
             for storage, name, epochs in everyone:
                 rates.setdefault((storage, name), []).append(rate(epochs, an_epoch))
-    sys.stdout.write(table(rates))
-    if arguments.json:
-        listed = [{"storage": s, "contestant": n, "images_per_second": v} for (s, n), v in rates.items()]
-        arguments.json.write_text(json.dumps({"cores": os.cpu_count(), "rates": listed}, indent=2) + "\n")
-
-
-def table(rates: dict[tuple[str, str], list[float]]) -> str:
-    """Medians, and our rate as a multiple of each: the median of the ratios within a round."""
-    lines = [f"{'':6}{'':18}{'images/s':>10}{'from':>8}{'to':>8}{'ours is':>9}\n"]
-    for (storage, name), measured in rates.items():
-        mine = rates[storage, "arm shards"]
-        ratio = statistics.median(a / b for a, b in zip(mine, measured, strict=True))
-        figures = (statistics.median(measured), min(measured), max(measured))
-        cells = "".join(f"{figure:>{width},.0f}" for figure, width in zip(figures, (10, 8, 8), strict=True))
-        is_ours = name == "arm shards"
-        lines.append(f"{storage if is_ours else '':6}{name:18}{cells}{'' if is_ours else f'{ratio:8.2f}x'}\n")
-    return "".join(lines)
+    report(rates, done="storage", ours="arm shards", file=arguments.json)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,7 @@ README.md in this directory says what each contestant is and how to read the tab
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +22,7 @@ import tensorflow as tf
 
 import augment
 from augment.recipe import recipe_from_document
+from benchmarks.rates import Rates, report
 
 SIDE = 180
 BATCH = 32
@@ -138,29 +136,13 @@ def main() -> None:
     samples = {"image": pixels, "number": numbers, "source": numbers.astype(bytes)}
     photos = tf.data.Dataset.from_tensor_slices(samples).cache()
     everyone = list(contestants())
-    rates: dict[tuple[str, str], list[float]] = {(recipe, name): [] for recipe, name, _ in everyone}
+    rates: Rates = {(recipe, name): [] for recipe, name, _ in everyone}
     for repeat in range(arguments.repeats + 1):  # the first warms up
         for recipe, name, pipeline in everyone:
             measured = rate(pipeline, photos, arguments.images)
             if repeat:
                 rates[recipe, name].append(measured)
-    sys.stdout.write(table(rates))
-    if arguments.json:
-        listed = [{"recipe": r, "contestant": n, "images_per_second": v} for (r, n), v in rates.items()]
-        arguments.json.write_text(json.dumps({"cores": os.cpu_count(), "rates": listed}, indent=2) + "\n")
-
-
-def table(rates: dict[tuple[str, str], list[float]]) -> str:
-    """Medians, and our rate as a multiple of each: the median of the ratios within a round."""
-    lines = [f"{'':22}{'':22}{'images/s':>10}{'from':>8}{'to':>8}{'ours is':>9}\n"]
-    for (recipe, name), measured in rates.items():
-        mine = rates[recipe, "augment_dataset"]
-        ratio = statistics.median(a / b for a, b in zip(mine, measured, strict=True))
-        figures = (statistics.median(measured), min(measured), max(measured))
-        cells = "".join(f"{figure:>{width},.0f}" for figure, width in zip(figures, (10, 8, 8), strict=True))
-        is_ours = name == "augment_dataset"
-        lines.append(f"{recipe if is_ours else '':22}{name:22}{cells}{'' if is_ours else f'{ratio:8.2f}x'}\n")
-    return "".join(lines)
+    report(rates, done="recipe", ours="augment_dataset", file=arguments.json)
 
 
 if __name__ == "__main__":

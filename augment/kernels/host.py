@@ -104,7 +104,7 @@ def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     whole = k.interpolation == "nearest"
     places = _near_places(k.map, (height, width), whole=whole) or _far_places(k, (height, width))
     how = cv2.INTER_NEAREST if whole else cv2.INTER_LINEAR
-    out = np.empty(image.shape, np.uint8)
+    out = np.empty(image.shape, image.dtype)
     count = max(_BLOCK // width, 1)
     for first in range(0, height, count):
         rows = slice(first, min(first + count, height))

@@ -163,7 +163,7 @@ _BORDERS: dict[str, maps.Border] = {
 
 
 class Rotation(AffineOp):
-    """Rotates the content about the centre; positive angles are counter-clockwise."""
+    """Rotates the content about the centre, as Keras's RandomRotation; positive is counter-clockwise."""
 
     factor: Annotated[Interval, interval(0.0, -1.0, 1.0)]
     """the angle as a fraction of a full turn, as in Keras's RandomRotation"""
@@ -211,7 +211,7 @@ class Translation(AffineOp):
 
 
 class Zoom(AffineOp):
-    """Scales the content about the centre, both axes alike."""
+    """Scales the content about the centre, both axes alike, as Keras's RandomZoom."""
 
     scale: Annotated[Interval, interval(1.0, 0.1, 10.0)]
     """the factor by which the content grows; below 1 it shrinks"""
@@ -281,7 +281,10 @@ def _stretched(name: str, low: float, high: float) -> Iterator[Hazard]:
 
 
 class Shear(AffineOp):
-    """Slants the content about the centre: first rows against each other, then columns."""
+    """Slants the content about the centre: first rows against each other, then columns.
+
+    Pillow's AFFINE, at places in 32nds of a pixel.
+    """
 
     x: Annotated[Interval, interval(0.0, -2.0, 2.0)] = (0.0, 0.0)
     """by how many pixels a row moves to the right for each row that it lies below the centre"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augment.kernels import canary, device, formulas, host
+from augment.kernels import canary, device, formulas, host, maps
 from augment.kernels.kinds import Enhance, Levels
 from augment.kernels.tables import FACTOR_BITS
 from augment.program import joined
@@ -87,6 +88,20 @@ def test_tables_after_tables_are_one_table(photo):
     kernels = tuple(Levels(table=rng.integers(0, 256, (n, 256), dtype=np.uint8)) for n in (1, 3, 1))
     [one] = joined(kernels)
     np.testing.assert_array_equal(host.apply((one,), photo), formulas.apply(kernels, photo))
+
+
+def test_a_matrix_that_is_stacked_within_a_graph_is_read_as_it_is(photo):
+    """TensorFlow's optimizer takes a slice of what was stacked for what was stacked, without new axes."""
+    [[warp]], _ = made("affine", 1, photo.shape[:2], 3, 1)
+
+    @tf.function(autograph=False)
+    def run(images: tf.Tensor, *columns: tf.Tensor) -> tf.Tensor:
+        matrix = tf.stack(columns, -1)
+        return device.apply((dataclasses.replace(warp, map=maps.Affine(matrix)),), images)
+
+    columns = [tf.constant(np.full(2, value)) for value in warp.map.matrix]
+    expected = np.stack([formulas.apply((warp,), photo)] * 2)
+    np.testing.assert_array_equal(run(tf.constant(np.stack([photo] * 2)), *columns), expected)
 
 
 def test_kernels_travel_between_processes(photo):

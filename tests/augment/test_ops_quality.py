@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from augment.augmenter import augment_dataset, augment_image
+from augment.augmenter import augment_image
 from augment.kernels import host, tables
 from augment.kernels.kinds import Adapt, Enhance, Kernel, Levels
 from augment.recipe import parse_recipe
+from augment.tfdata import augment_dataset
 
 SIDES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9)
 BLACK = np.zeros((1, 1, 3), np.uint8)

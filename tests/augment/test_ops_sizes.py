@@ -14,7 +14,7 @@ from PIL import Image
 
 from augment.arrays import rounded_root
 from augment.augmenter import Augmenter, augment_image
-from augment.draws import Uniforms, at
+from augment.draws import Draw, Uniforms, at
 from augment.errors import RequestError
 from augment.kernels import device, host
 from augment.keys import source_words
@@ -102,7 +102,11 @@ def test_c1_resize_is_the_same_whether_the_size_is_known_to_the_graph_or_not(
     photo_of, method, antialias, aspect
 ):
     op = Resize(12, 9, method=method, antialias=antialias, aspect=aspect)
-    unknown = tf.function(op.plain, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)], autograph=False)
+    def unknown(image: tf.Tensor) -> tf.Tensor:
+        return device.apply(op.plain_kernels(device.size_of(image)), image)
+
     for sides in ((12, 9), (30, 40), (1, 50)):
         image = photo_of(*sides)
         expected = plain(op, image)
@@ -178,7 +182,7 @@ def test_random_crop_is_the_recorded_slice_and_reaches_every_place(make_recipe, 
     assert set(draws["random_crop"]["left"]) == {0}
     for i in range(10):
         top = draws["random_crop"]["top"][i]
-        got = augmenter.tail(tf.constant(image), at(draws, i))
+        got = augmenter.tail(image, at(draws, i))
         np.testing.assert_array_equal(got, image[top : top + 5])
 
 
@@ -199,7 +203,7 @@ def test_pad_and_crop_is_the_recorded_slice_of_what_numpy_pads(make_recipe, phot
     padded = np.pad(image, [(3, 3), (3, 3), (0, 0)], mode=mode)
     for i in range(10):
         top, left = draws["pad_and_crop"]["top"][i], draws["pad_and_crop"]["left"][i]
-        got = augmenter.tail(tf.constant(image), at(draws, i))
+        got = augmenter.tail(image, at(draws, i))
         np.testing.assert_array_equal(got, padded[top : top + 7, left : left + 9])
 
 
@@ -293,7 +297,11 @@ def test_a_batch_of_random_resized_crops_has_the_pixels_of_its_images(given, met
     draw = op.draw(Uniforms((words[:, 0], words[:, 1])), given)
     shape = [count, *given, 3] if known else [None, None, None, 3]
     specs = {name: tf.TensorSpec([None, *np.shape(v)[1:]], v.dtype) for name, v in draw.items()}
-    batch = tf.function(op.apply, input_signature=[tf.TensorSpec(shape, tf.uint8), specs], autograph=False)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8), specs], autograph=False)
+    def batch(images: tf.Tensor, draw: Draw) -> tf.Tensor:
+        return device.apply(op.kernels(draw, device.size_of(images)), images)
+
     expected = [host.apply(op.kernels(at(draw, i), given), image) for i, image in enumerate(images)]
     np.testing.assert_array_equal(batch(images, draw), expected)
 

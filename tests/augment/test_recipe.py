@@ -64,7 +64,8 @@ def op_refusal(entry: str) -> str:
         ("channels: 2\n" + TO_SIZE, "recipe mine.yaml: channels is 2; it must be 3, or 1 for gray images"),
         ("channels: true\n" + TO_SIZE, "recipe mine.yaml: channels is True; it must be 3, or 1 for gray "
          "images"),
-        ("channels: 1.0\n" + TO_SIZE, "recipe mine.yaml: channels is 1.0; it must be 3, or 1 for gray images"),
+        ("channels: 1.0\n" + TO_SIZE, "recipe mine.yaml: channels is 1.0; it must be 3, or 1 for gray "
+         "images"),
         ("ops: [flip: {horizontal: 0.5}]", "recipe mine: the size of its images is not known beforehand; add "
          "a resize, crop_or_pad or random_resized_crop"),
         (TO_SIZE + "  - invert\n  - invert\n", "recipe mine: two ops have the id 'invert'; give the second "

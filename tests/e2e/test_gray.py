@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 
+import keras
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +20,7 @@ from augment import augment_image, load_recipe
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
 from augment.keys import source_words
-from augment.layer import AugmentLayer, BringToSize
+from augment.layer import AugmentLayer, BringToSize, export_inference
 from augment.ops import Resize
 from augment.recipe import Recipe
 from augment.tfdata import augment_dataset
@@ -176,6 +177,15 @@ def test_the_layer_gives_gray_images_the_pixels_that_are_stored(digits, gray):
     np.testing.assert_array_equal(again(inputs, training=True), pixels)
     plain = [augment_image(image, recipe, seed=0, source="", copy=-1) for image in inputs["image"][:3]]
     np.testing.assert_array_equal(BringToSize(recipe)(inputs["image"][:3]), plain)
+    takes = {
+        "image": keras.Input([28, 28, 1], dtype="uint8", name="image"),
+        "key": keras.Input([2], dtype="uint32", name="key"),
+        "copy": keras.Input([], dtype="int32", name="copy"),
+    }
+    model = keras.Model(takes, keras.layers.Rescaling(2.0)(AugmentLayer(recipe, seed=0)(takes)))
+    assert model.output_shape == (None, *SHAPE)
+    alone = export_inference(model)
+    np.testing.assert_array_equal(alone(inputs["image"][:3]), 2.0 * np.stack(plain))
     with pytest.raises(
         RequestError, match=r"'image' is uint8 \[1, 28, 28, 3\]; it must be uint8 \[B, H, W, 1"
     ):

@@ -194,7 +194,9 @@ def test_the_documentation_shows_what_is_printed_and_what_is_read(run_command, t
 
 
 def test_a_resize_without_antialias_is_pointed_out_and_one_with_it_is_not(lint):
-    said = "resize is not antialiased: where it shrinks much, fine patterns break up"
-    assert said in lint("flip: {horizontal: 0.5}", "cat", "dog").out
-    again = lint("resize: {id: again, height: 8, width: 8, antialias: true}", "cat", "dog").out
-    assert "again is not antialiased" not in again
+    said = "is not antialiased: where it shrinks much, fine patterns break up"
+    without = lint("resize: {id: again, height: 8, width: 8, antialias: false}", "cat", "dog").out
+    assert f"again {said}" in without
+    assert f"resize {said}" not in without
+    nearest = lint("resize: {id: again, height: 8, width: 8, method: nearest}", "cat", "dog").out
+    assert said not in nearest

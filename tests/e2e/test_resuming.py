@@ -85,7 +85,8 @@ def test_c9_a_run_is_not_resumed_in_another_parity_class(
     output, before = tmp_path / "out", tree(tmp_path / "out")
     there = len(list((output / "samples").iterdir()))
     plan = json.loads((output / ".unfinished/plan.json").read_text())
-    elsewhere = {**plan["parity_class"], "xla": "auto"}
+    numpy = plan["parity_class"]["numpy"]
+    elsewhere = {**plan["parity_class"], "numpy": "0.9"}
     with monkeypatch.context() as patch:
         patch.setattr(launch, "parity_class", lambda: elsewhere)
         for _ in range(2):
@@ -93,8 +94,8 @@ def test_c9_a_run_is_not_resumed_in_another_parity_class(
             assert ended.status == 2
             assert ended.err == (
                 f"augshard: output {output}: {there} of its 9 shards are there, and were made in another "
-                "parity class: xla was no, now auto. Go on where these are as they were, write to another "
-                "directory, or start over with --overwrite\n"
+                f"parity class: numpy was {numpy}, now 0.9. Go on where these are as they were, write to "
+                "another directory, or start over with --overwrite\n"
             )
     assert tree(output) == before
     assert ask("--copies", 2).status == 0

@@ -127,7 +127,7 @@ def test_expired_credentials_reject_no_image():
 
     deriver = Deriver(Augmenter(load_recipe("flowers"), 0), {"cat": 0})
     with pytest.raises(PassingFault, match="takes no credentials that are here"):
-        deriver.derive("cat/a.jpg", "cat", read, [0], 0, [])
+        deriver.derive("cat/a.jpg", "cat", read, [0], {})
 
 
 def held(**changes: object) -> bytes:
