@@ -15,7 +15,7 @@ from augment.draws import Draw, at, recorded
 from augment.errors import OpError, RequestError
 from augment.keys import Words, fold_in, source_key, source_words
 from augment.ops.sequence import draw_steps
-from augment.program import plain_program, program
+from augment.program import Describe, plain_program, program
 from augment.recipe import Recipe
 
 NOT_AUGMENTED = -1
@@ -46,9 +46,9 @@ class Augmenter:
         self.seed = int(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
-        self.kernels: backends.Describe = functools.partial(program, steps)
+        self.kernels: Describe = functools.partial(program, steps)
         """What the recipe comes to, of one sample's draw or of a batch's, for images of some size."""
-        self.plain_kernels: backends.Describe = functools.partial(plain_program, recipe.ops)
+        self.plain_kernels: Describe = functools.partial(plain_program, recipe.ops)
         """The same for samples that are not augmented; of the draw it takes nothing."""
         self._head = functools.partial(program, steps[:first])
         self._tail = functools.partial(program, steps[first:])

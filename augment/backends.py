@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
 
 from augment.draws import Draw
 from augment.kernels import canary, host
-from augment.kernels.kinds import Kernels
-from augment.kernels.maps import Size
+from augment.program import Describe
 
 Name = Literal["host", "device"]
-
-Describe = Callable[[Draw, Size], Kernels]
-"""What is done to a sample: kernels, from what was drawn for it and the size of the image."""
 
 
 class Backend(Protocol):
     """Computes samples one by one. Used by several threads at once."""
 
-    name: Name
+    @property
+    def name(self) -> Name: ...
 
     def run(self, describe: Describe, image: np.ndarray, draw: Draw) -> np.ndarray:
         """uint8 [H, W, C], contiguous, of uint8 [H, W, C] and one sample's draw (scalars)."""
@@ -32,7 +28,7 @@ class Backend(Protocol):
 class Host:
     """See `augment.kernels.host`."""
 
-    name: Name = "host"
+    name: Literal["host"] = "host"
 
     def run(self, describe: Describe, image: np.ndarray, draw: Draw) -> np.ndarray:
         height, width, _ = image.shape

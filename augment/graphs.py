@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
-from augment.backends import Describe, Name
 from augment.draws import Draw, flat, nested
 from augment.kernels import device
+from augment.program import Describe
 
 
 class Device:
     """See `augment.backends.Backend`. A graph takes images of any size; it is pinned to the CPU."""
 
-    name: Name = "device"
+    name: Literal["device"] = "device"
 
     def __init__(self) -> None:
         self._graph = functools.lru_cache(maxsize=256)(_traced)

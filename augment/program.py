@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from augment.kernels.kinds import (
 from augment.kernels.maps import Size
 from augment.ops.base import Op
 from augment.ops.sequence import Step, row_kernels
+
+Describe = Callable[[Draw, Size], Kernels]
+"""What is done to a sample: kernels, from what was drawn for it and the size of the image."""
 
 
 def program(steps: Sequence[Step], draw: Draw, size: Size) -> Kernels:

@@ -15,12 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from augment import codec
-from augment.arrays import tf
 from pipelines import storage
 from pipelines.sources import Reject, read_source
-from pipelines.sources.reading import rejected
+from pipelines.sources.reading import contents_or_reject, rejected
 from pipelines.sources.words import counted
 
 _READERS = 10
@@ -28,19 +27,6 @@ _READERS = 10
 
 _WAITS = (1, 2, 5, 10, 30)
 """Seconds before a file is read again, where a fault may pass."""
-
-
-def contents_or_reject(root: str, source: str) -> bytes | Reject:
-    """A source's bytes, if they can be read and decoded. Raises OSError for a fault that may pass."""
-    try:
-        contents = read_source(root, source)
-    except OSError as error:
-        reject = rejected(source, error)
-        if reject is None:
-            raise
-        return reject
-    rejection = codec.examine(contents)
-    return contents if rejection is None else Reject(source, rejection.reason, rejection.detail)
 
 
 class Account:

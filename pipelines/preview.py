@@ -24,10 +24,10 @@ from augment.ops.policy import operation_columns
 from augment.ops.sizes import Resize
 from augment.recipe import Recipe
 from pipelines.images import Images, list_images
-from pipelines.live import contents_or_reject
 from pipelines.report.numbers import short
 from pipelines.report.sheet import Picture, Row, draw_sheet, save_sheet
 from pipelines.sources import Reject
+from pipelines.sources.reading import contents_or_reject
 from pipelines.sources.rules import role
 
 

@@ -26,11 +26,22 @@ FLOORS = (
 )
 """Every room, from the ground up. A room knows those of the floors below it, and none of its own."""
 
-COMPUTE = {
-    *("augment", "audit", "commands", "datasets", "format", "live", "materialize"),
-    *("parity", "preview", "quiet", "train"),
+TENSORFLOW = {
+    *("augment.graphs", "augment.kernels.device", "augment.kernels.loops", "augment.layer"),
+    *("augment.parity", "augment.tfdata"),
+    *("pipelines.commands.train", "pipelines.datasets", "pipelines.format.parsing", "pipelines.live"),
+    *("pipelines.parity.ways", "pipelines.quiet"),
+    *(f"pipelines.train.{name}" for name in ("checkpoint", "feeding", "models", "networks")),
+    *(f"pipelines.train.{name}" for name in ("request", "run", "trainer")),
 }
-"""Rooms that compute with TensorFlow or Keras, or begin it. Help and reports need none."""
+"""The modules that import TensorFlow or Keras: the device backend, what leads to it, and training. A job on
+the host needs none of them; `augment.parity` imports it where the host has lost its canary."""
+
+EITHER = {
+    *("augment.keys", "augment.kernels.grain", "augment.kernels.maps", "augment.kernels.tables"),
+    "pipelines.train.arms",
+}
+"""Those whose lines serve NumPy and TensorFlow alike, which they have from `augment.arrays` on first use."""
 
 
 def module_name(path: Path) -> str:
@@ -108,10 +119,8 @@ def test_no_module_imports_itself_by_way_of_others():
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
-def computes(module: str) -> bool:
-    ways = ("tensorflow.", "keras.", "augment.arrays.tf.")
-    return any(f"{name}.".startswith(ways) for name in imported(module))
-
-
-def test_tensorflow_is_imported_by_the_rooms_that_compute_with_it_and_by_no_other():
-    assert {room(module) for module in MODULES if computes(module)} == COMPUTE
+def test_tensorflow_is_imported_by_the_device_and_by_training_and_by_nobody_else():
+    ways = ("tensorflow.", "keras.")
+    found = {module for module in MODULES if any(f"{name}.".startswith(ways) for name in imported(module))}
+    assert found == TENSORFLOW
+    assert {module for module in MODULES if "augment.arrays.tf" in imported(module)} - found == EITHER

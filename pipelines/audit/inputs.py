@@ -13,9 +13,9 @@ from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.structure import LISTING_REASONS
 from pipelines.format.manifest import Manifest
 from pipelines.images import everything
-from pipelines.live import contents_or_reject
 from pipelines.sources import Listing, Reject, Source, read_source
 from pipelines.sources.depth import dim
+from pipelines.sources.reading import contents_or_reject
 
 
 class Listed(NamedTuple):

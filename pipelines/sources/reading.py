@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 
+from augment import codec
 from pipelines import storage
 from pipelines.sources.found import Reject
 
@@ -91,3 +92,16 @@ def too_large(size: int) -> str:
 
 def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def contents_or_reject(root: str, source: str) -> bytes | Reject:
+    """A source's bytes, if they can be read and decoded. Raises OSError for a fault that may pass."""
+    try:
+        contents = read_source(root, source)
+    except OSError as error:
+        reject = rejected(source, error)
+        if reject is None:
+            raise
+        return reject
+    rejection = codec.examine(contents)
+    return contents if rejection is None else Reject(source, rejection.reason, rejection.detail)
