@@ -69,7 +69,12 @@ def _read_local(path: str) -> tuple[bytes | None, int]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", path)
-        return (file.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None), status.st_size
+        if status.st_size > MAX_BYTES:
+            return None, status.st_size
+        contents = file.read(status.st_size + 1)  # for all that may be read, memory would be mapped anew
+        if len(contents) > status.st_size:  # it grew
+            contents += file.read(MAX_BYTES + 1 - len(contents))
+        return contents, status.st_size
 
 
 def rejected(source: str, error: OSError) -> Reject | None:
