@@ -83,6 +83,11 @@ def stack(columns: list[Array]) -> Array:
     return np.stack(columns, -1) if is_numpy(columns[0]) else tf.stack(columns, -1)
 
 
+def transposed(x: Array) -> Array:
+    """The axes in reverse order."""
+    return np.transpose(x) if is_numpy(x) else tf.transpose(x)
+
+
 def least(x: Array) -> Array:
     """[..., n] to [...]."""
     return x.min(-1) if is_numpy(x) else tf.reduce_min(x, -1)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from augment.arrays import Array, is_numpy, stack, take, tf
+from augment.arrays import Array, is_numpy, stack, take, transposed
 from augment.draws import Draw
 from augment.kernels import tables
 from augment.kernels.kinds import Adapt, Enhance, Kernels, Levels, Warp, Window, choose
@@ -87,7 +87,7 @@ class Space:
         """What each of the choices int32 [..., n] comes to."""
         if is_numpy(choices) and np.ndim(choices) == 1:
             return [_alone(self, choice, fill) for choice in choices.tolist()]
-        choices = np.transpose(choices) if is_numpy(choices) else tf.transpose(choices)
+        choices = transposed(choices)
         kinds = self._kinds
         numbers = sum(take(kind.here, choices) * number for number, kind in enumerate(kinds.values()))
         values = {name: kind.values(choices) for name, kind in kinds.items()}

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from augment.arrays import Array, cast, clip, is_numpy, long, rounded_root, shift_right, stack, take, where
 from augment.draws import Draw, Uniforms, table, uniform_between
@@ -42,6 +48,13 @@ class _Resampling(Op):
             why = _NOT_WIDENED[self.method]  # type: ignore[attr-defined]
             raise ValueError(f"antialias is true, which does nothing, for {why}; leave it out")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        settings: dict[str, Any] = handler(self)
+        if info.exclude_defaults and self.method in _NOT_WIDENED:  # type: ignore[attr-defined]
+            settings.pop("antialias", None)
+        return settings
 
     def advice(self) -> Iterator[str]:
         if not (self.antialias or self.method in _NOT_WIDENED):  # type: ignore[attr-defined]

@@ -351,5 +351,5 @@ def test_arms_that_are_none_are_refused(names, copies, said):
 def test_shards_of_another_parity_class_are_said_to_be(shards_of):
     manifest = read_manifest(str(shards_of("png")))
     assert differing(manifest) == []
-    old = manifest.model_copy(update={"parity_class": {**manifest.parity_class, "tensorflow": "2.20.0"}})
-    assert differing(old) == [f"tensorflow 2.20.0 (here {manifest.parity_class['tensorflow']})"]
+    old = manifest.model_copy(update={"parity_class": {**manifest.parity_class, "pillow": "9.9"}})
+    assert differing(old) == [f"pillow 9.9 (here {manifest.parity_class['pillow']})"]

@@ -57,9 +57,9 @@ class Noise:
         return images, rng.integers(0, len(self.classes), self.train_samples)
 
 
-def with_everything(size, classes):
+def with_everything(shape, classes):
     """Batch normalization, dropout, and a loss on weights."""
-    x = image = keras.Input([*size, 3])
+    x = image = keras.Input(shape)
     x = keras.layers.Rescaling(1 / 255)(x)
     x = keras.layers.Conv2D(4, 3, activation="relu", kernel_regularizer="l2")(x)
     x = keras.layers.BatchNormalization()(x)
@@ -402,8 +402,8 @@ from pipelines.train.trainer import Trainer
 from test_train_runs import BATCH, Noise, trainer, with_everything
 
 
-def plain(size, classes):
-    layers = [keras.Input([*size, 3]), keras.layers.Flatten(), keras.layers.Rescaling(1 / 255)]
+def plain(shape, classes):
+    layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Rescaling(1 / 255)]
     return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
 
 
