@@ -101,8 +101,7 @@ class Augmenter:
 
     def sample(self, image: np.ndarray, draw: Draw, *, augmented: bool) -> np.ndarray:
         """A sample of a decoded source as a reader of the shards sees it: uint8 [H, W, C]."""
-        describe = self.kernels if augmented else self.plain_kernels
-        sample = self._of_size(self._backend.run(describe, image, draw))
+        sample = self.tail(self.head(image), draw) if augmented else self.plain(image)
         return codec.round_trip(sample, self.recipe.storage)
 
     def _of_size(self, sample: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import functools
 import sys
 from typing import Literal, Protocol
 
+import cv2
 import numpy as np
 
 from augment.draws import Draw
@@ -30,9 +31,17 @@ class Host:
 
     name: Literal["host"] = "host"
 
+    def __init__(self) -> None:
+        # Samples are many and small, and callers have threads of their own, which OpenCV's would wait for.
+        cv2.setNumThreads(1)
+        self._alike = functools.lru_cache(maxsize=256)(lambda describe, size: describe({}, size))
+
     def run(self, describe: Describe, image: np.ndarray, draw: Draw) -> np.ndarray:
         height, width, _ = image.shape
-        return np.ascontiguousarray(host.apply(describe(draw, (height, width)), image))
+        size = height, width
+        # What draws nothing is described once for each size.
+        kernels = describe(draw, size) if draw else self._alike(describe, size)
+        return np.ascontiguousarray(host.apply(kernels, image))
 
 
 @functools.cache

@@ -10,11 +10,10 @@ import pytest
 
 from augment.ops import op_types
 from augment.recipe import preset_names
-from pipelines.parity.ways import EXACT
 
 
 @pytest.mark.slow
-def test_c3_every_op_and_preset_has_equal_pixels_in_every_exact_way_and_nearly_so_under_xla(tmp_path):
+def test_c3_c10_every_op_and_preset_has_equal_pixels_in_every_way(tmp_path):
     # In a process of its own: a test elsewhere may have defined ops.
     command = [sys.executable, "-m", "pipelines.cli", "parity", "--json", str(tmp_path / "table.json")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
@@ -24,8 +23,5 @@ def test_c3_every_op_and_preset_has_equal_pixels_in_every_exact_way_and_nearly_s
     assert {row["name"] for row in rows} == ours | set(preset_names())
     for row in rows:
         for way, cell in row["ways"].items():
-            if way in EXACT:
-                assert cell.get("levels") == 0, (row["name"], way)
-            elif "levels" in cell:
-                assert cell["levels"] <= 1, (row["name"], way)
-                assert cell["pixels"] < 1e-3, (row["name"], way)
+            assert cell in ({"levels": 0, "pixels": 0.0}, {"problem": "not compilable"}), (row["name"], way)
+            assert way == "xla" or "levels" in cell, (row["name"], way)

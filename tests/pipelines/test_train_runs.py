@@ -69,8 +69,8 @@ def with_everything(shape, classes):
     return keras.Model(image, x)
 
 
-def compiled(size, classes):
-    model = with_everything(size, classes)
+def compiled(shape, classes):
+    model = with_everything(shape, classes)
     model.layers[-1].activation = keras.activations.linear
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
@@ -131,7 +131,7 @@ def test_the_loop_is_the_training_and_the_evaluation_of_keras(classes, model):
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(5)
-    theirs = model(SIZE, classes)
+    theirs = model((*SIZE, 3), classes)
     loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
     if not theirs.compiled:
         theirs.compile(keras.optimizers.Adam(0.01), loss)
