@@ -79,8 +79,8 @@ BY_EXTRAS = {
     ("tests/fuzz/__main__.py", "atheris"),
     ("benchmarks/counterparts.py", "albumentations"),
 }
-"""What Beam's extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where it
-is not there."""
+"""What Beam's extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
+it is not there."""
 
 
 @pytest.mark.parametrize(
