@@ -44,7 +44,7 @@ class Difference(NamedTuple):
         if not self.levels:
             return "the same levels"
         off = f"{self.levels} level{'s' * (self.levels > 1)}"
-        return f"at most {off} off, in {100 * self.pixels:.2g} % of pixels"
+        return f"at most {off} off on drawn photos ({100 * self.pixels:.2g} % of pixels)"
 
 
 def measured(op: str, reference: Reference, photos: Iterable[np.ndarray]) -> Difference:

@@ -358,8 +358,8 @@ ALONE = {
     "noise": "the normal distribution, to which its deviates are held",
     "random_erasing": "Zhong et al. 2017, in torchvision's form; what it hides is random",
     "cutout": "DeVries and Taylor 2017; every level is the image's or `fill_value`",
-    "one_of": "its ops'",
-    "some_of": "its ops'",
-    "sometimes": "its ops'",
+    "one_of": "those of its ops",
+    "some_of": "those of its ops",
+    "sometimes": "those of its ops",
 }
 """What stands for a reference where there is none to compare levels with."""

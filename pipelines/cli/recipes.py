@@ -92,7 +92,7 @@ def parity(
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Compute the same samples in every way (formula, eager, graph, tf.data, job, model, XLA, GPU) and compare.
+    """Compute the same samples in every way (formula, graph, tf.data, job, model, XLA, GPU) and compare them.
 
     Each cell is the largest difference from augment_image, in levels, and the part of
     pixels that differ; 0 where all are equal. Exit status: 0 if everything is equal, XLA's
