@@ -13,6 +13,7 @@ from augment import backends, codec
 from augment.arrays import Array, cast
 from augment.draws import Draw, at, recorded
 from augment.errors import OpError, RequestError
+from augment.kernels.kinds import has_device
 from augment.keys import Words, fold_in, source_key, source_words
 from augment.ops.base import Op
 from augment.ops.sequence import Step, draw_steps
@@ -58,6 +59,11 @@ class Augmenter:
     @functools.cached_property
     def _backend(self) -> backends.Backend:
         return backends.backend(self._name)
+
+    @property
+    def has_device(self) -> bool:
+        """Whether the device backend can make its samples too: not with a kernel that is the host's alone."""
+        return has_device(self.kernels(self.draw_copies(source_words([]), 0), self.recipe.image_size))
 
     def draw(self, source: Words, copy: Array) -> Draw:
         """Draws all parameters for a block of samples.
