@@ -36,7 +36,9 @@ def is_numpy(x: Array) -> bool:
 
 
 def cast(x: Array, dtype: type[np.generic]) -> Array:
-    return np.asarray(x).astype(dtype) if is_numpy(x) else tf.cast(x, dtype)
+    if isinstance(x, np.generic):  # of one sample, for which `astype` takes twice as long
+        return dtype(x)
+    return x.astype(dtype, copy=False) if is_numpy(x) else tf.cast(x, dtype)
 
 
 def long(x: Array) -> Array:
@@ -60,14 +62,8 @@ def rounded_root(x: Array) -> Array:
 def shift_right(x: Array, bits: int) -> Array:
     """Integer shift; arithmetic (rounding down) for signed integers."""
     if is_numpy(x):
-        return x >> x.dtype.type(bits)
+        return x >> bits
     return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
-
-
-def shift_left(x: Array, bits: int) -> Array:
-    if is_numpy(x):
-        return x << x.dtype.type(bits)
-    return tf.bitwise.left_shift(x, tf.constant(bits, x.dtype))
 
 
 def take(table: np.ndarray, index: Array) -> Array:
@@ -75,11 +71,15 @@ def take(table: np.ndarray, index: Array) -> Array:
 
 
 def where(condition: Array, x: Array, y: Array) -> Array:
+    if isinstance(condition, np.bool_):  # of one sample, for which np.where takes ten times as long
+        return x if condition else y
     return np.where(condition, x, y) if is_numpy(condition) else tf.where(condition, x, y)
 
 
 def stack(columns: list[Array]) -> Array:
     """Joins [...] arrays into one [..., n]."""
+    if isinstance(columns[0], np.generic):
+        return np.array(columns)
     return np.stack(columns, -1) if is_numpy(columns[0]) else tf.stack(columns, -1)
 
 

@@ -28,25 +28,50 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from augment.arrays import Array, is_numpy, shift_left, shift_right, tf
+from augment.arrays import Array, is_numpy, tf
 
 Words = tuple[Array, Array]
 """64 bits as two uint32 arrays (high, low) that broadcast against each other."""
 
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-PARITY = np.uint32(0x1BD11BDA)
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = np.uint32(0x1BD11BDA)
+# As arrays, for NumPy makes one of every number it meets, which takes as long as what is done with it.
+_LEFT, _RIGHT = (
+    [[np.array(turn, np.uint32) for turn in four] for four in turns]
+    for turns in (_ROTATIONS, [[32 - turn for turn in four] for four in _ROTATIONS])
+)
 
 
 def threefry2x32(key: Words, counter: Words) -> Words:
     """Encrypts a counter: Threefry-2x32, 20 rounds, on NumPy or TensorFlow uint32 arrays."""
     if all(map(is_numpy, (*key, *counter))):
-        return _encrypt(*key, *counter)
+        return _encrypt_in_place(*key, *counter)
     given = [tf.convert_to_tensor(word) for word in (*key, *counter)]
     encrypted = _traced()(*given)
     shape = functools.reduce(tf.broadcast_static_shape, (word.shape for word in given))
     for word in encrypted:
         word.set_shape(shape)
     return encrypted
+
+
+def _encrypt_in_place(key0: Array, key1: Array, counter0: Array, counter1: Array) -> Words:
+    """`_encrypt` in NumPy, whose calls, for a block of samples, take most of the time."""
+    with np.errstate(over="ignore"):  # uint32 scalars wrap on purpose
+        schedule = (key0, key1, key0 ^ key1 ^ _PARITY)
+        shape = np.broadcast_shapes(*map(np.shape, (key0, key1, counter0, counter1)))
+        x0, x1, part = np.empty(shape, np.uint32), np.empty(shape, np.uint32), np.empty(shape, np.uint32)
+        np.add(key0, counter0, out=x0)
+        np.add(key1, counter1, out=x1)
+        for block in range(5):
+            for left, right in zip(_LEFT[block % 2], _RIGHT[block % 2], strict=True):
+                np.add(x0, x1, out=x0)
+                np.left_shift(x1, left, out=part)
+                np.right_shift(x1, right, out=x1)
+                np.bitwise_or(x1, part, out=x1)
+                np.bitwise_xor(x1, x0, out=x1)
+            np.add(x0, schedule[(block + 1) % 3], out=x0)
+            np.add(x1, schedule[(block + 2) % 3] + np.uint32(block + 1), out=x1)
+    return x0, x1
 
 
 @functools.cache
@@ -57,17 +82,17 @@ def _traced() -> tf.types.experimental.GenericFunction:
     return tf.function(_encrypt, input_signature=[any_shape] * 4, autograph=False)
 
 
-def _encrypt(key0: Array, key1: Array, counter0: Array, counter1: Array) -> Words:
-    with np.errstate(over="ignore"):  # uint32 scalars wrap on purpose
-        schedule = (key0, key1, key0 ^ key1 ^ PARITY)
-        x0, x1 = schedule[0] + counter0, schedule[1] + counter1
-        for block in range(5):
-            for rotation in ROTATIONS[block % 2]:
-                x0 = x0 + x1
-                x1 = (shift_left(x1, rotation) | shift_right(x1, 32 - rotation)) ^ x0
-            x0 = x0 + schedule[(block + 1) % 3]
-            x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
-        return x0, x1
+def _encrypt(key0: tf.Tensor, key1: tf.Tensor, counter0: tf.Tensor, counter1: tf.Tensor) -> Words:
+    schedule = (key0, key1, key0 ^ key1 ^ _PARITY)
+    x0, x1 = schedule[0] + counter0, schedule[1] + counter1
+    for block in range(5):
+        for rotation in _ROTATIONS[block % 2]:
+            x0 = x0 + x1
+            left, right = (tf.constant(turn, tf.uint32) for turn in (rotation, 32 - rotation))
+            x1 = (tf.bitwise.left_shift(x1, left) | tf.bitwise.right_shift(x1, right)) ^ x0
+        x0 = x0 + schedule[(block + 1) % 3]
+        x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
+    return x0, x1
 
 
 def fold_in(key: Words, data: Words) -> Words:

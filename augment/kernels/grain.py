@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from augment.arrays import Array, cast, is_numpy, shift_right, tf
-from augment.keys import PARITY, ROTATIONS, threefry2x32
+from augment.keys import threefry2x32
 
 Range = tuple[int, int]
 """From the first to before the second."""
@@ -38,7 +38,8 @@ def _pieces(key: Array, rows: Range, numbers: Range, bits: int) -> Array:
     per_block = 64 // bits
     blocks = numbers[0] // per_block, -(-numbers[1] // per_block)
     if is_numpy(key):
-        words = _encrypted(*_two(key), rows, blocks).astype("<u4", copy=False)
+        row, block = (np.arange(*part, dtype=np.uint32) for part in (rows, blocks))
+        words = np.stack(threefry2x32(_two(key), (row[:, np.newaxis], block)), -1).astype("<u4", copy=False)
         pieces = words.view(f"<u{bits // 8}").reshape(*words.shape[:-2], -1)
     else:
         row, block = tf.range(*rows)[:, None], tf.range(*blocks)
@@ -59,24 +60,3 @@ def _two(key: Array) -> tuple[Array, Array]:
     # Not in one step: TensorFlow's optimizer forgets new axes where it undoes the stacking of a key.
     high, low = key[..., 0], key[..., 1]
     return high[..., np.newaxis, np.newaxis], low[..., np.newaxis, np.newaxis]
-
-
-def _encrypted(high: np.ndarray, low: np.ndarray, rows: Range, blocks: Range) -> np.ndarray:
-    """uint32 [..., rows, blocks, 2]: `threefry2x32` of the counters, in place, which takes half the time."""
-    row, block_number = (np.arange(*part, dtype=np.uint32) for part in (rows, blocks))
-    shape = (*high.shape[:-2], row.size, block_number.size)
-    schedule = (high, low, high ^ low ^ PARITY)
-    with np.errstate(over="ignore"):
-        x0 = np.broadcast_to(row[:, np.newaxis] + high, shape).copy()
-        x1 = np.broadcast_to(block_number + low, shape).copy()
-        part = np.empty_like(x1)
-        for block in range(5):
-            for rotation in ROTATIONS[block % 2]:
-                x0 += x1
-                np.left_shift(x1, rotation, out=part)
-                x1 >>= 32 - rotation
-                x1 |= part
-                x1 ^= x0
-            x0 += schedule[(block + 1) % 3]
-            x1 += schedule[(block + 2) % 3] + np.uint32(block + 1)
-    return np.stack((x0, x1), -1)

@@ -213,7 +213,12 @@ def _upto(count: int) -> np.ndarray:
 
 def _packed(rows: np.ndarray, columns: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     place = cv2.merge([(index >> bits).astype(np.int16, copy=False) for index in (columns, rows)])
-    return place, ((rows & 31) << 5 | columns & 31).astype(np.uint16) if bits else _NO_PARTS
+    if not bits:
+        return place, _NO_PARTS
+    part = rows & 31
+    part <<= 5
+    part |= columns & 31
+    return place, part.view(np.uint16) if part.dtype == np.int16 else part.astype(np.uint16)
 
 
 def _far_places(k: kinds.Warp, size: maps.Size) -> _Places:
@@ -321,10 +326,11 @@ def _adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
         return _joined(k.rule.table(statistic, count, k.factor), planes)
     statistic = np.array(cv2.sumElems(image)[:channels], np.int64)
     slope, start = k.rule.line(statistic, count, k.factor)
-    line = np.zeros((channels, channels + 1), np.float32)  # 24 bits hold all that follows exactly
-    line[:, :-1] = np.eye(channels, dtype=np.float32) * np.float32(slope)
+    line = np.eye(channels, channels + 1, dtype=np.float32)  # 24 bits hold all that follows exactly
+    line *= slope
     line[:, -1] = start
-    return _with_channels(cv2.transform(image, line / np.float32(1 << tables.LINE_BITS)))
+    line /= 1 << tables.LINE_BITS
+    return _with_channels(cv2.transform(image, line))
 
 
 def _ends(plane: np.ndarray) -> tuple[float, float]:
@@ -439,7 +445,7 @@ def _smooth(image: np.ndarray) -> np.ndarray:
     if min(image.shape[:2]) < 3:
         return image
     total = image.astype(np.uint16)
-    total *= 4
+    total <<= 2
     total += _with_channels(cv2.boxFilter(image, cv2.CV_16U, (3, 3), normalize=False))
     out = _with_channels(cv2.convertScaleAbs(total, alpha=1 / 13))
     for edge in ((0,), (-1,), (slice(None), 0), (slice(None), -1)):

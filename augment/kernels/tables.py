@@ -25,8 +25,7 @@ LEVELS = np.arange(256, dtype=np.int64)
 
 def shifted(offset: Array) -> Array:
     """Brightness of tf.image: the level plus an offset in 65536ths of a level, rounded half up."""
-    moved = LEVELS * (1 << OFFSET_BITS) + _by_level(offset)
-    return _uint8(shift_right(moved + (1 << (OFFSET_BITS - 1)), OFFSET_BITS))
+    return _uint8(LEVELS + shift_right(_by_level(offset) + (1 << (OFFSET_BITS - 1)), OFFSET_BITS))
 
 
 def scaled(factor: Array) -> Array:
@@ -43,7 +42,7 @@ def gamma(exponent: Array) -> Array:
     log = shift_right(_by_level(exponent) * _logarithms(), 32)  # of 2, with 16 fractional bits
     whole, part = shift_right(log, 16), cast(log & 0xFFFF, np.int32)
     power = cast(take(_powers(), part), np.int64)  # with 32 fractional bits
-    power = _shifted_down(power, where(whole > 60, whole * 0 + 60, whole))
+    power = _shifted_down(power, clip(whole, 0, 60))
     return _uint8(shift_right(power + (1 << 31), 32))
 
 
@@ -67,9 +66,10 @@ def _shifted_down(x: Array, by: Array) -> Array:
 
 def posterized(bits: Array) -> Array:
     """ImageOps.posterize: keeps the upper bits of each level, a number from 0 to 8."""
-    steps = np.array([1 << (8 - kept) for kept in range(9)], np.int64)
-    step = _by_level(take(steps, bits))
-    return _uint8(LEVELS // step * step)
+    return take(_POSTERIZED, bits)
+
+
+_POSTERIZED = np.stack([LEVELS & -(1 << (8 - kept)) for kept in range(9)]).astype(np.uint8)[:, np.newaxis]
 
 
 def solarized(threshold: Array) -> Array:

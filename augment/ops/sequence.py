@@ -140,6 +140,11 @@ class Group(Op):
         """The rows of steps of which some are applied; by default, each op is one."""
         return [(Step((op,), size),) for op in self.ops]
 
+    @functools.cached_property
+    def _rows(self) -> list[tuple[Step, ...]]:
+        """The branches, which are asked for with every sample."""
+        return self.branches(None)
+
     def taken(self, draw: Draw) -> list[Array | None]:
         """For each branch, to which samples it is applied: bool [...], or None for all."""
         raise NotImplementedError(f"{type(self).__name__} does not define taken()")
@@ -147,7 +152,7 @@ class Group(Op):
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         within = draw.get("ops", {})
         kernels: Kernels = ()
-        for branch, taken in zip(self.branches(None), self.taken(draw), strict=True):
+        for branch, taken in zip(self._rows, self.taken(draw), strict=True):
             row = functools.partial(row_kernels, branch, within, size)
             kernels += row() if taken is None else when(taken, row)
         return kernels
