@@ -39,7 +39,8 @@ def _pieces(key: Array, rows: Range, numbers: Range, bits: int) -> Array:
     blocks = numbers[0] // per_block, -(-numbers[1] // per_block)
     if is_numpy(key):
         words = _encrypted(*_two(key), rows, blocks).astype("<u4", copy=False)
-        pieces = words.view(f"<u{bits // 8}").reshape(*words.shape[:-2], -1)
+        count = per_block * (blocks[1] - blocks[0])
+        pieces = words.view(f"<u{bits // 8}").reshape(*words.shape[:-2], count)  # of no images, too
     else:
         row, block = tf.range(*rows)[:, None], tf.range(*blocks)
         pair = threefry2x32(_two(key), (tf.cast(row, tf.uint32), tf.cast(block, tf.uint32)))
