@@ -42,7 +42,9 @@ def on_a_graph(recipe: Recipe, seed: int, *, xla: bool = False) -> tf.types.expe
     return computed
 
 
-def assert_all_agree(recipe: Recipe, seed: int, channels: int, *, xla: bool = False) -> None:
+def assert_all_agree(
+    recipe: Recipe, seed: int, channels: int, *, graph: bool = True, xla: bool = False
+) -> None:
     augmenter = Augmenter(recipe, seed)
     batch = images(np.random.default_rng(seed), channels)
     words = source_words([f"{i}.png" for i in range(SOURCES)])
@@ -52,14 +54,15 @@ def assert_all_agree(recipe: Recipe, seed: int, channels: int, *, xla: bool = Fa
     assert expected.shape == (SOURCES, *recipe.image_size, channels)
     ways = {
         "formula": [formulas.apply(k, image) for k, image in zip(alone, batch, strict=True)],
-        "eager": [device.apply(k, tf.constant(image)) for k, image in zip(alone, batch, strict=True)],
         "batch, NumPy's draws": device.apply(augmenter.kernels(draws, SIZE), tf.constant(batch)),
-        "batch, TensorFlow's draws": device.apply(
-            augmenter.kernels(nested({k: tf.constant(v) for k, v in flat(draws).items()}), SIZE),
-            tf.constant(batch),
-        ),
-        "graph": on_a_graph(recipe, seed)(batch, words, np.full(SOURCES, 2, np.int32)),
     }
+    if graph:
+        tensors = nested({path: tf.constant(values) for path, values in flat(draws).items()})
+        ways |= {
+            "eager": [device.apply(k, tf.constant(image)) for k, image in zip(alone, batch, strict=True)],
+            "batch, TensorFlow's draws": device.apply(augmenter.kernels(tensors, SIZE), tf.constant(batch)),
+            "graph": on_a_graph(recipe, seed)(batch, words, np.full(SOURCES, 2, np.int32)),
+        }
     if xla:
         ways["XLA"] = on_a_graph(recipe, seed, xla=True)(batch, words, np.full(SOURCES, 2, np.int32))
     for way, got in ways.items():
@@ -72,11 +75,11 @@ def test_c10_every_op_gives_the_same_levels_in_every_way(any_op, channels):
     nobody = Augmenter(recipe, 0).draw_copies(source_words([]), 0)
     compiles = device.compiles(Augmenter(recipe, 0).kernels(nobody, SIZE))
     assert compiles or any_op.startswith(("jpeg_quality", "random_resized_crop"))
-    assert_all_agree(recipe, 3, channels, xla=compiles and channels == 3)
+    assert_all_agree(recipe, 3, channels, graph=channels == 3, xla=compiles and channels == 3)
 
 
 def test_c10_so_it_does_where_an_op_is_skipped_for_some(any_op_with_p):
-    assert_all_agree(recipe_of(any_op_with_p[1], height=SIZE[0], width=SIZE[1]), 3, 3)
+    assert_all_agree(recipe_of(any_op_with_p[1], height=SIZE[0], width=SIZE[1]), 3, 3, graph=False)
 
 
 def a_recipe(rng: np.random.Generator) -> Recipe:
@@ -98,7 +101,7 @@ def test_c10_two_hundred_random_recipes_give_the_same_levels_in_every_way(part):
     for number in range(25 * part, 25 * part + 25):
         recipe = a_recipe(np.random.default_rng(number))
         compiles = "jpeg" not in repr(recipe)
-        assert_all_agree(recipe, number, 3, xla=compiles and number % 8 == 0)
+        assert_all_agree(recipe, number, 3, graph=number % 5 == 0, xla=compiles and number % 12 == 0)
 
 
 def test_the_graphs_of_the_device_backend_take_images_of_any_size(photo_of):
