@@ -6,7 +6,8 @@
     dataset = augment.augment_dataset(dataset, recipe, seed=0, copy=3)
     layer = augment.AugmentLayer(recipe, seed=0)         # the same in a Keras model, on its device
 
-TensorFlow is imported when something is first computed with it.
+What an op does, kernels say in integers (`augment.kernels`), and two backends compute them to the same bits
+(`augment.backends`). TensorFlow is imported for the second of them, tf.data and the layer alone.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ from augment import backends, codec
 from augment.arrays import Array, cast
 from augment.draws import Draw, at, recorded
 from augment.errors import OpError, RequestError
+from augment.kernels.kinds import has_device
 from augment.keys import Words, fold_in, source_key, source_words
-from augment.ops.sequence import draw_steps
+from augment.ops.base import Op
+from augment.ops.sequence import Step, draw_steps
 from augment.program import Describe, plain_program, program
 from augment.recipe import Recipe
 
@@ -57,6 +59,11 @@ class Augmenter:
     @functools.cached_property
     def _backend(self) -> backends.Backend:
         return backends.backend(self._name)
+
+    @property
+    def has_device(self) -> bool:
+        """Whether the device backend can make its samples too: not with a kernel that is the host's alone."""
+        return has_device(self.kernels(self.draw_copies(source_words([]), 0), self.recipe.image_size))
 
     def draw(self, source: Words, copy: Array) -> Draw:
         """Draws all parameters for a block of samples.
@@ -103,6 +110,29 @@ class Augmenter:
         """A sample of a decoded source as a reader of the shards sees it: uint8 [H, W, C]."""
         sample = self.tail(self.head(image), draw) if augmented else self.plain(image)
         return codec.round_trip(sample, self.recipe.storage)
+
+    def stages(self, image: np.ndarray, source: str, copy: int) -> Iterator[tuple[Op, Draw, np.ndarray]]:
+        """A sample op after op: each with what it drew, by its id, and the image after it.
+
+        Neighbouring affine ops are one resampling: the image after one of them is what the run up
+        to it makes of the image before the run. Of NOT_AUGMENTED nothing is drawn.
+        """
+        if check_copy(copy) == NOT_AUGMENTED:
+            for op in self.recipe.ops:
+                image = self._backend.run(functools.partial(plain_program, (op,)), image, {})
+                yield op, {}, image
+            return
+        words = source_words([source])
+        number = np.array([copy], np.uint32)
+        key = fold_in(source_key(self.seed, (words[:, 0], words[:, 1])), (np.zeros_like(number), number))
+        for step in self.recipe.steps:
+            after = image
+            for last, op in enumerate(step.ops, start=1):
+                part = (Step(step.ops[:last], step.size),)
+                draw = at(draw_steps(part, key), 0)
+                after = self._backend.run(functools.partial(program, part), image, draw)
+                yield op, {op.id: draw[op.id]}, after
+            image = after
 
     def _of_size(self, sample: np.ndarray) -> np.ndarray:
         if sample.shape[:2] != self.recipe.image_size:

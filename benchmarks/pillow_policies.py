@@ -20,15 +20,15 @@ _BLACK = (0, 0, 0)
 
 def in_turn(drawn: Iterable[Drawn]) -> Callable[[Image.Image], Image.Image]:
     """Does to image after image what was drawn for sample after sample, over and over."""
-    chains = itertools.cycle([_chains(sample) for sample in drawn])
+    samples = itertools.cycle([chains(sample) for sample in drawn])
 
     def apply(image: Image.Image) -> Image.Image:
-        original, *mixed = next(chains)
+        original, *mixed = next(samples)
         if not mixed:
-            return _applied(original[1], image)
+            return applied(original[1], image)
         total = np.float32(original[0]) * np.asarray(image)
         for weight, operations in mixed:
-            total += np.float32(weight) * np.asarray(_applied(operations, image))
+            total += np.float32(weight) * np.asarray(applied(operations, image))
         return Image.fromarray(total.astype(np.uint8))
 
     return apply
@@ -38,7 +38,7 @@ Chain = tuple[float, list[tuple[str, float]]]
 """Its share of the outcome, and its operations with their magnitudes, as Pillow takes them."""
 
 
-def _chains(sample: Drawn) -> list[Chain]:
+def chains(sample: Drawn) -> list[Chain]:
     """One chain; of aug_mix, the original's share without operations, then the others."""
     if "weight_0" not in sample:
         return [(1.0, _operations(sample, r"op_\d+"))]
@@ -56,7 +56,7 @@ def _operations(sample: Drawn, names: str) -> list[tuple[str, float]]:
     ]
 
 
-def _applied(operations: list[tuple[str, float]], image: Image.Image) -> Image.Image:
+def applied(operations: list[tuple[str, float]], image: Image.Image) -> Image.Image:
     return functools.reduce(lambda made, each: _operation(*each, made), operations, image)
 
 

@@ -1,7 +1,8 @@
 """Writes what the documentation says of the ops from the ops themselves: `make docs`.
 
 The reference in recipes.md stands between two marks, and images/ has a picture of
-each op. An op without an entry in EXAMPLES is shown with its defaults.
+each op; differences.json has how far its levels are from those of other libraries.
+An op without an entry in EXAMPLES is shown with its defaults.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from augment.keys import source_words
 from augment.ops import Op, op_types
 from augment.ops.settings import requirement
 from augment.recipe import Recipe, parse_recipe
+from docs import differences
+from docs.references import ALONE, REFERENCES
 from pipelines.demo import draw_vehicle
 
 DOCS = Path(__file__).parent
@@ -138,8 +141,18 @@ def _section(op: type[Op]) -> str:
     if settings:
         rows = "\n".join(_setting(op, name) for name in settings)
         parts.append("| setting | default | takes | meaning |\n| --- | --- | --- | --- |\n" + rows)
+    parts.append(f"Reference: {_held_to(op)}.")
     parts.append(f"Recorded: {_recorded(op)}.{_plain(op)}{_labels(op)}")
     return "\n\n".join(parts)
+
+
+def _held_to(op: type[Op]) -> str:
+    """The functions of other libraries that it is held to, and the largest difference from each."""
+    if op.name in ALONE:
+        return ALONE[op.name]
+    found = differences.stored()[op.name]
+    each = zip(REFERENCES[op.name], found, strict=True)
+    return ". ".join(f"{reference.name}: {difference}" for reference, difference in each)
 
 
 def _is_its_own(op: type[Op], field: str) -> bool:
@@ -206,6 +219,7 @@ def sprite(op: type[Op]) -> Image.Image:
 
 
 def main() -> None:
+    differences.write()
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:

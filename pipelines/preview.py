@@ -14,10 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from augment import codec
-from augment.augmenter import Augmenter
+from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.draws import at
 from augment.errors import RequestError
-from augment.kernels import host
 from augment.keys import source_words
 from augment.ops.operations import OPERATIONS
 from augment.ops.policy import operation_columns
@@ -98,11 +97,12 @@ def _op_rows(recipe: Recipe, seed: int, source: str, image: np.ndarray, copies: 
     One that begins the recipe by bringing it to size has none, unless it is all there is.
     """
     brings_to_size = recipe.ops[0].deterministic and not recipe.ops[0].keeps_size and len(recipe.ops) > 1
-    for position, op in enumerate(recipe.ops):
-        height, width = image.shape[:2]
+    plain = Augmenter(recipe, seed).stages(image, source, NOT_AUGMENTED)
+    for position, (op, _, brought) in enumerate(plain):
         if position or not brings_to_size:
+            height, width = image.shape[:2]
             frame = Resize(id="frame", height=height, width=width)
             alone = Recipe(recipe.name, (frame, op), recipe.storage, channels=recipe.channels)
             after = _copies(Augmenter(alone, seed), source, image, 1 if op.deterministic else copies)
             yield op.id, [Picture(image, ["before"]), *after]
-        image = host.apply(op.plain_kernels((height, width)), image)
+        image = brought

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from augment.ops import op_types
-from docs import generate
+from docs import differences, generate
+from docs.references import ALONE, REFERENCES
 
 OURS = [op for op in op_types().values() if op.__module__.startswith("augment.ops.")]
 
@@ -36,3 +37,20 @@ def test_pictures_are_of_the_ops_as_they_are(op):
     # WebP loses some: on average a few levels, where another picture differs by dozens.
     pairs = zip(stored.tobytes(), fresh.tobytes(), strict=True)
     assert sum(abs(a - b) for a, b in pairs) / len(fresh.tobytes()) < 4
+
+
+def test_every_op_says_what_it_is_held_to():
+    assert REFERENCES.keys() | ALONE.keys() == {op.name for op in OURS}
+    assert not REFERENCES.keys() & ALONE.keys()
+    stored = differences.stored()
+    assert {op: len(each) for op, each in stored.items()} == {
+        op: len(each) for op, each in REFERENCES.items()
+    }
+
+
+@pytest.mark.parametrize("op", ["resize", "contrast", "blur", "equalize", "rand_augment", "perspective"])
+def test_no_op_differs_by_more_levels_than_is_said(op):
+    photos = differences.drawn_photos()[:3]
+    for reference, said in zip(REFERENCES[op], differences.stored()[op], strict=True):
+        found = differences.measured(op, reference, photos)
+        assert found.levels <= said.levels, reference.name

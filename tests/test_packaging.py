@@ -77,8 +77,10 @@ BY_EXTRAS = {
     ("pipelines/engines/dataflow_job.py", "google.auth"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
+    ("benchmarks/counterparts.py", "albumentations"),
 }
-"""What Beam's extras or `make fuzz` bring, and who imports it late, and says so where it is not there."""
+"""What Beam's extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
+it is not there."""
 
 
 @pytest.mark.parametrize(

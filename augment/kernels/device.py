@@ -37,14 +37,14 @@ def size_of(image: tf.Tensor) -> tuple[Any, Any]:
 
 def compiles(kernels: kinds.Kernels) -> bool:
     """Whether XLA has all that these kernels of a batch take."""
+    if not kinds.has_device(kernels):
+        return False
     for kernel in kernels:
         if isinstance(kernel, kinds.Jpeg):
             return False
         if isinstance(kernel, kinds.Resize) and kernel.box is not None and _widens(kernel):
             return False
         if isinstance(kernel, (kinds.Choose, kinds.Blend)) and not all(map(compiles, kernel.branches)):
-            return False
-        if isinstance(kernel, kinds.Custom) and type(kernel).on_device is kinds.Custom.on_device:
             return False
     return True
 
@@ -65,7 +65,10 @@ def _computed(kernel: kinds.Kernel, images: tf.Tensor) -> tf.Tensor:
 
 
 def _custom(kernel: Any, images: tf.Tensor) -> tf.Tensor:
-    out = kernel.on_device(images)
+    try:
+        out = kernel.on_device(images)
+    except Exception as error:
+        raise OpError(f"kernel {type(kernel).__name__}: {type(error).__name__}: {error}") from error
     if not tf.is_tensor(out) or out.dtype != tf.uint8 or not out.shape.is_compatible_with(images.shape):
         raise OpError(kinds.not_kept(kernel, images, out))
     return tf.ensure_shape(out, images.shape)

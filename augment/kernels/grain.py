@@ -40,7 +40,8 @@ def _pieces(key: Array, rows: Range, numbers: Range, bits: int) -> Array:
     if is_numpy(key):
         row, block = (np.arange(*part, dtype=np.uint32) for part in (rows, blocks))
         words = np.stack(threefry2x32(_two(key), (row[:, np.newaxis], block)), -1).astype("<u4", copy=False)
-        pieces = words.view(f"<u{bits // 8}").reshape(*words.shape[:-2], -1)
+        count = per_block * (blocks[1] - blocks[0])
+        pieces = words.view(f"<u{bits // 8}").reshape(*words.shape[:-2], count)  # of no images, too
     else:
         row, block = tf.range(*rows)[:, None], tf.range(*blocks)
         pair = threefry2x32(_two(key), (tf.cast(row, tf.uint32), tf.cast(block, tf.uint32)))

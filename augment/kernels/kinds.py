@@ -220,6 +220,16 @@ class Custom(Kernel):
         raise NotImplementedError(f"{type(self).__name__} does not define on_device()")
 
 
+def has_device(kernels: Kernels) -> bool:
+    """Whether the device backend has all of these kernels of a batch: whether those of one's own say how."""
+    for kernel in kernels:
+        if isinstance(kernel, (Choose, Blend)) and not all(map(has_device, kernel.branches)):
+            return False
+        if isinstance(kernel, Custom) and type(kernel).on_device is Custom.on_device:
+            return False
+    return True
+
+
 def not_kept(kernel: Kernel, image: Any, out: Any) -> str:
     """What is wrong with what a kernel of one's own made of an image, in a sentence."""
 

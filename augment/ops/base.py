@@ -1,7 +1,7 @@
 """What an op is, and the register of them.
 
 An op is a frozen record: its settings are its fields. It *draws* the parameters
-that it declares, then *applies* them to pixels. Adding one is one class in one file:
+that it declares, and says in *kernels* what they come to. Adding one is one class in one file:
 its name in YAML (the class name in snake case), validation, draws, the columns of
 the samples table and the documentation all follow from the class.
 """
@@ -27,7 +27,7 @@ _registry: dict[str, type[Op]] = {}
 
 
 class Op(Settings):
-    """One transform of uint8 RGB images.
+    """One transform of uint8 images, RGB or gray.
 
     Fields of every op:
         id: names the op within its recipe, and with it its random numbers; by

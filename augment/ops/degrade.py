@@ -23,7 +23,7 @@ class Blur(Op):
     """Blurs with a Gaussian, as OpenCV's GaussianBlur: weights in 256ths, cut at three standard deviations.
 
     Edge pixels go on outside the image. Of sigma, 1024 equally spaced values are drawn from.
-    The levels are those of OpenCV but for one at most, and within 2 of the exact Gaussian's
+    The levels are those of OpenCV but for two at most, and within 2 of the exact Gaussian's
     on photos.
     """
 

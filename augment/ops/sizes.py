@@ -121,6 +121,11 @@ def _side(side: Array) -> Any:
     return int(side) if is_numpy(side) else cast(side, np.int32)
 
 
+def _within(top: Array, left: Array, height: int, width: int) -> Kernels:
+    """A crop that lies in the image: of any border but a level's, which a program may let come earlier."""
+    return (Window(top=top, left=left, height=height, width=width, border="edge"),)
+
+
 def _centred(had: tuple[Array, Array], height: int, width: int) -> Kernels:
     """Crops or pads images of these sides with black, so that their middles meet."""
     top, left = (
@@ -179,7 +184,7 @@ class RandomCrop(Op):
         return self.height, self.width
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
-        return (Window(top=draw["top"], left=draw["left"], height=self.height, width=self.width),)
+        return _within(draw["top"], draw["left"], self.height, self.width)
 
     def plain_kernels(self, size: Size) -> Kernels:
         """Crops the centre, or pads with black."""
@@ -243,7 +248,7 @@ class CentralCrop(Op):
         """The same."""
         height, width = self.output_size(size)
         top, left = (np.int32(self._start(side)) for side in size)
-        return (Window(top=top, left=left, height=height, width=width),)
+        return _within(top, left, height, width)
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.fraction**2 < 1 / 2:

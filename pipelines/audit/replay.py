@@ -14,14 +14,10 @@ import pyarrow.compute as pc
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
-from augment.draws import at, recorded
+from augment.draws import recorded
 from augment.errors import RequestError
-from augment.kernels import host
-from augment.keys import fold_in, source_key, source_words
-from augment.ops.base import Op, Size
-from augment.ops.sequence import Step, draw_steps
+from augment.ops.base import Op
 from augment.parity import parity_class
-from augment.program import program
 from pipelines import storage
 from pipelines.audit.decoding import Decoder
 from pipelines.format.inside import path_in
@@ -149,34 +145,12 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
 
 
 def _stages(augmenter: Augmenter, image: np.ndarray, source: str, copy: int) -> Iterator[Stage]:
-    """Each op with what it drew and the image after it.
-
-    Neighbouring affine ops are one resampling: the image after one of them is what the run up
-    to it makes of the image before the run.
-    """
-    if copy == NOT_AUGMENTED:
-        for op in augmenter.recipe.ops:
-            kernels = op.plain_kernels(_size(image))
-            image = host.apply(kernels, image)
-            yield Stage(op, bool(kernels), {}, image)
-        return
-    words = source_words([source])
-    number = np.array([copy], np.uint32)
-    key = fold_in(source_key(augmenter.seed, (words[:, 0], words[:, 1])), (np.zeros_like(number), number))
-    for step in augmenter.recipe.steps:
-        after = image
-        for last, op in enumerate(step.ops, start=1):
-            part = Step(step.ops[:last], step.size)
-            draw = at(draw_steps((part,), key), 0)
-            after = host.apply(program((part,), draw, _size(image)), image)
-            drawn = recorded({op.id: draw[op.id]})
-            applied = bool(drawn.pop(f"{op.id}.applied", True))
-            yield Stage(op, applied, drawn, after)
+    """Each op with what it drew and the image after it."""
+    for op, draw, after in augmenter.stages(image, source, copy):
+        drawn = recorded(draw)
+        applied = bool(drawn.pop(f"{op.id}.applied", copy != NOT_AUGMENTED or after is not image))
+        yield Stage(op, applied, drawn, after)
         image = after
-
-
-def _size(image: np.ndarray) -> Size:
-    return image.shape[0], image.shape[1]
 
 
 def _record(directory: str, shard: str, number: int, source: str, augmenter: Augmenter) -> np.ndarray | None:

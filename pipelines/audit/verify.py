@@ -61,7 +61,7 @@ def _check(audit: Audit, manifest: Manifest, augmenter: Augmenter, samples: int 
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest)
             bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
-            other = _other_backend(audit.directory)
+            other = _other_backend(audit.directory) if augmenter.has_device else "host"
             if other == "device":
                 import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
             augmenter = Augmenter(augmenter.recipe, augmenter.seed, other)

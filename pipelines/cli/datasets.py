@@ -47,7 +47,11 @@ def materialize(
         bool, typer.Option("--overwrite", help="Start over in a directory of ours.")
     ] = False,
     backend: Annotated[
-        str, typer.Option("--backend", help="Who computes the same pixels: host, or device (TensorFlow).")
+        str,
+        typer.Option(
+            "--backend",
+            help="Who computes the pixels, which are the same: host (NumPy, OpenCV) or device (TensorFlow).",
+        ),
     ] = "host",
     runner: Annotated[
         str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")

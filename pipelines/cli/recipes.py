@@ -92,11 +92,11 @@ def parity(
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Compute the same samples in every way (graph, tf.data, job, model, XLA, GPU) and compare them.
+    """Compute the same samples in every way (formula, graph, tf.data, job, model, XLA, GPU) and compare them.
 
     Each cell is the largest difference from augment_image, in levels, and the part of
-    pixels that differ; 0 where all are equal. Exit status: 0 if everything is equal but
-    for XLA and GPU, 1 if not, 2 if the request is wrong.
+    pixels that differ; 0 where all are equal. Exit status: 0 if everything is equal, XLA's
+    and the GPU's too, 1 if not, 2 if the request is wrong.
     """
     from pipelines.parity.command import parity_command
 

@@ -27,7 +27,7 @@ def written(run_command, images: Path, output: Path, recipe: object, backend: st
         "materialize", "--input", images, "--output", output, "--recipe", recipe,
         "--copies", 2, "--include-originals", "--backend", backend,
     )  # fmt: skip
-    assert ended.status == 0, ended.stderr
+    assert ended.status == 0, ended.err
     return contents(output)
 
 
@@ -64,3 +64,47 @@ def test_a_job_on_the_host_imports_no_tensorflow_in_launcher_or_workers(images, 
     device = start_command(*asked, tmp_path / "device", "--backend", "device", PYTHONPATH=path)
     assert "somebody wants TensorFlow" in device.communicate()[1]
     assert device.returncode == 1
+
+
+ON_THE_HOST = '''
+import dataclasses
+
+import numpy as np
+
+from augment.ops import Custom, Draw, Kernels, Op, Size
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Darkened(Custom):
+    def on_host(self, image):
+        return image // np.uint8(2)
+
+
+class DarkenOnTheHost(Op):
+    """Halves every level."""
+
+    def kernels(self, draw: Draw, size: Size) -> Kernels:
+        return (Darkened(),)
+'''
+
+
+def test_what_a_kernel_of_the_host_alone_made_is_audited_on_the_host(
+    images, run_command, tmp_path, monkeypatch
+):
+    (tmp_path / "darkened.py").write_text(ON_THE_HOST)
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = tmp_path / "darkened.yaml"
+    recipe.write_text(
+        "ops:\n  - resize: {height: 20, width: 24}\n  - flip: {horizontal: 0.5}\n"
+        "  - sometimes: {p: 0.5, ops: [darken_on_the_host]}\n"
+    )
+    asked = ("materialize", "--input", images, "--recipe", recipe, "--plugin", "darkened", "--output")
+    assert run_command(*asked, tmp_path / "out").status == 0
+    audit = run_command(
+        "audit", tmp_path / "out", "--input", images, "--samples", "all", "--plugin", "darkened"
+    )
+    assert audit.status == 0, audit.err
+    assert "bit for bit" in audit.out
+    refused = run_command(*asked, tmp_path / "device", "--backend", "device")
+    assert refused.status == 1
+    assert "Darkened does not define on_device()" in refused.err
