@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,13 +10,13 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
-from augment.draws import flat, nested
+from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.recipe import Recipe
 
-BLOCK = 128
-"""Samples for which draws are made at once."""
+_MOST, _BYTES = 64, 1 << 23
+"""The samples, and their bytes, that are made in one call of the host, which costs as much as a small one."""
 
 
 def augment_dataset(
@@ -34,57 +35,82 @@ def augment_dataset(
     """
     spec = dataset.element_spec
     identity = _checked(spec, recipe)
-    components = tf.nest.flatten(spec, expand_composites=True)
+    pixels, beside = spec["image"], {name: part for name, part in spec.items() if name != "image"}
+    components = tf.nest.flatten(beside, expand_composites=True)
     augmenter = Augmenter(recipe, seed)
     plain = not tf.is_tensor(copy) and check_copy(copy) == NOT_AUGMENTED
-    likes = {} if plain else flat(augmenter.draw_copies(source_words([]), 0))
+    encoded, of_one_size = pixels.dtype == tf.string, pixels.shape.is_fully_defined()
+    largest = math.prod(recipe.image_shape)
+    if of_one_size and not encoded:
+        largest = max(largest, math.prod(pixels.shape))
 
-    def drawn(source: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
-        return list(flat(augmenter.draw_copies(source_words(source), int(number))).values())
+    def decoded(given: np.ndarray | bytes) -> np.ndarray:
+        if not isinstance(given, bytes):
+            return given
+        return codec.decode(given, recipe.channels) if encoded else _unpacked(given)
 
-    def sample(image: np.ndarray, *values: np.ndarray) -> np.ndarray:
-        draw = nested(dict(zip(likes, values, strict=True)))
-        return augmenter.sample(image, draw, augmented=not plain)
-
-    @tf.autograph.experimental.do_not_convert
-    def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        # A variant holds an image of any size without a copy of it, so that they fit into a block.
-        values = tf.nest.flatten(element, expand_composites=True)
-        return element[identity], tf.raw_ops.OptionalFromValue(components=values)
-
-    @tf.autograph.experimental.do_not_convert
-    def with_draws(source: tf.Tensor, element: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        dtypes = [like.dtype for like in likes.values()]
-        draws = tf.numpy_function(drawn, [source, copy], dtypes, stateful=False) if likes else []
-        shaped = (
-            tf.ensure_shape(values, [None, *like.shape[1:]])
-            for values, like in zip(draws, likes.values(), strict=True)
-        )
-        return tuple(shaped), element
+    def block(sources: np.ndarray, images: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        draws = {} if plain else augmenter.draw_copies(source_words(sources), int(number))
+        samples, faults = np.zeros((len(sources), *recipe.image_shape), np.uint8), [_NO_FAULT] * len(sources)
+        for place, image in enumerate(images):
+            try:
+                samples[place] = augmenter.sample(decoded(image), at(draws, place), augmented=not plain)
+            except Exception as error:  # noqa: BLE001 (an op's own; raised here it would fail the whole block)
+                faults[place] = f"{type(error).__name__}: {error}"
+        return samples, np.array([fault.encode() for fault in faults], object)
 
     @tf.autograph.experimental.do_not_convert
-    def augmented(draws: tuple[tf.Tensor, ...], packed_element: tf.Tensor) -> dict[str, tf.Tensor]:
+    def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        image = element["image"]
+        if encoded:
+            image = tf.ensure_shape(image, [])
+        elif not of_one_size:
+            image = tf.io.serialize_tensor(image)
+        others = {name: part for name, part in element.items() if name != "image"}
+        # What stands beside an image may be of any size: a variant holds it, so that it fits into a block.
+        values = tf.nest.flatten(others, expand_composites=True)
+        return element[identity], image, tf.raw_ops.OptionalFromValue(components=values)
+
+    @tf.autograph.experimental.do_not_convert
+    def made(source: tf.Tensor, image: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        # A stateful op would make the map serial.
+        dtypes = [tf.uint8, tf.string]
+        samples, faults = tf.numpy_function(block, [source, image, copy], dtypes, stateful=False)
+        return tf.ensure_shape(samples, [None, *recipe.image_shape]), tf.ensure_shape(faults, [None]), others
+
+    @tf.autograph.experimental.do_not_convert
+    def unpacked(sample: tf.Tensor, fault: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.raw_ops.OptionalGetValue(
-            optional=packed_element,
+            optional=others,
             output_types=[s.dtype for s in components],
             output_shapes=[s.shape for s in components],
         )
-        element = tf.nest.pack_sequence_as(spec, values, expand_composites=True)
-        return {**element, "image": computed(sample, element["image"], *draws, shape=recipe.image_shape)}
+        # The one op without a state that fails with words of ours: it fails one sample, not its block. The 0
+        # that it gives has to decide something, or what a graph is optimized to does without it.
+        first = tf.strings.to_number(fault, tf.int32)
+        sample = tf.ensure_shape(sample[first:], recipe.image_shape)
+        return {**tf.nest.pack_sequence_as(beside, values, expand_composites=True), "image": sample}
 
     live = (
         dataset.map(packed)
-        .batch(BLOCK)
-        .map(with_draws)
-        .unbatch()
-        # Twice, for order is kept, and a slow image holds up those behind it. AUTOTUNE would begin
+        .batch(max(min(_MOST, _BYTES // largest), 1))
+        # Twice, for order is kept, and a slow block holds up those behind it. AUTOTUNE would begin
         # with less every epoch. The map runs ahead by itself: a prefetch behind it only costs.
-        .map(augmented, num_parallel_calls=2 * CORES, deterministic=True)
+        .map(made, num_parallel_calls=2 * CORES, deterministic=True)
+        .unbatch()
+        .map(unpacked)
     )
     count = tf.get_static_value(dataset.cardinality())  # which `unbatch` forgets, and `fit` shows
     if count is None or count == tf.data.UNKNOWN_CARDINALITY:
         return live
     return live.apply(tf.data.experimental.assert_cardinality(count))
+
+
+_NO_FAULT = "0"
+
+
+def _unpacked(serialized: bytes) -> np.ndarray:
+    return tf.make_ndarray(tf.compat.v1.TensorProto.FromString(serialized))
 
 
 def computed(
