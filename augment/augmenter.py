@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from augment import backends, codec
-from augment.arrays import Array, cast
+from augment.array_api import Array, cast
 from augment.draws import Draw, at, recorded
 from augment.errors import OpError, RequestError
 from augment.kernels.kinds import has_device

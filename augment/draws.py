@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from augment.arrays import Array, cast, shift_right, take
+from augment.array_api import Array, cast, shift_right, take
 from augment.keys import Words, threefry2x32
 
 TABLE_SIZE = 1 << 16

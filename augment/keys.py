@@ -28,7 +28,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from augment.arrays import Array, is_numpy, tf
+from augment.array_api import Array, is_numpy, tf
 
 Words = tuple[Array, Array]
 """64 bits as two uint32 arrays (high, low) that broadcast against each other."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from augment.arrays import is_numpy
+from augment.array_api import is_numpy
 from augment.draws import Draw
 from augment.kernels.kinds import (
     Channels,

@@ -38,10 +38,10 @@ TENSORFLOW = {
 the host needs none of them; `augment.parity` imports it where the host has lost its canary."""
 
 EITHER = {
-    *("augment.keys", "augment.kernels.grain", "augment.kernels.maps", "augment.kernels.tables"),
+    *("augment.keys", "augment.kernels.streams", "augment.kernels.maps", "augment.kernels.tables"),
     "pipelines.train.arms",
 }
-"""Those whose lines serve NumPy and TensorFlow alike, which they have from `augment.arrays` on first use."""
+"""Those whose lines serve NumPy and TensorFlow alike, which `augment.array_api` gives them on first use."""
 
 
 def module_name(path: Path) -> str:
@@ -123,4 +123,4 @@ def test_tensorflow_is_imported_by_the_device_and_by_training_and_by_nobody_else
     ways = ("tensorflow.", "keras.")
     found = {module for module in MODULES if any(f"{name}.".startswith(ways) for name in imported(module))}
     assert found == TENSORFLOW
-    assert {module for module in MODULES if "augment.arrays.tf" in imported(module)} - found == EITHER
+    assert {module for module in MODULES if "augment.array_api.tf" in imported(module)} - found == EITHER

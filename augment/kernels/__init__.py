@@ -1,7 +1,7 @@
 """What is computed on pixels: some fifteen formulas in integers, each by two backends to the same bits.
 
     kinds.py     the kernels as data, which ops describe what they do with
-    tables.py, maps.py, weights.py, grain.py
+    tables.py, maps.py, weights.py, streams.py
                  tables of levels, places, resampling weights and randomness by the pixel,
                  made of integers in lines that NumPy and TensorFlow share
     formulas.py  what each kernel computes, read plainly: the reference

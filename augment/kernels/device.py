@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
-from augment.kernels.grain import grain8, grain16
 from augment.kernels.loops import in_turn, runs
+from augment.kernels.streams import grain8, grain16
 
 
 def apply(kernels: kinds.Kernels, image: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from augment.kernels import kinds, maps, tables, weights
-from augment.kernels.grain import grain8, grain16
+from augment.kernels.streams import grain8, grain16
 
 
 def apply(kernels: kinds.Kernels, image: np.ndarray) -> np.ndarray:
@@ -219,7 +219,7 @@ def half_to_even(x: np.ndarray, bits: int) -> np.ndarray:
 
 
 def noise(k: kinds.Noise, image: np.ndarray) -> np.ndarray:
-    """level + table[n >> 4], clipped, for the 16-bit numbers n of the row's grain, one a channel in turn."""
+    """level + table[n >> 4], clipped, for the 16-bit numbers n of the row's stream, one a channel in turn."""
     height, width, channels = image.shape
     per_pixel = 1 if k.monochrome else channels
     place = grain16(k.key, height, width * per_pixel).reshape(height, width, per_pixel) >> 4
@@ -227,7 +227,7 @@ def noise(k: kinds.Noise, image: np.ndarray) -> np.ndarray:
 
 
 def fill(k: kinds.Fill, image: np.ndarray) -> np.ndarray:
-    """Inside a box, the level, or the 8-bit numbers of the row's grain, one a channel in turn."""
+    """Inside a box, the level, or the 8-bit numbers of the row's stream, one a channel in turn."""
     height, width, channels = image.shape
     row, column = np.arange(height)[:, np.newaxis], np.arange(width)
     inside = np.zeros((height, width), bool)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from augment.errors import OpError
 from augment.kernels import kinds, maps, tables, weights
-from augment.kernels.grain import grain8_within, grain16
+from augment.kernels.streams import grain8_within, grain16
 
 _BORDERS = {
     "constant": cv2.BORDER_CONSTANT,

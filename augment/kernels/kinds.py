@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from augment.arrays import Array, cast, is_numpy
+from augment.array_api import Array, cast, is_numpy
 from augment.kernels.maps import Border, Map
 from augment.kernels.tables import Rule
 

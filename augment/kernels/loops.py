@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 import tensorflow as tf
 
-from augment.arrays import is_numpy
+from augment.array_api import is_numpy
 from augment.kernels import kinds, maps
 
 

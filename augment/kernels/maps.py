@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from augment.arrays import Array, cast, clip, is_numpy, shift_right, tf, where
-from augment.kernels.grain import grain16
+from augment.array_api import Array, cast, clip, is_numpy, shift_right, tf, where
+from augment.kernels.streams import grain16
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -142,7 +142,7 @@ def elastic(key: Array, strength: Array, cells: int, size: Size) -> Displaced:
 
     Args:
         key: uint32 [..., 2], from which Threefry makes the displacements, with a knot's row
-            for the counter's row: the down of knot j is the grain's number 2 j, its right 2 j + 1.
+            for the counter's row: the down of knot j is the stream's number 2 j, its right 2 j + 1.
         strength: int64 [...]: how far a knot may move, in 65536ths of a cell.
         cells: of the grid along each side.
 

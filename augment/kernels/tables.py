@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from augment.arrays import Array, cast, clip, is_numpy, shift_right, take, tf, where
+from augment.array_api import Array, cast, clip, is_numpy, shift_right, take, tf, where
 
 FACTOR_BITS = 32
 """The fractional bits of a factor; a float32 from 2 ** -9 on has no more."""

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from augment.arrays import Array, is_numpy, ones, shift_right, stack, where
+from augment.array_api import Array, is_numpy, ones, shift_right, stack, where
 from augment.draws import Draw, uniform_between
 from augment.kernels import maps
 from augment.kernels.kinds import Interpolation, Kernels, Warp

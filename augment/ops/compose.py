@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import model_validator
 
-from augment.arrays import Array, cast, stack
+from augment.array_api import Array, cast, stack
 from augment.draws import Draw, Uniforms
 from augment.ops.base import Size
 from augment.ops.sequence import Group, Step, runs

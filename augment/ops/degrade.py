@@ -9,7 +9,7 @@ from typing import Annotated
 
 import numpy as np
 
-from augment.arrays import Array, cast, shift_right, stack, take
+from augment.array_api import Array, cast, shift_right, stack, take
 from augment.draws import Draw, uniform_between
 from augment.kernels import kinds, weights
 from augment.kernels.kinds import Jpeg, Kernels

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import Array, cast, least, shift_right, stack, take, total, where
+from augment.array_api import Array, cast, least, shift_right, stack, take, total, where
 from augment.draws import Draw, Uniforms, table, uniform_between
 from augment.kernels.kinds import Fill, Kernels
 from augment.labels.hazards import Hazard

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from augment.arrays import Array, stack
+from augment.array_api import Array, stack
 from augment.draws import Draw, Uniforms, uniform_between
 from augment.kernels.kinds import Interpolation, Kernels, Orient, Warp
 from augment.kernels.maps import PROJECTIVE_BITS, Projective

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import Array, cast, stack, take, where
+from augment.array_api import Array, cast, stack, take, where
 from augment.draws import Draw, Uniforms, table
 from augment.kernels.kinds import Blend, Kernels
 from augment.ops.base import Size

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from augment.arrays import Array, is_numpy, stack, take, transposed
+from augment.array_api import Array, is_numpy, stack, take, transposed
 from augment.draws import Draw
 from augment.kernels import tables
 from augment.kernels.kinds import Adapt, Enhance, Kernels, Levels, Warp, Window, choose

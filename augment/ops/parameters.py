@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from augment.arrays import Array, take
+from augment.array_api import Array, take
 from augment.draws import Uniforms, table, uniform_between
 
 Table = tuple[Callable[..., np.ndarray], Any]

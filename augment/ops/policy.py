@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 from pydantic import Field, model_validator
 
-from augment.arrays import cast, take, where
+from augment.array_api import cast, take, where
 from augment.draws import Draw, Uniforms
 from augment.kernels.kinds import Kernels
 from augment.labels.hazards import Hazard

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import FieldSerializationInfo, field_serializer
 
-from augment.arrays import Array
+from augment.array_api import Array
 from augment.draws import Draw, Uniforms
 from augment.errors import OpError
 from augment.kernels.kinds import Kernels, when

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from augment.arrays import Array, cast, clip, is_numpy, long, rounded_root, shift_right, stack, take, where
+from augment.array_api import Array, cast, clip, is_numpy, long, rounded_root, shift_right, stack, take, where
 from augment.draws import Draw, Uniforms, table, uniform_between
 from augment.kernels import kinds
 from augment.kernels.kinds import Kernels, Window

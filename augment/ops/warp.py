@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from augment.arrays import stack
+from augment.array_api import stack
 from augment.draws import Draw, uniform_between
 from augment.kernels.kinds import Kernels, Warp
 from augment.kernels.maps import elastic

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from augment.arrays import tf
+from augment.array_api import tf
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import Recipe, Shape

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from augment.arrays import rounded_root
+from augment.array_api import rounded_root
 from augment.augmenter import Augmenter, augment_image
 from augment.draws import Draw, Uniforms, at
 from augment.errors import RequestError

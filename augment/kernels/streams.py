@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from augment.arrays import Array, cast, is_numpy, shift_right, tf
+from augment.array_api import Array, cast, is_numpy, shift_right, tf
 from augment.keys import threefry2x32
 
 Range = tuple[int, int]
