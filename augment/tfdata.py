@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
@@ -110,7 +111,7 @@ _NO_FAULT = "0"
 
 
 def _unpacked(serialized: bytes) -> np.ndarray:
-    return tf.make_ndarray(tf.compat.v1.TensorProto.FromString(serialized))
+    return tf.make_ndarray(tensor_pb2.TensorProto.FromString(serialized))
 
 
 def computed(
