@@ -1,6 +1,6 @@
 """The job itself, on the embedded runner.
 
-python -m benchmarks.job COPIES INPUT OUTPUT
+python -m benchmarks.job COPIES RECIPE INPUT OUTPUT
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 from benchmarks.measure import timed
 from pipelines import cli
 
-RECIPE = Path(__file__).with_name("flowers_jpeg.yaml")
 
-
-def main(copies: str, root: str, output: str) -> None:
-    options = {"--input": root, "--output": output, "--recipe": str(RECIPE), "--copies": copies}
+def main(copies: str, recipe: str, root: str, output: str) -> None:
+    """`recipe` is a file of this directory."""
+    path = str(Path(__file__).with_name(recipe))
+    options = {"--input": root, "--output": output, "--recipe": path, "--copies": copies}
     words = [word for option in options.items() for word in option]
     cli.app(["materialize", *words], standalone_mode=False)
 

@@ -31,7 +31,7 @@ def main() -> None:
         for count in (arguments.images, arguments.images * arguments.times):
             root = lay_out(photos, Path(scratch, f"input-{count}"), count)
             output = Path(scratch, f"output-{count}")
-            peaks.append(run("job", COPIES, root, output, images=count * COPIES).peak)
+            peaks.append(run("job", COPIES, "flowers_jpeg.yaml", root, output, images=count * COPIES).peak)
             sys.stdout.write(f"{count:>8,} images  {peaks[-1] / 1e6:,.0f} MB\n")
     sys.stdout.write(f"   ratio         {peaks[1] / peaks[0]:.3f}\n")
 
