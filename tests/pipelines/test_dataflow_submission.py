@@ -52,7 +52,7 @@ def pipeline() -> beam_runner_api_pb2.Pipeline:
     recipe = load_recipe("flowers")
     request = Request(name="flowers", recipe_name="flowers", recipe=recipe.canonical(), seed=0, copies=3)
     engine = choose("DataflowRunner", [*ASKED[11:], "--dry_run"])
-    run = launch._run("gs://bucket/photos", "gs://bucket/out", 0, engine)
+    run = launch._run("gs://bucket/photos", "gs://bucket/out", 0, engine, "host")
     return launch._pipeline(request, run, None, engine).run().job.proto_pipeline
 
 
