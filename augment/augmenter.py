@@ -74,9 +74,11 @@ class Augmenter:
 
         Returns arrays [...], by op id and parameter (`augment.draws.Draw`).
         """
-        high = cast(copy, np.uint32)
-        key = fold_in(source_key(self.seed, source), (high ^ high, high))
-        return draw_steps(self.recipe.steps, key)
+        return draw_steps(self.recipe.steps, self._key(source, copy))
+
+    def _key(self, source: Words, copy: Array) -> Words:
+        low = cast(copy, np.uint32)
+        return fold_in(source_key(self.seed, source), (low ^ low, low))
 
     def draw_copies(self, source: Array, copy: int) -> Draw:
         """`draw` for one copy of sources [n, 2]; empty for NOT_AUGMENTED."""
@@ -122,9 +124,8 @@ class Augmenter:
                 image = self._backend.run(functools.partial(plain_program, (op,)), image, {})
                 yield op, {}, image
             return
-        words = source_words([source])
-        number = np.array([copy], np.uint32)
-        key = fold_in(source_key(self.seed, (words[:, 0], words[:, 1])), (np.zeros_like(number), number))
+        [(high, low)] = source_words([source])
+        key = self._key((np.array([high]), np.array([low])), np.array([copy], np.int32))
         for step in self.recipe.steps:
             after = image
             for last, op in enumerate(step.ops, start=1):

@@ -32,7 +32,7 @@ def parity_class() -> dict[str, str]:
 
 def _kernels() -> dict[str, str]:
     if backend().name == "host":
-        return kernels.outcomes()
+        return kernels.of_host()
     import tensorflow as tf
 
     from augment.kernels import device

@@ -35,7 +35,7 @@ def program(steps: Sequence[Step], draw: Draw, size: Size) -> Kernels:
 
     What does not fire is not there, of one sample; neither is what only its neighbour needs.
     """
-    return joined(row_kernels(tuple(steps), draw, size))
+    return joined(row_kernels(steps, draw, size))
 
 
 def plain_program(ops: Sequence[Op], draw: Draw, size: Size) -> Kernels:

@@ -115,29 +115,29 @@ def _unpacked(serialized: bytes) -> np.ndarray:
 
 
 def computed(
-    make: Callable[..., np.ndarray],
+    make: Callable[[np.ndarray], np.ndarray],
     image: tf.Tensor,
-    *values: tf.Tensor,
+    *,
     shape: tuple[int | None, int | None, int],
 ) -> tf.Tensor:
     """What the host makes of an image in a graph, by a stateless op: uint8 of a shape [H, W, C].
 
     Args:
-        make: of uint8 [H, W, C] and the values.
-        image: an image file's bytes, a string scalar, or its pixels.
+        make: of uint8 [H, W, C].
+        image: an image file's bytes, a string scalar.
 
     A stateful op anywhere in a graph, even in a branch that is not taken, would make every ordered map
     serial. Fails for bytes that cannot be decoded; `codec.examine` says why.
     """
 
-    def on_host(given: np.ndarray | bytes, *values: np.ndarray) -> np.ndarray:
+    def on_host(contents: bytes) -> np.ndarray:
         try:
-            pixels = codec.decode(given, shape[2]) if isinstance(given, bytes) else given
+            pixels = codec.decode(contents, shape[2])
         except codec.DecodeError:  # raised here it would leave a screenful on stderr for every file
             return np.zeros([0, 0, 0], np.uint8)
-        return make(pixels, *values)
+        return make(pixels)
 
-    made = tf.numpy_function(on_host, [image, *values], tf.uint8, stateful=False)
+    made = tf.numpy_function(on_host, [image], tf.uint8, stateful=False)
     return tf.ensure_shape(made, shape)
 
 

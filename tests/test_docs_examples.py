@@ -16,6 +16,8 @@ from augment.ops import base
 from augment.recipe import Recipe, load_recipe, parse_recipe
 from pipelines.format.request import load_plugins
 from pipelines.format.samples import schema
+from pipelines.parity import ways
+from pipelines.parity.examples import Sample
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
@@ -63,3 +65,25 @@ def test_the_recipe_in_python_is_the_one_in_yaml_beside_it() -> None:
     recipe = names["recipe"]
     assert isinstance(recipe, Recipe)
     assert recipe == parse_recipe(yaml, name="other")
+
+
+def test_the_ops_of_ones_own_on_the_page_give_the_same_levels_everywhere(
+    monkeypatch: pytest.MonkeyPatch, photo: np.ndarray
+) -> None:
+    monkeypatch.setattr(base, "_registry", dict(base._registry))
+    _, _, page = (
+        (EXAMPLES.parent / "recipes.md").read_text(encoding="utf-8").partition("## An op of your own")
+    )
+    _, fade, checker = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for code in (fade, checker):
+        exec(compile(code, "recipes.md", "exec", dont_inherit=True), {"__name__": "on_the_page"})
+    recipe = parse_recipe(
+        "ops: [crop_or_pad: {height: 40, width: 56}, fade: {amount: [0.2, 0.8], p: 0.7}, checker: {p: 0.6}]",
+        name="own",
+    )
+    samples = [Sample(f"{number}.png", copy, photo) for copy in range(2) for number in range(3)]
+    case = ways.Case(recipe, 0, samples, lambda *_: None)
+    expected = np.stack(ways.host(case))
+    assert len({image.tobytes() for image in expected}) > 2
+    for way in (ways.formula, ways.eager, ways.graph, ways.tf_data, ways.layer, ways.xla):
+        np.testing.assert_array_equal(np.stack(way(case)), expected, err_msg=way.__name__)

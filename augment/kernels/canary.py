@@ -7,6 +7,7 @@ processors; where one does, the device backend takes the host's place.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import numpy as np
 from augment.kernels import host, kinds, maps, tables, weights
 
 
-def outcomes(apply: Callable[[kinds.Kernels, np.ndarray], np.ndarray] = host.apply) -> dict[str, str]:
+def outcomes(apply: Callable[[kinds.Kernels, np.ndarray], np.ndarray]) -> dict[str, str]:
     """For each kernel, under its name, 16 hexadecimal digits of SHA-256 over the levels."""
     image = _image()
     return {
@@ -26,10 +27,16 @@ def outcomes(apply: Callable[[kinds.Kernels, np.ndarray], np.ndarray] = host.app
     }
 
 
+@functools.cache
+def of_host() -> dict[str, str]:
+    """The host's, tried once a process."""
+    return outcomes(host.apply)
+
+
 def differences() -> list[str]:
     """The names of the kernels whose outcome on this machine is not the golden one."""
     golden = json.loads((resources.files("augment.kernels") / "canary.json").read_text())
-    return sorted(name for name, digest in outcomes().items() if golden.get(name) != digest)
+    return sorted(name for name, digest in of_host().items() if golden.get(name) != digest)
 
 
 def _image() -> np.ndarray:

@@ -37,16 +37,11 @@ def size_of(image: tf.Tensor) -> tuple[Any, Any]:
 
 def compiles(kernels: kinds.Kernels) -> bool:
     """Whether XLA has all that these kernels of a batch take."""
-    if not kinds.has_device(kernels):
-        return False
-    for kernel in kernels:
-        if isinstance(kernel, kinds.Jpeg):
-            return False
-        if isinstance(kernel, kinds.Resize) and kernel.box is not None and _widens(kernel):
-            return False
-        if isinstance(kernel, (kinds.Choose, kinds.Blend)) and not all(map(compiles, kernel.branches)):
-            return False
-    return True
+    return kinds.has_device(kernels) and not any(
+        isinstance(kernel, kinds.Jpeg)
+        or (isinstance(kernel, kinds.Resize) and kernel.box is not None and _widens(kernel))
+        for kernel in kinds.every(kernels)
+    )
 
 
 def _widens(kernel: kinds.Resize) -> bool:

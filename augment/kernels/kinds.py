@@ -12,7 +12,7 @@ Between kernels there is uint8 [H, W, C] with C = 1 or 3.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
@@ -220,14 +220,19 @@ class Custom(Kernel):
         raise NotImplementedError(f"{type(self).__name__} does not define on_device()")
 
 
+def every(kernels: Kernels) -> Iterator[Kernel]:
+    """These kernels, and those of their branches."""
+    for kernel in kernels:
+        yield kernel
+        if isinstance(kernel, (Choose, Blend)):
+            for branch in kernel.branches:
+                yield from every(branch)
+
+
 def has_device(kernels: Kernels) -> bool:
     """Whether the device backend has all of these kernels of a batch: whether those of one's own say how."""
-    for kernel in kernels:
-        if isinstance(kernel, (Choose, Blend)) and not all(map(has_device, kernel.branches)):
-            return False
-        if isinstance(kernel, Custom) and type(kernel).on_device is Custom.on_device:
-            return False
-    return True
+    own = (type(kernel) for kernel in every(kernels) if isinstance(kernel, Custom))
+    return not any(kind.on_device is Custom.on_device for kind in own)
 
 
 def not_kept(kernel: Kernel, image: Any, out: Any) -> str:

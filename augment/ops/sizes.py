@@ -6,7 +6,7 @@ Crops and padding are exact index operations.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import (
@@ -35,6 +35,10 @@ class _Resampling(Op):
 
     abstract: ClassVar[bool] = True
 
+    if TYPE_CHECKING:  # fields of each, in an order of its own
+        method: str
+        antialias: bool
+
     @model_validator(mode="before")
     @classmethod
     def _no_antialias_without_use(cls, values: Any) -> Any:
@@ -44,20 +48,20 @@ class _Resampling(Op):
 
     @model_validator(mode="after")
     def _antialias_does_something(self) -> _Resampling:
-        if self.antialias and self.method in _NOT_WIDENED:  # type: ignore[attr-defined]
-            why = _NOT_WIDENED[self.method]  # type: ignore[attr-defined]
+        if self.antialias and self.method in _NOT_WIDENED:
+            why = _NOT_WIDENED[self.method]
             raise ValueError(f"antialias is true, which does nothing, for {why}; leave it out")
         return self
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         settings: dict[str, Any] = handler(self)
-        if info.exclude_defaults and self.method in _NOT_WIDENED:  # type: ignore[attr-defined]
+        if info.exclude_defaults and self.method in _NOT_WIDENED:
             settings.pop("antialias", None)
         return settings
 
     def advice(self) -> Iterator[str]:
-        if not (self.antialias or self.method in _NOT_WIDENED):  # type: ignore[attr-defined]
+        if not (self.antialias or self.method in _NOT_WIDENED):
             yield (
                 f"{self.id} is not antialiased: where it shrinks much, fine patterns break up, as with "
                 "tf.image's default; without antialias: false it does what Pillow and torchvision do"

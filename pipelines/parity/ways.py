@@ -59,8 +59,17 @@ def formula(case: Case) -> Images:
 
 def eager(case: Case) -> Images:
     """The kernels in TensorFlow, one after the other, without a graph."""
+    _on_device(case)
     with tf.device("CPU"):
         return _by_kernels(case, lambda kernels, image: device.apply(kernels, tf.constant(image)).numpy())
+
+
+def _on_device(case: Case) -> Augmenter:
+    """Raises NotPossible for a recipe with a kernel of somebody's own that the device does not have."""
+    augmenter = Augmenter(case.recipe, case.seed)
+    if not augmenter.has_device:
+        raise NotPossible("host alone")
+    return augmenter
 
 
 def _by_kernels(case: Case, apply: Callable[[kinds.Kernels, np.ndarray], np.ndarray]) -> Images:
@@ -75,7 +84,7 @@ def _by_kernels(case: Case, apply: Callable[[kinds.Kernels, np.ndarray], np.ndar
 
 def graph(case: Case) -> Images:
     """A tf.function for one image of any size, which draws too."""
-    augmenter = Augmenter(case.recipe, case.seed)
+    augmenter = _on_device(case)
 
     @tf.function(
         autograph=False,
@@ -158,6 +167,7 @@ def _in_batches(case: Case, device: str, jit_compile: bool = False) -> Images:
         tf.TensorSpec([None, 2], tf.uint32),
         tf.TensorSpec([None], tf.int32),
     ]
+    _on_device(case)
     augment = AugmentLayer(case.recipe, seed=case.seed, dtype="uint8")
     call = tf.function(
         lambda image, key, copy: augment({"image": image, "key": key, "copy": copy}, training=True),
