@@ -14,6 +14,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measure import Steady, aligned, machine, run, steady
@@ -44,12 +45,14 @@ Results = dict[str, list[Steady]]
 """By a contestant's name, one a repeat."""
 
 
-def compare(photos: list[Path], images: int, repeats: int, scratch: Path) -> Results:
+def compare(
+    contestants: Sequence[Contestant], photos: list[Path], images: int, repeats: int, scratch: Path
+) -> Results:
     """Measures all in turn, so that what else the machine does falls on all of them."""
     inputs: dict[int, Path] = {}
-    results: Results = {contestant.name: [] for contestant in CONTESTANTS}
+    results: Results = {contestant.name: [] for contestant in contestants}
     for repeat in range(1, repeats + 1):
-        for contestant in CONTESTANTS:
+        for contestant in contestants:
             runs = []
             most = images // contestant.part
             for count in (most // 4, most):
@@ -73,7 +76,7 @@ def ratio(results: Results, name: str) -> float:
 
 def table(results: Results) -> str:
     """Medians, aligned."""
-    ceiling = max((c.name for c in CEILINGS), key=lambda name: _median(results[name], "rate"))
+    ceiling = max((c.name for c in CEILINGS), key=lambda name: median(results[name], "rate"))
     aims = {NAIVE.name: 10.0, HANDWRITTEN.name: 1.0, ceiling: 0.65}
     rows = [("", "images/s", "from", "to", "job is", "aim", "CPU/image", "start-up", "memory")]
     for name, measured in results.items():
@@ -84,15 +87,15 @@ def table(results: Results) -> str:
                 *(f"{figure(rates):,.0f}" for figure in (statistics.median, min, max)),
                 f"{ratio(results, name):.2f}x" if name != JOB.name else "",
                 f">= {aims[name]:g}x" if name in aims else "",
-                f"{_median(measured, 'cpu') * 1e3:.2f} ms",
-                f"{_median(measured, 'startup'):.1f} s",
-                f"{_median(measured, 'peak') / 1e6:,.0f} MB",
+                f"{median(measured, 'cpu') * 1e3:.2f} ms",
+                f"{median(measured, 'startup'):.1f} s",
+                f"{median(measured, 'peak') / 1e6:,.0f} MB",
             )
         )
     return aligned(rows)
 
 
-def _median(measured: list[Steady], field: str) -> float:
+def median(measured: list[Steady], field: str) -> float:
     return statistics.median(getattr(one, field) for one in measured)
 
 
@@ -114,7 +117,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="augshard-benchmark-") as scratch:
         given = find_photos(arguments.input) if arguments.input else None
         photos = given or draw_photos(Path(scratch, "photos"))
-        results = compare(photos, arguments.images, arguments.repeats, Path(scratch))
+        results = compare(CONTESTANTS, photos, arguments.images, arguments.repeats, Path(scratch))
     sys.stdout.write(table(results))
     if arguments.json:
         about = {
