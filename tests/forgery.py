@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from pipelines import storage
 from pipelines.format import tfds
+from pipelines.format.digests import SourcesDigest
 from pipelines.format.example import Record, serialize, unpack
 from pipelines.format.manifest import Manifest, json_text, open_manifest
 from pipelines.format.records import ShardReader, ShardWriter, framed
-from pipelines.format.samples import Receipt, SamplesWriter, SourcesDigest, read_receipt
+from pipelines.format.samples import Receipt, SamplesWriter, read_receipt
 from pipelines.sources import Reject
 
 

@@ -13,6 +13,7 @@ from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.draws import Draw, at
 from augment.keys import source_words
 from pipelines import storage
+from pipelines.format.digests import pixels_digest
 from pipelines.format.example import serialize
 from pipelines.format.records import framed
 from pipelines.format.request import Request, job_recipe
@@ -116,7 +117,7 @@ class Deriver:
         for sample, copy in zip(samples, copies, strict=True):
             encoded = codec.encode(sample, stored)
             record = serialize(image=encoded, label=label, source=member.source, copy=copy)
-            made.append((framed(record), hashlib.sha256(sample.data).hexdigest()))
+            made.append((framed(record), pixels_digest(sample)))
         return _One(row, made)
 
     def _draws(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:

@@ -26,10 +26,11 @@ from augment.augmenter import CORES, NOT_AUGMENTED
 from augment.errors import OpError
 from augment.parity import parity_class
 from pipelines import storage
+from pipelines.format.digests import SourcesDigest
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, parity_differences
 from pipelines.format.records import ShardWriter
-from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, SourcesDigest, read_receipt, schema
+from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, read_receipt, schema
 from pipelines.materialize.derive import SOURCE_COLUMNS, Derived, Member, PassingFault
 from pipelines.materialize.processes import Pool, ProcessEnded
 from pipelines.plan import Plan
@@ -277,7 +278,7 @@ class GroupWriter:
                     "shard": [block.number] * rows,
                     "record": range(shard.records - rows, shard.records),
                     **columns,
-                    "pixels_sha256": pixels,
+                    "pixels_blake3": pixels,
                     **its_own,
                 }
             )

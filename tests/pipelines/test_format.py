@@ -199,7 +199,7 @@ def columns_of(augmenter: Augmenter, sources: list[str], copy: int) -> dict:
         "source_sha256": ["0" * 64] * count,
         "source_height": [9] * count,
         "source_width": [9] * count,
-        "pixels_sha256": ["1" * 64] * count,
+        "pixels_blake3": ["1" * 64] * count,
         **(drawn or {name: [None] * count for name in names}),
     }
 
