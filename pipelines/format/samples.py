@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -195,6 +194,8 @@ def _is_plain(schema: pa.Schema, name: str) -> bool:
 
 def _text_bytes(column: pa.ChunkedArray) -> int:
     """The bytes of a dictionary column's text, written out. Raises ValueError for what is no id's length."""
+    import pyarrow.compute as pc  # as long to import as all else of the package; no job needs it
+
     total = 0
     for chunk in column.chunks:
         lengths = pc.binary_length(chunk.dictionary)
