@@ -101,87 +101,134 @@ def _channels(k: kinds.Channels, image: np.ndarray) -> np.ndarray:
 def _warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     """By blocks of rows, so that places stay in the cache, and in memory that is not given back."""
     height, width, _ = image.shape
-    whole = k.interpolation == "nearest"
-    places = _near_places(k.map, (height, width), whole=whole) or _far_places(k, (height, width))
-    how = cv2.INTER_NEAREST if whole else cv2.INTER_LINEAR
+    seen, places = _near(k, image) or (image, _far_places(k, (height, width)))
+    how = cv2.INTER_NEAREST if k.interpolation == "nearest" else cv2.INTER_LINEAR
     out = np.empty(image.shape, image.dtype)
     count = max(_BLOCK // width, 1)
     for first in range(0, height, count):
         rows = slice(first, min(first + count, height))
         place, part = places(rows)
-        cv2.remap(image, place, part, how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
+        cv2.remap(seen, place, part, how, out[rows], _BORDERS[k.border], (k.fill,) * 3)
     return out
 
 
-_BLOCK = 1 << 14
+_BLOCK = 1 << 15
 """Pixels whose places are made at once."""
 
 _Places = Callable[[slice], Any]
-"""For some rows of the output what OpenCV takes: columns and rows in float32; or int16 [n, W, 2] whole
-columns and rows and uint16 [n, W] 32 times the part of a row beyond them, in 32nds, plus that of a column."""
+"""For some rows of the output what OpenCV takes: int16 [n, W, 2] whole columns and rows, and uint16 [n, W]
+32 times the part of a row beyond them, in 32nds, plus that of a column."""
 
 
-def _near_places(map_: maps.Map, size: maps.Size, *, whole: bool) -> _Places | None:
-    """`maps.places` where narrow numbers hold all of them, which their extremes tell; else None."""
-    if isinstance(map_, maps.Affine):
-        return _near_affine(map_.matrix.tolist(), size, whole=whole)
-    if isinstance(map_, maps.Projective):
-        return _near_projective(map_.matrix.tolist(), size, whole=whole)
+def _near(k: kinds.Warp, image: np.ndarray) -> tuple[np.ndarray, _Places] | None:
+    """The image, with what is seen beside it, and `maps.places` therein, where narrow numbers hold all
+    of them, which their extremes tell; else None."""
+    if isinstance(k.map, maps.Affine):
+        return _near_affine(k, k.map.matrix, image)
+    if isinstance(k.map, maps.Projective):
+        height, width, _ = image.shape
+        whole = k.interpolation == "nearest"
+        places = _near_projective(k.map.matrix, (height, width), whole=whole)
+        return places and (image, places)
     return None
 
 
-def _near_affine(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
-    """Terms below 2**12 pixels and their sum are exact in float32, as is half of their last bit with
-    it, by which OpenCV, which rounds to the nearest place, rounds half up. Those of whole places, of
-    more bits, are exact in int32."""
-    height, width = size
-    longest = max(max(abs(m[i]) * width, abs(m[i + 1]) * height + abs(m[i + 2])) for i in (0, 3))
-    if longest >= 1 << (12 + maps.AFFINE_BITS):
+def _near_affine(k: kinds.Warp, matrix: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, _Places] | None:
+    """Terms, sums and half of the last bit with them are exact in float64, and where they have no more
+    than 24 bits, in float32; by that half OpenCV, which rounds to the nearest place, rounds half up."""
+    height, width, _ = image.shape
+    across, down = (_extremes(line, (height, width)) for line in matrix.reshape(2, 3).tolist())
+    by = -down[0], down[1] - height + 1, -across[0], across[1] - width + 1
+    beside = [max(math.ceil(pixels + 1 / 16), 0) for pixels in by]
+    tall, wide = height + beside[0] + beside[1], width + beside[2] + beside[3]
+    if max(tall, wide) >= 1 << 12:
         return None
-    if whole:
-        bits = maps.WHOLE_SUM_BITS
-        across, down = (part.astype(np.int32) for part in _terms(m, size, maps.AFFINE_BITS - bits))
-        down += 1 << (bits - 1)
-
-        def whole_places(rows: slice) -> Any:
-            columns, lines = (down[:, rows, np.newaxis] + across[:, np.newaxis]) >> bits
-            return _packed(lines, columns, 0)
-
-        return whole_places
-    across, down = _terms(m, size, maps.AFFINE_BITS - maps.SUM_BITS)
-    last = 1 / (1 << maps.SUM_BITS)
-    sums = _sums(across * last, down * last + last / 2, np.float32)
+    if tall * wide > _MOST_SEEN * height * width:
+        beside = [0] * 4
+    elif any(beside):  # OpenCV takes three times as long for what it has to find beyond a border
+        padded = cv2.copyMakeBorder(image, *beside, _BORDERS[k.border], value=(k.fill,) * 3)
+        image = _with_channels(padded)
+    whole = k.interpolation == "nearest"
+    bits = maps.WHOLE_SUM_BITS if whole else maps.SUM_BITS
+    terms = _terms(matrix.reshape(2, 3), maps.AFFINE_BITS - bits, (height, width))
+    terms *= 2.0**-bits
+    half = 0.5 if whole else 2.0 ** -(bits + 1)
+    dtype = np.float64 if whole and max(tall, wide) >= 1 << 8 else np.float32
+    left, right = np.ones((height, 3), dtype), np.empty((3, width, 2), dtype)
+    left[:, :2] = terms[:, width:].T
+    left[:, :2] += beside[2] + half, beside[0] + half
+    right[:2] = _BOTH[:, np.newaxis]
+    right[2] = terms[:, :width].T
+    right = right.reshape(3, -1)
 
     def places(rows: slice) -> Any:
-        columns, lines = sums(rows)
-        return cv2.convertMaps(columns, lines, cv2.CV_16SC2)
+        sums = np.matmul(left[rows], right).reshape(-1, width, 2)
+        if not whole:
+            return cv2.convertMaps(sums, _NO_PARTS, cv2.CV_16SC2)
+        if not any(beside):
+            np.floor(sums, out=sums)
+        return sums.astype(np.int16), _NO_PARTS
 
-    return places
+    return image, places
 
 
-def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places | None:
+_MOST_SEEN = 4
+"""How many times the image's pixels what is seen beside it may have, to be made before it is."""
+
+_BOTH = np.eye(2)
+
+
+def _extremes(line: list[int], size: maps.Size) -> tuple[float, float]:
+    """The least and the most of a x + b y + c in a frame, in pixels, before it is rounded."""
+    height, width = size
+    a, b, c = (term / (1 << maps.AFFINE_BITS) for term in line)
+    a, b = a * (width - 1), b * (height - 1)
+    return c + min(a, 0) + min(b, 0), c + max(a, 0) + max(b, 0)
+
+
+def _terms(lines: np.ndarray, drop: Any, size: maps.Size) -> np.ndarray:
+    """float64 [lines, W + H]: `maps.terms` of lines int64 [lines, 3], all of them below 2**53."""
+    terms = (lines * 2.0**-drop) @ _frame(*size)
+    terms += 0.5
+    return np.floor(terms, out=terms)
+
+
+@functools.lru_cache(maxsize=64)
+def _frame(height: int, width: int) -> np.ndarray:
+    """float64 [3, W + H], by which a line (a, b, c) comes to a x for each column and b y + c for each row."""
+    frame = np.zeros((3, width + height))
+    frame[0, :width] = np.arange(width)
+    frame[1, width:] = np.arange(height)
+    frame[2, width:] = 1
+    return frame
+
+
+def _near_projective(matrix: np.ndarray, size: maps.Size, *, whole: bool) -> _Places | None:
     """Places below 2**18 by divisors below 2**31, which are odd, lie further from being halfway
     between two than float64 is off, so that the nearest whole number is the right one."""
     height, width = size
+    a, b, c, d, e, f, g, h, i = (matrix / (1 << maps.PROJECTIVE_BITS)).tolist()
+    if max(abs(a) * width, abs(b) * height + abs(c), abs(d) * width, abs(e) * height + abs(f)) >= 1 << 12:
+        return None
     furthest = 0.0
-    for x in (0, width - 1):
-        for y in (0, height - 1):  # a quotient of what is linear is furthest at a corner
-            *numerators, divisor = (m[i] * x + m[i + 1] * y + m[i + 2] for i in (0, 3, 6))
-            if not -10 < math.log2(max(divisor, 1)) - maps.PROJECTIVE_BITS < 2:
-                return None
-            furthest = max(furthest, abs(numerators[0]) / divisor, abs(numerators[1]) / divisor)
-    bits = 0 if whole else maps.PLACE_BITS
+    for x, y in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):
+        divisor = g * x + h * y + i  # a quotient of what is linear is furthest at a corner
+        if not 2.0**-10 < divisor < 4:
+            return None
+        furthest = max(furthest, abs(a * x + b * y + c) / divisor, abs(d * x + e * y + f) / divisor)
     if furthest >= 1 << 12:
         return None
-    across, down = _terms(m, size, _DROPS)
-    across[2] *= 2
-    down[2] = 2 * down[2] + 1
-    sums = _sums(across, down, np.float64)
+    bits = 0 if whole else maps.PLACE_BITS
+    terms = _terms(matrix.reshape(3, 3), _DROPS, size)
+    left, right = np.ones((3, height, 2)), np.ones((3, 2, width))
+    left[:, :, 0], right[:, 1] = terms[:, width:], terms[:, :width]
+    left[2] *= 2
+    left[2, :, 0] += 1
     scale = float(1 << (maps.DIVISOR_BITS - maps.NUMERATOR_BITS + bits))
     narrow = cv2.CV_16S if furthest < 1000 else cv2.CV_32S
 
     def places(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        x, y, divisor = sums(rows)
+        x, y, divisor = np.matmul(left[:, rows], right)
         np.divide(scale, divisor, out=divisor)
         lines, columns = (cv2.multiply(part, divisor, dtype=narrow) for part in (y, x))
         return _packed(lines, columns, bits)
@@ -190,25 +237,6 @@ def _near_projective(m: list[int], size: maps.Size, *, whole: bool) -> _Places |
 
 
 _DROPS = maps.PROJECTIVE_BITS - np.array([maps.NUMERATOR_BITS] * 2 + [maps.DIVISOR_BITS - 1])[:, np.newaxis]
-
-
-def _terms(m: list[int], size: maps.Size, drop: Any) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [lines, W] and [lines, H]: `maps.terms` of every line of a matrix."""
-    lines = np.array(m, np.int64).reshape(-1, 3)
-    return maps.terms([lines[:, :1], lines[:, 1:2], lines[:, 2:]], _upto(size[1]), _upto(size[0]), drop)
-
-
-def _sums(across: np.ndarray, down: np.ndarray, dtype: type[np.floating]) -> _Places:
-    """For some rows of the output, across [lines, W] + down [lines, H], [lines, n, W]: as products of
-    matrices with ones in them, which are faster than what they come to."""
-    left, right = np.ones((*down.shape, 2), dtype), np.ones((len(across), 2, across.shape[1]), dtype)
-    left[..., 0], right[:, 1] = down, across
-    return lambda rows: np.matmul(left[:, rows], right)
-
-
-@functools.lru_cache(maxsize=64)
-def _upto(count: int) -> np.ndarray:
-    return np.arange(count, dtype=np.int64)
 
 
 def _packed(rows: np.ndarray, columns: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,14 @@ def test_c10_the_host_computes_the_formula(name, seed, size, channels):
     np.testing.assert_array_equal(image, before)
 
 
+@pytest.mark.parametrize("name", ["affine", "projective"])
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_c10_the_host_warps_in_blocks_as_the_formula_does_at_once(name, seed):
+    [kernels], [image] = made(name, seed, (170, 280), 3, 1)
+    np.testing.assert_array_equal(host.apply(kernels, image), formulas.apply(kernels, image))
+
+
 @pytest.mark.parametrize("name", CASES)
 @settings(max_examples=12)
 @given(
