@@ -139,33 +139,34 @@ def _near_affine(k: kinds.Warp, matrix: np.ndarray, image: np.ndarray) -> tuple[
     height, width, _ = image.shape
     across, down = (_extremes(line, (height, width)) for line in matrix.reshape(2, 3).tolist())
     by = -down[0], down[1] - height + 1, -across[0], across[1] - width + 1
-    beside = [max(math.ceil(pixels + 1 / 16), 0) for pixels in by]
-    tall, wide = height + beside[0] + beside[1], width + beside[2] + beside[3]
+    above, below, before, after = (max(math.ceil(pixels + 1 / 16), 0) for pixels in by)
+    tall, wide = height + above + below, width + before + after
     if max(tall, wide) >= 1 << 12:
         return None
     if tall * wide > _MOST_SEEN * height * width:
-        beside = [0] * 4
-    elif any(beside):  # OpenCV takes three times as long for what it has to find beyond a border
-        padded = cv2.copyMakeBorder(image, *beside, _BORDERS[k.border], value=(k.fill,) * 3)
+        above = before = 0
+    elif tall * wide > height * width:  # OpenCV takes three times as long for what it has to find itself
+        fill = (k.fill,) * 3
+        padded = cv2.copyMakeBorder(image, above, below, before, after, _BORDERS[k.border], value=fill)
         image = _with_channels(padded)
     whole = k.interpolation == "nearest"
     bits = maps.WHOLE_SUM_BITS if whole else maps.SUM_BITS
     terms = _terms(matrix.reshape(2, 3), maps.AFFINE_BITS - bits, (height, width))
     terms *= 2.0**-bits
     half = 0.5 if whole else 2.0 ** -(bits + 1)
-    dtype = np.float64 if whole and max(tall, wide) >= 1 << 8 else np.float32
+    dtype: Any = np.float64 if whole and max(tall, wide) >= 1 << 8 else np.float32
     left, right = np.ones((height, 3), dtype), np.empty((3, width, 2), dtype)
     left[:, :2] = terms[:, width:].T
-    left[:, :2] += beside[2] + half, beside[0] + half
+    left[:, :2] += before + half, above + half
     right[:2] = _BOTH[:, np.newaxis]
     right[2] = terms[:, :width].T
-    right = right.reshape(3, -1)
+    interleaved = right.reshape(3, -1)
 
     def places(rows: slice) -> Any:
-        sums = np.matmul(left[rows], right).reshape(-1, width, 2)
+        sums = np.matmul(left[rows], interleaved).reshape(-1, width, 2)
         if not whole:
             return cv2.convertMaps(sums, _NO_PARTS, cv2.CV_16SC2)
-        if not any(beside):
+        if not (above or before):
             np.floor(sums, out=sums)
         return sums.astype(np.int16), _NO_PARTS
 
