@@ -499,11 +499,12 @@ def _noise(k: kinds.Noise, image: np.ndarray) -> np.ndarray:
     per_pixel = 1 if k.monochrome else channels
     place = grain16(k.key, height, width * per_pixel) >> 4
     table = np.zeros(1 << 16, np.int16)
-    table[: len(k.table)] = k.table
+    np.clip(k.table, -255, 255, out=table[: len(k.table)])  # more than that changes no level
     deviates = cv2.LUT(place, table).reshape(height, width, per_pixel)
     if k.monochrome and channels == 3:
         deviates = cv2.merge([deviates] * 3)
-    return _with_channels(cv2.add(image, deviates, dtype=cv2.CV_8U))
+    noisy = image + deviates
+    return noisy.clip(0, 255, out=noisy).astype(np.uint8)
 
 
 def _fill(k: kinds.Fill, image: np.ndarray) -> np.ndarray:

@@ -160,7 +160,7 @@ class Noise(Kernel):
     """Adds to each level what a table holds at a random place."""
 
     key: Array = field(metadata=VECTOR)
-    """uint32 [2]: the sub-key from which Threefry makes the places"""
+    """uint32 [2]: the sub-key of which `streams.py` makes the places"""
     table: Array = field(metadata=VECTOR)
     """int16 [4096]"""
     monochrome: bool = False
