@@ -52,6 +52,10 @@ def clip(x: Array, low: Array, high: Array) -> Array:
     return tf.clip_by_value(x, low, high)
 
 
+def at_most(x: Array, high: int) -> Array:
+    return np.minimum(x, high) if is_numpy(x) else tf.minimum(x, high)
+
+
 def rounded_root(x: Array) -> Array:
     """int64: the whole number nearest to the square root, of int64 from 0 to 2**52."""
     root = cast((np.sqrt if is_numpy(x) else tf.sqrt)(cast(x, np.float64)), np.int64)  # off by one at most
@@ -61,7 +65,7 @@ def rounded_root(x: Array) -> Array:
 
 def shift_right(x: Array, bits: int) -> Array:
     """Integer shift; arithmetic (rounding down) for signed integers."""
-    if is_numpy(x):
+    if isinstance(x, int) or is_numpy(x):
         return x >> bits
     return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
 
