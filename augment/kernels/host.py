@@ -353,9 +353,10 @@ def _adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
         of_plane = _ends if k.rule.statistic == "ends" else _histogram
         statistic = np.array([of_plane(plane) for plane in planes], np.int64)
         return _joined(k.rule.table(statistic, count, k.factor), planes)
+    factor: Any = k.factor
     lines = np.zeros((channels, channels + 1), np.float32)  # 24 bits hold all that follows exactly
     for channel, total in enumerate(cv2.sumElems(image)[:channels]):
-        slope, start = k.rule.line(int(total), height * width, int(k.factor))
+        slope, start = k.rule.line(int(total), height * width, int(factor))
         lines[channel, channel] = slope / (1 << tables.LINE_BITS)
         lines[channel, -1] = start / (1 << tables.LINE_BITS)
     return _with_channels(cv2.transform(image, lines))

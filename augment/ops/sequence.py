@@ -207,9 +207,12 @@ def draw_steps(
         affine: Affine | None = None
         for op in step.ops:
             path = within + op.id
-            uniforms = uniforms_of(fold_in(key, name_words(path)))
-            drawn = draw[op.id] = dict(op.draw(uniforms, step.size))
-            applied = _both(reached, uniforms.fires(op.p) if op.p < 1 else None)
+            drawn: Draw = {}
+            draw[op.id], applied = drawn, reached
+            if not op.deterministic:  # whose key would be derived for nothing
+                uniforms = uniforms_of(fold_in(key, name_words(path)))
+                drawn |= op.draw(uniforms, step.size)
+                applied = _both(reached, uniforms.fires(op.p) if op.p < 1 else None)
             if applied is not None:
                 drawn["applied"] = applied
             if isinstance(op, AffineOp):

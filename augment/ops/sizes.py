@@ -132,6 +132,8 @@ def _within(top: Array, left: Array, height: int, width: int) -> Kernels:
 
 def _centred(had: tuple[Array, Array], height: int, width: int) -> Kernels:
     """Crops or pads images of these sides with black, so that their middles meet."""
+    if isinstance(had[0], int) and had == (height, width):
+        return ()
     top, left = (
         cast(where(more < 0, more + 1, more) // 2, np.int32)  # rounded towards 0
         for more in (long(had[0]) - height, long(had[1]) - width)
