@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.kernels import canary, device, formulas, host, maps
+from augment.kernels.host.arrays import BORDERS
 from augment.kernels.kinds import Enhance, Levels
 from augment.kernels.tables import FACTOR_BITS
 from augment.program import joined
@@ -87,7 +88,7 @@ def test_c9_the_canary_is_golden_and_the_formulas_agree_with_it():
 
 
 def test_c9_the_canary_names_the_kernel_that_another_machine_computes_otherwise(monkeypatch):
-    monkeypatch.setattr(host, "_BORDERS", {**host._BORDERS, "wrap": host._BORDERS["edge"]})
+    monkeypatch.setitem(BORDERS, "wrap", BORDERS["edge"])
     monkeypatch.setattr(canary, "of_host", canary.of_host.__wrapped__)  # as in a process of its own
     assert canary.differences() == ["warp_wrap"]
 
