@@ -32,8 +32,11 @@ else:
 Array = Any  # np.ndarray or tf.Tensor
 
 
+_NUMPY = np.ndarray, np.generic
+
+
 def is_numpy(x: Array) -> bool:
-    return isinstance(x, (np.ndarray, np.generic))
+    return isinstance(x, _NUMPY)
 
 
 def cast(x: Array, dtype: type[np.generic]) -> Array:

@@ -47,10 +47,9 @@ class Step:
         """
         op = self.ops[0]
         drawn = draw.get(op.id, {})
-        kernels = functools.partial(_kernels_of, op, drawn, self.size or size)
         if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
-            return when(drawn["applied"], kernels)
-        return kernels()
+            return when(drawn["applied"], lambda: _kernels_of(op, drawn, self.size or size))
+        return _kernels_of(op, drawn, self.size or size)
 
 
 def _kernels_of(op: Op, draw: Draw, size: Size) -> Kernels:

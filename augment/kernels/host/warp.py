@@ -28,7 +28,7 @@ def warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     return out
 
 
-_BLOCK = 1 << 15
+_BLOCK = 1 << 14
 """Pixels whose places are made at once."""
 
 _Places = Callable[[slice], Any]
