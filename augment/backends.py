@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from augment.draws import Draw
+from augment.errors import require
 from augment.kernels import canary, host
 from augment.program import Describe
 
@@ -50,15 +51,17 @@ def backend(name: Name = "host") -> Backend:
 
     A host whose kernels do not give what they give elsewhere (`canary`) is not used: it is said on
     stderr, and the device backend takes its place.
+
+    Raises RequestError where that is to be it and TensorFlow is not installed.
     """
     if name == "host":
         different = canary.differences()
         if not different:
             return Host()
-        sys.stderr.write(
-            "augshard: warning: OpenCV and NumPy give other levels here than elsewhere "
-            f"({', '.join(different)}); TensorFlow takes their place, which is slower\n"
-        )
+        why = f"OpenCV and NumPy give other levels here than elsewhere ({', '.join(different)})"
+        require("TensorFlow", f"{why}, and what takes their place")
+        sys.stderr.write(f"augshard: warning: {why}; TensorFlow takes their place, which is slower\n")
+    require("TensorFlow", "the device backend")
     from augment.graphs import Device
 
     return Device()

@@ -1,8 +1,9 @@
-"""The one exception for mistakes in what was asked."""
+"""The one exception for mistakes in what was asked, and what is asked for and not installed."""
 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 
@@ -16,6 +17,18 @@ class RequestError(ValueError):
 
 class OpError(RequestError):
     """An op or a kernel of somebody's own fails on an image, or makes something else than an image of it."""
+
+
+def require(library: str, who: str) -> None:
+    """Raises RequestError where a library is not installed, without which `who` cannot be: it says so.
+
+    The worker image is without TensorFlow, Keras and Matplotlib, unless it is asked for them.
+    """
+    if importlib.util.find_spec(library.lower()) is None:
+        raise RequestError(
+            f"{who} needs {library}, which is not installed here; use an installation of all of augshard's "
+            "dependencies, or a worker image that was built with --build-arg TENSORFLOW=cpu"
+        )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

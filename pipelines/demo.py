@@ -11,7 +11,7 @@ import sys
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from augment.errors import RequestError
+from augment.errors import RequestError, require
 from augment.recipe import load_recipe
 from pipelines.quiet import import_tensorflow
 
@@ -24,6 +24,7 @@ MARK = ".augshard-demo"
 
 def demo(directory: str) -> None:
     """Fills `directory`. Raises RequestError if it holds something else."""
+    require("TensorFlow", "augshard demo")
     if os.path.exists(directory):
         if not os.path.exists(os.path.join(directory, MARK)) and (
             not os.path.isdir(directory) or os.listdir(directory)

@@ -240,6 +240,10 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
             "it is not what this output was made from: files came, went or changed their size since; "
             "restore them, write to another directory, or start over with --overwrite"
         )
+    try:
+        here = parity_class() if not errors else {}
+    except RequestError as error:  # nothing on this machine can compute the pixels
+        errors.append(str(error))
     if errors:
         return Plan(request=request, errors=tuple(errors))
     recipe = job_recipe(request)
@@ -262,7 +266,7 @@ def make_plan(request: Request, listing: Listing, expected_digest: str | None) -
         listing_digest=listing.hexdigest(),
         listing_rejects=listing.rejects,
         ignored=listing.passed_over(),
-        parity_class=parity_class(),
+        parity_class=here,
         warnings=tuple(warnings(listing)),
     )
 

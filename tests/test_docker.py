@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,7 +14,7 @@ import pytest
 import yaml
 
 from pipelines.engines import choose
-from tests.lock import ROOT, TEXT
+from tests.lock import ROOT, TEXT, locked
 from tests.test_packaging import tomllib
 
 DOCKER = ROOT / "docker"
@@ -31,6 +33,19 @@ SET_BY_US = (
 
 def manifest(name: str) -> dict[str, Any]:
     return yaml.safe_load((DOCKER / "kubernetes" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def loaded(path: Path) -> Any:
+    """A script of docker/, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+pins = loaded(DOCKER / "pins.py")
 
 
 def pinned(distribution: str, text: str = TEXT) -> set[str]:
@@ -73,6 +88,31 @@ def test_the_boot_program_and_tensorflow_are_of_the_lock():
         assert pins
         assert all(pins), variant
     assert pinned("tensorflow-cpu", (DOCKER / "cpu.txt").read_text(encoding="utf-8")) == {tensorflow}
+
+
+def test_the_image_without_tensorflow_has_all_of_the_lock_but_what_tensorflow_brings():
+    def distributions(found: dict[tuple[str, str], str]) -> set[str]:
+        return {name for name, _ in found}
+
+    for sections in (["base"], ["base", "gcp", "aws"]):
+        everything = pins.pins(TEXT, sections)
+        assert {"==".join(pin).removesuffix(" \\") for pin in everything} == {
+            pin for section in sections for pin in locked()[section]
+        }
+        kept = pins.without(everything, pins.LEFT_OUT)
+        gone = distributions(everything) - distributions(kept)
+        assert {"tensorflow", "keras", "matplotlib", "h5py", "libclang", "fonttools"} <= gone
+        for pin in kept.values():
+            needed_by = re.split(r",\s*", re.search(r"# via (.*)", pin).group(1))
+            assert pin.startswith("setuptools==") or not gone.issuperset(needed_by)
+        assert {"apache-beam", "numpy", "opencv-python-headless", "rich", "six"} <= distributions(kept)
+
+
+def test_what_the_image_leaves_out_is_what_augshard_is_then_not_asked_for():
+    expression = re.search(r"sed -Ei '/(\^.*?)/d' pyproject.toml", WORKER).group(1)
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    taken = [re.search(r"[a-z]+", line).group() for line in lines if re.search(expression, line)]
+    assert sorted(taken) == sorted(pins.LEFT_OUT)
 
 
 def test_what_the_images_copy_reaches_them():

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from augment.errors import RequestError
+from augment.errors import RequestError, require
 from pipelines import storage
 from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import json_text, read_manifest
@@ -53,6 +53,8 @@ def _audit(
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
     count = _count(samples)
     _check_outputs(directory, {"--report": report, "--json": json})
+    if report is not None:
+        require("Matplotlib", "--report")
     if root is not None:
         check_root(root)
     audit = open_audit(directory, root)

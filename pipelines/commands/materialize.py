@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast, get_args
 
 from augment import backends
-from augment.errors import RequestError, did_you_mean
+from augment.errors import RequestError, did_you_mean, require
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
 from pipelines import storage
@@ -56,6 +56,8 @@ def materialize_command(
     folders = checked_layout(layout)
     if backend not in get_args(backends.Name):
         raise RequestError(f"--backend is {backend!r}; {did_you_mean(backend, get_args(backends.Name))}")
+    if backend == "device":
+        require("TensorFlow", "--backend device")
     # Beam warns of what this job does not use, and shows a failure on the terminal, which we sum up and
     # keep in a file; some of its loggers have levels of their own.
     logging.disable(logging.CRITICAL)

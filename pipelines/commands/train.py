@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from augment.errors import RequestError
+from augment.errors import RequestError, require
 from augment.recipe import load_recipe
 from pipelines import storage
 from pipelines.commands.checks import check_range
@@ -57,6 +57,7 @@ def train_command(
     plugins: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
+    require("TensorFlow", "augshard train")
     check_range("--seed", seed, 0, 2**64 - 1)
     check_range("--epochs", epochs, 1, 100_000)
     check_range("--batch-size", batch_size, 1, 100_000)
@@ -144,6 +145,7 @@ def train_command(
 
 def compare_command(*, outputs: Sequence[str], output: str) -> None:
     """Raises RequestError for a wrong request."""
+    require("Matplotlib", "augshard compare")
     from pipelines.report.training.files import write_excerpts, write_report
     from pipelines.train.compare import compare
     from pipelines.train.results import read_outputs

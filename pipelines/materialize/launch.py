@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import os
@@ -73,6 +74,8 @@ def launch(
                 return Outcome(kept=finished.records, manifest=finished)
             for leftover in (OUTCOME, PROGRESS, SCRATCH, STOP):
                 storage.at(output).remove(leftover)
+            if engine.workers_here:
+                backends.backend("host")  # or what takes its place, if there is something
             before_work()
             run = _run(root, output, max_rejects, engine, backend)
             begun = _begun(finished, plan, output)
@@ -270,9 +273,16 @@ def _about(root: str, output: str, engine: Engine) -> dict[str, object]:
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in names.split()},
+        "versions": {name: version for name in names.split() if (version := _version(name))},
         "runner": engine.runner,
         "beam_options": without_secrets(engine.arguments),
         "input": root,
         "output": output,
     }
+
+
+def _version(distribution: str) -> str | None:
+    """None where it is not installed, as TensorFlow may be."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return None

@@ -14,7 +14,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from augment import backends
-from augment.errors import RequestError
+from augment.errors import RequestError, require
 from pipelines import plan, storage
 from pipelines.format.request import Request
 from pipelines.images import in_folder
@@ -270,8 +270,6 @@ class WriteGroup(beam.DoFn):
     def process(
         self, members_of: tuple[GroupKey, Iterable[Member]], planned: plan.Plan
     ) -> Iterator[GroupFiles]:
-        if self.backend == "device":
-            import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs a fifth
         from pipelines.materialize import group
 
         (split, number), members = members_of
@@ -280,10 +278,13 @@ class WriteGroup(beam.DoFn):
         with suppress(Stopped), Progress(self.output, f"{split}-{number}") as progress:
             try:
                 if self._writer is None:
+                    if self.backend == "device":
+                        require("TensorFlow", "the device backend")
+                        import_tensorflow(threads_an_op=1)  # each core has a source; sharing costs a fifth
                     processes = max(1, group.CORES // self.workers)
                     self._writer = group.GroupWriter(planned, self.root, self.output, self.backend, processes)
                 finished = self._writer.write(group.Group(split, number, sources), progress)
-            except group.GroupFailed as failed:
+            except (group.GroupFailed, RequestError) as failed:
                 with suppress(OSError):  # which hides no other
                     stop(self.output)  # the other groups may fail alike, and the user is to know soon
                 yield GroupFiles(split, number, fault=str(failed))

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from augment.errors import RequestError
+from augment.errors import RequestError, require
 from augment.recipe import Recipe
 from pipelines.engines import choose
 from pipelines.format.manifest import json_text
@@ -26,6 +26,7 @@ def parity_command(
     plugins: Sequence[str],
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if what must be equal is not."""
+    require("TensorFlow", "augshard parity")
     digests = load_plugins(plugins)
     wanted = rows(recipes, ops)
     if not 0 <= seed < 2**64:

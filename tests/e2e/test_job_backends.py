@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from augment import backends
+from augment.kernels import canary
+from augment.parity import parity_class
 from augment.recipe import preset_names
+from pipelines.materialize.pipeline import WriteGroup
 
 POLICIES = ("rand_augment", "trivial_augment", "auto_augment: {policy: imagenet}", "aug_mix")
 
@@ -64,6 +68,57 @@ def test_a_job_on_the_host_imports_no_tensorflow_in_launcher_or_workers(images, 
     device = start_command(*asked, tmp_path / "device", "--backend", "device", PYTHONPATH=path)
     assert "somebody wants TensorFlow" in device.communicate()[1]
     assert device.returncode == 1
+
+
+@pytest.fixture
+def nothing_but_the_host(monkeypatch):
+    """As in the worker image."""
+    for library in ("tensorflow", "keras", "matplotlib"):
+        monkeypatch.setitem(sys.modules, library, None)
+
+
+@pytest.mark.usefixtures("nothing_but_the_host")
+@pytest.mark.parametrize(
+    ("command", "lacking"),
+    [
+        (("materialize", "--recipe", "cifar10", "--backend", "device"), "--backend device needs TensorFlow"),
+        (("train", "--recipe", "cifar10", "--model", "small_cnn", "--epochs", 1), "augshard train needs TensorFlow"),
+        (("demo",), "augshard demo needs TensorFlow"),
+        (("compare", "runs"), "augshard compare needs Matplotlib"),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_without_tensorflow_what_needs_it_says_so(command, lacking, images, run_command, tmp_path):
+    given = ("--input", images) if command[0] in ("materialize", "train") else ()
+    ended = run_command(*command, *given, "--output", tmp_path / "out")
+    assert ended.status == 2
+    assert f"{lacking}, which is not installed here; use an installation" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("nothing_but_the_host")
+def test_c9_without_tensorflow_a_host_that_computes_something_else_is_refused(
+    images, run_command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(canary, "differences", lambda: ["resize_area"])
+    backends.backend.cache_clear()
+    parity_class.cache_clear()
+    try:
+        ended = run_command(
+            "materialize", "--input", images, "--output", tmp_path / "out", "--recipe", "cifar10"
+        )
+    finally:
+        backends.backend.cache_clear()
+        parity_class.cache_clear()
+    assert ended.status == 2
+    assert "(resize_area), and what takes their place needs TensorFlow, which is not" in ended.err
+
+
+@pytest.mark.usefixtures("nothing_but_the_host")
+def test_a_worker_without_tensorflow_fails_its_group_by_a_sentence(tmp_path):
+    write = WriteGroup("photos", str(tmp_path), "device", 1)
+    [failed] = write.process((("train", 0), []), None)
+    assert failed.fault.startswith("the device backend needs TensorFlow, which is not installed here; ")
 
 
 ON_THE_HOST = '''

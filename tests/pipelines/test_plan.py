@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augment import backends
 from augment.errors import RequestError
+from augment.kernels import canary
 from augment.keys import fold_in, name_bits, name_words, seed_key
+from augment.parity import parity_class
 from augment.recipe import Storage, load_recipe
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request, load_plugins
@@ -257,6 +261,19 @@ def test_a_plan_has_every_split_with_its_groups_and_classes():
     assert plan.sources == 640
     assert plan.listing_rejects == 1
     assert plan.listing_digest == listing.hexdigest()
+
+
+def test_c9_where_no_backend_computes_the_pixels_there_is_no_plan(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.setattr(canary, "differences", lambda: ["mix"])
+    backends.backend.cache_clear()
+    parity_class.cache_clear()
+    try:
+        plan = make_plan(request_for(), listing_of(("train", "a", 6)), None)
+    finally:
+        backends.backend.cache_clear()
+    [error] = plan.errors
+    assert "elsewhere (mix), and what takes their place needs TensorFlow" in error
 
 
 def test_c5_the_fingerprint_covers_all_that_decides_bytes_and_not_the_copies(tmp_path, monkeypatch):
