@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from augment import backends
 from augment.augmenter import Augmenter
+from augment.errors import require
 from augment.parity import parity_class
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
@@ -26,11 +27,12 @@ from pipelines.format.manifest import Manifest
 from pipelines.quiet import import_tensorflow
 
 
-def verify(audit: Audit, samples: int | None) -> None:
+def verify(audit: Audit, samples: int | None, backend: backends.Name | None = None) -> None:
     """Audits a dataset; what is found is added to the audit.
 
-    `samples` are derived again, None for all; without an input, none are. Raises RequestError if
-    the recipe needs plugins that are not there.
+    `samples` are derived again, None for all, by a backend, None for the one that did not write them;
+    without an input, none are. Raises RequestError if the recipe needs plugins that are not there, or
+    the backend a TensorFlow that is not.
     """
     manifest = audit.manifest
     if manifest is None:
@@ -42,11 +44,17 @@ def verify(audit: Audit, samples: int | None) -> None:
             check_whole_file(audit, name, listed)
         audit.unchecked.append("records, rows and sources were not looked at, for the manifest is wrong")
         return
-    _check(audit, manifest, augmenter, samples)
+    _check(audit, manifest, augmenter, samples, backend)
     audit.statistics = statistics(audit, manifest)
 
 
-def _check(audit: Audit, manifest: Manifest, augmenter: Augmenter, samples: int | None) -> None:
+def _check(
+    audit: Audit,
+    manifest: Manifest,
+    augmenter: Augmenter,
+    samples: int | None,
+    backend: backends.Name | None,
+) -> None:
     """Files, then group after group records and rows; with an input its listing, and the sources."""
     root, rejects = audit.input, check_small_files(audit, manifest, augmenter.recipe)
     totals = Totals(audit, manifest)
@@ -61,10 +69,11 @@ def _check(audit: Audit, manifest: Manifest, augmenter: Augmenter, samples: int 
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest)
             bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
-            other = _other_backend(audit.directory) if augmenter.has_device else "host"
-            if other == "device":
+            by = (backend or _other_backend(audit.directory)) if augmenter.has_device else "host"
+            if by == "device":
+                require("TensorFlow", "an audit by the device backend (--backend host does without)")
                 import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
-            augmenter = Augmenter(augmenter.recipe, augmenter.seed, other)
+            augmenter = Augmenter(augmenter.recipe, augmenter.seed, by)
             rederiver = Rederiver(audit, augmenter, root, chosen, set(found.sources), bar.update)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]

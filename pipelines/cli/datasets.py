@@ -111,6 +111,10 @@ def audit(
         str | None,
         typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go; else replay.png."),
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", help="Who derives: host or device; else the one that did not write."),
+    ] = None,
     plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
@@ -128,6 +132,7 @@ def audit(
         sample=sample,
         copy=copy,
         strip=strip,
+        backend=backend,
         plugins=plugin or [],
     )
 

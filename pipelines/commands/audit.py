@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import cast, get_args
 
-from augment.errors import RequestError, require
+from augment import backends
+from augment.errors import RequestError, did_you_mean, require
 from pipelines import storage
 from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import json_text, read_manifest
@@ -28,6 +30,7 @@ def audit_command(
     sample: str | None = None,
     copy: int | None = None,
     strip: str | None = None,
+    backend: str | None = None,
     plugins: Sequence[str] = (),
 ) -> None:
     """Audits a dataset, or replays one sample of it.
@@ -38,19 +41,31 @@ def audit_command(
     if sample is None and copy is None:
         if strip:
             raise RequestError(f"--strip {strip}: it takes the pictures of a replay; add --sample and --copy")
-        return _audit(directory, root=root, samples=samples, report=report, json=json)
+        return _audit(directory, root=root, samples=samples, report=report, json=json, backend=backend)
     if sample is None or copy is None:
         raise RequestError("one sample is given by --sample SOURCE and --copy K together")
-    if samples or report or json:
-        raise RequestError("--sample replays one sample; leave --samples, --report and --json out")
+    if samples or report or json or backend:
+        raise RequestError(
+            "--sample replays one sample; leave --samples, --report, --json and --backend out"
+        )
     return _replay(directory, root=root, sample=sample, copy=copy, strip=strip or "replay.png")
 
 
 def _audit(
-    directory: str, *, root: str | None, samples: str | None, report: str | None, json: str | None
+    directory: str,
+    *,
+    root: str | None,
+    samples: str | None,
+    report: str | None,
+    json: str | None,
+    backend: str | None,
 ) -> None:
     if samples is not None and root is None:
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
+    if backend is not None and backend not in get_args(backends.Name):
+        raise RequestError(f"--backend is {backend!r}; {did_you_mean(backend, get_args(backends.Name))}")
+    if backend is not None and root is None:
+        raise RequestError(f"--backend {backend}: samples are derived from their sources; add --input DIR")
     count = _count(samples)
     _check_outputs(directory, {"--report": report, "--json": json})
     if report is not None:
@@ -61,7 +76,7 @@ def _audit(
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
-    verify(audit, count)
+    verify(audit, count, cast("backends.Name | None", backend))
     if report is not None:
         from pipelines.report.audit.page import page
 

@@ -96,6 +96,25 @@ def test_without_tensorflow_what_needs_it_says_so(command, lacking, images, run_
     assert not (tmp_path / "out").exists()
 
 
+def test_without_tensorflow_an_audit_derives_by_the_host_where_it_is_asked_to(
+    images, run_command, tmp_path, request
+):
+    written(run_command, images, tmp_path / "out", "cifar10", "host")
+    request.getfixturevalue("nothing_but_the_host")
+    audit = ("audit", tmp_path / "out")
+    beside = (*audit, "--input", images, "--samples", "all")
+    assert run_command(*audit).status == 0
+    other = run_command(*beside)
+    assert (other.status, other.out) == (2, "")
+    assert "an audit by the device backend (--backend host does without) needs TensorFlow" in other.err
+    host = run_command(*beside, "--backend", "host")
+    assert host.status == 0, host.err
+    assert "samples follow from their sources bit for bit" in host.out
+    page = run_command(*audit, "--report", tmp_path / "page.html")
+    assert page.status == 2
+    assert "--report needs Matplotlib, which is not installed here" in page.err
+
+
 @pytest.mark.usefixtures("nothing_but_the_host")
 def test_c9_without_tensorflow_a_host_that_computes_something_else_is_refused(
     images, run_command, tmp_path, monkeypatch
