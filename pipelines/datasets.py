@@ -4,7 +4,8 @@
     shards = datasets.from_shards(OUT, split="train", copies=[3])
 
 Both yield dictionaries of `image` uint8 [H, W, C], of the recipe's channels, `label`
-int64, `source` string and `copy` int64.
+int64, `source` string and `copy` int64; or pairs of image and label, for `as_supervised`; or
+batches of either, for a `batch_size`, of which the last may have fewer.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
-from augment.tfdata import augment_dataset
+from augment.tfdata import augment_usable, checked_batch_size, of_length
 from pipelines import storage
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
@@ -41,6 +42,8 @@ def from_images(
     split_fractions: dict[str, str] | None = None,
     layout: Layout = "auto",
     on_reject: Callable[[Reject], object] | None = None,
+    as_supervised: bool = False,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """Live augmentation of a split: what `augshard materialize` writes as its copy `copy`.
 
@@ -52,13 +55,15 @@ def from_images(
         copy: from 0, the epoch's number; -1 for images that are not augmented.
         split_fractions: exact decimals by split, as for `--split-fractions`.
         layout: as for `--layout`.
-
         on_reject: is called with each image that cannot be used, once; else they are said on stderr.
+        as_supervised, batch_size: see above.
 
     Images that cannot be used are left out, the same that a materialized dataset
-    rejects. A fault that may pass, and one of an op, is raised. Raises RequestError if there
-    is no such split, and for an input that `augshard materialize` refuses.
+    rejects. How many were listed is known before, and `len` gives it: those that turn out to be of no use
+    when they are decoded are among them. A fault that may pass, and one of an op, is raised. Raises
+    RequestError if there is no such split, and for an input that `augshard materialize` refuses.
     """
+    checked_batch_size(batch_size)
     images = list_images(directory, layout=layout, split_fractions=split_fractions)
     images.warn()
     account = Account(images.root, on_reject)
@@ -74,13 +79,19 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    return accounted(
-        listed, sources, account, lambda files: augment_dataset(files, recipe, seed=seed, copy=copy)
+    samples = accounted(
+        listed, sources, account, lambda files: augment_usable(files, recipe, seed=seed, copy=copy)
     )
+    return _given(of_length(samples, len(ordered)), as_supervised, batch_size)
 
 
 def from_shards(
-    directory: str, *, split: str = "train", copies: Sequence[int] | None = None
+    directory: str,
+    *,
+    split: str = "train",
+    copies: Sequence[int] | None = None,
+    as_supervised: bool = False,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """The records of a split, copy after copy, each in the order of live training.
 
@@ -89,12 +100,14 @@ def from_shards(
         split: as the manifest names it, without the copy.
         copies: which, in which order; all by default, but for the originals (-1) of a split
             that is augmented.
+        as_supervised, batch_size: see above.
 
     Nothing of the dataset is run: a plugin of its recipe need not be there. Raises RequestError if the
     directory is no finished dataset, lacks the split, a copy or a file, or its manifest is not to be
     believed; a record that is damaged, or is of another size or class, fails when it is read. How many
     there are is known before.
     """
+    checked_batch_size(batch_size)
     manifest = read_manifest(directory)
     if split not in manifest.splits:
         raise RequestError(
@@ -114,7 +127,7 @@ def from_shards(
         for copy in wanted
         for shard in range(counts.groups)
     ]
-    paths = [_shard(directory, manifest, name) for name in names]
+    shards = {_shard(directory, manifest, name): manifest.files[name].records or 0 for name in names}
     stored, shape, classes = manifest.request.storage, manifest.image_shape, len(manifest.classes)
 
     @tf.autograph.experimental.do_not_convert
@@ -122,12 +135,16 @@ def from_shards(
         return parse(record, stored, shape, classes)
 
     read = _local_records if storage.at(directory).is_file_system else _remote_records
-    records = read(paths, manifest.image_size)
-    count = sum(manifest.files[name].records or 0 for name in names)
-    records = records.apply(tf.data.experimental.assert_cardinality(count))
-    return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
-        tf.data.AUTOTUNE
-    )
+    records = of_length(read(shards, manifest.image_size), sum(shards.values()))
+    samples = records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _given(samples, as_supervised, batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _given(samples: tf.data.Dataset, as_supervised: bool, batch_size: int | None) -> tf.data.Dataset:
+    """Samples in the form that is asked for."""
+    if as_supervised:
+        samples = samples.map(lambda sample: (sample["image"], sample["label"]))
+    return samples if batch_size is None else samples.batch(batch_size)
 
 
 def _shard(directory: str, manifest: Manifest, name: str) -> str:
@@ -145,15 +162,17 @@ def _shard(directory: str, manifest: Manifest, name: str) -> str:
     return path
 
 
-def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
-    """The records of shards, one shard after the other. Each is looked over before TensorFlow reads it:
+def _local_records(shards: dict[str, int], size: Size) -> tf.data.Dataset:
+    """The records of shards, one shard after the other, of each as many as are said.
 
-    a record that says that it has 2**40 bytes ends the process there.
+    A shard is looked over before TensorFlow reads it: a record that says that it has 2**40 bytes ends
+    the process there.
     """
 
     def checked(path: bytes) -> bytes:
         with open(path, "rb", buffering=0) as file:
-            frames_of(file, size)
+            starts, _ = frames_of(file, size)
+        _check_count(os.fsdecode(path), len(starts), shards)
         return path
 
     @tf.autograph.experimental.do_not_convert
@@ -161,21 +180,27 @@ def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
         sound = tf.ensure_shape(tf.numpy_function(checked, [path], tf.string, stateful=False), [])
         return tf.data.TFRecordDataset(sound, buffer_size=1 << 20)
 
-    return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths]).flat_map(records)
+    return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in shards]).flat_map(records)
 
 
-def _remote_records(urls: list[str], size: Size) -> tf.data.Dataset:
-    """The records of shards in a store, a shard at a time: the next is on its way while one is read."""
+def _check_count(path: str, there: int, shards: dict[str, int]) -> None:
+    if there != shards[path]:
+        raise ValueError(f"{path}: it has {there:,} records; by the manifest it has {shards[path]:,}")
+
+
+def _remote_records(shards: dict[str, int], size: Size) -> tf.data.Dataset:
+    """As `_local_records`, of objects, a shard at a time: the next is on its way while one is read."""
 
     def shard(url: bytes) -> np.ndarray:
         reader = ShardReader(url.decode(), size)
         frames = list(reader)
         if reader.damage or not all(frame.sound for frame in frames):
             raise OSError(f"{url.decode()}: it is damaged")
+        _check_count(url.decode(), len(frames), shards)
         return np.array([frame.data for frame in frames], object)
 
     @tf.autograph.experimental.do_not_convert
     def records(url: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(shard, [url], tf.string, stateful=False), [None])
 
-    return tf.data.Dataset.from_tensor_slices(urls).map(records).prefetch(1).unbatch()
+    return tf.data.Dataset.from_tensor_slices([*shards]).map(records).prefetch(1).unbatch()
