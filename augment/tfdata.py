@@ -21,11 +21,11 @@ _MOST, _BYTES = 128, 1 << 24
 """The samples, and their bytes, that are made in one call of the host, whose draws cost as much for a few."""
 
 _ALIGNED = 64
-"""Bytes to which the memory of an array is to be aligned that TensorFlow takes as it is, and does not copy."""
+"""Bytes at a multiple of which an array begins that TensorFlow takes as it is, and does not copy."""
 
 _SHORT = 1 << 17
-"""Pixels of an image. What is done to smaller ones is mostly Python, by one thread at a time: a second that
-waits for it slows it down, for the two hand it over with every call of OpenCV."""
+"""Pixels of an image, for which another thread pays. Of smaller ones much of the work is Python's, which one
+thread can do at a time: two hand its lock over with every call of OpenCV, and get no more done than one."""
 
 
 def augment_dataset(
@@ -122,7 +122,7 @@ class _Host:
     def samples(
         self, sources: tf.Tensor, images: tf.Tensor, *, leave_out: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Of a block: uint8 [k, H, W, C], why there is none, or "", string [k], and their places, int64 [k]."""
+        """Of a block: uint8 [k, H, W, C]; why there is none, or "", string [k]; their places, int64 [k]."""
 
         def block(
             sources: np.ndarray, images: np.ndarray, copy: np.ndarray
@@ -132,7 +132,9 @@ class _Host:
         # A stateful op would make the map serial.
         dtypes = [tf.uint8, tf.string, tf.int64]
         images = images if self._of_one_size and not self._encoded else tf.ensure_shape(images, [None])
-        samples, faults, kept = tf.numpy_function(block, [sources, images, self._copy], dtypes, stateful=False)
+        samples, faults, kept = tf.numpy_function(
+            block, [sources, images, self._copy], dtypes, stateful=False
+        )
         samples = tf.ensure_shape(samples, [None, *self._recipe.image_shape])
         return samples, tf.ensure_shape(faults, [None]), tf.ensure_shape(kept, [None])
 

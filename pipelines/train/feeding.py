@@ -213,9 +213,7 @@ class Live:
 
 def _mapped(function: Callable[..., Any]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Of what the function fails for, nothing is left."""
-    return lambda files: files.map(
-        function, num_parallel_calls=2 * CORES, deterministic=True
-    ).ignore_errors()
+    return lambda files: files.map(function, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
 
 
 def members(images: Images, split: str, seed: int, stored: Stored | None) -> Members:

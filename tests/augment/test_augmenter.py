@@ -155,17 +155,18 @@ def test_batches_are_those_of_the_samples(originals, sources, batch_size):
     for batch, images, as_given in zip(batches, one_by_one, given.batch(batch_size), strict=True):
         np.testing.assert_array_equal(batch.pop("image"), images)
         del as_given["image"]
-        for got, want in zip(*(tf.nest.flatten(e, expand_composites=True) for e in (batch, as_given)), strict=True):
+        for got, want in zip(
+            *(tf.nest.flatten(e, expand_composites=True) for e in (batch, as_given)), strict=True
+        ):
             np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("given_as", ["pixels", "pixels of any size"])
 def test_batches_of_pixels_are_those_of_files(files, originals, given_as):
     recipe = load_recipe("cifar10")
-    photos = tf.data.Dataset.from_generator(
-        lambda: iter(originals[:1] * 5 if given_as == "pixels" else originals),
-        output_signature=tf.TensorSpec(originals[0].shape if given_as == "pixels" else [None, None, 3], tf.uint8),
-    )
+    given, shape = (originals[:1] * 5, [30, 50, 3]) if given_as == "pixels" else (originals, [None, None, 3])
+    spec = tf.TensorSpec(shape, tf.uint8)
+    photos = tf.data.Dataset.from_generator(lambda: iter(given), output_signature=spec)
     dataset = tf.data.Dataset.zip(photos, files).map(lambda image, e: {**e, "image": image})
     [batch] = augment_dataset(dataset, recipe, seed=1, copy=2, batch_size=8)
     np.testing.assert_array_equal(batch["image"], as_images(augment_dataset(dataset, recipe, seed=1, copy=2)))
