@@ -14,6 +14,7 @@ from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
 from augment.draws import at
 from augment.errors import RequestError
+from augment.kernels import kinds
 from augment.keys import source_words
 from augment.recipe import Recipe
 
@@ -24,8 +25,9 @@ _ALIGNED = 64
 """Bytes at a multiple of which an array begins that TensorFlow takes as it is, and does not copy."""
 
 _SHORT = 1 << 17
-"""Pixels of an image, for which another thread pays. Of smaller ones much of the work is Python's, which one
-thread can do at a time: two hand its lock over with every call of OpenCV, and get no more done than one."""
+"""Pixels of an image that kernels of one pass are done with before another thread would pay."""
+
+_ONE_PASS = kinds.Window, kinds.Orient, kinds.Channels, kinds.Levels, kinds.Adapt, kinds.Gray, kinds.Fill
 
 
 def augment_dataset(
@@ -102,9 +104,25 @@ class _Host:
         if self._of_one_size and not self._encoded:
             pixels = max(pixels, math.prod(image.shape[:2]))
         self.block = max(min(_MOST, _BYTES // (pixels * recipe.channels)), 1)
-        # Decoding a file is one long call. Twice the cores, for order is kept, and a slow block holds up
-        # those behind it. AUTOTUNE would begin with less every epoch.
-        self._at_once = 2 * CORES if self._encoded else min(1 + pixels // _SHORT, 2 * CORES)
+        if self._encoded or recipe.storage.format == "jpeg":
+            # Twice the cores, for order is kept, and a slow block holds up those behind it. AUTOTUNE would
+            # begin with less every epoch.
+            self._at_once = 2 * CORES
+        elif pixels < _SHORT and self._in_one_pass():
+            # Much of the work is Python's, which one thread can do at a time: two would hand its lock over
+            # with every call of OpenCV, and get less done than one.
+            self._at_once = 1
+        else:
+            self._at_once = CORES
+
+    def _in_one_pass(self) -> bool:
+        """Whether there are only kernels that take microseconds for an image that is not large."""
+        size = self._recipe.image_size
+        try:
+            kernels = self._augmenter.kernels(self._augmenter.draw_copies(source_words([]), 0), size)
+        except Exception:  # noqa: BLE001 (an op's own, which is to be known as that of a sample)
+            return False
+        return all(isinstance(kernel, _ONE_PASS) for kernel in kinds.every(kernels))
 
     @property
     def packs(self) -> bool:

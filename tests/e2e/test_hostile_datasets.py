@@ -301,6 +301,18 @@ def put_shard(forger: Forger, content: bytes, size: int | None = None) -> None:
         forger.list_again(SHARD, records=6)
 
 
+def test_a_shard_with_fewer_records_than_the_manifest_says_fails_and_what_ignores_errors_ends(forger):
+    content = (forger.out / SHARD).read_bytes()
+    with open(forger.out / SHARD, "rb") as file:
+        starts, _ = frames_of(file, (20, 24))
+    put_shard(forger, content[: starts[-1] - 12])
+    shards = datasets.from_shards(str(forger.out))
+    assert len(shards) == 12
+    with pytest.raises(tf.errors.OpError, match="it has 5 records; by the manifest it has 6"):
+        list(shards)
+    assert len(list(shards.ignore_errors())) == 6
+
+
 @pytest.mark.parametrize("length", [2**63, 2**63 - 1, 2**40, 2**33])
 def test_a_record_that_claims_more_bytes_than_there_are_costs_none(forger, length):
     header = struct.pack("<Q", length)
