@@ -100,7 +100,6 @@ def from_shards(
         raise RequestError(
             f"{directory}: there is no split {split!r}; {did_you_mean(split, manifest.splits)}"
         )
-    counts = manifest.splits[split]
     there = manifest.copies(split)
     augmented = [copy for copy in there if copy != NOT_AUGMENTED]
     wanted = (augmented or there) if copies is None else list(copies)
@@ -110,9 +109,10 @@ def from_shards(
                 f"{directory}: split {split!r} has no copy {copy}; it has {there[0]} to {there[-1]}"
             )
     names = [
-        shard_file(manifest.request.name, split, copy, shard, counts.groups)
+        shard_file(manifest.request.name, split, copy, shard, groups)
         for copy in wanted
-        for shard in range(counts.groups)
+        for groups in [manifest.groups(split, copy)]
+        for shard in range(groups)
     ]
     paths = [_shard(directory, manifest, name) for name in names]
     stored, shape, classes = manifest.request.storage, manifest.image_shape, len(manifest.classes)

@@ -102,6 +102,7 @@ def _parity(manifest: Manifest) -> Parity | None:
 
 
 def _groups(manifest: Manifest) -> Iterator[list[ShardPlace]]:
-    for split, counts in manifest.splits.items():
-        for number in range(counts.groups):
-            yield [ShardPlace(split, copy, number) for copy in manifest.copies(split)]
+    for split in manifest.splits:
+        for tier in manifest.tiers(split):
+            for number in range(tier.groups):
+                yield [ShardPlace(split, copy, number) for copy in tier.copies]

@@ -22,7 +22,20 @@ def materialize(
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
     recipe: RecipeOption,
     seed: SeedOption = 0,
-    copies: Annotated[int, typer.Option("--copies", help="Augmented variants of each image.")] = 1,
+    copies: Annotated[
+        str | None,
+        typer.Option(
+            "--copies",
+            metavar="N|CLASS=N,...",
+            help="Augmented variants of each image, 1 by default; or by class, such as rare=20,common=2.",
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            "--balance", metavar="max|N", help="As many of every class: as the largest has, or so many."
+        ),
+    ] = None,
     include_originals: Annotated[
         bool, typer.Option("--include-originals", help="Also write the images that get copies as they are.")
     ] = False,
@@ -70,6 +83,7 @@ def materialize(
         recipe=recipe,
         seed=seed,
         copies=copies,
+        balance=balance,
         include_originals=include_originals,
         name=name,
         augment_splits=augment_splits,

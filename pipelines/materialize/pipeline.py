@@ -11,13 +11,16 @@ from contextlib import suppress
 from typing import Any, get_args
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.metrics import Metrics
 
 from augment import backends
 from augment.errors import RequestError
 from pipelines import plan, storage
+from pipelines.format.copies import in_copy
 from pipelines.format.request import Request
 from pipelines.images import in_folder
+from pipelines.materialize.balance import LastOnes
 from pipelines.materialize.commit import GroupFiles, commit, group_files
 from pipelines.materialize.plan_file import Begun, plan_and_save
 from pipelines.materialize.progress import Progress, Stopped, stop
@@ -25,8 +28,8 @@ from pipelines.materialize.run import Run
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, top_folders
 
-GroupKey = tuple[str, int]
-"""A split and the number of a group in it."""
+GroupKey = tuple[str, int, int]
+"""A split, the first copy of one of its tiers, and the number of a group of that."""
 Member = tuple[int, str, str]
 """A source's place, id and label."""
 
@@ -90,11 +93,12 @@ class Plan(beam.PTransform):
         self.request, self.root, self.output, self.begun = request, root, output, begun
 
     def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
-        return (
-            found
-            | "Count" >> beam.CombineGlobally(CountFound())
-            | "Make" >> beam.Map(plan_and_save, self.request, self.root, self.output, self.begun)
-        )
+        counted = found | "Count" >> beam.CombineGlobally(CountFound())
+        given: list[Any] = [self.request, self.root, self.output, self.begun]
+        if self.request.balance is not None:
+            last = found | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
+            given.append(beam.pvalue.AsDict(last))
+        return counted | "Make" >> beam.Map(plan_and_save, *given)
 
 
 class Group(beam.PTransform):
@@ -235,9 +239,16 @@ class AssignToGroup(beam.DoFn):
         if planned is None or planned.errors:
             return
         order = plan.places(planned.request.seed, [source.id for source in block])
-        for source, place in zip(block, order.tolist(), strict=True):
-            group = plan.group_of(place, planned.splits[source.split].groups)
-            yield (source.split, group), (place - 2**63, source.id, source.label)  # within int64
+        for split in {source.split for source in block}:
+            mine = np.flatnonzero([source.split == split for source in block])
+            ids, labels = [block[i].id for i in mine], [block[i].label for i in mine]
+            for tier in planned.tiers(split):
+                having = in_copy(planned.splits[split].classes, tier.first, ids, labels)
+                for i in mine[having].tolist():
+                    place, source = int(order[i]), block[i]
+                    group = plan.group_of(place, tier.groups)
+                    # A place is within int64.
+                    yield (split, tier.first, group), (place - 2**63, source.id, source.label)
 
 
 @beam.typehints.with_output_types(tuple[GroupKey, Member])
@@ -245,9 +256,10 @@ class EveryGroup(beam.DoFn):
     """The keys of all groups."""
 
     def process(self, _: Any, planned: plan.Plan) -> Iterator[tuple[GroupKey, Member]]:
-        for split, its in planned.splits.items():
-            for group in range(its.groups):
-                yield (split, group), NOBODY
+        for split in planned.splits:
+            for tier in planned.tiers(split):
+                for group in range(tier.groups):
+                    yield (split, tier.first, group), NOBODY
 
 
 class WriteGroup(beam.DoFn):
@@ -268,14 +280,17 @@ class WriteGroup(beam.DoFn):
             import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs a fifth
         from pipelines.materialize import group
 
-        (split, number), members = members_of
+        (split, first, number), members = members_of
         sources = [(source, label) for _, source, label in sorted(members) if source]
+        note = f"{split}_c{first}-{number}" if first > 0 else f"{split}-{number}"
         # When stopped it ends as if it were done: an error would be tried again.
-        with suppress(Stopped), Progress(self.output, f"{split}-{number}") as progress:
+        with suppress(Stopped), Progress(self.output, note) as progress:
             try:
                 if self._writer is None:
                     self._writer = group.GroupWriter(planned, self.root, self.output, self.backend)
-                finished = self._writer.write(group.Group(split, number, sources), progress)
+                finished = self._writer.write(
+                    group.Group(split, number, planned.tier(split, first), sources), progress
+                )
             except group.GroupFailed as failed:
                 with suppress(OSError):  # which hides no other
                     stop(self.output)  # the other groups may fail alike, and the user is to know soon
