@@ -17,6 +17,7 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
 from pipelines.plan import group_of, places, split_of
 from pipelines.sources import ONLY_SPLIT, is_id
+from pipelines.sources.groups import group_names
 
 OF_THE_SOURCE = ("label", "class", "source_sha256", "source_height", "source_width")
 """Columns that are alike in all copies of a source."""
@@ -88,6 +89,10 @@ class RowChecker:
     def _check_classes(self, table: pa.Table, sources: list[str], split: str) -> Iterator[tuple[int, str]]:
         classes, fractions = self._manifest.classes, self._manifest.request.split_fractions
         labels, names = table.column("label").to_pylist(), table.column("class").to_pylist()
+        pattern = self._manifest.request.group_by
+        groups = group_names(pattern, sources) if pattern else [None] * len(sources)
+        if self._manifest.request.duplicates:
+            fractions = None  # what a picture is like decides, and that takes the pictures
         for row, (source, label, name) in enumerate(zip(sources, labels, names, strict=True)):
             if not is_id(source):
                 yield row, "its source is no path below an input, and no such file was read"
@@ -97,8 +102,8 @@ class RowChecker:
                 yield row, f"its class is {name!r}, and label {label} is {classes[label]!r}"
             if not self._lies_in(source, split, name):
                 yield row, f"it does not lie in the folder of class {name!r}, split {split!r}"
-            elif fractions and split_of(source, fractions) != split:
-                yield row, f"by the fractions it is in split {split_of(source, fractions)!r}"
+            elif fractions and split_of(groups[row] or source, fractions) != split:
+                yield row, f"by the fractions it is in split {split_of(groups[row] or source, fractions)!r}"
 
     def _lies_in(self, source: str, split: str, name: str) -> bool:
         """Whether an id is of a file of this class and split, as the layout reads folders."""

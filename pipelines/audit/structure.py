@@ -18,6 +18,7 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.request import PluginMissing
 from pipelines.plan import estimated_bytes, group_count, parse_fractions
 from pipelines.sources import Reject
+from pipelines.sources.groups import checked_pattern
 
 LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
@@ -41,6 +42,8 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
     try:
         if request.split_fractions:
             parse_fractions(",".join(f"{split}={part}" for split, part in request.split_fractions.items()))
+        if request.group_by is not None:
+            checked_pattern(request.group_by)
     except RequestError as error:
         _found(audit, "manifest", str(error))
         return None

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    DuplicatesOption,
     FindingsOption,
+    GroupByOption,
     InputOption,
     LayoutOption,
     PluginOption,
@@ -49,6 +51,8 @@ def materialize(
         str | None,
         typer.Option("--split-fractions", help="Splits by hash, such as train=0.8,validation=0.1,test=0.1."),
     ] = None,
+    group_by: GroupByOption = None,
+    duplicates: DuplicatesOption = None,
     layout: LayoutOption = "auto",
     shards: Annotated[int | None, typer.Option("--shards", help="Shards of each split and copy.")] = None,
     shard_size: Annotated[str, typer.Option("--shard-size", help="About how large a shard is.")] = "128MiB",
@@ -88,6 +92,8 @@ def materialize(
         name=name,
         augment_splits=augment_splits,
         split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
         layout=layout,
         shards=shards,
         shard_size=shard_size,
@@ -125,6 +131,14 @@ def audit(
         str | None,
         typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go; else replay.png."),
     ] = None,
+    group_by: GroupByOption = None,
+    duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--duplicates",
+            help="Also find pictures in two splits that are nearly equal; decodes all of --input.",
+        ),
+    ] = False,
     plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
@@ -142,6 +156,8 @@ def audit(
         sample=sample,
         copy=copy,
         strip=strip,
+        group_by=group_by,
+        duplicates=duplicates,
         plugins=plugin or [],
     )
 

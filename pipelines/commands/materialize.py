@@ -12,7 +12,7 @@ from augment.errors import RequestError, did_you_mean
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
 from pipelines import storage
-from pipelines.commands.checks import check_range
+from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
 from pipelines.format.bounds import MOST_GROUPS, NAME_LENGTH
@@ -38,6 +38,8 @@ def materialize_command(
     name: str | None = None,
     augment_splits: str | None = None,
     split_fractions: str | None = None,
+    group_by: str | None = None,
+    duplicates: str | None = None,
     layout: str = "auto",
     shards: int | None = None,
     shard_size: str = "128MiB",
@@ -84,6 +86,8 @@ def materialize_command(
         originals=include_originals,
         augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
+        group_by=checked_group_by(group_by, split_fractions),
+        duplicates=checked_duplicates(duplicates, split_fractions),
         layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -143,7 +143,17 @@ def tiers_of(request: Request, split: SplitCopies, written: int = 0) -> tuple[Ti
     return (Tier(first=copies[0], end=end, sources=split.sources, written=written, groups=split.groups),)
 
 
-def class_copies(request: Request, sources: Mapping[str, int], split: str) -> dict[str, ClassCopies] | None:
+class HowMany(NamedTuple):
+    """The fields of a request that say how many copies there are, where there is none."""
+
+    copies: int = 1
+    class_copies: Mapping[str, int] | None = None
+    balance: Literal["max"] | int | None = None
+
+
+def class_copies(
+    request: Request | HowMany, sources: Mapping[str, int], split: str
+) -> dict[str, ClassCopies] | None:
     """What a request comes to for the classes of a split that gets copies, but for who gets one more.
 
     `sources` counts the images of each class. None where all get the same. Raises RequestError for more
@@ -173,14 +183,12 @@ def class_copies(request: Request, sources: Mapping[str, int], split: str) -> di
     return wanted
 
 
-def with_last(
-    wanted: Mapping[str, ClassCopies], ids: Callable[[str], Sequence[str]]
-) -> dict[str, ClassCopies]:
+def with_last(wanted: Mapping[str, ClassCopies], ids: Mapping[str, Sequence[str]]) -> dict[str, ClassCopies]:
     """The same with who gets one more, where all `ids` of a class are at hand."""
     known = {}
     for label, one in wanted.items():
         if one.more:
-            names = ids(label)
+            names = ids[label]
             ordered = sorted(zip(ranks(names).tolist(), names, strict=True))
             one = one.model_copy(update={"last": ordered[one.more - 1]})
         known[label] = one

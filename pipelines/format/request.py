@@ -38,6 +38,9 @@ SCHEMA_VERSION: Final = 1
 """Raised when a change makes the same request write other bytes."""
 
 
+Duplicates = Literal["same-split"]
+"""What becomes of pictures that are equal, or nearly so."""
+
 _HOW_MANY: Final = {"copies", "class_copies", "balance", "originals"}
 """Fields that decide which copies there are, and no byte of one."""
 
@@ -69,7 +72,7 @@ class Request(BaseModel):
     """in the order in which they were given, which decides; in JSON as pairs, for objects are sorted there"""
     group_by: Annotated[str, Field(max_length=MOST_PATTERN)] | None = None
     """a regular expression whose one group, in a source's id, names what splits do not tear"""
-    duplicates: Literal["same-split"] | None = None
+    duplicates: Duplicates | None = None
     """whether splits do not tear pictures that are equal, or nearly so"""
     layout: Layout = "auto"
     shards: Groups | None = None

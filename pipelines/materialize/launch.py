@@ -151,7 +151,7 @@ def _check_input(root: str, request: Request) -> None:
 def _check_listing(root: str, request: Request) -> None:
     """Raises RequestError for what only a listing shows: nothing is removed for what cannot be made."""
     listing = Listing()
-    for found in everything(root, request.layout, request.split_fractions):
+    for found in everything(root, request.layout, request.split_fractions, request.group_by):
         listing.add(found)
     errors = make_plan(request, listing, None).errors
     if errors:

@@ -25,6 +25,7 @@ from pipelines.materialize.commit import GroupFiles, commit, group_files
 from pipelines.materialize.plan_file import Begun, plan_and_save
 from pipelines.materialize.progress import Progress, Stopped, stop
 from pipelines.materialize.run import Run
+from pipelines.materialize.together import KeepTogether
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, top_folders
 
@@ -45,7 +46,9 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, begun: B
         run: where from, where to, and what must hold before the manifest is written.
         begun: what the output was begun with, if it was.
     """
-    found = pipeline | List(run.input, request.layout, request.split_fractions)
+    found = pipeline | List(run.input, request.layout, request.split_fractions, request.group_by)
+    if request.duplicates and request.split_fractions:
+        found |= KeepTogether(run.input, request.split_fractions, request.group_by)
     planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
     written = found | Group(planned) | Write(planned, run.input, run.output, run.backend)
     _ = (found, written) | Commit(planned, run)
@@ -58,14 +61,21 @@ class List(beam.PTransform):
         root: absolute, or a URL.
         layout: what its top folders are.
         fractions: of the splits that are made, where there are none.
+        group_by: what these do not tear, in ids.
     """
 
-    def __init__(self, root: str, layout: Layout, fractions: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        layout: Layout,
+        fractions: dict[str, str] | None = None,
+        group_by: str | None = None,
+    ) -> None:
         super().__init__()
         _check_place("root", root)
         if layout not in get_args(Layout):
             raise RequestError(f"layout is {layout!r}; it must be one of {', '.join(get_args(Layout))}")
-        self.root, self.layout, self.fractions = root, layout, fractions
+        self.root, self.layout, self.fractions, self.group_by = root, layout, fractions, group_by
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Found | Folder]:
         return (
@@ -73,7 +83,7 @@ class List(beam.PTransform):
             | "Root" >> beam.Create([self.root])
             | "Top" >> beam.ParDo(ListTop(self.layout))
             | "Share" >> beam.Reshuffle()
-            | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions))
+            | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions, self.group_by))
         )
 
 
@@ -183,14 +193,14 @@ class ListTop(beam.DoFn):
 class ListFolder(beam.DoFn):
     """A class folder to itself and all that is found in it; what is no folder stays as it is."""
 
-    def __init__(self, root: str, fractions: dict[str, str] | None) -> None:
-        self.root, self.fractions = root, fractions
+    def __init__(self, root: str, fractions: dict[str, str] | None, group_by: str | None) -> None:
+        self.root, self.fractions, self.group_by = root, fractions, group_by
 
     def process(self, folder: Found | Folder) -> Iterator[Found | Folder]:
         if not isinstance(folder, Folder):
             yield folder
             return
-        yield from in_folder(self.root, folder, self.fractions)
+        yield from in_folder(self.root, folder, self.fractions, self.group_by)
 
 
 class CountFound(beam.CombineFn):

@@ -19,6 +19,7 @@ from pipelines.plan.order import estimated_bytes, group_count, group_of, places,
 from pipelines.sources import ONLY_SPLIT, Folder, Found, Listing
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings
 from pipelines.sources.found import Place
+from pipelines.sources.groups import group_names
 from pipelines.sources.rules import role
 from pipelines.sources.words import listed
 
@@ -83,7 +84,8 @@ class Plan(BaseModel):
         """The split and the class of a source."""
         first, second, *_ = f"{source}/".split("/")
         if self.request.split_fractions:
-            return split_of(source, self.request.split_fractions), first
+            group = self.request.group_by and group_names(self.request.group_by, [source])[0]
+            return split_of(group or source, self.request.split_fractions), first
         return (first, second) if second in self.images.get(first, {}) else (ONLY_SPLIT, first)
 
     @property
