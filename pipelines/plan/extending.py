@@ -42,7 +42,7 @@ def check_extends(now: Stored, before: Stored) -> None:
                 was, asked = before.share(split, label, copy), now.share(split, label, copy)
                 if was != asked:
                     raise RequestError(
-                        f"copy {copy} of class {label!r} is there of {_of_images(was)}, and asked for of "
+                        f"copy {copy} is there of {_of_images(was)} of class {label!r}, and asked for of "
                         f"{_of_images(asked)}: the output can be extended by copies from "
                         f"{before.end(split)} on, which leave its files as they are; ask for such, write to "
                         "another directory, or start over with --overwrite"
@@ -50,4 +50,6 @@ def check_extends(now: Stored, before: Stored) -> None:
 
 
 def _of_images(share: int | None) -> str:
-    return "all images" if share is None else f"{share:,} images" if share else "none"
+    if share is None:
+        return "all images"
+    return f"{share:,} images" if share > 1 else "1 image" if share else "no image"

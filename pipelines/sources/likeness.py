@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 BITS = 128
-NEAR = 10
+NEAR = 12
 PLAIN = 16
 
 BANDS = tuple(np.array_split(np.arange(BITS), NEAR + 1))

@@ -54,7 +54,7 @@ class ArmsDataset:
         split = named_as("train", self.manifest.splits)[0]
         files = [
             self.manifest.files[shard_file(self.manifest.request.name, split, copy, group, groups)]
-            for copy in arm.pool
+            for copy in (arm.pool if arm.copies else self.manifest.copies(split))
             for groups in [self.manifest.groups(split, copy)]
             for group in range(groups)
         ]
