@@ -174,8 +174,9 @@ def class_copies(
     for label, count in sources.items():
         each, more = divmod(target, count) if count else (0, 0)
         if each + bool(more) > MOST_COPIES:
+            images = "1 image" if count == 1 else f"{count:,} images"
             raise RequestError(
-                f"--balance {request.balance}: class {label!r} has {count:,} {'image' if count == 1 else 'images'} in split {split!r}, so "
+                f"--balance {request.balance}: class {label!r} has {images} in split {split!r}, so "
                 f"{target:,} samples take {each + bool(more):,} copies of each; at most {MOST_COPIES:,} can "
                 "be made: balance to fewer, or take in more images of that class"
             )
