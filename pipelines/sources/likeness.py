@@ -12,6 +12,7 @@ only if their files are, byte for byte.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,9 +24,7 @@ PLAIN = 16
 BANDS = tuple(np.array_split(np.arange(BITS), NEAR + 1))
 """Bits in as many parts that two codes which are near have one of them in common."""
 
-_GRAY = np.array([77, 150, 29], np.float64)
-"""Of red, green and blue, in 256."""
-_STRIP = 1 << 20
+_STRIP = 1 << 18
 """Pixels that are averaged at once."""
 
 
@@ -37,15 +36,15 @@ def picture_code(pixels: np.ndarray) -> bytes | None:
     cells = np.zeros([len(rows), len(columns)])
     step = max(1, _STRIP // width)
     for top in range(0, height, step):
-        strip = pixels[top : top + step]
-        cells += rows[:, top : top + step] @ (
-            (strip.reshape(-1, 3) @ _GRAY).reshape(len(strip), width) @ columns.T
-        )
+        red, green, blue = pixels[top : top + step].astype(np.uint16).transpose(2, 0, 1)
+        gray = (red * 77 + green * 150 + blue * 29).astype(np.float64)
+        cells += rows[:, top : top + step] @ (gray @ columns.T)
     beside, upon = cells[:8, 8:], cells[8:, :8]
     bits = np.concatenate([(beside[:, 1:] > beside[:, :-1]).ravel(), (upon[1:] > upon[:-1]).ravel()])
     return np.packbits(bits).tobytes() if PLAIN <= bits.sum() <= BITS - PLAIN else None
 
 
+@functools.lru_cache(maxsize=64)
 def _cells(side: int) -> np.ndarray:
     """float64 [8 + 9, side]: how much of each pixel is in each of 8 parts, and of 9, in 8ths and 9ths."""
     at = np.arange(side)

