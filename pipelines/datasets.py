@@ -11,7 +11,8 @@ batches of either, for a `batch_size`, of which the last may have fewer.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -27,9 +28,11 @@ from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.format.parsing import parse
 from pipelines.format.records import ShardReader, frames_of
-from pipelines.images import list_images
+from pipelines.format.request import Duplicates
+from pipelines.images import having, list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject
+from pipelines.sources.groups import checked_pattern
 
 
 def from_images(
@@ -40,6 +43,10 @@ def from_images(
     split: str = "train",
     copy: int = 0,
     split_fractions: dict[str, str] | None = None,
+    group_by: str | None = None,
+    duplicates: Duplicates | None = None,
+    class_copies: Mapping[str, int] | None = None,
+    balance: Literal["max"] | int | None = None,
     layout: Layout = "auto",
     on_reject: Callable[[Reject], object] | None = None,
     as_supervised: bool = False,
@@ -54,6 +61,10 @@ def from_images(
         split: as the folders or the fractions name it; `train` if there are none.
         copy: from 0, the epoch's number; -1 for images that are not augmented.
         split_fractions: exact decimals by split, as for `--split-fractions`.
+        group_by, duplicates: as for `--group-by` and `--duplicates`; with the latter, every image
+            is looked at before.
+        class_copies, balance: as for `--copies` by class, where classes that are not named get one, and
+            `--balance`: then only the sources that have copy `copy` there are yielded. Without them all are.
         layout: as for `--layout`.
         on_reject: is called with each image that cannot be used, once; else they are said on stderr.
         as_supervised, batch_size: see above.
@@ -64,12 +75,22 @@ def from_images(
     RequestError if there is no such split, and for an input that `augshard materialize` refuses.
     """
     checked_batch_size(batch_size)
-    images = list_images(directory, layout=layout, split_fractions=split_fractions)
+    if group_by is not None:
+        checked_pattern(group_by)
+    images = list_images(
+        directory,
+        layout=layout,
+        split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
+    )
     images.warn()
     account = Account(images.root, on_reject)
     for reject in images.rejects:
         account.add(reject)
     ordered = images.ordered(split, seed)
+    if class_copies is not None or balance is not None:
+        ordered = having(ordered, copy, class_copies, balance)
     number = {label: i for i, label in enumerate(images.classes)}
     sources = tf.constant([source.id for source in ordered])
     listed = tf.data.Dataset.from_tensor_slices(
@@ -113,7 +134,6 @@ def from_shards(
         raise RequestError(
             f"{directory}: there is no split {split!r}; {did_you_mean(split, manifest.splits)}"
         )
-    counts = manifest.splits[split]
     there = manifest.copies(split)
     augmented = [copy for copy in there if copy != NOT_AUGMENTED]
     wanted = (augmented or there) if copies is None else list(copies)
@@ -123,11 +143,12 @@ def from_shards(
                 f"{directory}: split {split!r} has no copy {copy}; it has {there[0]} to {there[-1]}"
             )
     names = [
-        shard_file(manifest.request.name, split, copy, shard, counts.groups)
+        shard_file(manifest.request.name, split, copy, shard, groups)
         for copy in wanted
-        for shard in range(counts.groups)
+        for groups in [manifest.groups(split, copy)]
+        for shard in range(groups)
     ]
-    shards = {_shard(directory, manifest, name): manifest.files[name].records or 0 for name in names}
+    shards = [(_shard(directory, manifest, name), manifest.files[name].records or 0) for name in names]
     stored, shape, classes = manifest.request.storage, manifest.image_shape, len(manifest.classes)
 
     @tf.autograph.experimental.do_not_convert
@@ -135,7 +156,7 @@ def from_shards(
         return parse(record, stored, shape, classes)
 
     read = _local_records if storage.at(directory).is_file_system else _remote_records
-    records = of_length(read(shards, manifest.image_size), sum(shards.values()))
+    records = of_length(read(shards, manifest.image_size), sum(count for _, count in shards))
     samples = records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _given(samples, as_supervised, batch_size).prefetch(tf.data.AUTOTUNE)
 
@@ -162,45 +183,51 @@ def _shard(directory: str, manifest: Manifest, name: str) -> str:
     return path
 
 
-def _local_records(shards: dict[str, int], size: Size) -> tf.data.Dataset:
+def _local_records(shards: list[tuple[str, int]], size: Size) -> tf.data.Dataset:
     """The records of shards, one shard after the other, of each as many as are said.
 
     A shard is looked over before TensorFlow reads it: a record that says that it has 2**40 bytes ends
     the process there.
     """
 
-    def checked(path: bytes) -> bytes:
+    def checked(path: bytes, count: np.int64) -> bytes:
         with open(path, "rb", buffering=0) as file:
             starts, _ = frames_of(file, size)
-        _check_count(os.fsdecode(path), len(starts), shards)
+        _check_count(os.fsdecode(path), len(starts), count)
         return path
 
     @tf.autograph.experimental.do_not_convert
-    def records(path: tf.Tensor) -> tf.data.Dataset:
-        sound = tf.ensure_shape(tf.numpy_function(checked, [path], tf.string, stateful=False), [])
+    def records(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+        sound = tf.ensure_shape(tf.numpy_function(checked, [path, count], tf.string, stateful=False), [])
         return tf.data.TFRecordDataset(sound, buffer_size=1 << 20)
 
-    return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in shards]).flat_map(records)
+    return _listed(shards).flat_map(records)
 
 
-def _check_count(path: str, there: int, shards: dict[str, int]) -> None:
-    if there != shards[path]:
-        raise ValueError(f"{path}: it has {there:,} records; by the manifest it has {shards[path]:,}")
+def _listed(shards: list[tuple[str, int]]) -> tf.data.Dataset:
+    """Their paths, string, and how many records they are to have, int64."""
+    paths = np.array([os.fsencode(path) for path, _ in shards], object)
+    return tf.data.Dataset.from_tensor_slices((paths, np.array([count for _, count in shards], np.int64)))
 
 
-def _remote_records(shards: dict[str, int], size: Size) -> tf.data.Dataset:
+def _check_count(path: str, there: int, count: np.int64) -> None:
+    if there != count:
+        raise ValueError(f"{path}: it has {there:,} records; by the manifest it has {count:,}")
+
+
+def _remote_records(shards: list[tuple[str, int]], size: Size) -> tf.data.Dataset:
     """As `_local_records`, of objects, a shard at a time: the next is on its way while one is read."""
 
-    def shard(url: bytes) -> np.ndarray:
+    def shard(url: bytes, count: np.int64) -> np.ndarray:
         reader = ShardReader(url.decode(), size)
         frames = list(reader)
         if reader.damage or not all(frame.sound for frame in frames):
             raise OSError(f"{url.decode()}: it is damaged")
-        _check_count(url.decode(), len(frames), shards)
+        _check_count(url.decode(), len(frames), count)
         return np.array([frame.data for frame in frames], object)
 
     @tf.autograph.experimental.do_not_convert
-    def records(url: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(shard, [url], tf.string, stateful=False), [None])
+    def records(url: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(shard, [url, count], tf.string, stateful=False), [None])
 
-    return tf.data.Dataset.from_tensor_slices([*shards]).map(records).prefetch(1).unbatch()
+    return _listed(shards).map(records).prefetch(1).unbatch()

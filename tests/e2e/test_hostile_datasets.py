@@ -282,6 +282,10 @@ def test_links_within_the_directory_are_followed(forger):
     assert len(list(datasets.from_shards(str(forger.out)))) == 12
 
 
+def test_a_copy_that_is_asked_for_twice_is_read_twice(forger):
+    assert len(list(datasets.from_shards(str(forger.out), copies=[0, 0]))) == 12
+
+
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(forger):
     (forger.out / SHARD).unlink()
     os.mkfifo(forger.out / SHARD)
