@@ -22,6 +22,7 @@ from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
 from pipelines.sources.words import MOST, counted
 
@@ -111,8 +112,7 @@ def materialize_command(
     for warning in outcome.warnings:
         sys.stderr.write(f"augshard: warning: {warning}\n")
     rows = _table(outcome, outcome.manifest, output) if outcome.manifest else outcome.elsewhere
-    width = max(map(len, rows))
-    sys.stdout.write("".join(f"{name:{width}}  {value}\n" for name, value in rows.items()))
+    sys.stdout.write(Table((), list(rows.items())).text)
 
 
 _MOST_WARNINGS = 3
@@ -143,10 +143,10 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     if new and outcome.seconds:
         rate = new / outcome.seconds
         by = f" in {outcome.processes} processes" if outcome.processes > 1 else ""
-        rows["time"] = f"{outcome.seconds:,.1f} s{by}, {rate:,.0f} images/s with start-up"
+        rows["time"] = f"{outcome.seconds:,.1f} s{by}, {rate:,.0f} records/s"
     else:
         rows["time"] = "nothing was left to do"
-    return {**rows, "dataset": output, "next": how_to_read(output)}
+    return {**rows, "dataset": output, "next": "\n".join(how_to_read(output, manifest))}
 
 
 def _copies(manifest: Manifest) -> str:
