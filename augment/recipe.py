@@ -246,6 +246,9 @@ def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _rea
         return parse_recipe(source, name=re.sub(r"\W", "_", Path(text).stem).lower(), where=text)
     presets = preset_names()
     if text not in presets:
+        file = next((f"{text}{end}" for end in (".yaml", ".yml") if Path(f"{text}{end}").is_file()), None)
+        if file:
+            raise RequestError(f"there is no preset {text!r}; did you mean the file {file}?")
         raise RequestError(
             f"there is no preset {text!r}; {did_you_mean(text, presets)} "
             "(a recipe of your own is given as a path that ends in .yaml)"

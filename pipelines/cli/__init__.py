@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,7 +23,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of commands too
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from augment import __version__
+
+        sys.stdout.write(f"augshard {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(datasets.materialize)
 for command in (
     recipes.preview,

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
@@ -178,17 +179,18 @@ def _short(value: Any) -> str:
 def load_plugins(modules: Iterable[str]) -> dict[str, str]:
     """Imports modules with ops that the user names; their names with the SHA-256 of their source.
 
+    One that lies in the working directory, `./fade.py`, is found as `fade`, behind all that is installed.
     Raises RequestError if one cannot be imported.
     """
     digests = {}
     for module in modules:
         try:
-            importlib.import_module(module)
+            _import(module)
             digest = _source_digest(module)
         except Exception as error:  # noqa: BLE001 (importing runs whatever a user wrote)
             raise RequestError(
-                f"--plugin {module}: it cannot be imported ({error}); give the name of a Python module, "
-                "with its folder in PYTHONPATH"
+                f"--plugin {module}: it cannot be imported ({error}); give the name of a Python module "
+                "that lies here, or with its folder in PYTHONPATH"
             ) from None
         if digest is None or not all(part.isidentifier() for part in module.split(".")):
             raise RequestError(
@@ -197,6 +199,16 @@ def load_plugins(modules: Iterable[str]) -> dict[str, str]:
             )
         digests[module] = digest
     return digests
+
+
+def _import(module: str) -> None:
+    """Imports a module, also from the working directory, which is on the path only that long."""
+    here = os.getcwd()
+    sys.path.append(here)
+    try:
+        importlib.import_module(module)
+    finally:
+        sys.path.remove(here)
 
 
 def job_recipe(request: Request) -> Recipe:
