@@ -145,6 +145,18 @@ def test_fewer_than_a_class_has_are_chosen_by_the_hash_of_their_ids(skewed, mate
     assert run_command("audit", output, "--input", skewed).status == 0
 
 
+def test_the_audit_asks_for_no_record_of_an_image_that_is_to_have_none(
+    skewed, materialize, run_command, tmp_path
+):
+    root = tmp_path / "in"
+    shutil.copytree(skewed, root)
+    output = materialize(root, "--balance", 6, into=tmp_path / "out")
+    (root / "train/rare/new.png").write_bytes((root / "train/rare/0000.png").read_bytes() + b" ")
+    found = run_command("audit", output, "--input", root)
+    assert "train/common" not in found.out
+    assert found.out.count("\nlisting  names, sizes or counts") + found.out.count("\nnew  ") == 1
+
+
 def test_c3_epoch_k_yields_the_sources_that_have_a_copy_k_or_all_of_them(
     skewed, materialize, recipe_file, samples_of
 ):
