@@ -143,7 +143,8 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     }
     if new and outcome.seconds:
         rate = new / outcome.seconds
-        rows["time"] = f"{outcome.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
+        by = f" in {outcome.processes} processes" if outcome.processes > 1 else ""
+        rows["time"] = f"{outcome.seconds:,.1f} s{by}, {rate:,.0f} images/s with start-up"
     else:
         rows["time"] = "nothing was left to do"
     return {**rows, "dataset": output, "next": how_to_read(output)}

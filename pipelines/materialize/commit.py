@@ -46,11 +46,13 @@ class GroupFiles(NamedTuple):
     """once, while the receipt of every copy has them"""
     kept: int = 0
     """records that were there before"""
+    processes: int = 1
+    """how many derived the rest"""
     fault: str = ""
     """why it could not be written"""
 
 
-def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupFiles:
+def group_files(split: str, number: int, finished: Iterable[Finished], processes: int) -> GroupFiles:
     """Of the shards of one group."""
     finished = list(finished)
     return GroupFiles(
@@ -66,6 +68,7 @@ def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupF
         ),
         frozenset(reject for f in finished for reject in f.receipt.rejects),
         sum(f.receipt.records for f in finished if f.kept),
+        processes,
     )
 
 
@@ -79,6 +82,8 @@ class Shards:
         self.rejects: set[Reject] = set()
         self.kept = 0
         """records that were there before"""
+        self.processes = 1
+        """that derived, of one worker"""
         self.written: collections.Counter[tuple[str, int]] = collections.Counter()
         """records of each split in the first copy of each of its tiers"""
         self.faults: set[str] = set()
@@ -100,6 +105,7 @@ class Shards:
                 self.faults.add(f"{path}: two attempts at it came to different bytes; run it again")
         self.rejects |= group.rejects
         self.kept += group.kept
+        self.processes = max(self.processes, group.processes)
 
     @property
     def records(self) -> int:
@@ -124,7 +130,9 @@ def commit(
     if failure:
         return conclude(run, Outcome(failure=failure))
     seconds = write_dataset(shards, plan, run)
-    return conclude(run, Outcome(warnings=lost, kept=shards.kept, seconds=seconds))
+    return conclude(
+        run, Outcome(warnings=lost, kept=shards.kept, processes=shards.processes, seconds=seconds)
+    )
 
 
 def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
@@ -157,7 +165,7 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
         files=shards.files | small,
     )
     out, seconds = storage.at(run.output), max(0.0, round(time.time() - run.began, 3))
-    out.write(RUN, json_text({**run.about, "seconds": seconds}))
+    out.write(RUN, json_text({**run.about, "seconds": seconds, "processes": shards.processes}))
     out.settle("", SAMPLES)  # of shards that were there before, too
     _write_counted(run.output, MANIFEST, manifest.sealed().text())
     show_to_tfds(run.output, manifest)

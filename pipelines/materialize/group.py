@@ -104,6 +104,11 @@ class GroupWriter:
         self._ahead = storage.at(root).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
+    @property
+    def processes(self) -> int:
+        """How many derive by now."""
+        return self._pool.processes
+
     def close(self) -> None:
         """Lets go of what derives and reads."""
         self._pool.close()

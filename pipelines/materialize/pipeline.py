@@ -317,7 +317,7 @@ class WriteGroup(beam.DoFn):
             self._rejects.inc(len(new[0].receipt.rejects) if new else 0)
             self._samples.inc(sum(one.receipt.records for one in new))
             self._bytes.inc(sum(one.receipt.bytes + one.samples.bytes for one in new))
-            yield group_files(split, number, finished)
+            yield group_files(split, number, finished, self._writer.processes)
 
     def teardown(self) -> None:
         if self._writer is not None:
