@@ -88,7 +88,7 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
     sample = codec.round_trip(last, augmenter.recipe.storage)
-    shard = shard_file(manifest.request.name, split, copy, number, manifest.splits[split].groups)
+    shard = shard_file(manifest.request.name, split, copy, number, manifest.groups(split, copy))
     return Replay(
         source=source,
         copy=copy,
