@@ -201,11 +201,11 @@ class Live:
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
     def _samples_of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
-        augmenter, channels = Augmenter(self._recipe, self._seed), self._recipe.channels
+        augmenter = Augmenter(self._recipe, self._seed)
 
         def sample(contents: bytes, source: bytes, copy: np.ndarray) -> np.ndarray:
             try:
-                pixels = codec.decode(contents, channels)
+                pixels = self._recipe.decode_source(contents)
             except codec.DecodeError:
                 return np.zeros([0, 0, 0], np.uint8)
             draws = augmenter.draw_copies(source_words([source]), int(copy))
@@ -222,11 +222,11 @@ class Live:
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
-        augmenter, channels = Augmenter(self._recipe, self._seed), self._recipe.channels
+        augmenter = Augmenter(self._recipe, self._seed)
 
         @tf.autograph.experimental.do_not_convert
         def begun(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {**file, "image": computed(augmenter.head, file["image"], shape=(None, None, channels))}
+            return {**file, "image": computed(augmenter.head, file["image"], self._recipe)}
 
         @tf.autograph.experimental.do_not_convert
         def for_layer(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -240,9 +240,7 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            image = computed(
-                lambda image: image[:1, :1], file.pop("image"), shape=(1, 1, self._recipe.channels)
-            )
+            image = computed(lambda image: image[:1, :1], file.pop("image"), self._recipe, size=(1, 1))
             return {**file, "image": image}
 
         trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))
