@@ -29,7 +29,7 @@ FLOORS = (
 TENSORFLOW = {
     *("augment.graphs", "augment.kernels.device", "augment.kernels.loops", "augment.layer"),
     *("augment.parity", "augment.tfdata"),
-    *("pipelines.commands.train", "pipelines.datasets", "pipelines.format.parsing", "pipelines.live"),
+    *("pipelines.commands.train", "pipelines.datasets.tfdata", "pipelines.format.parsing", "pipelines.live"),
     *("pipelines.parity.ways", "pipelines.quiet"),
     *(f"pipelines.train.{name}" for name in ("checkpoint", "feeding", "models", "networks")),
     *(f"pipelines.train.{name}" for name in ("request", "run", "trainer")),

@@ -69,18 +69,20 @@ def provides(distribution: str) -> set[str]:
 
 GOOGLES = ("google.api_core", "google.auth", "google.cloud")
 BY_EXTRAS = {
+    ("pipelines/datasets/pytorch.py", "torch"),
     ("pipelines/storage/s3.py", "boto3"),
     ("pipelines/storage/s3.py", "botocore"),
     *(("pipelines/storage/gcs.py", module) for module in (*GOOGLES, "requests", "urllib3")),
     ("pipelines/engines/dataflow.py", "google.auth"),
     ("pipelines/engines/dataflow_job.py", "google.api_core"),
     ("pipelines/engines/dataflow_job.py", "google.auth"),
+    ("tests/e2e/test_readers.py", "torch"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
     ("benchmarks/albumentations_job.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
 }
-"""What Beam's extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
+"""What extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
 it is not there."""
 
 

@@ -11,6 +11,7 @@ deterministically, as protocol buffers else are not; read strictly: other bytes 
 from __future__ import annotations
 
 import functools
+import re
 from typing import NamedTuple
 
 
@@ -25,37 +26,41 @@ class Record(NamedTuple):
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
     """A record's bytes."""
-    entries = (
-        *_entry_of_number(b"copy", copy),
-        *_entry(b"image", _text(image)),
-        *_entry_of_number(b"label", label),
-        *_entry_of_source(source),
-    )
-    return b"".join(_field(1, *entries))
+    return b"".join(_parts(Record(image, label, source, copy)))
 
 
 def unpack(data: bytes) -> Record | None:
     """The record of some bytes; None if `serialize` does not make such bytes."""
-    try:
-        features = memoryview(data)
-        [features] = _fields(features, 1)
-        values = {}
-        for entry in _fields(features, 1):
-            name, feature = _fields(entry, 1, 2)
-            values[bytes(name)] = feature
-        record = Record(
-            image=bytes(_only(values[b"image"], 1)),
-            label=_signed(_only(values[b"label"], 3)),
-            source=bytes(_only(values[b"source"], 1)).decode(),
-            copy=_signed(_only(values[b"copy"], 3)),
-        )
-    except (ValueError, KeyError, IndexError):
+    head = _HEAD.match(data)
+    if head is None:
         return None
-    return record if serialize(**record._asdict()) == data else None
+    start, end = head.end(), head.end() + _read_varint(head["length"])
+    tail = _TAIL.fullmatch(data, end)
+    if tail is None:
+        return None
+    try:
+        source = tail["source"].decode()
+    except UnicodeDecodeError:
+        return None
+    record = Record(data[start:end], _signed(tail["label"]), source, _signed(head["copy"]))
+    # What stands around the image has to be what `serialize` writes there; the image is not looked at twice.
+    *before, _, label, source_entry = _parts(record)
+    return record if b"".join(before) == data[:start] and label + source_entry == data[end:] else None
 
 
 Parts = tuple[bytes, ...]
 """Bytes one after the other, joined once at the end: an image is copied as seldom."""
+
+
+def _parts(record: Record) -> Parts:
+    """The image, what is before it, and the two entries behind it."""
+    entries = (
+        _entry_of_number(b"copy", record.copy),
+        *_entry(b"image", _text(record.image)),
+        _entry_of_number(b"label", record.label),
+        _entry_of_source(record.source),
+    )
+    return _field(1, *entries)
 
 
 def _entry(name: bytes, feature: Parts) -> Parts:
@@ -63,13 +68,13 @@ def _entry(name: bytes, feature: Parts) -> Parts:
 
 
 @functools.lru_cache(maxsize=1024)
-def _entry_of_number(name: bytes, value: int) -> Parts:
-    return (b"".join(_entry(name, _field(3, *_field(1, _varint(value % (1 << 64)))))),)
+def _entry_of_number(name: bytes, value: int) -> bytes:
+    return b"".join(_entry(name, _field(3, *_field(1, _varint(value % (1 << 64))))))
 
 
 @functools.lru_cache(maxsize=64)  # the copies of a source come one after the other
-def _entry_of_source(source: str) -> Parts:
-    return (b"".join(_entry(b"source", _text(source.encode()))),)
+def _entry_of_source(source: str) -> bytes:
+    return b"".join(_entry(b"source", _text(source.encode())))
 
 
 def _text(value: bytes) -> Parts:
@@ -90,41 +95,26 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _fields(data: memoryview, *numbers: int) -> list[memoryview]:
-    """The contents of fields, all of one number, or one of each. Raises ValueError or IndexError."""
-    found: list[memoryview] = []
-    at = 0
-    while at < len(data):
-        number = numbers[min(len(found), len(numbers) - 1)]
-        if data[at] != number << 3 | 2:
-            raise ValueError("another field")
-        length, at = _read_varint(data, at + 1)
-        if at + length > len(data):
-            raise ValueError("the field has no end")
-        found.append(data[at : at + length])
-        at += length
-    return found
+def _pattern(record: bytes) -> re.Pattern[bytes]:
+    """Of bytes with spaces between them and V for a length or a number."""
+    return re.compile(record.replace(b" ", b"").replace(b"V", rb"[\x80-\xff]{0,9}[\x00-\x7f]"), re.DOTALL)
 
 
-def _only(feature: memoryview, number: int) -> memoryview:
-    """The only value of a feature's list."""
-    [values] = _fields(feature, number)
-    [value] = _fields(values, 1)
-    return value
+_HEAD = _pattern(
+    rb"\nV \nV \n\x04copy \x12V \x1aV \nV (?P<copy>V) \nV \n\x05image \x12V \nV \n (?P<length>V)"
+)
+_TAIL = _pattern(
+    rb"\nV \n\x05label \x12V \x1aV \nV (?P<label>V) \nV \n\x06source \x12V \nV \nV (?P<source>.*)"
+)
 
 
-def _signed(data: memoryview) -> int:
-    value, end = _read_varint(data, 0)
-    if end != len(data):
-        raise ValueError("more than one number")
+def _signed(data: bytes) -> int:
+    value = _read_varint(data)
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes) -> int:
     value = 0
-    for place in range(10):
-        byte = data[at + place]
+    for place, byte in enumerate(data):
         value |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:
-            return value, at + place + 1
-    raise ValueError("a number of more than ten bytes")
+    return value

@@ -24,11 +24,12 @@ import tensorflow as tf
 
 from augment.augmenter import CORES, Augmenter
 from augment.errors import RequestError
-from augment.keys import fold_in, seed_key, source_words, words
+from augment.keys import source_words
 from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape
 from augment.tfdata import augment_dataset, computed
+from pipelines.datasets.selection import shuffled
 from pipelines.format.manifest import read_manifest
 from pipelines.format.parsing import checked_label, decode_stored
 from pipelines.format.stored import StoredCopy
@@ -61,9 +62,7 @@ class Members:
 
     def order(self, train_seed: int, epoch: int) -> np.ndarray:
         """int64 [n]: the rows of an epoch, one after the other."""
-        key = fold_in(seed_key(train_seed), words(epoch))
-        high, low = fold_in(key, (self.keys[:, 0], self.keys[:, 1]))
-        return np.lexsort((low, high))
+        return shuffled(self.keys, train_seed, epoch)
 
     def where(self, kept: np.ndarray) -> Members:
         """Those for which `kept`, bool [n], holds."""
