@@ -18,7 +18,7 @@ FLOORS = (
     {"engines", "plan"},
     {"images"},
     {"datasets"},
-    {"materialize", "audit", "train"},
+    {"materialize", "export", "audit", "train"},
     {"report"},
     {"commands", "lint", "parity", "preview"},
     {"demo"},
