@@ -70,6 +70,7 @@ def provides(distribution: str) -> set[str]:
 GOOGLES = ("google.api_core", "google.auth", "google.cloud")
 BY_EXTRAS = {
     ("pipelines/datasets/pytorch.py", "torch"),
+    ("pipelines/export/arrayrecord.py", "array_record"),
     ("pipelines/storage/s3.py", "boto3"),
     ("pipelines/storage/s3.py", "botocore"),
     *(("pipelines/storage/gcs.py", module) for module in (*GOOGLES, "requests", "urllib3")),
@@ -109,7 +110,7 @@ def test_the_lock_names_no_place_to_download_from():
 
 def test_every_pin_in_the_lock_has_hashes():
     sections = locked()
-    assert list(sections) == ["base", "test", "aws", "gcp", "heic"]
+    assert list(sections) == ["base", "test", "arrayrecord", "aws", "gcp", "heic"]
     for pins in sections.values():
         for pin, hashes in pins.items():
             assert hashes, f"{pin} has no hash"
@@ -120,7 +121,7 @@ def test_every_dependency_is_locked_in_its_section():
     sections = locked()
     base = names(sections["base"])
     assert required() <= base
-    for extra in ("test", "aws", "gcp", "heic"):
+    for extra in ("test", "arrayrecord", "aws", "gcp", "heic"):
         assert required(extra) <= base | names(sections[extra]), f"run `make constraints` ({extra})"
 
 

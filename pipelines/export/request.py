@@ -15,8 +15,8 @@ from pipelines.format.inside import read_in
 from pipelines.format.layout import WORK, Shard
 from pipelines.format.manifest import File, Manifest
 
-EXPORT = "export.json"
-"""The manifest of an export: a directory with one is complete."""
+EXPORT = "_export.json"
+"""The manifest of an export: a directory with one is complete. Who reads a whole directory passes over _."""
 BEGUN = f"{WORK}/{EXPORT}"
 """The request of an export that is not finished."""
 

@@ -159,7 +159,7 @@ def test_array_record_and_tfds_read_array_records_by_number(out, exported):
         "array_record.python.array_record_data_source", reason="the extra arrayrecord"
     )
     to = exported(out, "arrayrecord")
-    paths = [f"{to}/{file}" for file in json.loads((to / "export.json").read_text())["files"]]
+    paths = [f"{to}/{file}" for file in json.loads((to / "_export.json").read_text())["files"]]
     with records.ArrayRecordDataSource(sorted(p for p in paths if "train_c1" in p)) as source:
         mine = datasets.numpy(str(out), copies=[1])
         assert [source[i] for i in range(len(source))] == mine.records(np.arange(len(mine))).tolist()
@@ -197,11 +197,11 @@ def test_c4_an_export_is_the_same_bytes_however_it_is_run(png, exported, tree, t
 def test_the_manifest_names_the_dataset_and_every_file(png, exported, tree, to):
     needs(to)
     there = exported(png, to)
-    document = json.loads((there / "export.json").read_text())
+    document = json.loads((there / "_export.json").read_text())
     manifest = read_manifest(str(png))
     assert document["request"]["dataset"] == manifest.digest
     assert document["records"] == manifest.records == 66
-    files = {name: content for name, content in tree(there).items() if name != "export.json"}
+    files = {name: content for name, content in tree(there).items() if name != "_export.json"}
     images = {}
     for name, listed in document["files"].items():
         content = files.pop(name)
@@ -244,7 +244,7 @@ def test_c7_an_export_that_ends_while_files_get_their_names_is_finished_by_the_n
         patch.setattr(commit, "finish", lambda _: (_ for _ in ()).throw(OSError(28, "the disk is full")))
         ended = run_command("export", png, "--to", "folders", "--output", tmp_path / "x")
     assert ended.status == 1
-    assert not (tmp_path / "x/export.json").exists()
+    assert not (tmp_path / "x/_export.json").exists()
     for name in sorted(os.listdir(tmp_path / "x/.unfinished/whole"))[:moved]:
         (tmp_path / "x/.unfinished/whole" / name).rename(tmp_path / "x" / name)
     exported(png, "folders", into=tmp_path / "x")
@@ -261,7 +261,7 @@ def test_a_finished_export_is_left_alone_and_says_so(png, exported, run_command,
 
 def test_splits_and_copies_can_be_chosen(png, exported):
     to = exported(png, "folders", "--splits", "train", "--copies", "1")
-    assert sorted(os.listdir(to)) == ["_files", "export.json", "train"]
+    assert sorted(os.listdir(to)) == ["_export.json", "_files", "train"]
     names = [path.name for path in (to / "train").rglob("*.png")]
     assert len(names) == 20
     assert all(name.endswith("__c1.png") for name in names)
@@ -292,12 +292,12 @@ def test_files_of_others_are_never_touched(png, exported, run_command, tree, tmp
     (begun / ".unfinished/whole/mine.png").write_bytes(b"mine")
     named = tmp_path / "named"
     named.mkdir()
-    (named / "export.json").write_text("{}")
+    (named / "_export.json").write_text("{}")
     other = exported(png, "webdataset")
     for place, said in {
         theirs: "it holds files that are no export of augshard's (train)",
         begun: "it holds files that are no export of augshard's (.unfinished/whole)",
-        named: "export.json: it is no manifest of an export of augshard's",
+        named: "_export.json: it is no manifest of an export of augshard's",
         other: "it holds another export: to was webdataset, now folders",
         png: "it lies in the dataset, or the dataset in it",
         png / "inside": "it lies in the dataset, or the dataset in it",
