@@ -26,7 +26,8 @@ class Record(NamedTuple):
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
     """A record's bytes."""
-    return b"".join(_parts(Record(image, label, source, copy)))
+    before, behind = _around(len(image), label, source, copy)
+    return b"".join((before, image, behind))
 
 
 def unpack(data: bytes) -> Record | None:
@@ -38,52 +39,51 @@ def unpack(data: bytes) -> Record | None:
     tail = _TAIL.fullmatch(data, end)
     if tail is None:
         return None
+    label, copy = _signed(tail["label"]), _signed(head["copy"])
     try:
         source = tail["source"].decode()
     except UnicodeDecodeError:
         return None
-    record = Record(data[start:end], _signed(tail["label"]), source, _signed(head["copy"]))
-    # What stands around the image has to be what `serialize` writes there; the image is not looked at twice.
-    *before, _, label, source_entry = _parts(record)
-    return record if b"".join(before) == data[:start] and label + source_entry == data[end:] else None
+    if (data[:start], data[end:]) != _around(end - start, label, source, copy):
+        return None
+    return Record(data[start:end], label, source, copy)
 
 
-Parts = tuple[bytes, ...]
-"""Bytes one after the other, joined once at the end: an image is copied as seldom."""
-
-
-def _parts(record: Record) -> Parts:
-    """The image, what is before it, and the two entries behind it."""
-    entries = (
-        _entry_of_number(b"copy", record.copy),
-        *_entry(b"image", _text(record.image)),
-        _entry_of_number(b"label", record.label),
-        _entry_of_source(record.source),
+def _around(image: int, label: int, source: str, copy: int) -> tuple[bytes, bytes]:
+    """What is before and behind an image of so many bytes, which may be many and are not looked at."""
+    first, behind = (
+        _entry_of_number(b"copy", copy),
+        _entry_of_number(b"label", label) + _entry_of_source(source),
     )
-    return _field(1, *entries)
-
-
-def _entry(name: bytes, feature: Parts) -> Parts:
-    return _field(1, *_field(1, name), *_field(2, *feature))
+    value = _opening(1, image)
+    values = _opening(1, len(value) + image) + value
+    feature = b"\n\x05image" + _opening(2, len(values) + image) + values
+    entry = _opening(1, len(feature) + image) + feature
+    return _opening(1, len(first) + len(entry) + image + len(behind)) + first + entry, behind
 
 
 @functools.lru_cache(maxsize=1024)
 def _entry_of_number(name: bytes, value: int) -> bytes:
-    return b"".join(_entry(name, _field(3, *_field(1, _varint(value % (1 << 64))))))
+    return _entry(name, 3, _field(1, _varint(value % (1 << 64))))
 
 
 @functools.lru_cache(maxsize=64)  # the copies of a source come one after the other
 def _entry_of_source(source: str) -> bytes:
-    return b"".join(_entry(b"source", _text(source.encode())))
+    return _entry(b"source", 1, _field(1, source.encode()))
 
 
-def _text(value: bytes) -> Parts:
-    return _field(1, *_field(1, value))
+def _entry(name: bytes, kind: int, values: bytes) -> bytes:
+    return _field(1, _field(1, name) + _field(2, _field(kind, values)))
 
 
-def _field(number: int, *content: bytes) -> Parts:
+def _field(number: int, content: bytes) -> bytes:
     """A field whose content has a length: of the wire type 2."""
-    return bytes([number << 3 | 2]) + _varint(sum(map(len, content))), *content
+    return _opening(number, len(content)) + content
+
+
+@functools.lru_cache(maxsize=4096)
+def _opening(number: int, length: int) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(length)
 
 
 def _varint(value: int) -> bytes:
