@@ -82,6 +82,7 @@ BY_EXTRAS = {
     ("tests/fuzz/__main__.py", "atheris"),
     ("benchmarks/albumentations_job.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
+    ("benchmarks/feeding.py", "torch"),
 }
 """What extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
 it is not there."""
