@@ -9,6 +9,7 @@ rounded cast), so that both give the same bits.
 from __future__ import annotations
 
 import importlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,11 @@ else:
 Array = Any  # np.ndarray or tf.Tensor
 
 
+_NUMPY = np.ndarray, np.generic
+
+
 def is_numpy(x: Array) -> bool:
-    return isinstance(x, (np.ndarray, np.generic))
+    return isinstance(x, _NUMPY)
 
 
 def cast(x: Array, dtype: type[np.generic]) -> Array:
@@ -52,8 +56,15 @@ def clip(x: Array, low: Array, high: Array) -> Array:
     return tf.clip_by_value(x, low, high)
 
 
+def at_most(x: Array, high: int) -> Array:
+    return np.minimum(x, high) if is_numpy(x) else tf.minimum(x, high)
+
+
 def rounded_root(x: Array) -> Array:
     """int64: the whole number nearest to the square root, of int64 from 0 to 2**52."""
+    if isinstance(x, int):
+        root = math.isqrt(x)
+        return root + (x > root * root + root)
     root = cast((np.sqrt if is_numpy(x) else tf.sqrt)(cast(x, np.float64)), np.int64)  # off by one at most
     low, high = cast(x <= root * root - root, np.int64), cast(x > root * root + root, np.int64)
     return root - low + high
@@ -61,7 +72,7 @@ def rounded_root(x: Array) -> Array:
 
 def shift_right(x: Array, bits: int) -> Array:
     """Integer shift; arithmetic (rounding down) for signed integers."""
-    if is_numpy(x):
+    if isinstance(x, int) or is_numpy(x):
         return x >> bits
     return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
 
@@ -71,7 +82,7 @@ def take(table: np.ndarray, index: Array) -> Array:
 
 
 def where(condition: Array, x: Array, y: Array) -> Array:
-    if isinstance(condition, np.bool_):  # of one sample, for which np.where takes ten times as long
+    if isinstance(condition, (bool, np.bool_)):  # of one sample, for which np.where takes ten times as long
         return x if condition else y
     return np.where(condition, x, y) if is_numpy(condition) else tf.where(condition, x, y)
 

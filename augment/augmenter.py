@@ -61,6 +61,11 @@ class Augmenter:
         return backends.backend(self._name)
 
     @property
+    def computed_by(self) -> backends.Name:
+        """The backend that makes its samples: what was asked for, or what took the host's place."""
+        return self._backend.name
+
+    @property
     def has_device(self) -> bool:
         """Whether the device backend can make its samples too: not with a kernel that is the host's alone."""
         return has_device(self.kernels(self.draw_copies(source_words([]), 0), self.recipe.image_size))

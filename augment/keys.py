@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -98,6 +98,15 @@ def _encrypt(key0: tf.Tensor, key1: tf.Tensor, counter0: tf.Tensor, counter1: tf
 def fold_in(key: Words, data: Words) -> Words:
     """The key of `data` under `key`; folding is not commutative."""
     return threefry2x32(key, data)
+
+
+def fold_in_each(key: Words, names: Sequence[str]) -> list[Words]:
+    """The keys of some names under a key, uint32 [...], in one go."""
+    high, low = np.array([name_words(name) for name in names], np.uint32).T
+    rank = len(np.shape(key[0]))
+    data = (word.reshape([-1, *[1] * rank]) for word in (high, low))
+    folded = fold_in((key[0][np.newaxis], key[1][np.newaxis]), tuple(data))
+    return [(folded[0][i], folded[1][i]) for i in range(len(names))]
 
 
 def words(value: int) -> tuple[np.uint32, np.uint32]:

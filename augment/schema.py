@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from augment.ops import Op, op_types
-from augment.ops.settings import Checked
+from augment.ops.settings import Checked, descriptions
 from augment.recipe import NAME, Storage
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -107,12 +107,12 @@ def _settings(model: type[BaseModel]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": [name for name, field in fields.items() if field.is_required()],
-        "properties": {name: _field(field) for name, field in fields.items()},
+        "properties": {name: _field(field, descriptions(model).get(name)) for name, field in fields.items()},
     }
 
 
-def _field(field: FieldInfo) -> dict[str, Any]:
-    schema: dict[str, Any] = {"description": field.description} if field.description else {}
+def _field(field: FieldInfo, description: str | None) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": description} if description else {}
     if not field.is_required():
         default = field.default
         schema["default"] = list(default) if isinstance(default, tuple) else default

@@ -19,7 +19,7 @@ from augment.augmenter import Augmenter, augment_image
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops import Op, op_types
-from augment.ops.settings import requirement
+from augment.ops.settings import descriptions, requirement
 from augment.recipe import Recipe, parse_recipe
 from docs import differences
 from docs.references import ALONE, REFERENCES
@@ -163,7 +163,8 @@ def _is_its_own(op: type[Op], field: str) -> bool:
 def _setting(op: type[Op], name: str) -> str:
     field = op.model_fields[name]
     default = "" if field.is_required() else f"`{_yaml(field.default)}`"
-    return f"| `{name}` | {default} | {requirement(field)} | {' '.join((field.description or '').split())} |"
+    about = " ".join(descriptions(op).get(name, "").split())
+    return f"| `{name}` | {default} | {requirement(field)} | {about} |"
 
 
 def _yaml(value: object) -> str:

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from pipelines import storage
 from pipelines.format import tfds
+from pipelines.format.digests import SourcesDigest
 from pipelines.format.example import Record, serialize, unpack
 from pipelines.format.manifest import Manifest, json_text, open_manifest
-from pipelines.format.records import ShardReader, ShardWriter
-from pipelines.format.samples import Receipt, SamplesWriter, SourcesDigest, read_receipt
+from pipelines.format.records import ShardReader, ShardWriter, framed
+from pipelines.format.samples import Receipt, SamplesWriter, read_receipt
 from pipelines.sources import Reject
 
 
@@ -49,7 +50,7 @@ class Forger:
         """With valid lengths and CRCs."""
         with ShardWriter(str(self.out / "forged")) as writer:
             for record in records:
-                writer.write(serialize(**record._asdict()))
+                writer.write(framed(serialize(**record._asdict())))
             writer.finish()
             (self.out / "forged").replace(self.out / name)
 

@@ -27,7 +27,9 @@ FLOORS = (
 """Every room, from the ground up. A room knows those of the floors below it, and none of its own."""
 
 TENSORFLOW = {
-    *("augment.graphs", "augment.kernels.device", "augment.kernels.loops", "augment.layer"),
+    *("augment.graphs", "augment.kernels.device", "augment.layer"),
+    *(f"augment.kernels.device.{name}" for name in ("arrays", "color", "filters", "grain", "index")),
+    *(f"augment.kernels.device.{name}" for name in ("jpeg", "levels", "loops", "resize", "warp")),
     *("augment.parity", "augment.tfdata"),
     *("pipelines.commands.train", "pipelines.datasets.tfdata", "pipelines.format.parsing", "pipelines.live"),
     *("pipelines.parity.ways", "pipelines.quiet"),
@@ -112,6 +114,18 @@ def test_no_import_runs_upward_or_to_a_room_next_door(module):
     here = room(module)
     others = {room(name) for name in ours(module)} - {here, ""}
     assert not {name for name in others if FLOOR[name] >= FLOOR[here]}
+
+
+def test_both_backends_have_a_kernel_in_the_same_room():
+    host, device = (
+        {
+            module.removeprefix(f"augment.kernels.{backend}")
+            for module in MODULES
+            if f"kernels.{backend}" in module
+        }
+        for backend in ("host", "device")
+    )
+    assert host == device - {".loops"}
 
 
 def test_no_module_imports_itself_by_way_of_others():

@@ -5,9 +5,10 @@
                  tables of levels, places, resampling weights and randomness by the pixel,
                  made of integers in lines that NumPy and TensorFlow share
     formulas.py  what each kernel computes, read plainly: the reference
-    host.py      the same in NumPy and OpenCV, for one image, as fast as can be
-    device.py    the same in TensorFlow: eager, in graphs, under XLA, on GPUs; batches too
+    host/        the same in NumPy and OpenCV, for one image, as fast as can be
+    device/      the same in TensorFlow: eager, in graphs, under XLA, on GPUs; batches too
+                 Both by family: index, warp, resize, levels, color, filters, grain, jpeg
     canary.py    whether this machine computes what every other does
 
-Nothing here but device.py imports TensorFlow when it works on NumPy arrays.
+Nothing here but device imports TensorFlow when it works on NumPy arrays.
 """

@@ -4,7 +4,7 @@ A kernel is a frozen record. Its fields are of two kinds. Arrays stand for one i
 each: a sample's own numbers on the host (NumPy, of the rank that the field states), or a
 batch's (the same with one axis in front, NumPy or TensorFlow). Plain numbers and words
 are alike for all images of a batch. Each kernel's formula stands in `formulas.py`, and
-is computed by `host.py` and `device.py` to the same bits.
+is computed by `host` and `device` to the same bits.
 
 Between kernels there is uint8 [H, W, C] with C = 1 or 3.
 """
@@ -160,7 +160,7 @@ class Noise(Kernel):
     """Adds to each level what a table holds at a random place."""
 
     key: Array = field(metadata=VECTOR)
-    """uint32 [2]: the sub-key from which Threefry makes the places"""
+    """uint32 [2]: the sub-key of which `streams.py` makes the places"""
     table: Array = field(metadata=VECTOR)
     """int16 [4096]"""
     monochrome: bool = False

@@ -141,8 +141,8 @@ def elastic(key: Array, strength: Array, cells: int, size: Size) -> Displaced:
     """Knots of a coarse grid are drawn aside, and the pixels follow by cubic B-splines.
 
     Args:
-        key: uint32 [..., 2], from which Threefry makes the displacements, with a knot's row
-            for the counter's row: the down of knot j is the stream's number 2 j, its right 2 j + 1.
+        key: uint32 [..., 2]. A row of knots has a stream of 16-bit numbers (`streams.py`): the
+            down of knot j is its number 2 j, the right 2 j + 1.
         strength: int64 [...]: how far a knot may move, in 65536ths of a cell.
         cells: of the grid along each side.
 

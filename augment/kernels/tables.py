@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from augment.array_api import Array, cast, clip, is_numpy, shift_right, take, tf, where
+from augment.array_api import Array, at_most, cast, clip, is_numpy, shift_right, take, tf, where
 
 FACTOR_BITS = 32
 """The fractional bits of a factor; a float32 from 2 ** -9 on has no more."""
@@ -25,12 +25,18 @@ LEVELS = np.arange(256, dtype=np.int64)
 
 def shifted(offset: Array) -> Array:
     """Brightness of tf.image: the level plus an offset in 65536ths of a level, rounded half up."""
-    return _uint8(LEVELS + shift_right(_by_level(offset) + (1 << (OFFSET_BITS - 1)), OFFSET_BITS))
+    whole = shift_right(cast(offset, np.int64) + (1 << (OFFSET_BITS - 1)), OFFSET_BITS)
+    return take(_SHIFTED, whole + 255)
+
+
+_SHIFTED = np.clip(np.arange(-255, 256)[:, np.newaxis, np.newaxis] + LEVELS, 0, 255).astype(np.uint8)
+"""For each whole offset from -255 to 255."""
 
 
 def scaled(factor: Array) -> Array:
-    """Brightness of Pillow: each level blended with black."""
-    return blended(LEVELS * 0, LEVELS, factor[..., np.newaxis])[..., np.newaxis, :]
+    """Brightness of Pillow: each level blended with black (`blended`)."""
+    level = shift_right(steps(LEVELS, factor[..., np.newaxis]), FACTOR_BITS)
+    return cast(at_most(level, 255), np.uint8)[..., np.newaxis, :]
 
 
 def gamma(exponent: Array) -> Array:
@@ -40,10 +46,7 @@ def gamma(exponent: Array) -> Array:
     hundredth of a level.
     """
     log = shift_right(_by_level(exponent) * _logarithms(), 32)  # of 2, with 16 fractional bits
-    whole, part = shift_right(log, 16), cast(log & 0xFFFF, np.int32)
-    power = cast(take(_powers(), part), np.int64)  # with 32 fractional bits
-    power = _shifted_down(power, clip(whole, 0, 60))
-    return _uint8(shift_right(power + (1 << 31), 32))
+    return take(_powers(), at_most(log, len(_powers()) - 1))
 
 
 @functools.cache
@@ -56,12 +59,10 @@ def _logarithms() -> np.ndarray:
 
 @functools.cache
 def _powers() -> np.ndarray:
-    """int64 [65536]: 255 * 2 ** -x, for x in 65536ths."""
-    return np.rint(255 * 2.0 ** (32 - np.arange(1 << 16) / (1 << 16))).astype(np.int64)
-
-
-def _shifted_down(x: Array, by: Array) -> Array:
-    return x >> by if is_numpy(x) else tf.bitwise.right_shift(x, by)
+    """uint8: 255 * 2 ** -x, for x in 65536ths up to 9, by which no more than half a level is left."""
+    part = np.rint(255 * 2.0 ** (32 - np.arange(1 << 16) / (1 << 16))).astype(np.int64)
+    power = part >> np.arange(10)[:, np.newaxis]  # with 32 fractional bits
+    return ((power + (1 << 31)) >> 32).astype(np.uint8).ravel()
 
 
 def posterized(bits: Array) -> Array:
@@ -74,7 +75,12 @@ _POSTERIZED = np.stack([LEVELS & -(1 << (8 - kept)) for kept in range(9)]).astyp
 
 def solarized(threshold: Array) -> Array:
     """ImageOps.solarize: inverts the levels from a whole threshold on."""
-    return _uint8(where(_by_level(threshold) <= LEVELS, 255 - LEVELS, LEVELS))
+    return take(_SOLARIZED, threshold)
+
+
+_SOLARIZED = np.where(np.arange(257)[:, np.newaxis, np.newaxis] <= LEVELS, 255 - LEVELS, LEVELS)
+_SOLARIZED = _SOLARIZED.astype(np.uint8)
+"""For each threshold from 0 to 256."""
 
 
 def inverted() -> np.ndarray:
@@ -100,8 +106,8 @@ def steps(distance: Array, factor: Array) -> Array:
 
 def distances(factor: Array) -> Array:
     """uint8 [..., 256]: d times a factor from 0, rounded half up, for `Saturation`."""
-    product = factor[..., np.newaxis] * LEVELS
-    return _uint8(shift_right(product + (1 << (FACTOR_BITS - 1)), FACTOR_BITS))
+    product = factor[..., np.newaxis] * LEVELS + (1 << (FACTOR_BITS - 1))
+    return cast(at_most(shift_right(product, FACTOR_BITS), 255), np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,19 +120,19 @@ class Rule:
     table: Callable[[Array, Array, Array], Array]
     """from the statistic, the number of pixels (int64 []) and the kernel's factor"""
     line: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
-    """where the table is a straight line: slope int64 [..., 1] and start [..., C] in 2048ths of a
-    level, rounded half to even and clipped"""
+    """where the table is a straight line: slope and start int64 in 2048ths of a level, rounded half to
+    even and clipped; from the same, which broadcast against each other, or are plain numbers"""
 
 
 def _contrast_line(sums: Array, count: Array, factor: Array) -> tuple[Array, Array]:
     one = 1 << LINE_BITS
     slope = shift_right(factor + (1 << (FACTOR_BITS - LINE_BITS - 1)), FACTOR_BITS - LINE_BITS)
-    slope = slope[..., np.newaxis]
     return slope, (2 * (one - slope) * sums + count) // (2 * count)
 
 
 def _contrast(sums: Array, count: Array, factor: Array) -> Array:
-    slope, start = (part[..., np.newaxis] for part in _contrast_line(sums, count, factor))
+    line = _contrast_line(sums, count, factor[..., np.newaxis])
+    slope, start = (part[..., np.newaxis] for part in line)
     total = slope * LEVELS + start
     even = (1 << (LINE_BITS - 1)) - 1 + (shift_right(total, LINE_BITS) & 1)
     return _uint8(shift_right(total + even, LINE_BITS))

@@ -110,7 +110,10 @@ class Op(Settings):
         alone. Runs in NumPy and in TensorFlow graphs and gives the same bits.
         """
         drawn: Draw = {}
-        for counter, (name, parameter) in enumerate(self.parameters(size).items()):
+        parameters = self.parameters(size)
+        if len(parameters) > 1:
+            u.expect(len(parameters))
+        for counter, (name, parameter) in enumerate(parameters.items()):
             drawn |= parameter.draw(u, counter, name)
         return drawn
 

@@ -64,9 +64,8 @@ class Noise(Op):
     """Adds Gaussian noise, another deviate for every pixel and channel.
 
     Deviates are whole levels, one of 4096 quantiles of the distribution, which end at 3.7
-    standard deviations. A sub-key (recorded as `key_high` and `key_low`) chooses them by
-    Threefry: for each row a stream of 16-bit numbers, of which the upper 12 bits count,
-    by the counters (row, 0), (row, 1) and so on.
+    standard deviations. A sub-key (recorded as `key_high` and `key_low`) chooses them: of it each
+    row has a stream of 16-bit numbers, of which the upper 12 bits count (docs/reproducibility.md).
     """
 
     sigma: Annotated[Interval, interval(None, 0.0, 1.0)]

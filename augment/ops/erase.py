@@ -27,8 +27,8 @@ class RandomErasing(Op):
     paper applies it with p 0.5.
 
     `top`, `left`, `height` and `width` are recorded in pixels; with noise also the
-    sub-key from which Threefry makes the levels: for each row a stream of bytes, one a
-    channel in turn, by the counters (row, 0), (row, 1) and so on.
+    sub-key of the levels: of it each row has a stream of bytes, one a channel in turn
+    (docs/reproducibility.md).
     """
 
     area: Annotated[Interval, interval(None, 0.0, 1.0, open_low=True)] = (0.02, 0.4)

@@ -132,4 +132,4 @@ class Word(Parameter):
 
 
 KEY = {"key_high": Word(), "key_low": Word()}
-"""A sub-key, of which Threefry makes as much randomness as is needed."""
+"""A sub-key, of which as much randomness is made as is needed (`augment.kernels.streams`)."""

@@ -19,7 +19,7 @@ from augment.array_api import Array
 from augment.draws import Draw, Uniforms
 from augment.errors import OpError
 from augment.kernels.kinds import Kernels, when
-from augment.keys import Words, fold_in, name_words
+from augment.keys import Words, fold_in_each
 from augment.labels.hazards import Hazard
 from augment.ops.affine import LARGEST_REACH, Affine, AffineOp
 from augment.ops.base import Op, Size
@@ -47,10 +47,9 @@ class Step:
         """
         op = self.ops[0]
         drawn = draw.get(op.id, {})
-        kernels = functools.partial(_kernels_of, op, drawn, self.size or size)
         if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
-            return when(drawn["applied"], kernels)
-        return kernels()
+            return when(drawn["applied"], lambda: _kernels_of(op, drawn, self.size or size))
+        return _kernels_of(op, drawn, self.size or size)
 
 
 def _kernels_of(op: Op, draw: Draw, size: Size) -> Kernels:
@@ -183,33 +182,49 @@ def paths(ops: Iterable[Op], within: str = "") -> Iterator[tuple[str, Op]]:
 
 
 def draw_steps(
-    steps: tuple[Step, ...],
-    key: Words,
-    *,
-    within: str = "",
-    reached: Array | None = None,
-    uniforms_of: Callable[[Words], Uniforms] = Uniforms,
+    steps: tuple[Step, ...], key: Words, *, uniforms_of: Callable[[Words], Uniforms] = Uniforms
 ) -> Draw:
     """Draws for a block of samples: by the ops' ids, what each of them drew.
 
     Args:
-        steps: a recipe's, or a branch's of a group.
+        steps: a recipe's.
         key: of the samples, uint32 [...].
-        within: the path of the group, with a final `/`.
-        reached: to which samples the branch is applied, bool [...]; None for all.
         uniforms_of: the random words of an op's key; others than Threefry's are for those who
             examine what a recipe draws.
 
     `applied` says whether an op is applied, for ops that are not always.
+    """
+    drawing = [path for path, op in paths(op for step in steps for op in step.ops) if not op.deterministic]
+    keys = dict(zip(drawing, fold_in_each(key, drawing), strict=True)) if drawing else {}
+    return _drawn(steps, lambda path: uniforms_of(keys[path]))
+
+
+def _drawn(
+    steps: tuple[Step, ...],
+    uniforms: Callable[[str], Uniforms],
+    *,
+    within: str = "",
+    reached: Array | None = None,
+) -> Draw:
+    """What a recipe's steps draw, or a branch's of a group.
+
+    Args:
+        steps: see above.
+        uniforms: the random words of an op by its path.
+        within: the path of the group, with a final `/`.
+        reached: to which samples the branch is applied, bool [...]; None for all.
     """
     draw: Draw = {}
     for step in steps:
         affine: Affine | None = None
         for op in step.ops:
             path = within + op.id
-            uniforms = uniforms_of(fold_in(key, name_words(path)))
-            drawn = draw[op.id] = dict(op.draw(uniforms, step.size))
-            applied = _both(reached, uniforms.fires(op.p) if op.p < 1 else None)
+            drawn: Draw = {}
+            draw[op.id], applied = drawn, reached
+            if not op.deterministic:
+                u = uniforms(path)
+                drawn |= op.draw(u, step.size)
+                applied = _both(reached, u.fires(op.p) if op.p < 1 else None)
             if applied is not None:
                 drawn["applied"] = applied
             if isinstance(op, AffineOp):
@@ -220,13 +235,8 @@ def draw_steps(
             if isinstance(op, Group):
                 drawn["ops"] = {}
                 for branch, taken in zip(op.branches(step.size), op.taken(drawn), strict=True):
-                    drawn["ops"] |= draw_steps(
-                        branch,
-                        key,
-                        within=f"{path}/",
-                        reached=_both(applied, taken),
-                        uniforms_of=uniforms_of,
-                    )
+                    reaches = _both(applied, taken)
+                    drawn["ops"] |= _drawn(branch, uniforms, within=f"{path}/", reached=reaches)
         if affine is not None:
             draw[step.ops[0].id]["_transform"] = affine.about_the_corner(step.ops[0].known(step.size))
     return draw

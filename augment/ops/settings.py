@@ -6,10 +6,14 @@ drawn from it (`Op.parameters`).
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import dataclasses
 import functools
 import inspect
+import itertools
 import math
+import textwrap
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -42,7 +46,8 @@ Chance = Annotated[Probability, Drawn(Coin)]
 class Settings(BaseModel):
     """A frozen record of settings, read strictly; what is wrong with one is a RequestError's sentence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    # Each process that starts imports dozens of these, and uses a few.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     def __init__(self, *values: Any, **named: Any) -> None:
         """Takes settings by name, or by position in the order in which they are described."""
@@ -71,6 +76,26 @@ class Settings(BaseModel):
             name
             for name, _ in sorted(fields, key=lambda item: (not item[1].is_required(), item[0] not in own))
         ]
+
+
+@functools.cache
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """What stands below the settings of a model in its class, and in those that it derives from, by name.
+
+    Read from their source, and only here, for that takes longer than to make the classes.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if base is BaseModel or not issubclass(base, BaseModel):
+            continue
+        with contextlib.suppress(OSError, TypeError, SyntaxError):  # of what was typed there is no source
+            [tree] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+            body = getattr(tree, "body", [])
+            for field, text in itertools.pairwise(body):
+                match field, text:
+                    case (ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(words)))):
+                        found[name] = inspect.cleandoc(words)
+    return found
 
 
 class EntryError(ValueError):
@@ -209,8 +234,8 @@ def _requirement(model: type[BaseModel], field: str) -> str:
     """What a field takes, in words, and what for where the words do not tell."""
     info = model.model_fields[field.split(".")[0]]
     explained = get_origin(info.annotation) is Literal or any(isinstance(m, Checked) for m in info.metadata)
-    about = f" ({info.description})" if info.description and not explained else ""
-    return requirement(info) + about
+    about = descriptions(model).get(field.split(".")[0], "")
+    return requirement(info) + (f" ({about})" if about and not explained else "")
 
 
 def requirement(info: FieldInfo) -> str:

@@ -5,7 +5,7 @@ Crops and padding are exact index operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -132,6 +132,8 @@ def _within(top: Array, left: Array, height: int, width: int) -> Kernels:
 
 def _centred(had: tuple[Array, Array], height: int, width: int) -> Kernels:
     """Crops or pads images of these sides with black, so that their middles meet."""
+    if isinstance(had[0], int) and had == (height, width):
+        return ()
     top, left = (
         cast(where(more < 0, more + 1, more) // 2, np.int32)  # rounded towards 0
         for more in (long(had[0]) - height, long(had[1]) - width)
@@ -307,15 +309,13 @@ class RandomResizedCrop(_Resampling):
 
     def box(self, draw: Draw, size: Size) -> Array:
         """int32 [..., 4]: top, left, height and width in pixels, for images of a size."""
+        if is_numpy(draw["_top"]) and np.ndim(draw["_top"]) == 0:
+            return self._box_of_one(draw, size)
         had = long(size[0]), long(size[1])
-        root = rounded_root(had[0] * had[1] * (1 << 16))  # of the area, in 256ths of a pixel
-        side, half = root * draw["_side"], 1 << 39  # to nearest: a crop of all is to lose no row
-        heights = shift_right(side * draw["_higher"] + half, 40)
-        widths = shift_right(side * draw["_wider"] + half, 40)
+        heights, widths = _sides(had, draw["_side"], draw["_higher"], draw["_wider"])
         fits = (heights >= 1) & (heights <= had[0]) & (widths >= 1) & (widths <= had[1])
         height, width = first_of(fits, heights), first_of(fits, widths)
-        top = shift_right(cast(draw["_top"], np.int64) * (had[0] - height + 1), 16)
-        left = shift_right(cast(draw["_left"], np.int64) * (had[1] - width + 1), 16)
+        top, left = _place(had, (height, width), (cast(draw[name], np.int64) for name in ("_top", "_left")))
         tall, wide = self._largest(height * 0 + had[0], height * 0 + had[1])
         none = height < 1
         box = [
@@ -325,6 +325,18 @@ class RandomResizedCrop(_Resampling):
             where(none, wide, width),
         ]
         return cast(stack(box), np.int32)
+
+    def _box_of_one(self, draw: Draw, had: Size) -> np.ndarray:
+        """The same for one sample: in plain numbers, and candidates only until one fits."""
+        for candidate in zip(*(draw[name].tolist() for name in ("_side", "_higher", "_wider")), strict=True):
+            height, width = _sides(had, *candidate)
+            if 1 <= height <= had[0] and 1 <= width <= had[1]:
+                top, left = _place(had, (height, width), (int(draw["_top"]), int(draw["_left"])))
+                break
+        else:
+            height, width = self._largest(*had)
+            top, left = (had[0] - height) // 2, (had[1] - width) // 2
+        return np.array([top, left, height, width], np.int32)
 
     def _largest(self, height: Array, width: Array) -> tuple[Array, Array]:
         """The sides of the largest crop whose proportions are allowed, int64 [...], 1 at least."""
@@ -362,6 +374,21 @@ class RandomResizedCrop(_Resampling):
         low, high = self.ratio
         if max(high, 1) / min(low, 1) > 4 / 3:
             yield Hazard("stretch", f"limit {self.name} to ratio [0.9, 1.1]")
+
+
+def _sides(had: tuple[Array, Array], side: Array, higher: Array, wider: Array) -> tuple[Array, Array]:
+    """Height and width of crops in pixels, which may be more than an image has, or none."""
+    root = rounded_root(had[0] * had[1] * (1 << 16))  # of the area, in 256ths of a pixel
+    half = 1 << 39  # to nearest: a crop of all is to lose no row
+    return shift_right(root * side * higher + half, 40), shift_right(root * side * wider + half, 40)
+
+
+def _place(had: tuple[Array, Array], sides: tuple[Array, Array], drawn: Iterable[Array]) -> list[Array]:
+    """Where crops begin, by numbers drawn from [0, 65536)."""
+    return [
+        shift_right(number * (full - side + 1), 16)
+        for full, side, number in zip(had, sides, drawn, strict=True)
+    ]
 
 
 def _log_uniform(u: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -29,7 +29,8 @@ class Elastic(Op):
     mirror image; levels between pixels are bilinear. Displacements are rounded to 1/32 of
     a pixel.
 
-    `strength` is recorded, and the sub-key from which Threefry makes the displacements.
+    `strength` is recorded, and the sub-key of the displacements: of it each row of knots has a
+    stream of 16-bit numbers (docs/reproducibility.md).
     """
 
     cells: Annotated[int, Field(ge=1, le=64)] = 4

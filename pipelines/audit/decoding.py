@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from augment import codec
 from augment.augmenter import Augmenter
+from pipelines.format.digests import pixels_digest
 from pipelines.format.example import unpack
 
 
@@ -40,9 +40,6 @@ class Decoder:
         return None
 
     def digests(self, images: Sequence[bytes | None]) -> list[str | None]:
-        """SHA-256 of the levels of stored images; None of None too."""
+        """Of the levels of stored images; None of None too."""
         decoded = (None if image is None else self.stored(image) for image in images)
-        return [
-            None if levels is None else hashlib.sha256(np.ascontiguousarray(levels).data).hexdigest()
-            for levels in decoded
-        ]
+        return [None if levels is None else pixels_digest(levels) for levels in decoded]

@@ -25,6 +25,7 @@ from pipelines.audit.deriving import SampleDeriver
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
+from pipelines.format.digests import pixels_digest
 from pipelines.format.example import unpack
 from pipelines.sources import read_source
 
@@ -117,7 +118,7 @@ class Rederiver:
             if shard.rows is None:
                 continue
             chosen = None if self._chosen is None else self._chosen.get(shard.place, set())
-            names = ("source", "source_sha256", "source_height", "source_width", "pixels_sha256")
+            names = ("source", "source_sha256", "source_height", "source_width", "pixels_blake3")
             columns = [shard.rows.column(name).to_pylist() for name in names]
             for row, (source, sha256, height, width, digest) in enumerate(zip(*columns, strict=True)):
                 sample = Sample(shard, row, digest)
@@ -206,7 +207,7 @@ class Rederiver:
         self, sample: Sample, pixels: np.ndarray, encoded: bytes | None
     ) -> tuple[np.ndarray | None, Finding | None]:
         """By how many levels each pixel differs from the record, None without one; what else is wrong."""
-        same = hashlib.sha256(pixels.data).hexdigest() == sample.digest
+        same = pixels_digest(pixels) == sample.digest
         if same and encoded is None:
             return _NONE, None
         image = self._stored(sample)

@@ -20,6 +20,7 @@ from augment.ops.base import Op
 from augment.parity import parity_class
 from pipelines import storage
 from pipelines.audit.decoding import Decoder
+from pipelines.format.digests import pixels_digest
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
@@ -99,7 +100,7 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
         stored=_record(directory, shard, row["record"], source, augmenter),
         sample=sample,
         other_draws=_other_draws(stages, row),
-        same_digest=hashlib.sha256(np.ascontiguousarray(last).data).hexdigest() == row["pixels_sha256"],
+        same_digest=pixels_digest(last) == row["pixels_blake3"],
         same_class=parity_class() == manifest.parity_class,
     )
 

@@ -20,12 +20,13 @@ from pipelines.audit import align, samples_table
 from pipelines.audit.decoding import Decoder
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
+from pipelines.format.digests import SourcesDigest
 from pipelines.format.example import unpack
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import ShardReader
-from pipelines.format.samples import Receipt, SourcesDigest, read_receipt, read_samples
+from pipelines.format.samples import Receipt, read_receipt, read_samples
 from pipelines.sources import Reject
 
 _DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
@@ -257,7 +258,7 @@ class ShardChecker:
         for number, row in found.moved:
             message = f"the record was moved: the samples table has it as record {row}"
             self._found("moved", message, shard, number, sources[row])
-        labels, digests = (table.column(name).to_pylist() for name in ("label", "pixels_sha256"))
+        labels, digests = (table.column(name).to_pylist() for name in ("label", "pixels_blake3"))
         lossless = self._augmenter.recipe.storage.format != "jpeg"
         for number, row in found.pairs:
             item = stored[number]

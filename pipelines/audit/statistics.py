@@ -162,7 +162,7 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
             if copy == copies[0]:
                 contents.append(prefixes(rows["source_sha256"]))
             if copy != NOT_AUGMENTED:
-                augmented.append(rows.select(["source", "pixels_sha256"]))
+                augmented.append(rows.select(["source", "pixels_blake3"]))
                 for tally in tallies:
                     tally.add(rows[tally.name].drop_null().to_numpy())
         if augmented:
@@ -179,7 +179,7 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
     return Statistics(records, fits, variety, duplicates, reasons, rejected, reader.unread)
 
 
-_COLUMNS = ("source", "class", "source_sha256", "pixels_sha256")
+_COLUMNS = ("source", "class", "source_sha256", "pixels_blake3")
 
 
 def prefixes(digests: pa.ChunkedArray) -> np.ndarray:
@@ -194,9 +194,9 @@ _HEX = re.compile("[0-9a-f]{16}")
 def _compare(copies: pa.Table, variety: Variety) -> None:
     """Counts the different images of each source of one group."""
     each = copies.group_by("source").aggregate(
-        [("pixels_sha256", "count_distinct"), ("pixels_sha256", "count")]
+        [("pixels_blake3", "count_distinct"), ("pixels_blake3", "count")]
     )
-    distinct, count = (each[f"pixels_sha256_{what}"].to_numpy() for what in ("count_distinct", "count"))
+    distinct, count = (each[f"pixels_blake3_{what}"].to_numpy() for what in ("count_distinct", "count"))
     variety.sources += len(each)
     variety.copies += int(count.sum())
     variety.distinct += int(distinct.sum())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.engines.dataflow import Dataflow
 from pipelines.engines.embedded import Embedded
 from pipelines.engines.engine import Engine
 
@@ -14,7 +13,9 @@ def choose(runner: str = "embedded", arguments: Sequence[str] = ()) -> Engine:
     if runner == "embedded":
         return Embedded(runner, arguments)
     if runner.rpartition(".")[2].lower() == "dataflowrunner":  # as Beam takes a name
+        from pipelines.engines.dataflow import Dataflow
+
         return Dataflow(runner, arguments)
-    from pipelines.engines.beam import Beam  # which imports it
+    from pipelines.engines.beam import Beam
 
     return Beam(runner, arguments)

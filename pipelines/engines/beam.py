@@ -23,6 +23,7 @@ from apache_beam.runners.portability.portable_runner import PipelineResult as Po
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
+from augment.augmenter import CORES
 from augment.errors import RequestError, did_you_mean
 from pipelines.engines.engine import Engine, Rows
 
@@ -52,6 +53,13 @@ class Beam(Engine):
             _check_answers(endpoint)
         elif not endpoint and isinstance(runner, FlinkRunner):
             _check_can_serve(options)
+
+    def workers_a_machine(self) -> int:
+        """As many as a task manager starts: one, unless more are asked for; 0 stands for one a core."""
+        given = str(PipelineOptions(self.arguments).view_as(PortableOptions).sdk_worker_parallelism)
+        if not given.isdecimal():
+            raise RequestError(f"--sdk_worker_parallelism is {given!r}; it must be a whole number from 0")
+        return int(given) or CORES
 
     def defaults(self, name: str, output: str) -> list[str]:
         """On Flink, Python workers otherwise end after each step, and the next import everything again.

@@ -12,6 +12,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from augment.augmenter import CORES
 from pipelines.engines.engine import Engine
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ class Embedded(Engine):
     def defaults(self, name: str, output: str) -> list[str]:
         """Workers in processes would report every step."""
         return ["--default_sdk_harness_log_level=ERROR"]
+
+    def workers_a_machine(self) -> int:
+        """Threads or processes, one unless more are asked for; 0 stands for one a core."""
+        from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+        return PipelineOptions(self.arguments).view_as(DirectOptions).direct_num_workers or CORES
 
     def create(self, options: PipelineOptions) -> PipelineRunner:
         """The runner, with options for its workers: those in processes would see none."""

@@ -61,6 +61,10 @@ class Engine:
         """Options for a dataset of this name; they go first, so that the user's own come last, and hold."""
         return []
 
+    def workers_a_machine(self) -> int:
+        """How many of Beam's workers write groups at the same time on one machine, and share its cores."""
+        return 1
+
     def create(self, options: PipelineOptions) -> str | PipelineRunner:
         """Beam's runner, or its name."""
         return self.runner

@@ -39,10 +39,10 @@ class ShardWriter:
         self._bytes = 0
         self._buffer = bytearray()
 
-    def write(self, record: bytes) -> None:
-        length = struct.pack("<Q", len(record))
-        self._buffer += b"".join((length, masked_crc(length), record, masked_crc(record)))
-        self.records += 1
+    def write(self, framed: bytes, records: int = 1) -> None:
+        """Records that come next, as `framed` makes them, one after the other."""
+        self._buffer += framed
+        self.records += records
         if len(self._buffer) >= _BUFFER:
             self._flush()
 
@@ -68,6 +68,12 @@ class ShardWriter:
         self._file.close()
         if os.path.exists(self.path):
             os.remove(self.path)
+
+
+def framed(record: bytes) -> bytes:
+    """A record as it lies in a file: its length and its data, each with their check."""
+    length = struct.pack("<Q", len(record))
+    return b"".join((length, masked_crc(length), record, masked_crc(record)))
 
 
 class Frame(NamedTuple):

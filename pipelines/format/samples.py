@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -53,7 +51,7 @@ class Receipt:
     records: Count
     parity_class: ParityClass
     sources: Sha256
-    """see SourcesDigest"""
+    """see `digests.SourcesDigest`"""
     rejects: tuple[Reject, ...]
     """the sources of the shard's group that have no record in it"""
 
@@ -78,7 +76,7 @@ def schema(augmenter: Augmenter) -> pa.Schema:
             pa.field("source_sha256", pa.string(), nullable=False),
             pa.field("source_height", pa.int32(), nullable=False),
             pa.field("source_width", pa.int32(), nullable=False),
-            pa.field("pixels_sha256", pa.string(), nullable=False),
+            pa.field("pixels_blake3", pa.string(), nullable=False),
             *(pa.field(name, pa.from_numpy_dtype(values.dtype)) for name, values in drawn.items()),
         ]
     )
@@ -127,24 +125,6 @@ class SamplesWriter:
             self._file.close()
         if os.path.exists(self.path):
             os.remove(self.path)
-
-
-class SourcesDigest:
-    """What the sources of a group were: a digest that is the same in the receipts of all its copies."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-
-    def add(self, source: str, sha256: str) -> None:
-        """The source of the next row."""
-        self._digest.update(f"{sha256} {source}\n".encode())
-
-    def hexdigest(self, rejects: Iterable[Reject]) -> str:
-        """With those that have no row, in any order."""
-        whole = self._digest.copy()
-        for reject in sorted(rejects):
-            whole.update(f"{reject.reason} {reject.source}\n".encode())
-        return whole.hexdigest()
 
 
 def read_receipt(path: str) -> Receipt | None:
@@ -214,6 +194,8 @@ def _is_plain(schema: pa.Schema, name: str) -> bool:
 
 def _text_bytes(column: pa.ChunkedArray) -> int:
     """The bytes of a dictionary column's text, written out. Raises ValueError for what is no id's length."""
+    import pyarrow.compute as pc  # as long to import as all else of the package; no job needs it
+
     total = 0
     for chunk in column.chunks:
         lengths = pc.binary_length(chunk.dictionary)

@@ -1,100 +1,155 @@
-"""What becomes of one source: decoded once, all its copies augmented, encoded and digested."""
+"""What becomes of sources: each decoded once, all its copies augmented, encoded, digested and framed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from augment import codec
+from augment import backends, codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.draws import Draw, at
 from augment.keys import source_words
 from pipelines import storage
+from pipelines.format.digests import pixels_digest
 from pipelines.format.example import serialize
-from pipelines.sources import Reject
+from pipelines.format.records import framed
+from pipelines.format.request import Request, job_recipe
+from pipelines.sources import Reject, read_source
 from pipelines.sources.reading import rejected
+
+Contents = bytes | OSError | None
+"""What a source holds, or why that cannot be read; None where whoever derives it is to read it."""
+
+
+SOURCE_COLUMNS = ("source", "class", "label", "source_sha256", "source_height", "source_width")
+"""Of the samples table, the columns that say of what a sample was made."""
 
 
 class PassingFault(Exception):
     """A source cannot be read, for a reason that does not lie in its contents; says what to do."""
 
 
-class Derived(NamedTuple):
-    """All of one source that is written in one pass."""
+class Member(NamedTuple):
+    """A source that is to be derived."""
 
-    columns: dict[str, Any]
-    """of the samples table, for all copies alike"""
+    source: str
+    label: str
+    contents: Contents = None
+
+
+class Derived(NamedTuple):
+    """What becomes of some sources, in their order."""
+
     records: list[bytes]
-    """one a copy"""
-    pixel_digests: list[str]
+    """one a copy: those of all sources, framed, one after the other"""
+    columns: dict[str, list[Any]]
+    """of the samples table, for all copies alike"""
+    pixel_digests: list[list[str]]
+    """one list a copy"""
+    drawn: dict[str, np.ndarray]
+    """columns of the samples table, for the copies that are augmented: [sources with records, copies]"""
+    rejects: list[Reject]
 
 
 class Deriver:
-    """Derives the copies of one plan's sources. Used by several threads at once."""
+    """Derives copies of one plan's sources. May be used by several threads at once.
 
-    def __init__(self, augmenter: Augmenter, labels: dict[str, int]) -> None:
-        self._augmenter, self._labels = augmenter, labels
+    Args:
+        request: that of the plan.
+        classes: of the plan, whose places are the labels.
+        root: where the sources lie.
+        backend: who computes the pixels.
+    """
 
-    def draws(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:
-        """All parameters of sources: arrays [sources, copies, ...]; none without copies."""
-        if not copies:
-            return {}
-        words = source_words(sources)[:, np.newaxis]
-        return self._augmenter.draw((words[..., 0], words[..., 1]), np.array([copies], np.int32))
+    def __init__(
+        self, request: Request, classes: Sequence[str], root: str, backend: backends.Name = "host"
+    ) -> None:
+        self.augmenter = Augmenter(job_recipe(request), request.seed, backend)
+        self._labels = {label: number for number, label in enumerate(classes)}
+        self._root = root
 
-    def derive(
-        self,
-        source: str,
-        label: str,
-        read: Callable[[], bytes],
-        copies: Sequence[int],
-        draws: Draw,
-    ) -> Derived | Reject:
-        """One source's samples. Raises PassingFault, and OpError for what an op makes of it.
+    def derive(self, members: Sequence[Member], copies: Sequence[int]) -> Derived:
+        """Some sources' samples. Raises PassingFault, and OpError for what an op makes of one.
 
-        Args:
-            read: gives its contents, or raises OSError.
-            copies: NOT_AUGMENTED can only be the first of them.
-            draws: of the others, arrays [copies, ...].
+        `copies`: NOT_AUGMENTED can only be the first of them.
         """
+        draws = self._draws([member.source for member in members], copies)
+        columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
+        records: list[list[bytes]] = [[] for _ in copies]
+        digests: list[list[str]] = [[] for _ in copies]
+        rejects: list[Reject] = []
+        written: list[int] = []
+        for position, member in enumerate(members):
+            made = self._one(member, copies, at(draws, position))
+            if isinstance(made, Reject):
+                rejects.append(made)
+                continue
+            written.append(position)
+            for name, value in zip(SOURCE_COLUMNS, made.source, strict=True):
+                columns[name].append(value)
+            for number, (record, digest) in enumerate(made.copies):
+                records[number].append(record)
+                digests[number].append(digest)
+        drawn = {name: values[written] for name, values in self.augmenter.recorded(draws).items()}
+        return Derived([b"".join(its) for its in records], columns, digests, drawn, rejects)
+
+    def _one(self, member: Member, copies: Sequence[int], draws: Draw) -> _One | Reject:
+        """One source's samples; `draws` are its augmented copies', arrays [copies, ...]."""
+        contents = self._read(member)
+        if isinstance(contents, Reject):
+            return contents
         try:
-            contents = read()
-        except OSError as error:
-            reject = rejected(source, error)
-            if reject:
-                return reject
-            raise PassingFault(
-                f"{source}: it cannot be read ({storage.reason(error)}); make it readable, or put it back, "
-                "and run the same command again, or take it out of the input and start over with --overwrite"
-            ) from error
-        try:
-            image = codec.decode(contents, self._augmenter.recipe.channels)
+            image = codec.decode(contents, self.augmenter.recipe.channels)
         except codec.DecodeError as error:
-            return Reject(source, error.rejection.reason, error.rejection.detail)
-        samples = [self._augmenter.plain(image)] if copies[0] == NOT_AUGMENTED else []
+            return Reject(member.source, error.rejection.reason, error.rejection.detail)
+        samples = [self.augmenter.plain(image)] if copies[0] == NOT_AUGMENTED else []
         augmented = len(copies) - len(samples)
         if augmented:
-            head = self._augmenter.head(image)
-            samples += [self._augmenter.tail(head, at(draws, number)) for number in range(augmented)]
-        height, width, _ = image.shape
-        stored = self._augmenter.recipe.storage
-        return Derived(
-            columns={
-                "source": source,
-                "class": label,
-                "label": self._labels[label],
-                "source_sha256": hashlib.sha256(contents).hexdigest(),
-                "source_height": height,
-                "source_width": width,
-            },
-            records=[
-                serialize(
-                    image=codec.encode(sample, stored), label=self._labels[label], source=source, copy=copy
-                )
-                for sample, copy in zip(samples, copies, strict=True)
-            ],
-            pixel_digests=[hashlib.sha256(sample.data).hexdigest() for sample in samples],
+            head = self.augmenter.head(image)
+            samples += [self.augmenter.tail(head, at(draws, number)) for number in range(augmented)]
+        label, stored = self._labels[member.label], self.augmenter.recipe.storage
+        sha256 = hashlib.sha256(contents).hexdigest()
+        row = (member.source, member.label, label, sha256, *image.shape[:2])
+        made = []
+        for sample, copy in zip(samples, copies, strict=True):
+            encoded = codec.encode(sample, stored)
+            record = serialize(image=encoded, label=label, source=member.source, copy=copy)
+            made.append((framed(record), pixels_digest(sample)))
+        return _One(row, made)
+
+    def _draws(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:
+        """All parameters of sources, but for copies that are not augmented: arrays [sources, copies, ...]."""
+        augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
+        if not augmented:
+            return {}
+        words = source_words(sources)[:, np.newaxis]
+        return self.augmenter.draw((words[..., 0], words[..., 1]), np.array([augmented], np.int32))
+
+    def _read(self, member: Member) -> bytes | Reject:
+        contents = member.contents
+        if contents is None:
+            try:
+                contents = read_source(self._root, member.source)
+            except OSError as error:
+                contents = error
+        if not isinstance(contents, OSError):
+            return contents
+        if reject := rejected(member.source, contents):
+            return reject
+        raise PassingFault(
+            f"{member.source}: it cannot be read ({storage.reason(contents)}); make it readable, or put it "
+            "back, and run the same command again, or take it out of the input and start over with "
+            "--overwrite"
         )
+
+
+class _One(NamedTuple):
+    """What is made of one source."""
+
+    source: tuple[Any, ...]
+    """by SOURCE_COLUMNS"""
+    copies: list[tuple[bytes, str]]
+    """of each the framed record, and the digest of its pixels"""

@@ -1,15 +1,14 @@
 """The work on a group: each source decoded once a pass, all copies of the pass written.
 
-A few threads derive the samples, a source each at a time: all that takes long there
-(decoding, kernels, digests, encoding) is C code that releases the GIL. Records are
-written in the order of the plan.
+Processes derive the samples, some sources at a time (`processes`), and read what lies on a disk themselves.
+Records are written here, in the order of the plan.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
+import itertools
 import os
 import platform
 import time
@@ -23,22 +22,28 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from augment import backends
-from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
-from augment.draws import Draw, at
+from augment.augmenter import CORES, NOT_AUGMENTED
 from augment.errors import OpError
 from augment.parity import parity_class
 from pipelines import storage
+from pipelines.format.digests import SourcesDigest
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, parity_differences
 from pipelines.format.records import ShardWriter
-from pipelines.format.request import job_recipe
-from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, SourcesDigest, read_receipt, schema
-from pipelines.materialize.derive import Derived, Deriver, PassingFault
+from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, read_receipt, schema
+from pipelines.materialize.derive import SOURCE_COLUMNS, Derived, Member, PassingFault
+from pipelines.materialize.processes import Pool, ProcessEnded
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
 
 COPIES_AT_ONCE = 8
 """Copies of one group that are written in one pass over its sources."""
+
+AT_ONCE = 16
+"""The most sources that are derived in one go."""
+
+BYTES_AT_ONCE = 8 << 20
+"""As many fewer as would make more than this of pixels."""
 
 ATTEMPTS = 3
 """How often a pass is tried when a source cannot be read."""
@@ -70,10 +75,18 @@ class Group:
 class GroupWriter:
     """Writes groups of one plan. Built once a process; one group at a time.
 
+    `processes` is how many may derive, if the work is worth their start. To be closed in the end.
     Raises GroupFailed in another parity class than the plan's.
     """
 
-    def __init__(self, plan: Plan, root: str, output: str, backend: backends.Name = "host") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        root: str,
+        output: str,
+        backend: backends.Name = "host",
+        processes: int = CORES,
+    ) -> None:
         differences = parity_differences(plan.parity_class, parity_class())
         if differences:
             raise GroupFailed(
@@ -81,14 +94,18 @@ class GroupWriter:
                 f"({'; '.join(differences)}), so its pixels may differ; make all workers alike and run the "
                 "same command again, or start over with --overwrite"
             )
-        self.plan, self.root, self.output = plan, root, storage.at(output)
-        self.augmenter = Augmenter(job_recipe(plan.request), plan.request.seed, backend)
-        labels = {label: number for number, label in enumerate(plan.classes)}
-        self._deriver = Deriver(self.augmenter, labels)
-        self.schema = schema(self.augmenter)
-        self._pool = ThreadPoolExecutor(CORES)
+        self.plan, self._root, self.output = plan, root, storage.at(output)
+        self._pool = Pool(processes, plan.sources, plan.request, plan.classes, root, backend)
+        self._recipe = self._pool.here.augmenter.recipe
+        self.schema = schema(self._pool.here.augmenter)
         self._ahead = storage.at(root).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
+
+    def close(self) -> None:
+        """Lets go of what derives and reads."""
+        self._pool.close()
+        if self._readers:
+            self._readers.shutdown(cancel_futures=True)
 
     def write(self, group: Group, progress: Callable[..., None]) -> list[Finished]:
         """Brings every copy's shard of a group into place; those that are already are left alone.
@@ -173,7 +190,7 @@ class GroupWriter:
                     raise GroupFailed(str(fault)) from None
                 progress(-done)
                 time.sleep(attempt)
-            except OpError as fault:
+            except (OpError, ProcessEnded) as fault:
                 raise GroupFailed(str(fault)) from fault
         raise AssertionError("the last attempt returns or raises")
 
@@ -228,72 +245,77 @@ class GroupWriter:
         progress: Callable[[int], None],
     ) -> list[Reject]:
         """Writes the records and rows of some sources in all copies; those that have none are returned."""
-        augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
-        draws = self._deriver.draws([source for source, _ in block.sources], augmented)
-        positions: list[int] = []
-        columns: dict[str, list[Any]] = collections.defaultdict(list)
-        digests: list[list[str]] = []
         rejects: list[Reject] = []
-        for position, derived in enumerate(self._derived(block, copies, draws)):
-            progress(len(copies))
-            if isinstance(derived, Reject):
-                rejects.append(derived)
-                continue
-            sources.add(derived.columns["source"], derived.columns["source_sha256"])
-            for shard, record in zip(shards, derived.records, strict=True):
-                shard.write(record)
-            positions.append(position)
-            digests.append(derived.pixel_digests)
-            for name, value in derived.columns.items():
-                columns[name].append(value)
-        recorded = self.augmenter.recorded(draws)
-        for i, (copy, shard, table) in enumerate(zip(copies, shards, tables, strict=True)):
-            drawn: dict[str, Any] = dict.fromkeys(
-                (name for name in self.schema.names if "." in name), [None] * len(positions)
-            )
+        columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
+        digests: list[list[str]] = [[] for _ in copies]
+        drawn: dict[str, list[np.ndarray]] = collections.defaultdict(list)
+        for derived in self._derived(block, copies):
+            written = len(derived.pixel_digests[0])
+            for one, its in zip(derived.columns["source"], derived.columns["source_sha256"], strict=True):
+                sources.add(one, its)
+            for shard, framed in zip(shards, derived.records, strict=True):
+                shard.write(framed, written)
+            for name, values in derived.columns.items():
+                columns[name] += values
+            for pixels, more in zip(digests, derived.pixel_digests, strict=True):
+                pixels += more
+            for name, drawn_now in derived.drawn.items():
+                drawn[name].append(drawn_now)
+            rejects += derived.rejects
+            progress(len(copies) * (written + len(derived.rejects)))
+        rows = len(digests[0])
+        parameters = {name: np.concatenate(values) for name, values in drawn.items()}
+        not_drawn: dict[str, Any] = dict.fromkeys((n for n in self.schema.names if "." in n), [None] * rows)
+        augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
+        for copy, shard, table, pixels in zip(copies, shards, tables, digests, strict=True):
+            its_own = not_drawn
             if copy != NOT_AUGMENTED:
-                at = augmented.index(copy)
-                drawn = {name: values[positions, at] for name, values in recorded.items()}
+                its_own = {name: values[:, augmented.index(copy)] for name, values in parameters.items()}
             table.write(
                 {
-                    "split": [block.split] * len(positions),
-                    "copy": [copy] * len(positions),
-                    "shard": [block.number] * len(positions),
-                    "record": range(shard.records - len(positions), shard.records),
-                    **{name: columns[name] for name in self.schema.names if name in _SOURCE_COLUMNS},
-                    "pixels_sha256": [digest[i] for digest in digests],
-                    **drawn,
+                    "split": [block.split] * rows,
+                    "copy": [copy] * rows,
+                    "shard": [block.number] * rows,
+                    "record": range(shard.records - rows, shard.records),
+                    **columns,
+                    "pixels_blake3": pixels,
+                    **its_own,
                 }
             )
         return rejects
 
-    def _derived(self, block: Group, copies: list[int], draws: Draw) -> Iterator[Derived | Reject]:
-        """What becomes of each source, in order."""
-        waiting: collections.deque[Future[Derived | Reject]] = collections.deque()
-        for position, ((source, label), read) in enumerate(
-            zip(block.sources, self._reads(block), strict=True)
-        ):
-            mine = at(draws, position)
-            waiting.append(self._pool.submit(self._deriver.derive, source, label, read, copies, mine))
-            if len(waiting) > 2 * CORES:
+    def _derived(self, block: Group, copies: list[int]) -> Iterator[Derived]:
+        """What becomes of the sources, some at a time, in order."""
+        height, width = self._recipe.image_size
+        most = BYTES_AT_ONCE // (height * width * self._recipe.channels * len(copies))
+        evenly = -(-len(block.sources) // (4 * self._pool.count))
+        count = max(1, min(AT_ONCE, most, evenly))
+        members = self._members(block)
+        waiting: collections.deque[Future[Derived]] = collections.deque()
+        while some := list(itertools.islice(members, count)):
+            waiting.append(self._pool.derive(some, copies))
+            if len(waiting) > 2 * self._pool.count:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
-    def _reads(self, block: Group) -> Iterator[Callable[[], bytes]]:
-        """What gives each source's contents: read from a disk when it is called, from a store before."""
+    def _members(self, block: Group) -> Iterator[Member]:
+        """The sources: with what they hold, read some ahead, where they lie in a store."""
         if self._readers is None:
-            yield from (functools.partial(read_source, self.root, source) for source, _ in block.sources)
+            yield from (Member(source, label) for source, label in block.sources)
             return
-        coming: collections.deque[Future[bytes]] = collections.deque()
-        for source, _ in block.sources:
-            coming.append(self._readers.submit(read_source, self.root, source))
+        coming: collections.deque[Future[Member]] = collections.deque()
+        for source, label in block.sources:
+            coming.append(self._readers.submit(self._read, source, label))
             if len(coming) == self._ahead:
-                yield coming.popleft().result
-        yield from (read.result for read in coming)
+                yield coming.popleft().result()
+        yield from (read.result() for read in coming)
 
-
-_SOURCE_COLUMNS = ("source", "class", "label", "source_sha256", "source_height", "source_width")
+    def _read(self, source: str, label: str) -> Member:
+        try:
+            return Member(source, label, read_source(self._root, source))
+        except OSError as error:
+            return Member(source, label, error)
 
 
 def _sources_of(receipt: Receipt, samples: str) -> dict[str, str]:

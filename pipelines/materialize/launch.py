@@ -82,7 +82,8 @@ def launch(
 
 def _run(root: str, output: str, max_rejects: float, engine: Engine, backend: backends.Name) -> Run:
     about = {**_about(root, output, engine), "backend": backend}
-    return Run(root, output, max_rejects, about, time.time(), backend, awaited=engine.awaited)
+    workers = engine.workers_a_machine()
+    return Run(root, output, max_rejects, about, time.time(), backend, workers, awaited=engine.awaited)
 
 
 def _pipeline(request: Request, run: Run, begun: Begun | None, engine: Engine) -> Any:

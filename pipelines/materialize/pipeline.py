@@ -44,7 +44,7 @@ def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, begun: B
     """
     found = pipeline | List(run.input, request.layout, request.split_fractions)
     planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
-    written = found | Group(planned) | Write(planned, run.input, run.output, run.backend)
+    written = found | Group(planned) | Write(planned, run.input, run.output, run.backend, run.workers)
     _ = (found, written) | Commit(planned, run)
 
 
@@ -120,20 +120,26 @@ class Write(beam.PTransform):
         planned: the plan.
         root, output: where from and where to; absolute, or URLs.
         backend: who computes the pixels, which are the same.
+        workers: of Beam's on one machine, which share its cores.
     """
 
     def __init__(
-        self, planned: beam.pvalue.AsSingleton, root: str, output: str, backend: backends.Name = "host"
+        self,
+        planned: beam.pvalue.AsSingleton,
+        root: str,
+        output: str,
+        backend: backends.Name = "host",
+        workers: int = 1,
     ) -> None:
         super().__init__()
         _check_place("root", root)
         _check_place("output", output)
-        self.planned, self.root, self.output, self.backend = planned, root, output, backend
+        self.planned, self.writing = planned, WriteGroup(root, output, backend, workers)
 
     def expand(
         self, groups: beam.PCollection[tuple[GroupKey, Iterable[Member]]]
     ) -> beam.PCollection[GroupFiles]:
-        return groups | "Group" >> beam.ParDo(WriteGroup(self.root, self.output, self.backend), self.planned)
+        return groups | "Group" >> beam.ParDo(self.writing, self.planned)
 
 
 class Commit(beam.PTransform):
@@ -253,8 +259,8 @@ class EveryGroup(beam.DoFn):
 class WriteGroup(beam.DoFn):
     """A group to what it left in the output."""
 
-    def __init__(self, root: str, output: str, backend: backends.Name) -> None:
-        self.root, self.output, self.backend = root, output, backend
+    def __init__(self, root: str, output: str, backend: backends.Name, workers: int) -> None:
+        self.root, self.output, self.backend, self.workers = root, output, backend, workers
         self._writer: Any = None
         self._images, self._samples, self._rejects, self._bytes = (
             Metrics.counter("augshard", name)
@@ -274,7 +280,8 @@ class WriteGroup(beam.DoFn):
         with suppress(Stopped), Progress(self.output, f"{split}-{number}") as progress:
             try:
                 if self._writer is None:
-                    self._writer = group.GroupWriter(planned, self.root, self.output, self.backend)
+                    processes = max(1, group.CORES // self.workers)
+                    self._writer = group.GroupWriter(planned, self.root, self.output, self.backend, processes)
                 finished = self._writer.write(group.Group(split, number, sources), progress)
             except group.GroupFailed as failed:
                 with suppress(OSError):  # which hides no other
@@ -287,6 +294,10 @@ class WriteGroup(beam.DoFn):
             self._samples.inc(sum(one.receipt.records for one in new))
             self._bytes.inc(sum(one.receipt.bytes + one.samples.bytes for one in new))
             yield group_files(split, number, finished)
+
+    def teardown(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 class OnlyRejects(beam.DoFn):

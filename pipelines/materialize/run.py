@@ -30,6 +30,8 @@ class Run:
     """seconds since the epoch"""
     backend: backends.Name = "host"
     """who computes the pixels"""
+    workers: int = 1
+    """of Beam's on one machine, which share its cores"""
     awaited: bool = True
     """whether a launcher tells the user what came of it; else the job has to fail with it"""
 

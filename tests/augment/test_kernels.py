@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.kernels import canary, device, formulas, host, maps
+from augment.kernels.host.arrays import BORDERS
 from augment.kernels.kinds import Enhance, Levels
 from augment.kernels.tables import FACTOR_BITS
 from augment.program import joined
@@ -27,6 +28,14 @@ def test_c10_the_host_computes_the_formula(name, seed, size, channels):
     expected = formulas.apply(kernels, image)
     np.testing.assert_array_equal(host.apply(kernels, image), expected, strict=True)
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("name", ["affine", "projective"])
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_c10_the_host_warps_in_blocks_as_the_formula_does_at_once(name, seed):
+    [kernels], [image] = made(name, seed, (170, 280), 3, 1)
+    np.testing.assert_array_equal(host.apply(kernels, image), formulas.apply(kernels, image))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -79,7 +88,7 @@ def test_c9_the_canary_is_golden_and_the_formulas_agree_with_it():
 
 
 def test_c9_the_canary_names_the_kernel_that_another_machine_computes_otherwise(monkeypatch):
-    monkeypatch.setattr(host, "_BORDERS", {**host._BORDERS, "wrap": host._BORDERS["edge"]})
+    monkeypatch.setitem(BORDERS, "wrap", BORDERS["edge"])
     monkeypatch.setattr(canary, "of_host", canary.of_host.__wrapped__)  # as in a process of its own
     assert canary.differences() == ["warp_wrap"]
 

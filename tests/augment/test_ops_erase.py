@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from augment.keys import fold_in, name_words, source_key, source_words, threefry2x32
+from tests.grain import stream
 
 SIZE = (120, 80)
 
@@ -32,9 +33,8 @@ def test_exactly_the_recorded_rectangle_is_filled(apply_op, make_draws, canvas):
 def test_the_noise_is_made_from_the_recorded_key_by_row_and_column(apply_op, make_draws, canvas):
     [draw] = make_draws("random_erasing", count=1, size=SIZE, rows=True)
     drawn = {name.removeprefix("random_erasing."): value for name, value in draw.items()}
-    row, block = np.indices((SIZE[0], SIZE[1] * 3 // 8)).astype(np.uint32)
-    words = np.stack(threefry2x32((drawn["key_high"], drawn["key_low"]), (row, block)), -1)
-    noise = words.astype("<u4").view(np.uint8).reshape(*SIZE, 3)
+    key = int(drawn["key_high"]), int(drawn["key_low"])
+    noise = stream(key, SIZE[0], 3 * SIZE[1]).reshape(*SIZE, 3)
     rows, columns = (
         slice(drawn[start], drawn[start] + drawn[length])
         for start, length in (("top", "height"), ("left", "width"))

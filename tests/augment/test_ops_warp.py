@@ -8,8 +8,9 @@ import pytest
 from augment.augmenter import Augmenter
 from augment.draws import at
 from augment.kernels import host
-from augment.keys import source_words, threefry2x32
+from augment.keys import source_words
 from augment.ops.warp import Elastic
+from tests.grain import stream
 
 
 def spline(x: np.ndarray) -> np.ndarray:
@@ -27,10 +28,8 @@ def weights(side: int, cells: int) -> np.ndarray:
 def displacements(draw: dict, size: tuple[int, int], cells: int) -> list[np.ndarray]:
     """Down and right in pixels, [H, W], from the recorded strength and key."""
     knots = cells + 3
-    rows, blocks = np.indices((knots, (knots + 1) // 2)).astype(np.uint32)
-    words = threefry2x32((draw["key_high"], draw["key_low"]), (rows, blocks))
-    first, second = (np.stack([w & 0xFFFF, w >> 16], -1) for w in np.stack(words, -1).transpose(2, 0, 1))
-    pairs = np.stack([first, second], 2).reshape(knots, -1, 2)[:, :knots]  # down and right of each knot
+    key = int(draw["key_high"]), int(draw["key_low"])
+    pairs = stream(key, knots, 4 * knots).view("<u2").reshape(knots, knots, 2)  # down and right of each knot
     fields = []
     for index, side in ((pairs[..., 0], size[0]), (pairs[..., 1], size[1])):
         uniform = (2 * index.astype(np.float64) + 1) / 65536 - 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from blake3 import blake3
 from PIL import Image
 
 from augment import codec
@@ -281,7 +281,7 @@ def test_pixels_changed_are_found_by_their_digest(forger):
 def test_pixels_changed_with_their_digest_are_found_by_deriving_them(forger, photos):
     records, rows = forger.records(SHARD), forger.rows(ROWS)
     forger.change_record(SHARD, 2, image=records[3].image)
-    forger.change_row(ROWS, 2, pixels_sha256=rows[3]["pixels_sha256"])
+    forger.change_row(ROWS, 2, pixels_blake3=rows[3]["pixels_blake3"])
     forger.cover_up(SHARD)
     assert audit(forger) == []
     [found] = audit(forger, photos)
@@ -298,7 +298,7 @@ def test_a_lossy_record_must_be_the_bytes_that_encoding_gives(images, materializ
     record = forger.records(shard)[0]
     pixels = 255 - tf.io.decode_jpeg(record.image)
     forger.change_record(shard, 0, image=tf.io.encode_jpeg(pixels).numpy())
-    forger.change_row(samples_of(shard), 1, pixels_sha256="0" * 64)
+    forger.change_row(samples_of(shard), 1, pixels_blake3="0" * 64)
     forger.cover_up(shard)
     first, second = audit(forger, images)
     assert (first.kind, first.record, first.source, first.copy) == ("derived", 0, record.source, 1)
@@ -355,7 +355,7 @@ def test_the_recipe_edited_with_its_fingerprint_is_found_by_the_receipts_and_by_
     [
         ("brightness.delta", 0.123, "draw"),
         ("rotation.applied", None, "draw"),
-        ("pixels_sha256", "0" * 64, "pixels"),
+        ("pixels_blake3", "0" * 64, "pixels"),
         ("source_sha256", "0" * 64, "copies"),
         ("source_width", 7, "copies"),
         ("class", "bird", "row"),
@@ -579,7 +579,7 @@ def test_c9_in_another_parity_class_small_differences_are_measured_and_large_one
         pixels = tf.io.decode_png(record.image).numpy()
         pixels[:4] = (pixels[:4].astype(int) + levels).clip(0, 255)
         forger.change_record(SHARD, number, image=codec.encode_png(pixels))
-        forger.change_row(ROWS, number, pixels_sha256=hashlib.sha256(pixels).hexdigest())
+        forger.change_row(ROWS, number, pixels_blake3=blake3(pixels.tobytes()).hexdigest())
 
     change(1, 1)
     forger.cover_up(SHARD)

@@ -12,7 +12,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from pipelines.format.layout import DATASET_INFO
-from pipelines.materialize import commit, group, launch
+from pipelines.materialize import commit, derive, group, launch
 from tests.in_process import Ended
 
 SHARDS = ("--shards", 3)
@@ -31,14 +31,14 @@ def ask(images, run_command, recipe_file, tmp_path) -> Callable[..., Ended]:
 
 
 def unreadable(monkeypatch, source: str) -> None:
-    read = group.read_source
+    read = derive.read_source
 
     def reading(root: str, name: str) -> bytes:
         if name == source:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return read(root, name)
 
-    monkeypatch.setattr(group, "read_source", reading)
+    monkeypatch.setattr(derive, "read_source", reading)
     monkeypatch.setattr(group, "ATTEMPTS", 1)
 
 

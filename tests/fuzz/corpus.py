@@ -20,7 +20,7 @@ from augment.recipe import Storage, load_recipe, preset_names, preset_text
 from pipelines.engines.job import Job
 from pipelines.format.layout import SMALL, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
-from pipelines.format.records import ShardWriter
+from pipelines.format.records import ShardWriter, framed
 from pipelines.format.request import Request
 from pipelines.format.samples import Receipt
 from pipelines.materialize.run import Outcome
@@ -143,7 +143,7 @@ def _shards() -> Iterator[bytes]:
     for records in ([], [b""], [b"one", b"", bytes(300)]):
         with tempfile.TemporaryDirectory() as folder, ShardWriter(f"{folder}/shard") as writer:
             for record in records:
-                writer.write(record)
+                writer.write(framed(record))
             writer.finish()
             yield Path(f"{folder}/shard").read_bytes()
 

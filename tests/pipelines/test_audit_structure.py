@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipelines.audit.align import align, longest_rising
 from pipelines.audit.findings import KEPT, Audit, Finding, Findings
 from pipelines.format.example import Record, serialize, unpack
-from pipelines.format.records import ShardReader, ShardWriter
+from pipelines.format.records import ShardReader, ShardWriter, framed
 from pipelines.report.audit.summary import as_text
 
 NAMES = list("abcdefgh")
@@ -70,7 +70,7 @@ def test_rows_behind_the_end_of_a_truncated_shard_are_not_missing_one_by_one():
 def shard(tmp_path) -> Path:
     with ShardWriter(str(tmp_path / "writing")) as writer:
         for data in (b"one", b"", b"three"):
-            writer.write(data)
+            writer.write(framed(data))
         writer.finish()
         return (tmp_path / "writing").rename(tmp_path / "shard")
 

@@ -26,7 +26,7 @@ from pipelines.format.example import Record, serialize, unpack
 from pipelines.format.layout import samples_file, shard_file, tfds_split
 from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.parsing import parse
-from pipelines.format.records import ShardWriter
+from pipelines.format.records import ShardWriter, framed
 from pipelines.format.samples import Receipt, read_receipt, schema
 from pipelines.sources import Reject
 from tests.forgery import write_samples
@@ -105,7 +105,7 @@ def test_a_shard_is_an_ordinary_tfrecord_file_with_its_size_and_digest(tmp_path)
     path = str(tmp_path / "shard")
     with ShardWriter(path) as writer:
         for record in (b"one", b"", b"three"):
-            writer.write(record)
+            writer.write(framed(record))
         size, digest = writer.finish()
         assert writer.records == 3
         assert (size, digest) == ((tmp_path / "shard").stat().st_size, storage.at(path).digest())
@@ -120,14 +120,14 @@ def test_a_shard_has_the_bytes_that_tensorflow_writes(tmp_path):
             theirs.write(record)
     with ShardWriter(str(tmp_path / "ours")) as ours:
         for record in records:
-            ours.write(record)
+            ours.write(framed(record))
         ours.finish()
         assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
 def test_a_shard_that_was_not_finished_is_removed(tmp_path):
     with ShardWriter(str(tmp_path / "shard")) as writer:
-        writer.write(b"one")
+        writer.write(framed(b"one"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -212,7 +212,7 @@ def columns_of(augmenter: Augmenter, sources: list[str], copy: int) -> dict:
         "source_sha256": ["0" * 64] * count,
         "source_height": [9] * count,
         "source_width": [9] * count,
-        "pixels_sha256": ["1" * 64] * count,
+        "pixels_blake3": ["1" * 64] * count,
         **(drawn or {name: [None] * count for name in names}),
     }
 

@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +24,8 @@ from augment.recipe import parse_recipe
 from pipelines.format import records
 from pipelines.format.request import Request
 from pipelines.format.samples import read_receipt
-from pipelines.materialize import group
-from pipelines.materialize.derive import Derived
+from pipelines.materialize import derive, group
+from pipelines.materialize.derive import Derived, Member
 from pipelines.materialize.group import Finished, Group, GroupFailed, GroupWriter
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Folder, Listing, Source, list_folder
@@ -124,17 +124,17 @@ def waits(monkeypatch) -> list[float]:
 def test_c6_a_source_that_cannot_be_read_fails_the_group_and_is_no_reject(
     fault, said, job, waits, monkeypatch
 ):
-    read = group.read_source
+    read = derive.read_source
 
     def failing(root: str, source: str) -> bytes:
         if source == "cat/5.png":
             raise OSError(fault, os.strerror(fault))
         return read(root, source)
 
-    monkeypatch.setattr(group, "read_source", failing)
+    monkeypatch.setattr(derive, "read_source", failing)
     with pytest.raises(GroupFailed) as failed:
         job.write()
-    monkeypatch.setattr(group, "read_source", read)
+    monkeypatch.setattr(derive, "read_source", read)
     assert str(failed.value) == (
         f"cat/5.png: it cannot be read ({said}); make it readable, or put it back, and run the same command "
         "again, or take it out of the input and start over with --overwrite"
@@ -257,17 +257,17 @@ def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
     monkeypatch.setattr(group, "BLOCK", 100)
     monkeypatch.setattr(records, "_BUFFER", 1000)
     writer = GroupWriter(job.plan, str(job.root), str(job.output))
-    derived = Derived(
-        {"class": "cat", "label": 0, "source_sha256": "0" * 64, "source_height": 9, "source_width": 8},
-        [b"record"] * (COPIES + 1),
-        [],
-    )
+    alike = {"class": "cat", "label": 0, "source_sha256": "0" * 64, "source_height": 9, "source_width": 8}
 
-    def derive_nothing(source: str, *_: object) -> Derived:
-        digests = [f"{source:>64}" for _ in range(COPIES + 1)]
-        return derived._replace(columns={**derived.columns, "source": source}, pixel_digests=digests)
+    def derive_nothing(members: Sequence[Member], copies: Sequence[int]) -> Derived:
+        sources = [member.source for member in members]
+        columns = {"source": sources, **{name: [value] * len(sources) for name, value in alike.items()}}
+        digests = [[f"{source:>64}" for source in sources] for _ in copies]
+        drawn = here.augmenter.recorded(here._draws(sources, copies))
+        return Derived([b"record" * len(sources) for _ in copies], columns, digests, drawn, [])
 
-    monkeypatch.setattr(writer._deriver, "derive", derive_nothing)
+    here = writer._pool.here
+    monkeypatch.setattr(here, "derive", derive_nothing)
 
     def peak(images: int) -> int:
         sources = [(f"cat/{number}.png", "cat") for number in range(images)]

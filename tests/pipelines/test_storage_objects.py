@@ -13,12 +13,12 @@ from typing import IO
 
 import pytest
 
-from augment.augmenter import Augmenter
 from augment.errors import RequestError
 from augment.recipe import load_recipe
 from pipelines import storage
 from pipelines.format.layout import LOCK, PLAN, PROGRESS, WORK
-from pipelines.materialize.derive import Deriver, PassingFault
+from pipelines.format.request import Request
+from pipelines.materialize.derive import Deriver, Member, PassingFault
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.progress import ProgressBar
 from pipelines.sources import check_root
@@ -122,12 +122,12 @@ def test_objects_that_mark_a_folder_are_no_files(memory):
 
 
 def test_expired_credentials_reject_no_image():
-    def read() -> bytes:
-        raise store.no_credentials("ExpiredToken")
-
-    deriver = Deriver(Augmenter(load_recipe("flowers"), 0), {"cat": 0})
+    fault = store.no_credentials("ExpiredToken")
+    recipe = load_recipe("flowers").canonical()
+    request = Request(name="x", recipe_name="flowers", recipe=recipe, seed=0, copies=1)
+    deriver = Deriver(request, ["cat"], "s3://bucket")
     with pytest.raises(PassingFault, match="takes no credentials that are here"):
-        deriver.derive("cat/a.jpg", "cat", read, [0], {})
+        deriver.derive([Member("cat/a.jpg", "cat", fault)], [0])
 
 
 def held(**changes: object) -> bytes:

@@ -1,0 +1,174 @@
+"""Who derives the samples: processes of one thread each, for threads would wait in turn for Python's lock.
+
+A process imports what derives a sample and no more: neither Beam nor, on the host, TensorFlow. It reads
+its sources itself, and sends back records that only need to be written. It ends when its launcher's end of
+the connection is closed, by whatever death.
+
+    parent: Pool(...).derive(members, copies) -> Future[Derived]
+    child:  is given what a Deriver is made of; then reads (members, copies), and writes a Derived or what was
+            raised, until nothing comes any more
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from augment.augmenter import CORES
+from augment.errors import OpError
+from pipelines.materialize.derive import Derived, Deriver, Member, PassingFault
+
+WORTH_IT = 2.0
+"""Seconds of one core's work from which on processes are started; each takes about 0.6 until it is ready."""
+
+
+class ProcessEnded(Exception):
+    """A process that derives ended before its time; says how."""
+
+
+class Pool:
+    """Derives with some of the machine's cores, a part of the sources each.
+
+    It begins in this process, and goes on in others once these are ready, if what is left is worth their
+    start. With the device backend it stays here: its threads need no lock, and its memory is large.
+
+    Args:
+        count: of processes; with 1 none is started.
+        sources: how many there may be in all.
+        made_of: what `Deriver` takes.
+    """
+
+    def __init__(self, count: int, sources: int, *made_of: Any) -> None:
+        self.here = Deriver(*made_of)
+        on_device = self.here.augmenter.computed_by == "device"
+        self.count = CORES if on_device else count
+        self._may_start = count > 1 and not on_device
+        self._sources, self._made_of = sources, made_of
+        self._processes: list[_Process] = []
+        self._taking_up: list[threading.Thread] = []
+        self._seconds: list[float] = []
+        """that a source took here, on average of those that were derived in one go"""
+        self._idle: queue.SimpleQueue[Deriver | _Process] = queue.SimpleQueue()
+        for _ in range(CORES if on_device else 1):
+            self._idle.put(self.here)
+        self._threads = ThreadPoolExecutor(self.count)
+
+    def derive(self, members: Sequence[Member], copies: Sequence[int]) -> Future[Derived]:
+        """As `Deriver.derive`, by whoever is free first. The outcome may also be ProcessEnded."""
+        return self._threads.submit(self._derive, members, copies)
+
+    def _derive(self, members: Sequence[Member], copies: Sequence[int]) -> Derived:
+        deriver = self._idle.get()
+        began = time.perf_counter()
+        try:
+            return deriver.derive(members, copies)
+        finally:
+            if self._may_start and deriver is self.here:
+                self._seconds.append((time.perf_counter() - began) / len(members))
+                self._start_if_worth_it()
+            if deriver is not self.here or not any(process.ready for process in self._processes):
+                self._idle.put(deriver)
+
+    def _start_if_worth_it(self) -> None:
+        """Not by the first time, in which libraries are loaded."""
+        left = self._sources * min(self._seconds[1:], default=0)
+        if self._processes or left < WORTH_IT:
+            return
+        self._processes = [_Process(self._made_of) for _ in range(self.count)]
+        for process in self._processes:
+            self._taking_up.append(threading.Thread(target=self._take_up, args=(process,), daemon=True))
+            self._taking_up[-1].start()
+
+    def _take_up(self, process: _Process) -> None:
+        process.await_ready()
+        self._idle.put(process)
+
+    def close(self) -> None:
+        """Ends the processes, which hold nothing but what they are deriving."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.kill()
+        for thread in self._taking_up:
+            thread.join()
+        self._threads.shutdown()
+        for process in self._processes:
+            process.close()
+
+
+class _Process:
+    """A `Deriver` in a process of its own; used by one thread at a time."""
+
+    def __init__(self, made_of: tuple[Any, ...]) -> None:
+        self._connection, its = Pipe()
+        # By the paths of this process alone: Python would look into the working directory first.
+        start = f"import sys; sys.path[:] = sys.argv[2:]; from {__name__} import main; main()"
+        # A session of its own, for Ctrl-C goes to all of a terminal, and the launcher is who answers it.
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", start, str(its.fileno()), *sys.path],
+            pass_fds=[its.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        its.close()
+        self._made_of = made_of
+        self.ready = False
+
+    def await_ready(self) -> None:
+        """Returns once it can derive, or has ended, of which the first request tells."""
+        with contextlib.suppress(EOFError, OSError):
+            self._connection.send(self._made_of)
+            self._connection.recv()
+        self.ready = True
+
+    def derive(self, members: Sequence[Member], copies: Sequence[int]) -> Derived:
+        try:
+            self._connection.send((members, copies))
+            outcome = self._connection.recv()
+        except (EOFError, OSError):
+            status = self._process.wait()
+            how = f"by signal {-status}" if status < 0 else f"with status {status}"
+            raise ProcessEnded(
+                f"a process that derives samples ended {how}; if the machine ran out of memory, give it "
+                "more, or fewer cores, and run the same command again"
+            ) from None
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def main() -> None:
+    """What a process does, which is given the number of its end of the connection."""
+    connection = Connection(int(sys.argv[1]))
+    with contextlib.suppress(EOFError, OSError):  # the launcher has gone, or wants no more
+        deriver = Deriver(*connection.recv())
+        deriver.augmenter.computed_by  # noqa: B018 (tries the canary)
+        connection.send("ready")
+        while True:
+            members, copies = connection.recv()
+            connection.send(_outcome(deriver, members, copies))
+
+
+def _outcome(deriver: Deriver, members: Sequence[Member], copies: Sequence[int]) -> Derived | Exception:
+    try:
+        return deriver.derive(members, copies)
+    except (PassingFault, OpError) as fault:
+        return type(fault)(str(fault))
+    except Exception:  # noqa: BLE001 (it is raised again over there, with where it came from)
+        return RuntimeError(traceback.format_exc())
