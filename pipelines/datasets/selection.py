@@ -45,12 +45,17 @@ def check_shuffle(shuffle: int | None, epoch: int) -> None:
             raise RequestError(f"{name} is {value!r}; it must be {what}, from 0 to {2**64 - 1}")
 
 
-def shuffled(keys: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+def shuffled(keys: np.ndarray, seed: int, epoch: int, copies: np.ndarray | None = None) -> np.ndarray:
     """int64 [n]: the order of sources in an epoch, by hashing their keys, uint32 [n, 2].
+
+    With the copies int64 [n], where a source is there several times, each is folded in too.
 
     Epoch e sorts sources by the 64 bits of (seed, e, source id). That needs neither a buffer nor a state, and
     leaves out of the order of some sources which others there are.
     """
     key = fold_in(seed_key(seed), words(epoch))
     high, low = fold_in(key, (keys[:, 0], keys[:, 1]))
+    if copies is not None:
+        number = copies.astype(np.uint32)
+        high, low = fold_in((high, low), (np.zeros_like(number), number))
     return np.lexsort((low, high))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -20,9 +21,11 @@ from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.format.parsing import parse
 from pipelines.format.records import ShardReader, frames_of
-from pipelines.images import list_images
+from pipelines.format.request import Duplicates
+from pipelines.images import having, list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject
+from pipelines.sources.groups import checked_pattern
 
 _READ = 32
 """How many records are read at a time, where they are shuffled."""
@@ -36,6 +39,10 @@ def from_images(
     split: str = "train",
     copy: int = 0,
     split_fractions: dict[str, str] | None = None,
+    group_by: str | None = None,
+    duplicates: Duplicates | None = None,
+    class_copies: Mapping[str, int] | None = None,
+    balance: Literal["max"] | int | None = None,
     layout: Layout = "auto",
     on_reject: Callable[[Reject], object] | None = None,
 ) -> tf.data.Dataset:
@@ -48,20 +55,33 @@ def from_images(
         split: as the folders or the fractions name it; `train` if there are none.
         copy: from 0, the epoch's number; -1 for images that are not augmented.
         split_fractions: exact decimals by split, as for `--split-fractions`.
+        group_by, duplicates: as for `--group-by` and `--duplicates`; with the latter, every image
+            is looked at before.
+        class_copies, balance: as for `--copies` by class, where classes that are not named get one, and
+            `--balance`: then only the sources that have copy `copy` there are yielded. Without them all are.
         layout: as for `--layout`.
-
         on_reject: is called with each image that cannot be used, once; else they are said on stderr.
 
     Images that cannot be used are left out, the same that a materialized dataset
     rejects. A fault that may pass, and one of an op, is raised. Raises RequestError if there
     is no such split, and for an input that `augshard materialize` refuses.
     """
-    images = list_images(directory, layout=layout, split_fractions=split_fractions)
+    if group_by is not None:
+        checked_pattern(group_by)
+    images = list_images(
+        directory,
+        layout=layout,
+        split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
+    )
     images.warn()
     account = Account(images.root, on_reject)
     for reject in images.rejects:
         account.add(reject)
     ordered = images.ordered(split, seed)
+    if class_copies is not None or balance is not None:
+        ordered = having(ordered, copy, class_copies, balance)
     number = {label: i for i, label in enumerate(images.classes)}
     sources = tf.constant([source.id for source in ordered])
     listed = tf.data.Dataset.from_tensor_slices(
@@ -104,11 +124,11 @@ def from_shards(
     check_shuffle(shuffle, epoch)
     manifest = read_manifest(directory)
     wanted = chosen_copies(directory, manifest, split, copies)
-    counts = manifest.splits[split]
     names = [
-        shard_file(manifest.request.name, split, copy, shard, counts.groups)
+        shard_file(manifest.request.name, split, copy, shard, groups)
         for copy in wanted
-        for shard in range(counts.groups)
+        for groups in [manifest.groups(split, copy)]
+        for shard in range(groups)
     ]
     paths = [_shard(directory, manifest, name) for name in names]
     stored, shape, classes = manifest.request.storage, manifest.image_shape, len(manifest.classes)

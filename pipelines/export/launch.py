@@ -144,7 +144,7 @@ def _request(
 def _clash(directory: str, manifest: Manifest, split: str, copy: int) -> bool:
     """Whether two sources of a split differ in their extension alone; by 64 bits of a hash of each."""
     names = []
-    for number in range(manifest.splits[split].groups):
+    for number in range(manifest.groups(split, copy)):
         try:
             rows = read_rows(directory, manifest, split, copy, number, ["source"])
         except (OSError, ValueError) as error:

@@ -43,10 +43,9 @@ class ExportRequest(BaseModel):
     def shards(self, manifest: Manifest) -> Iterator[Shard]:
         """Those of the dataset that are exported, each to one file."""
         for split, copies in self.copies.items():
-            groups = manifest.splits[split].groups
-            for number in range(groups):
-                for copy in copies:
-                    yield Shard(split, copy, number, groups)
+            for copy in copies:
+                groups = manifest.groups(split, copy)
+                yield from (Shard(split, copy, number, groups) for number in range(groups))
 
     def differences(self, other: ExportRequest) -> list[str]:
         """What differs from an earlier request, in words."""

@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from augment import augment_image, load_recipe
 from pipelines import datasets
+from pipelines.materialize import group, processes
 
 
 @pytest.mark.parametrize("storage", ["png", "jpeg", "raw"])
@@ -157,6 +158,27 @@ def test_splits_by_hash_hold_every_image_once(many_images, materialize, samples_
         split_fractions={"train": "0.7", "validation": "0.2", "test": "0.1"},
     )
     assert {source for source, *_ in samples_of(live)} == found["validation"]
+
+
+def test_c4_a_process_for_each_core_leaves_the_bytes_as_they_are(
+    many_images, materialize, tree, tmp_path, monkeypatch
+):
+    request = ("--copies", 3, "--shards", 2, "--include-originals")
+    here = materialize(many_images, *request)
+    monkeypatch.setattr(processes, "WORTH_IT", 0)
+    monkeypatch.setattr(group, "CORES", 3)
+    begin, await_ready = processes._Process.__init__, processes._Process.await_ready
+
+    def begin_and_wait(self: processes._Process, made_of: tuple[object, ...]) -> None:
+        begin(self, made_of)
+        await_ready(self)
+
+    monkeypatch.setattr(processes._Process, "__init__", begin_and_wait)  # so few are else done before
+    monkeypatch.setattr(processes._Process, "await_ready", lambda _: None)
+    there = materialize(many_images, *request, into=tmp_path / "there")
+    assert tree(there) == tree(here)
+    assert json.loads((here / "run.json").read_text())["processes"] == 1
+    assert json.loads((there / "run.json").read_text())["processes"] == 3
 
 
 @pytest.mark.slow
