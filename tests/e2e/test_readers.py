@@ -58,6 +58,19 @@ def test_samples_are_those_of_from_shards_in_their_order(materialize, images, sa
     assert samples[-1]["image"].flags.writeable
 
 
+def test_copies_that_only_some_classes_have_are_read_and_exported(
+    materialize, images, samples_of, run_command, tmp_path
+):
+    out = str(materialize(images, "--balance", 15, "--shards", 2))
+    samples = datasets.numpy(out)
+    assert plain(samples) == samples_of(datasets.from_shards(out))
+    assert np.bincount(samples.labels).tolist() == [15, 15]
+    ended = run_command("export", out, "--to", "folders", "--output", tmp_path / "x")
+    assert ended.status == 0, ended.err
+    for label in ("cat", "dog"):
+        assert len(list((tmp_path / "x/train" / label).iterdir())) == 15
+
+
 def test_labels_and_sources_are_known_without_reading_and_in_order(out):
     samples = datasets.numpy(str(out), shuffle=1)
     assert samples.labels.tolist() == [sample["label"] for sample in samples]
