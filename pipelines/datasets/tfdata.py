@@ -1,4 +1,8 @@
-"""tf.data of images and of shards."""
+"""tf.data of images and of shards.
+
+Both yield dictionaries of `image`, `label`, `source` and `copy`; or pairs of image and label, for
+`as_supervised`; or batches of either, for a `batch_size`, of which the last may have fewer.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import tensorflow as tf
 from augment.errors import RequestError
 from augment.ops import Size
 from augment.recipe import Recipe
-from augment.tfdata import augment_dataset
+from augment.tfdata import augment_usable, checked_batch_size, of_length
 from pipelines import storage
 from pipelines.datasets.arrays import Samples
 from pipelines.datasets.selection import check_shuffle, chosen_copies
@@ -45,6 +49,8 @@ def from_images(
     balance: Literal["max"] | int | None = None,
     layout: Layout = "auto",
     on_reject: Callable[[Reject], object] | None = None,
+    as_supervised: bool = False,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """Live augmentation of a split: what `augshard materialize` writes as its copy `copy`.
 
@@ -61,11 +67,14 @@ def from_images(
             `--balance`: then only the sources that have copy `copy` there are yielded. Without them all are.
         layout: as for `--layout`.
         on_reject: is called with each image that cannot be used, once; else they are said on stderr.
+        as_supervised, batch_size: see above.
 
     Images that cannot be used are left out, the same that a materialized dataset
-    rejects. A fault that may pass, and one of an op, is raised. Raises RequestError if there
-    is no such split, and for an input that `augshard materialize` refuses.
+    rejects. How many were listed is known before, and `len` gives it: those that turn out to be of no use
+    when they are decoded are among them. A fault that may pass, and one of an op, is raised. Raises
+    RequestError if there is no such split, and for an input that `augshard materialize` refuses.
     """
+    checked_batch_size(batch_size)
     if group_by is not None:
         checked_pattern(group_by)
     images = list_images(
@@ -91,9 +100,10 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    return accounted(
-        listed, sources, account, lambda files: augment_dataset(files, recipe, seed=seed, copy=copy)
+    samples = accounted(
+        listed, sources, account, lambda files: augment_usable(files, recipe, seed=seed, copy=copy)
     )
+    return _given(of_length(samples, len(ordered)), as_supervised, batch_size)
 
 
 def from_shards(
@@ -103,6 +113,8 @@ def from_shards(
     copies: Sequence[int] | None = None,
     shuffle: int | None = None,
     epoch: int = 0,
+    as_supervised: bool = False,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """The records of a split, copy after copy, each in the order of live training.
 
@@ -115,6 +127,7 @@ def from_shards(
             the order of live training. Nothing is buffered: records are read where they lie.
         epoch: how often all of this has been read before, which decides the order if it is shuffled: of n
             copies, the k-th is ordered as epoch `n * epoch + k`.
+        as_supervised, batch_size: see above.
 
     Nothing of the dataset is run: a plugin of its recipe need not be there. Raises RequestError if the
     directory is no finished dataset, lacks the split, a copy or a file, or its manifest is not to be
@@ -122,6 +135,7 @@ def from_shards(
     there are is known before.
     """
     check_shuffle(shuffle, epoch)
+    checked_batch_size(batch_size)
     manifest = read_manifest(directory)
     wanted = chosen_copies(directory, manifest, split, copies)
     names = [
@@ -130,7 +144,7 @@ def from_shards(
         for groups in [manifest.groups(split, copy)]
         for shard in range(groups)
     ]
-    paths = [_shard(directory, manifest, name) for name in names]
+    shards = [(_shard(directory, manifest, name), manifest.files[name].records or 0) for name in names]
     stored, shape, classes = manifest.request.storage, manifest.image_shape, len(manifest.classes)
 
     @tf.autograph.experimental.do_not_convert
@@ -140,14 +154,19 @@ def from_shards(
     if shuffle is not None:
         records = _shuffled_records(Samples(directory, split, copies, shuffle, epoch))
     elif storage.at(directory).is_file_system:
-        records = _local_records(paths, manifest.image_size)
+        records = _local_records(shards, manifest.image_size)
     else:
-        records = _remote_records(paths, manifest.image_size)
-    count = sum(manifest.files[name].records or 0 for name in names)
-    records = records.apply(tf.data.experimental.assert_cardinality(count))
-    return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
-        tf.data.AUTOTUNE
-    )
+        records = _remote_records(shards, manifest.image_size)
+    records = of_length(records, sum(count for _, count in shards))
+    samples = records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _given(samples, as_supervised, batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _given(samples: tf.data.Dataset, as_supervised: bool, batch_size: int | None) -> tf.data.Dataset:
+    """Samples in the form that is asked for."""
+    if as_supervised:
+        samples = samples.map(lambda sample: (sample["image"], sample["label"]))
+    return samples if batch_size is None else samples.batch(batch_size)
 
 
 def _shard(directory: str, manifest: Manifest, name: str) -> str:
@@ -176,37 +195,51 @@ def _shuffled_records(samples: Samples) -> tf.data.Dataset:
     return tf.data.Dataset.range(len(samples)).batch(_READ).map(records).prefetch(2).unbatch()
 
 
-def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
-    """The records of shards, one shard after the other. Each is looked over before TensorFlow reads it:
+def _local_records(shards: list[tuple[str, int]], size: Size) -> tf.data.Dataset:
+    """The records of shards, one shard after the other, of each as many as are said.
 
-    a record that says that it has 2**40 bytes ends the process there.
+    A shard is looked over before TensorFlow reads it: a record that says that it has 2**40 bytes ends
+    the process there.
     """
 
-    def checked(path: bytes) -> bytes:
+    def checked(path: bytes, count: np.int64) -> bytes:
         with open(path, "rb", buffering=0) as file:
-            frames_of(file, size)
+            starts, _ = frames_of(file, size)
+        _check_count(os.fsdecode(path), len(starts), count)
         return path
 
     @tf.autograph.experimental.do_not_convert
-    def records(path: tf.Tensor) -> tf.data.Dataset:
-        sound = tf.ensure_shape(tf.numpy_function(checked, [path], tf.string, stateful=False), [])
+    def records(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+        sound = tf.ensure_shape(tf.numpy_function(checked, [path, count], tf.string, stateful=False), [])
         return tf.data.TFRecordDataset(sound, buffer_size=1 << 20)
 
-    return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths]).flat_map(records)
+    return _listed(shards).flat_map(records)
 
 
-def _remote_records(urls: list[str], size: Size) -> tf.data.Dataset:
-    """The records of shards in a store, a shard at a time: the next is on its way while one is read."""
+def _listed(shards: list[tuple[str, int]]) -> tf.data.Dataset:
+    """Their paths, string, and how many records they are to have, int64."""
+    paths = np.array([os.fsencode(path) for path, _ in shards], object)
+    return tf.data.Dataset.from_tensor_slices((paths, np.array([count for _, count in shards], np.int64)))
 
-    def shard(url: bytes) -> np.ndarray:
+
+def _check_count(path: str, there: int, count: np.int64) -> None:
+    if there != count:
+        raise ValueError(f"{path}: it has {there:,} records; by the manifest it has {count:,}")
+
+
+def _remote_records(shards: list[tuple[str, int]], size: Size) -> tf.data.Dataset:
+    """As `_local_records`, of objects, a shard at a time: the next is on its way while one is read."""
+
+    def shard(url: bytes, count: np.int64) -> np.ndarray:
         reader = ShardReader(url.decode(), size)
         frames = list(reader)
         if reader.damage or not all(frame.sound for frame in frames):
             raise OSError(f"{url.decode()}: it is damaged")
+        _check_count(url.decode(), len(frames), count)
         return np.array([frame.data for frame in frames], object)
 
     @tf.autograph.experimental.do_not_convert
-    def records(url: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(shard, [url], tf.string, stateful=False), [None])
+    def records(url: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(shard, [url, count], tf.string, stateful=False), [None])
 
-    return tf.data.Dataset.from_tensor_slices(urls).map(records).prefetch(1).unbatch()
+    return _listed(shards).map(records).prefetch(1).unbatch()

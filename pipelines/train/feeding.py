@@ -30,7 +30,7 @@ from augment.keys import source_words
 from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape
-from augment.tfdata import augment_dataset, computed
+from augment.tfdata import augment_usable, computed
 from pipelines.datasets.selection import shuffled
 from pipelines.format.manifest import read_manifest
 from pipelines.format.parsing import checked_label, decode_stored
@@ -191,7 +191,7 @@ class Live:
             return self._samples_of_each(members, rows, copy)
 
         def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
-            return augment_dataset(files, self._recipe, seed=self._seed, copy=copy)
+            return augment_usable(files, self._recipe, seed=self._seed, copy=copy)
 
         live = self._accounted(members, rows, augmented)
         return live.map(lambda sample: (sample["image"], sample["label"]))
@@ -266,7 +266,8 @@ class Live:
 
 
 def _mapped(function: Callable[..., Any]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-    return lambda files: files.map(function, num_parallel_calls=2 * CORES, deterministic=True)
+    """Of what the function fails for, nothing is left."""
+    return lambda files: files.map(function, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
 
 
 def members(images: Images, split: str, seed: int, stored: Stored | None, *, train: bool) -> Members:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -29,6 +30,13 @@ def test_c3_live_training_and_shards_are_equal_in_every_copy(
         live = samples_of(datasets.from_images(str(images), recipe, seed=0, split=split, copy=copy))
         assert stored == live
         assert len(stored) == {"train": 20, "test": 6}[split]
+        form: dict[str, Any] = {"split": split, "as_supervised": True, "batch_size": 8}
+        shards = datasets.from_shards(str(output), copies=[copy], **form)
+        images_as_well = datasets.from_images(str(images), recipe, seed=0, copy=copy, **form)
+        assert len(shards) == len(images_as_well) == -(-len(stored) // 8)
+        for one, other in zip(shards, images_as_well, strict=True):
+            for part, same in zip(one, other, strict=True):
+                np.testing.assert_array_equal(part, same)
         every_image |= {image for *_, image in stored}
     assert len(every_image) == 46
 
