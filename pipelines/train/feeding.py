@@ -26,11 +26,12 @@ from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
 from augment.draws import at
 from augment.errors import RequestError
-from augment.keys import fold_in, seed_key, source_words, words
+from augment.keys import source_words
 from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape
 from augment.tfdata import augment_usable, computed
+from pipelines.datasets.selection import shuffled
 from pipelines.format.manifest import read_manifest
 from pipelines.format.parsing import checked_label, decode_stored
 from pipelines.format.stored import StoredCopy
@@ -66,12 +67,7 @@ class Members:
 
     def order(self, train_seed: int, epoch: int) -> np.ndarray:
         """int64 [n]: the rows of an epoch, one after the other."""
-        key = fold_in(seed_key(train_seed), words(epoch))
-        high, low = fold_in(key, (self.keys[:, 0], self.keys[:, 1]))
-        if self.copies is not None:
-            number = self.copies.astype(np.uint32)
-            high, low = fold_in((high, low), (np.zeros_like(number), number))
-        return np.lexsort((low, high))
+        return shuffled(self.keys, train_seed, epoch, self.copies)
 
     def copies_in(self, epoch: int) -> np.ndarray:
         """int64 [n]: those of an epoch in which no copy comes again: the first shows the stored ones."""
