@@ -56,12 +56,15 @@ def _table(exported: Exported, output: str) -> dict[str, str]:
     manifest = exported.manifest
     assert manifest is not None  # noqa: S101 (of an export that is finished)
     size = sum(file.bytes for file in manifest.files.values())
+    files = f"{len(manifest.files):,}, {size / 1e6:,.1f} MB"
+    if manifest.request.to == "folders":
+        files = f"{manifest.records:,} images, which {len(manifest.files):,} files list"
     copies = (f"{split} {', '.join(map(str, copies))}" for split, copies in manifest.request.copies.items())
     return {
         "format": manifest.request.to,
         "copies": "; ".join(copies),
         "records": f"{manifest.records:,}" + ("" if exported.new else " (nothing was left to do)"),
-        "files": f"{len(manifest.files):,}, {size / 1e6:,.1f} MB",
+        "files": files,
         "export": output,
         "next": exported.how_to_read,
     }
