@@ -77,7 +77,7 @@ BY_EXTRAS = {
     ("pipelines/engines/dataflow_job.py", "google.auth"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
-    ("benchmarks/albumentations_job.py", "albumentations"),
+    ("benchmarks/albumentations_loop.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
 }
 """What Beam's extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
