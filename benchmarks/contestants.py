@@ -42,7 +42,7 @@ class Inputs:
         drawn = functools.partial(draw_photos, scratch / "drawn/photos")
         self._drawing: dict[str, Callable[[], list[Path]]] = {
             "photos": functools.partial(find_photos, given) if given else drawn,
-            "large": functools.partial(draw_photos, scratch / "drawn/large", count=2, side=3000),
+            "large": functools.partial(draw_photos, scratch / "drawn/large", count=1, side=3000),
             "icons": functools.partial(
                 draw_photos, scratch / "drawn/icons", side=32, square=True, suffix=".png"
             ),

@@ -22,6 +22,7 @@ import tensorflow_datasets as tfds
 from augment.recipe import Recipe, recipe_from_document
 from benchmarks.photos import draw_photos, lay_out
 from benchmarks.rates import Rates, report
+from pipelines.engines import choose
 from pipelines.format.request import Request
 from pipelines.images import list_images
 from pipelines.materialize.launch import launch
@@ -52,8 +53,7 @@ def materialized(images: Path, output: Path, recipe: Recipe) -> Path:
         output=str(output),
         max_rejects=0,
         overwrite=False,
-        runner="embedded",
-        beam_arguments=(),
+        engine=choose(),
     )
     return output
 
