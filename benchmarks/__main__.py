@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks.contestants import CONTESTANTS, Inputs, Taken
-from benchmarks.measure import ended, machine
+from benchmarks.measure import Failed, ended, machine
 from benchmarks.rows import NAMES, READING, ROWS, Results, contestants, document, reading_rows, table
 
 SMALL = 50
@@ -49,6 +49,7 @@ def main() -> None:
     about = machine()
     began = time.perf_counter()
     results: Results = {name: [] for name in contestants(rows)}
+    failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="augshard-benchmark-") as folder:
         scratch = Path(folder)
         inputs = Inputs(scratch, arguments.input)
@@ -56,19 +57,29 @@ def main() -> None:
         for number in range(1, arguments.rounds + 1):
             for name in results:
                 started = time.perf_counter()
-                results[name].append(CONTESTANTS[name].taken(inputs, SMALL if arguments.small else 1))
+                try:
+                    results[name].append(CONTESTANTS[name].taken(inputs, SMALL if arguments.small else 1))
+                except Failed as failed:  # the others' figures are not lost for it
+                    results[name].append(Taken())
+                    failures.append(str(failed))
                 took = time.perf_counter() - started
                 sys.stderr.write(f"{number}/{arguments.rounds} {name}: {took:.1f} s\n")
         if READING in names:
-            fed = reading(arguments.rounds, 256 if arguments.small else 600, scratch)
-            rows += reading_rows(fed)
-            results |= fed
+            try:
+                fed = reading(arguments.rounds, 256 if arguments.small else 600, scratch)
+            except Failed as failed:
+                failures.append(str(failed))
+            else:
+                rows += reading_rows(fed)
+                results |= fed
     said = ", ".join(f"{key} {value}" for key, value in about.items())
     minutes = (time.perf_counter() - began) / 60
     sys.stdout.write(f"{said}; {arguments.rounds} rounds in {minutes:.0f} minutes\n\n{table(rows, results)}")
     if arguments.json:
         taken = {**about, "rounds": arguments.rounds, "rows": document(rows, results)}
         arguments.json.write_text(json.dumps(taken, indent=2) + "\n")
+    if failures:
+        sys.exit("\n".join(dict.fromkeys(failures)))
 
 
 if __name__ == "__main__":

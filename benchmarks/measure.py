@@ -38,8 +38,12 @@ class Ended:
     """on stdout"""
 
 
+class Failed(Exception):
+    """A contestant failed; says what it said."""
+
+
 def ended(arguments: Sequence[object]) -> Ended:
-    """Runs Python with these arguments. Raises SystemExit with its last words if it fails."""
+    """Runs Python with these arguments. Raises Failed with its last words if it fails."""
     os.sync()  # what the last one wrote is not this one's burden
     command = [sys.executable, *map(str, arguments)]
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"}
@@ -53,7 +57,7 @@ def ended(arguments: Sequence[object]) -> Ended:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             last = _text(err).splitlines()[-20:]
-            raise SystemExit("\n".join([f"{' '.join(command)} failed, and said last:", *last]))
+            raise Failed("\n".join([f"{' '.join(command)} failed, and said last:", *last]))
         said = _text(out)
     largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Ended(seconds, usage.ru_utime + usage.ru_stime, largest, max(largest, watch.peak), said)
