@@ -72,6 +72,8 @@ def main() -> None:
             else:
                 rows += reading_rows(fed)
                 results |= fed
+    if arguments.small:
+        rows = [row.without_aims() for row in rows]
     said = ", ".join(f"{key} {value}" for key, value in about.items())
     minutes = (time.perf_counter() - began) / 60
     sys.stdout.write(f"{said}; {arguments.rounds} rounds in {minutes:.0f} minutes\n\n{table(rows, results)}")

@@ -6,8 +6,9 @@ import dataclasses
 import functools
 import json
 import math
+import multiprocessing
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,19 +40,20 @@ class Inputs:
 
     def __init__(self, scratch: Path, given: Path | None) -> None:
         self.scratch = scratch
-        drawn = functools.partial(draw_photos, scratch / "drawn/photos")
-        self._drawing: dict[str, Callable[[], list[Path]]] = {
-            "photos": functools.partial(find_photos, given) if given else drawn,
+        self._photos = {"photos": find_photos(given)} if given else {}
+        self._drawing = {
+            "photos": functools.partial(draw_photos, scratch / "drawn/photos"),
             "large": functools.partial(draw_photos, scratch / "drawn/large", count=1, side=3000),
             "icons": functools.partial(
                 draw_photos, scratch / "drawn/icons", side=32, square=True, suffix=".png"
             ),
         }
-        self._photos: dict[str, list[Path]] = {}
 
     def folder(self, kind: str, count: int) -> Path:
         if kind not in self._photos:
-            self._photos[kind] = self._drawing[kind]()
+            # In a process that ends: what this one has held at most counts as what those held that it starts.
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                self._photos[kind] = pool.apply(self._drawing[kind])
         folder = self.scratch / f"{kind}-{count}"
         return folder if folder.exists() else lay_out(self._photos[kind], folder, count)
 
@@ -145,7 +147,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "job, raw": _job("flowers_raw.yaml"),
     "job, PNG": _job("flowers"),
     "job, cifar10": _job("cifar10", copies=10, kind="icons", sizes=(5000, 15_000)),
-    "job, large": _job("large_jpeg.yaml", kind="large", sizes=(48, 120)),
+    "job, large": _job("large_jpeg.yaml", kind="large", sizes=(24, 72)),
     "job, 1 process": _workers(1),
     "job, 2 processes": _workers(2),
     "job, 4 processes": _workers(4),
@@ -154,7 +156,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "recode, OpenCV": _loop("recode", "opencv", 180, sizes=_MANY),
     "recode, simplejpeg": _loop("recode", "simplejpeg", 180, sizes=_MANY),
     "recode, Pillow": _loop("recode", "pillow", 180, sizes=_MANY),
-    "recode, large, OpenCV": _loop("recode", "opencv", 224, kind="large", sizes=(20, 80)),
+    "recode, large, OpenCV": _loop("recode", "opencv", 224, kind="large", sizes=(12, 48)),
     "Albumentations, flowers": _loop("albumentations_loop", "flowers", sizes=_MANY),
     "Albumentations, convnet": _loop("albumentations_loop", "convnet", sizes=_MANY),
     "tf.data loop, flowers": _loop("handwritten", "flowers", sizes=_MANY),

@@ -38,6 +38,10 @@ class Row(NamedTuple):
     own_aim: float | None = None
     """what the figure itself is to be"""
 
+    def without_aims(self) -> Row:
+        """For runs that are too short to meet any."""
+        return self._replace(beside=tuple(one._replace(aim=None) for one in self.beside), own_aim=None)
+
 
 _RECODE = tuple(f"recode, {library}" for library in ("TensorFlow", "OpenCV", "simplejpeg", "Pillow"))
 
