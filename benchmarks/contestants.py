@@ -71,7 +71,7 @@ class Contestant:
 
     arguments: tuple[str, ...]
     """{input}, {output} and {dataset} stand for folders"""
-    sizes: tuple[int, ...] = (1500, 4500)
+    sizes: tuple[int, ...] = (1200, 3600)
     """Sources of the runs. The line through two has the steady state for its slope. The smaller has to be
     worth the start of processes, by which the job derives what takes longer than two seconds."""
     kind: str = "photos"
@@ -135,7 +135,7 @@ def _loop(module: str, *arguments: object, copies: int = 4, **rest: object) -> C
 
 def _workers(count: int) -> Contestant:
     more = ["--direct_running_mode", "multi_processing", "--direct_num_workers", str(count)]
-    return _job("flowers_jpeg.yaml", more=more, sizes=(4500,))
+    return _job("flowers_jpeg.yaml", more=more, sizes=(3600,))
 
 
 _FEW, _SOME, _MANY = (40, 200), (150, 750), (400, 2000)
@@ -143,9 +143,9 @@ _FEW, _SOME, _MANY = (40, 200), (150, 750), (400, 2000)
 
 CONTESTANTS: dict[str, Contestant] = {
     "job, flowers": _job("flowers_jpeg.yaml"),
-    "job, convnet": _job("convnet_jpeg.yaml"),
+    "job, convnet": _job("convnet_jpeg.yaml", sizes=(800, 2400)),
     "job, raw": _job("flowers_raw.yaml"),
-    "job, PNG": _job("flowers"),
+    "job, PNG": _job("flowers", sizes=(500, 1500)),
     "job, cifar10": _job("cifar10", copies=10, kind="icons", sizes=(5000, 15_000)),
     "job, large": _job("large_jpeg.yaml", kind="large", sizes=(24, 72)),
     "job, 1 process": _workers(1),
