@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
 import functools
 import shutil
 import statistics
@@ -92,6 +93,9 @@ class Work(NamedTuple):
     writer: Callable[..., GroupWriter]
     group: Group
 
+    def first(self, sources: int) -> Group:
+        return dataclasses.replace(self.group, sources=self.group.sources[:sources])
+
 
 def work(root: Path, recipe: str, copies: int) -> Work:
     request = Request(
@@ -112,7 +116,9 @@ def work(root: Path, recipe: str, copies: int) -> Work:
     plan = make_plan(request, listing, None)
     if plan.errors:
         raise SystemExit("; ".join(plan.errors))
-    return Work(functools.partial(GroupWriter, plan, str(root)), Group("train", 0, sources))
+    return Work(
+        functools.partial(GroupWriter, plan, str(root)), Group("train", 0, plan.tier("train", 0), sources)
+    )
 
 
 def written(writer: GroupWriter, group: Group, output: Path) -> None:
@@ -125,7 +131,7 @@ def in_one_process(given: Work, output: Path) -> dict[str, float]:
     """Seconds of processor time by part, of everything that is written."""
     clock = Clock()
     writer = given.writer(str(output), processes=1)
-    written(writer, Group("train", 0, given.group.sources[:32]), output)
+    written(writer, given.first(32), output)
     replaced: list[tuple[Any, str, Any]] = []
     kernels = dict(host._KERNELS)
     derive.hashlib = SimpleNamespace(sha256=derive.hashlib.sha256)  # type: ignore[assignment]
@@ -191,8 +197,8 @@ def with_processes(given: Work, output: Path) -> Divided:
     writer = given.writer(str(output), processes=CORES)
     pool = writer._pool
     while not (pool._processes and all(process.ready for process in pool._processes)):
-        written(writer, Group("train", 0, given.group.sources[:32]), output)
-    written(writer, Group("train", 0, given.group.sources[:64]), output)
+        written(writer, given.first(32), output)
+    written(writer, given.first(64), output)
     last = [0.0]
     write_block = GroupWriter._write_block
 

@@ -4,13 +4,15 @@
     shards = datasets.from_shards(OUT, split="train", copies=[3])
 
 Both yield dictionaries of `image` uint8 [H, W, C], of the recipe's channels, `label`
-int64, `source` string and `copy` int64.
+int64, `source` string and `copy` int64; or pairs of image and label, for `as_supervised`; or
+batches of either, for a `batch_size`, of which the last may have fewer.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -19,16 +21,18 @@ from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Recipe
-from augment.tfdata import augment_dataset
+from augment.tfdata import augment_usable, checked_batch_size, of_length
 from pipelines import storage
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.format.parsing import parse
 from pipelines.format.records import ShardReader, frames_of
-from pipelines.images import list_images
+from pipelines.format.request import Duplicates
+from pipelines.images import having, list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject
+from pipelines.sources.groups import checked_pattern
 
 
 def from_images(
@@ -39,8 +43,14 @@ def from_images(
     split: str = "train",
     copy: int = 0,
     split_fractions: dict[str, str] | None = None,
+    group_by: str | None = None,
+    duplicates: Duplicates | None = None,
+    class_copies: Mapping[str, int] | None = None,
+    balance: Literal["max"] | int | None = None,
     layout: Layout = "auto",
     on_reject: Callable[[Reject], object] | None = None,
+    as_supervised: bool = False,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """Live augmentation of a split: what `augshard materialize` writes as its copy `copy`.
 
@@ -51,20 +61,36 @@ def from_images(
         split: as the folders or the fractions name it; `train` if there are none.
         copy: from 0, the epoch's number; -1 for images that are not augmented.
         split_fractions: exact decimals by split, as for `--split-fractions`.
+        group_by, duplicates: as for `--group-by` and `--duplicates`; with the latter, every image
+            is looked at before.
+        class_copies, balance: as for `--copies` by class, where classes that are not named get one, and
+            `--balance`: then only the sources that have copy `copy` there are yielded. Without them all are.
         layout: as for `--layout`.
-
         on_reject: is called with each image that cannot be used, once; else they are said on stderr.
+        as_supervised, batch_size: see above.
 
     Images that cannot be used are left out, the same that a materialized dataset
-    rejects. A fault that may pass, and one of an op, is raised. Raises RequestError if there
-    is no such split, and for an input that `augshard materialize` refuses.
+    rejects. How many were listed is known before, and `len` gives it: those that turn out to be of no use
+    when they are decoded are among them. A fault that may pass, and one of an op, is raised. Raises
+    RequestError if there is no such split, and for an input that `augshard materialize` refuses.
     """
-    images = list_images(directory, layout=layout, split_fractions=split_fractions)
+    checked_batch_size(batch_size)
+    if group_by is not None:
+        checked_pattern(group_by)
+    images = list_images(
+        directory,
+        layout=layout,
+        split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
+    )
     images.warn()
     account = Account(images.root, on_reject)
     for reject in images.rejects:
         account.add(reject)
     ordered = images.ordered(split, seed)
+    if class_copies is not None or balance is not None:
+        ordered = having(ordered, copy, class_copies, balance)
     number = {label: i for i, label in enumerate(images.classes)}
     sources = tf.constant([source.id for source in ordered])
     listed = tf.data.Dataset.from_tensor_slices(
@@ -74,13 +100,19 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    return accounted(
-        listed, sources, account, lambda files: augment_dataset(files, recipe, seed=seed, copy=copy)
+    samples = accounted(
+        listed, sources, account, lambda files: augment_usable(files, recipe, seed=seed, copy=copy)
     )
+    return _given(of_length(samples, len(ordered)), as_supervised, batch_size)
 
 
 def from_shards(
-    directory: str, *, split: str = "train", copies: Sequence[int] | None = None
+    directory: str,
+    *,
+    split: str = "train",
+    copies: Sequence[int] | None = None,
+    as_supervised: bool = False,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """The records of a split, copy after copy, each in the order of live training.
 
@@ -89,18 +121,19 @@ def from_shards(
         split: as the manifest names it, without the copy.
         copies: which, in which order; all by default, but for the originals (-1) of a split
             that is augmented.
+        as_supervised, batch_size: see above.
 
     Nothing of the dataset is run: a plugin of its recipe need not be there. Raises RequestError if the
     directory is no finished dataset, lacks the split, a copy or a file, or its manifest is not to be
     believed; a record that is damaged, or is of another size or class, fails when it is read. How many
     there are is known before.
     """
+    checked_batch_size(batch_size)
     manifest = read_manifest(directory)
     if split not in manifest.splits:
         raise RequestError(
             f"{directory}: there is no split {split!r}; {did_you_mean(split, manifest.splits)}"
         )
-    counts = manifest.splits[split]
     there = manifest.copies(split)
     augmented = [copy for copy in there if copy != NOT_AUGMENTED]
     wanted = (augmented or there) if copies is None else list(copies)
@@ -110,11 +143,12 @@ def from_shards(
                 f"{directory}: split {split!r} has no copy {copy}; it has {there[0]} to {there[-1]}"
             )
     names = [
-        shard_file(manifest.request.name, split, copy, shard, counts.groups)
+        shard_file(manifest.request.name, split, copy, shard, groups)
         for copy in wanted
-        for shard in range(counts.groups)
+        for groups in [manifest.groups(split, copy)]
+        for shard in range(groups)
     ]
-    paths = [_shard(directory, manifest, name) for name in names]
+    shards = [(_shard(directory, manifest, name), manifest.files[name].records or 0) for name in names]
     stored, shape, classes = manifest.request.storage, manifest.image_shape, len(manifest.classes)
 
     @tf.autograph.experimental.do_not_convert
@@ -122,12 +156,16 @@ def from_shards(
         return parse(record, stored, shape, classes)
 
     read = _local_records if storage.at(directory).is_file_system else _remote_records
-    records = read(paths, manifest.image_size)
-    count = sum(manifest.files[name].records or 0 for name in names)
-    records = records.apply(tf.data.experimental.assert_cardinality(count))
-    return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
-        tf.data.AUTOTUNE
-    )
+    records = of_length(read(shards, manifest.image_size), sum(count for _, count in shards))
+    samples = records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _given(samples, as_supervised, batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _given(samples: tf.data.Dataset, as_supervised: bool, batch_size: int | None) -> tf.data.Dataset:
+    """Samples in the form that is asked for."""
+    if as_supervised:
+        samples = samples.map(lambda sample: (sample["image"], sample["label"]))
+    return samples if batch_size is None else samples.batch(batch_size)
 
 
 def _shard(directory: str, manifest: Manifest, name: str) -> str:
@@ -145,37 +183,51 @@ def _shard(directory: str, manifest: Manifest, name: str) -> str:
     return path
 
 
-def _local_records(paths: list[str], size: Size) -> tf.data.Dataset:
-    """The records of shards, one shard after the other. Each is looked over before TensorFlow reads it:
+def _local_records(shards: list[tuple[str, int]], size: Size) -> tf.data.Dataset:
+    """The records of shards, one shard after the other, of each as many as are said.
 
-    a record that says that it has 2**40 bytes ends the process there.
+    A shard is looked over before TensorFlow reads it: a record that says that it has 2**40 bytes ends
+    the process there.
     """
 
-    def checked(path: bytes) -> bytes:
+    def checked(path: bytes, count: np.int64) -> bytes:
         with open(path, "rb", buffering=0) as file:
-            frames_of(file, size)
+            starts, _ = frames_of(file, size)
+        _check_count(os.fsdecode(path), len(starts), count)
         return path
 
     @tf.autograph.experimental.do_not_convert
-    def records(path: tf.Tensor) -> tf.data.Dataset:
-        sound = tf.ensure_shape(tf.numpy_function(checked, [path], tf.string, stateful=False), [])
+    def records(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+        sound = tf.ensure_shape(tf.numpy_function(checked, [path, count], tf.string, stateful=False), [])
         return tf.data.TFRecordDataset(sound, buffer_size=1 << 20)
 
-    return tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths]).flat_map(records)
+    return _listed(shards).flat_map(records)
 
 
-def _remote_records(urls: list[str], size: Size) -> tf.data.Dataset:
-    """The records of shards in a store, a shard at a time: the next is on its way while one is read."""
+def _listed(shards: list[tuple[str, int]]) -> tf.data.Dataset:
+    """Their paths, string, and how many records they are to have, int64."""
+    paths = np.array([os.fsencode(path) for path, _ in shards], object)
+    return tf.data.Dataset.from_tensor_slices((paths, np.array([count for _, count in shards], np.int64)))
 
-    def shard(url: bytes) -> np.ndarray:
+
+def _check_count(path: str, there: int, count: np.int64) -> None:
+    if there != count:
+        raise ValueError(f"{path}: it has {there:,} records; by the manifest it has {count:,}")
+
+
+def _remote_records(shards: list[tuple[str, int]], size: Size) -> tf.data.Dataset:
+    """As `_local_records`, of objects, a shard at a time: the next is on its way while one is read."""
+
+    def shard(url: bytes, count: np.int64) -> np.ndarray:
         reader = ShardReader(url.decode(), size)
         frames = list(reader)
         if reader.damage or not all(frame.sound for frame in frames):
             raise OSError(f"{url.decode()}: it is damaged")
+        _check_count(url.decode(), len(frames), count)
         return np.array([frame.data for frame in frames], object)
 
     @tf.autograph.experimental.do_not_convert
-    def records(url: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(shard, [url], tf.string, stateful=False), [None])
+    def records(url: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(shard, [url, count], tf.string, stateful=False), [None])
 
-    return tf.data.Dataset.from_tensor_slices(urls).map(records).prefetch(1).unbatch()
+    return _listed(shards).map(records).prefetch(1).unbatch()

@@ -45,7 +45,7 @@ def demo(directory: str) -> None:
     _say(f"augshard preview --input {images} --recipe {RECIPE} --output {sheet}")
     preview(images, recipe, output=sheet, seed=SEED, copies=4, images=4, each_op=False)
     _say(f"augshard materialize --input {images} --recipe {RECIPE} --copies {COPIES} --output {dataset}")
-    materialize_command(root=images, output=dataset, recipe=RECIPE, seed=SEED, copies=COPIES)
+    materialize_command(root=images, output=dataset, recipe=RECIPE, seed=SEED, copies=str(COPIES))
     _say("the same samples live, compared with the shards pixel by pixel")
     equal, total = _compare(images, dataset)
     sys.stdout.write(f"equal    {equal} of {total} samples\n")

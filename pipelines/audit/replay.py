@@ -123,20 +123,25 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
     """Split, shard and samples row of a sample. Raises RequestError if there is none."""
     [place] = places(manifest.request.seed, [source]).tolist()
     unread = ""
-    for split, counts in manifest.splits.items():
-        there, number = manifest.copies(split), group_of(place, counts.groups)
-        one = copy if copy in there else there[0]
+
+    def row(split: str, one: int) -> tuple[int, dict[str, Any]] | None:
+        nonlocal unread
+        groups = manifest.groups(split, one)
+        number = group_of(place, groups)
         try:
             table = read_rows(directory, manifest, split, one, number)
             rows = table.filter(pc.equal(table["source"], source)).to_pylist()
         except (OSError, ValueError, KeyError):
-            unread = os.path.join(directory, samples_file(split, one, number, counts.groups))
-            continue
-        if rows and one != copy:
-            copies = ", ".join(map(str, there))
-            raise RequestError(f"--copy is {copy}; of {source} there are these: {copies}")
-        if rows:
-            return split, number, rows[0]
+            unread = os.path.join(directory, samples_file(split, one, number, groups))
+            return None
+        return (number, rows[0]) if rows else None
+
+    for split in manifest.splits:
+        if copy in manifest.copies(split) and (found := row(split, copy)):
+            return split, *found
+        there = [c for tier in manifest.tiers(split) if row(split, tier.first) for c in tier.copies]
+        if there and copy not in there:
+            raise RequestError(f"--copy is {copy}; of {source} there are these: {', '.join(map(str, there))}")
     if unread:
         raise RequestError(f"{unread}: it cannot be read; augshard audit says what is wrong with it")
     raise RequestError(

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    DuplicatesOption,
     FindingsOption,
+    GroupByOption,
     InputOption,
     LayoutOption,
     PluginOption,
@@ -22,7 +24,20 @@ def materialize(
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
     recipe: RecipeOption,
     seed: SeedOption = 0,
-    copies: Annotated[int, typer.Option("--copies", help="Augmented variants of each image.")] = 1,
+    copies: Annotated[
+        str | None,
+        typer.Option(
+            "--copies",
+            metavar="N|CLASS=N,...",
+            help="Augmented variants of each image, 1 by default; or by class, such as rare=20,common=2.",
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            "--balance", metavar="max|N", help="As many of every class: as the largest has, or so many."
+        ),
+    ] = None,
     include_originals: Annotated[
         bool, typer.Option("--include-originals", help="Also write the images that get copies as they are.")
     ] = False,
@@ -36,6 +51,8 @@ def materialize(
         str | None,
         typer.Option("--split-fractions", help="Splits by hash, such as train=0.8,validation=0.1,test=0.1."),
     ] = None,
+    group_by: GroupByOption = None,
+    duplicates: DuplicatesOption = None,
     layout: LayoutOption = "auto",
     shards: Annotated[int | None, typer.Option("--shards", help="Shards of each split and copy.")] = None,
     shard_size: Annotated[str, typer.Option("--shard-size", help="About how large a shard is.")] = "128MiB",
@@ -70,10 +87,13 @@ def materialize(
         recipe=recipe,
         seed=seed,
         copies=copies,
+        balance=balance,
         include_originals=include_originals,
         name=name,
         augment_splits=augment_splits,
         split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
         layout=layout,
         shards=shards,
         shard_size=shard_size,
@@ -111,6 +131,14 @@ def audit(
         str | None,
         typer.Option("--strip", metavar="FILE.png", help="Where the replay's pictures go; else replay.png."),
     ] = None,
+    group_by: GroupByOption = None,
+    duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--duplicates",
+            help="Also find pictures in two splits that are nearly equal; decodes all of --input.",
+        ),
+    ] = False,
     plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
@@ -128,6 +156,8 @@ def audit(
         sample=sample,
         copy=copy,
         strip=strip,
+        group_by=group_by,
+        duplicates=duplicates,
         plugins=plugin or [],
     )
 

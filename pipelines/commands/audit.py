@@ -13,6 +13,7 @@ from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
+from pipelines.sources.groups import checked_pattern
 
 SAMPLES = 200
 """How many samples are derived again, if nothing is said."""
@@ -28,6 +29,8 @@ def audit_command(
     sample: str | None = None,
     copy: int | None = None,
     strip: str | None = None,
+    group_by: str | None = None,
+    duplicates: bool = False,
     plugins: Sequence[str] = (),
 ) -> None:
     """Audits a dataset, or replays one sample of it.
@@ -38,19 +41,40 @@ def audit_command(
     if sample is None and copy is None:
         if strip:
             raise RequestError(f"--strip {strip}: it takes the pictures of a replay; add --sample and --copy")
-        return _audit(directory, root=root, samples=samples, report=report, json=json)
+        return _audit(
+            directory,
+            root=root,
+            samples=samples,
+            report=report,
+            json=json,
+            group_by=group_by,
+            duplicates=duplicates,
+        )
     if sample is None or copy is None:
         raise RequestError("one sample is given by --sample SOURCE and --copy K together")
-    if samples or report or json:
-        raise RequestError("--sample replays one sample; leave --samples, --report and --json out")
+    if samples or report or json or group_by or duplicates:
+        raise RequestError(
+            "--sample replays one sample; leave --samples, --report, --json, --group-by and --duplicates out"
+        )
     return _replay(directory, root=root, sample=sample, copy=copy, strip=strip or "replay.png")
 
 
 def _audit(
-    directory: str, *, root: str | None, samples: str | None, report: str | None, json: str | None
+    directory: str,
+    *,
+    root: str | None,
+    samples: str | None,
+    report: str | None,
+    json: str | None,
+    group_by: str | None,
+    duplicates: bool,
 ) -> None:
     if samples is not None and root is None:
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
+    if duplicates and root is None:
+        raise RequestError("--duplicates: it is the sources that are compared; add --input DIR")
+    if group_by is not None:
+        checked_pattern(group_by)
     count = _count(samples)
     _check_outputs(directory, {"--report": report, "--json": json})
     if root is not None:
@@ -59,7 +83,7 @@ def _audit(
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
-    verify(audit, count)
+    verify(audit, count, group_by=group_by, pictures=duplicates)
     if report is not None:
         from pipelines.report.audit.page import page
 

@@ -12,18 +12,18 @@ from augment.errors import RequestError, did_you_mean
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
 from pipelines import storage
-from pipelines.commands.checks import check_range
+from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
-from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
+from pipelines.format.bounds import MOST_GROUPS, NAME_LENGTH
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
-from pipelines.plan import describe, parse_bytes, parse_fractions
+from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
 from pipelines.sources import check_root, checked_layout, class_folders
-from pipelines.sources.words import counted
+from pipelines.sources.words import MOST, counted
 
 
 def materialize_command(
@@ -32,11 +32,14 @@ def materialize_command(
     output: str,
     recipe: str,
     seed: int = 0,
-    copies: int = 1,
+    copies: str | None = None,
+    balance: str | None = None,
     include_originals: bool = False,
     name: str | None = None,
     augment_splits: str | None = None,
     split_fractions: str | None = None,
+    group_by: str | None = None,
+    duplicates: str | None = None,
     layout: str = "auto",
     shards: int | None = None,
     shard_size: str = "128MiB",
@@ -49,7 +52,8 @@ def materialize_command(
     our_options: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
-    check_range("--copies", copies, 1, MOST_COPIES)
+    every, by_class = parse_copies(copies)
+    balanced = parse_balance(balance, copies)
     check_range("--seed", seed, 0, 2**64 - 1)
     check_range("--shards", shards, 1, MOST_GROUPS)
     check_range("--max-rejects", max_rejects, 0, 1)
@@ -76,10 +80,14 @@ def materialize_command(
         recipe_name=loaded.name,
         recipe=loaded.canonical(),
         seed=seed,
-        copies=copies,
+        copies=every,
+        class_copies=by_class,
+        balance=balanced,
         originals=include_originals,
         augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
+        group_by=checked_group_by(group_by, split_fractions),
+        duplicates=checked_duplicates(duplicates, split_fractions),
         layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),
@@ -134,7 +142,8 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     }
     if new and outcome.seconds:
         rate = new / outcome.seconds
-        rows["time"] = f"{outcome.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
+        by = f" in {outcome.processes} processes" if outcome.processes > 1 else ""
+        rows["time"] = f"{outcome.seconds:,.1f} s{by}, {rate:,.0f} images/s with start-up"
     else:
         rows["time"] = "nothing was left to do"
     return {**rows, "dataset": output, "next": how_to_read(output)}
@@ -143,4 +152,15 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
 def _copies(manifest: Manifest) -> str:
     augmented = [split for split, counts in manifest.splits.items() if counts.augmented]
     originals = " and the originals" if manifest.request.originals else ""
+    if manifest.request.by_class:
+        return "; ".join(f"{_by_class(manifest, split)}{originals} of {split}" for split in augmented)
     return f"{manifest.request.copies}{originals} of {', '.join(augmented) or 'none'}"
+
+
+def _by_class(manifest: Manifest, split: str) -> str:
+    """`rare 135 or 136, common 1`, of a few classes."""
+    classes = sorted((manifest.splits[split].classes or {}).items(), key=lambda item: -item[1].copies)
+    shown = [
+        f"{label} {one.each}" + (f" or {one.each + 1}" if one.more else "") for label, one in classes[:MOST]
+    ]
+    return ", ".join(shown) + (f" and {len(classes) - MOST:,} more classes" if len(classes) > MOST else "")

@@ -78,7 +78,12 @@ def _text(value: bytes) -> Parts:
 
 def _field(number: int, *content: bytes) -> Parts:
     """A field whose content has a length: of the wire type 2."""
-    return bytes([number << 3 | 2]) + _varint(sum(map(len, content))), *content
+    return _head(number, sum(map(len, content))), *content
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _head(number: int, length: int) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(length)
 
 
 def _varint(value: int) -> bytes:

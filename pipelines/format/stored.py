@@ -36,7 +36,7 @@ class StoredCopy:
     """
 
     def __init__(self, directory: str, manifest: Manifest, split: str, copy: int) -> None:
-        groups = manifest.splits[split].groups
+        groups = manifest.groups(split, copy)
         self._directory = storage.at(directory)
         self._shards: list[str] = []
         self.sources: list[str] = []
@@ -95,7 +95,7 @@ class StoredCopy:
 
 def _bring(directory: storage.Location, manifest: Manifest, split: str, copy: int) -> dict[str, str]:
     """Brings a copy's files here at once; their versions. Raises RequestError if that cannot be."""
-    groups = manifest.splits[split].groups
+    groups = manifest.groups(split, copy)
     wanted = [
         name
         for shard in range(groups)
@@ -120,7 +120,7 @@ def read_rows(
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """The samples table of one shard. Raises OSError, or ValueError as `read_samples` does."""
-    name = samples_file(split, copy, shard, manifest.splits[split].groups)
+    name = samples_file(split, copy, shard, manifest.groups(split, copy))
     with storage.at(path_in(directory, name)).open() as opened:
         return read_samples(opened, columns)
 

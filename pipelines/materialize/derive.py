@@ -83,7 +83,7 @@ class Deriver:
         rejects: list[Reject] = []
         written: list[int] = []
         for position, member in enumerate(members):
-            made = self._one(member, copies, at(draws, position))
+            made = self._one(member, copies, draws, position)
             if isinstance(made, Reject):
                 rejects.append(made)
                 continue
@@ -96,8 +96,8 @@ class Deriver:
         drawn = {name: values[written] for name, values in self.augmenter.recorded(draws).items()}
         return Derived([b"".join(its) for its in records], columns, digests, drawn, rejects)
 
-    def _one(self, member: Member, copies: Sequence[int], draws: Draw) -> _One | Reject:
-        """One source's samples; `draws` are its augmented copies', arrays [copies, ...]."""
+    def _one(self, member: Member, copies: Sequence[int], draws: Draw, place: int) -> _One | Reject:
+        """One source's samples; its draws are those at a place of the first axis."""
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
@@ -109,7 +109,7 @@ class Deriver:
         augmented = len(copies) - len(samples)
         if augmented:
             head = self.augmenter.head(image)
-            samples += [self.augmenter.tail(head, at(draws, number)) for number in range(augmented)]
+            samples += [self.augmenter.tail(head, at(draws, (place, number))) for number in range(augmented)]
         label, stored = self._labels[member.label], self.augmenter.recipe.storage
         sha256 = hashlib.sha256(contents).hexdigest()
         row = (member.source, member.label, label, sha256, *image.shape[:2])

@@ -25,7 +25,7 @@ from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.materialize.progress import ProgressBar, stop
 from pipelines.materialize.run import Outcome, Run, saved_outcome, summed_up
-from pipelines.plan import Plan, make_plan, top_errors
+from pipelines.plan import Plan, Stored, make_plan, top_errors
 from pipelines.sources import Listing, check_root, top_folders
 from pipelines.storage.clients import without_secrets
 
@@ -152,7 +152,7 @@ def _check_input(root: str, request: Request) -> None:
 def _check_listing(root: str, request: Request) -> None:
     """Raises RequestError for what only a listing shows: nothing is removed for what cannot be made."""
     listing = Listing()
-    for found in everything(root, request.layout, request.split_fractions):
+    for found in everything(root, request.layout, request.split_fractions, request.group_by):
         listing.add(found)
     errors = make_plan(request, listing, None).errors
     if errors:
@@ -183,9 +183,12 @@ def _finished(output: str) -> Manifest | None:
 def _begun(finished: Manifest | None, plan: Plan | None, output: str) -> Begun | None:
     """What is to be gone on with; a run that has not finished one shard leaves the parity class open."""
     if finished:
-        return Begun(finished.listing_digest, finished.parity_class)
+        return Begun(
+            finished.listing_digest, finished.parity_class, Stored(finished.request, finished.splits)
+        )
     if plan:
-        return Begun(plan.listing_digest, plan.parity_class if unfinished(plan, output).shards else {})
+        there = plan.parity_class if unfinished(plan, output).shards else {}
+        return Begun(plan.listing_digest, there, Stored(plan.request, plan.splits))
     return None
 
 
@@ -235,7 +238,8 @@ def _check_same_parity(output: str, finished: Manifest | None, plan: Plan | None
 
 
 def _check_extends(request: Request, output: str, finished: Manifest) -> None:
-    if request.copies < finished.request.copies:
+    by_class = request.by_class or finished.request.by_class  # which the plan looks at, who knows how many
+    if request.copies < finished.request.copies and not by_class:
         raise RequestError(
             f"output {output}: it holds {finished.request.copies} copies, more than --copies {request.copies}"
             "; choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
@@ -249,7 +253,7 @@ def _check_extends(request: Request, output: str, finished: Manifest) -> None:
 
 def _check_resumes(request: Request, output: str, plan: Plan) -> None:
     copies = plan.request.copies
-    if request.copies < copies:
+    if request.copies < copies and not (request.by_class or plan.request.by_class):
         there = unfinished(plan, output).copies
         raise RequestError(
             f"output {output}: a run for {copies} copies did not end, of which {there} are finished; "

@@ -133,7 +133,7 @@ class ProgressBar:
             return False
         bar.clear()
         self._tell(self._plan)
-        bar.total = sum(p.sources * len(self._plan.copies(s)) for s, p in self._plan.splits.items())
+        bar.total = sum(t.sources * len(t.copies) for s in self._plan.splits for t in self._plan.tiers(s))
         bar.set_description("writing")
         bar.unpause()
         return True

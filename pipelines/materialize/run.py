@@ -48,6 +48,8 @@ class Outcome(BaseModel):
     warnings: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
     kept: Count = 0
     """records that were there before"""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """that derived, of one worker"""
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """that it took"""
     manifest: Annotated[Manifest | None, Field(exclude=True)] = None

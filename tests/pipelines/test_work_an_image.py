@@ -89,9 +89,11 @@ def plan(tmp_path) -> Plan:
     return make_plan(request, listing, None)
 
 
-def group_of(root: Path) -> Group:
+def group_of(plan: Plan, root: Path) -> Group:
     found = list_folder(str(root), Folder("cat", "train", "cat"))
-    return Group("train", 0, [(one.id, one.label) for one in found if isinstance(one, Source)])
+    return Group(
+        "train", 0, plan.tier("train", 0), [(one.id, one.label) for one in found if isinstance(one, Source)]
+    )
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ class _Counted:
 def test_an_image_is_decoded_resized_digested_and_copied_as_seldom_as_can_be(plan, counts, tmp_path):
     writer = GroupWriter(plan, str(tmp_path / "in"), str(tmp_path / "out"), processes=1)
     counts.clear()  # of the canary, which is tried once a process
-    writer.write(group_of(tmp_path / "in"), lambda *_, **__: None)
+    writer.write(group_of(plan, tmp_path / "in"), lambda *_, **__: None)
     writer.close()
     assert counts == {
         "files read": SOURCES,
@@ -183,7 +185,7 @@ def with_processes(plan, tmp_path, monkeypatch) -> Iterator[GroupWriter]:
     """A writer whose processes are ready, so that nothing is derived here any more."""
     monkeypatch.setattr(processes, "WORTH_IT", 0)
     writer = GroupWriter(plan, str(tmp_path / "in"), str(tmp_path / "out"), processes=2)
-    pool, [source] = writer._pool, group_of(tmp_path / "in").sources[:1]
+    pool, [source] = writer._pool, group_of(plan, tmp_path / "in").sources[:1]
     for _ in range(2):
         pool.derive([derive.Member(*source)], [0]).result()
     while not all(process.ready for process in pool._processes):
@@ -193,11 +195,11 @@ def with_processes(plan, tmp_path, monkeypatch) -> Iterator[GroupWriter]:
     writer.close()
 
 
-def test_processes_hand_over_some_sources_at_a_time(with_processes, counts, monkeypatch, tmp_path):
+def test_processes_hand_over_some_sources_at_a_time(plan, with_processes, counts, monkeypatch, tmp_path):
     monkeypatch.setattr(Connection, "send", counts.of("sent", Connection.send))
     received = counts.of("received", Connection.recv, lambda derived, _: bytes_of(derived))
     monkeypatch.setattr(Connection, "recv", received)
-    with_processes.write(group_of(tmp_path / "in"), lambda *_, **__: None)
+    with_processes.write(group_of(plan, tmp_path / "in"), lambda *_, **__: None)
     assert counts == {
         "sent": GOES,
         "received": GOES,

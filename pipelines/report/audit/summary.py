@@ -55,7 +55,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
 def as_text(audit: Audit, *, json: str | None, report: str | None) -> str:
     """A verdict, what was looked at, what was found, and what to do next."""
     request = audit.manifest and audit.manifest.request
-    made = f" ({request.recipe_name}, seed {request.seed}, {request.copies} copies)" if request else ""
+    made = f" ({request.recipe_name}, seed {request.seed}, {request.how_many})" if request else ""
     looked = checked(audit)
     counts = Table((), [(number, what) for _, number, what in looked]).text
     rows = [
