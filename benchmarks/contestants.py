@@ -148,6 +148,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "job, PNG": _job("flowers", sizes=(500, 1500)),
     "job, cifar10": _job("cifar10", copies=10, kind="icons", sizes=(5000, 15_000)),
     "job, large": _job("large_jpeg.yaml", kind="large", sizes=(24, 72)),
+    "job, large, reduced": _job("large_reduced.yaml", kind="large", sizes=(72, 216)),
     "job, 1 process": _workers(1),
     "job, 2 processes": _workers(2),
     "job, 4 processes": _workers(4),
