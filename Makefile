@@ -6,6 +6,7 @@ ARGS   ?=
 
 BIN := $(VENV)/bin
 STORES := build/stores
+PEERS := build/peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
@@ -51,8 +52,8 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of each, from the ops themselves
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/.installed-test  ## how many images a second materializing gives
-	$(BIN)/python -m benchmarks.materialize $(ARGS)
+bench: $(VENV)/.installed-test $(PEERS)/.installed  ## the job beside what others do (15 minutes); ARGS='--rows flowers,start'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 check-lock: $(VENV)/.installed-test  ## licences, installability and advisories of what constraints.txt pins (ten minutes)
 	@$(BIN)/python -m tests.lock $(ARGS)
@@ -94,6 +95,12 @@ $(STORES)/.installed:
 	@$(PYTHON) -m venv $(STORES)/venv
 	@$(STORES)/venv/bin/pip --disable-pip-version-check --quiet install 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	@GOBIN=$(CURDIR)/$(STORES)/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
+	@touch $@
+
+# What the benchmarks stand beside, in a place of its own: it is none of ours, and asks for other versions.
+$(PEERS)/.installed: benchmarks/peers.txt $(VENV)/.installed
+	@echo "==> installing the benchmarks' peers in $(PEERS)"
+	@$(PIP) install --no-deps --upgrade --target $(PEERS) -r benchmarks/peers.txt
 	@touch $@
 
 # Pins that still fit are kept; `make constraints ARGS=--upgrade` renews them all.

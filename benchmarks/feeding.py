@@ -107,6 +107,26 @@ def by_tfds(shards: Path, *, buffer: int) -> Epochs:
     return epochs
 
 
+def by_bare(shards: Path, storage: str) -> Epochs:
+    """A dataset of the files, parsed and decoded on all cores, in order; no more than a batch needs."""
+    files = sorted(str(path) for path in shards.glob("*-train_c0.tfrecord-*"))
+    features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+
+    def parsed(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        example = tf.io.parse_single_example(record, features)
+        if storage == "raw":
+            image = tf.reshape(tf.io.decode_raw(example["image"], tf.uint8), [SIDE, SIDE, 3])
+        else:
+            image = tf.io.decode_image(example["image"], channels=3, expand_animations=False)
+        return tf.ensure_shape(image, [SIDE, SIDE, 3]), example["label"]
+
+    def epochs() -> tf.data.Dataset:
+        read = tf.data.TFRecordDataset(files).map(parsed, num_parallel_calls=tf.data.AUTOTUNE)
+        return read.repeat().batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+    return epochs
+
+
 def contestants(images: Path, folder: Path) -> Iterator[tuple[str, str, Epochs]]:
     """(storage, name, epochs), ours first in each storage."""
     for storage in ("png", "jpeg", "raw"):
@@ -120,6 +140,7 @@ def contestants(images: Path, folder: Path) -> Iterator[tuple[str, str, Epochs]]
                 yield storage, f"torch, {workers} workers", by_torch(shards, workers=workers)
         yield storage, "TFDS, in order", by_tfds(shards, buffer=0)
         yield storage, "TFDS, shuffled", by_tfds(shards, buffer=1000)
+        yield storage, "TFRecordDataset", by_bare(shards, storage)
         yield storage, "arm live", ours(Arm("live"), images, shards, recipe)
 
 

@@ -80,7 +80,7 @@ BY_EXTRAS = {
     ("tests/e2e/test_readers.py", "torch"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
-    ("benchmarks/albumentations_job.py", "albumentations"),
+    ("benchmarks/albumentations_loop.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
     ("benchmarks/feeding.py", "torch"),
 }
