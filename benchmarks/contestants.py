@@ -146,7 +146,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "job, convnet": _job("convnet_jpeg.yaml", sizes=(800, 2400)),
     "job, raw": _job("flowers_raw.yaml"),
     "job, PNG": _job("flowers", sizes=(500, 1500)),
-    "job, cifar10": _job("cifar10", copies=10, kind="icons", sizes=(5000, 15_000)),
+    "job, cifar10": _job("cifar10", copies=10, kind="icons", sizes=(1500, 4500)),
     "job, large": _job("large_jpeg.yaml", kind="large", sizes=(24, 72)),
     "job, large, reduced": _job("large_reduced.yaml", kind="large", sizes=(72, 216)),
     "job, 1 process": _workers(1),
@@ -167,7 +167,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "Beam as written first, convnet": _loop("naive", "convnet", sizes=_FEW),
     "audit --samples all": Contestant(
         ("-m", "pipelines.cli", "audit", "{dataset}", "--input", "{input}", "--samples", "all"),
-        sizes=(500, 2000),
+        sizes=(250, 1000),
     ),
     "import apache_beam": Contestant(("-c", "import apache_beam"), sizes=(1,)),
     "import Beam, NumPy, OpenCV": Contestant(("-c", "import apache_beam, numpy, cv2"), sizes=(1,)),
