@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.leaks import Looked, look
 from pipelines.audit.structure import LISTING_REASONS
+from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
 from pipelines.images import everything
 from pipelines.plan.together import resplit
@@ -26,7 +27,7 @@ class Listed(NamedTuple):
     same: bool
     """whether it has the names, sizes and counts that the manifest says"""
     sources: set[str]
-    """all ids where it has not, else none: memory grows with the listing only where it must"""
+    """all ids that are to have a record where it has not, else none: memory grows only where it must"""
     rejects: frozenset[Reject]
     looked: Looked | None
     """its pictures, if they were looked at"""
@@ -60,8 +61,17 @@ def list_input(root: str, manifest: Manifest, *, pictures: bool = False) -> List
     counts = {split: planned.sources for split, planned in manifest.splits.items()}
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
     again = () if same else everything(root, request.layout, request.split_fractions)
-    ids = {found.id for found in again if isinstance(found, Source)}
+    ids = {found.id for found in again if isinstance(found, Source) and _has_record(found, manifest)}
     return Listed(same, ids, frozenset(rejects), looked)
+
+
+def _has_record(source: Source, manifest: Manifest) -> bool:
+    """Whether there is to be a record of a source: a class may have fewer than it has images."""
+    counts = manifest.splits.get(source.split)
+    if counts is None or counts.classes is None or source.label not in counts.classes:
+        return True
+    first = manifest.copies(source.split)[0]
+    return bool(in_copy(counts.classes, first, [source.id], [source.label])[0])
 
 
 def check_listing(

@@ -93,9 +93,10 @@ def _torn(reader: SamplesReader, manifest: Manifest, names_of: NamesOf) -> Itera
     several = every[splits > 1]
     found: dict[str, list[Place]] = {}
     for split, names, rows in _rows(reader, manifest, names_of) if len(several) else ():
-        for name, row in zip(names, rows, strict=True):
-            if name is not None and _hashes([name])[0] in several:
-                found.setdefault(name, []).append(Place(split, row["source"], row["source_sha256"]))
+        known = [(name, row) for name, row in zip(names, rows, strict=True) if name is not None]
+        for at in np.flatnonzero(np.isin(_hashes([name for name, _ in known]), several)).tolist():
+            name, row = known[at]
+            found.setdefault(name, []).append(Place(split, row["source"], row["source_sha256"]))
     for name, places in sorted(found.items()):
         if len({place.split for place in places}) > 1:
             yield name, sorted(places)

@@ -44,7 +44,8 @@ def _options(
     pass
 
 
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(datasets.materialize)
+for job in (datasets.materialize, datasets.export):  # whose further options are Beam's
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(job)
 for command in (
     recipes.preview,
     recipes.lint,
@@ -90,7 +91,7 @@ def _run(stopped: process.Signals) -> int:
             raise
     else:
         return 0
-    resumes = sys.argv[1:2] in (["materialize"], ["train"])
+    resumes = sys.argv[1:2] in (["materialize"], ["export"], ["train"])
     sys.stderr.write(f"augshard: stopped{'; run the same command again to go on' * resumes}\n")
     sys.stdout.flush()
     # Workers' threads are still in TensorFlow, and may crash while Python shuts down. What they write has

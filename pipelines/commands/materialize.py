@@ -16,6 +16,7 @@ from pipelines.commands.checks import check_range, checked_duplicates, checked_g
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
 from pipelines.format.bounds import MOST_GROUPS, NAME_LENGTH
+from pipelines.format.copies import in_words
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
@@ -24,7 +25,7 @@ from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
 from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
-from pipelines.sources.words import MOST, counted
+from pipelines.sources.words import counted
 
 
 def materialize_command(
@@ -153,14 +154,7 @@ def _copies(manifest: Manifest) -> str:
     augmented = [split for split, counts in manifest.splits.items() if counts.augmented]
     originals = " and the originals" if manifest.request.originals else ""
     if manifest.request.by_class:
-        return "; ".join(f"{_by_class(manifest, split)}{originals} of {split}" for split in augmented)
+        return "; ".join(
+            f"{in_words(manifest.splits[split].classes or {})}{originals} of {split}" for split in augmented
+        )
     return f"{manifest.request.copies}{originals} of {', '.join(augmented) or 'none'}"
-
-
-def _by_class(manifest: Manifest, split: str) -> str:
-    """`rare 135 or 136, common 1`, of a few classes."""
-    classes = sorted((manifest.splits[split].classes or {}).items(), key=lambda item: -item[1].copies)
-    shown = [
-        f"{label} {one.each}" + (f" or {one.each + 1}" if one.more else "") for label, one in classes[:MOST]
-    ]
-    return ", ".join(shown) + (f" and {len(classes) - MOST:,} more classes" if len(classes) > MOST else "")

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
@@ -28,6 +28,7 @@ from pipelines.format.bounds import (
     Groups,
     Rank,
 )
+from pipelines.sources.words import MOST
 
 if TYPE_CHECKING:
     from pipelines.format.request import Request
@@ -95,9 +96,20 @@ class Tier(BaseModel):
     groups: Groups
     """shards a copy"""
 
+    @model_validator(mode="after")
+    def _of_a_copy(self) -> Tier:
+        if self.end <= self.first:
+            raise ValueError("a tier has at least one copy")
+        return self
+
     @property
     def copies(self) -> tuple[int, ...]:
         return tuple(range(self.first, self.end))
+
+    @property
+    def shards(self) -> int:
+        """Those of all its copies."""
+        return (self.end - self.first) * self.groups
 
 
 class SplitCopies(BaseModel):
@@ -208,3 +220,12 @@ def in_copy(
     for i, rank, source in zip(border, ranks(names).tolist(), names, strict=True):
         found[i] = classes[labels[i]].has(copy, (rank, source))
     return found
+
+
+def in_words(classes: Mapping[str, ClassCopies]) -> str:
+    """`rare 135 or 136, common 1`: how many copies, the most first, of a few classes."""
+    ordered = sorted(classes.items(), key=lambda item: -item[1].copies)
+    shown = [
+        f"{label} {one.each}" + (f" or {one.each + 1}" if one.more else "") for label, one in ordered[:MOST]
+    ]
+    return ", ".join(shown) + (f" and {len(ordered) - MOST:,} more classes" if len(ordered) > MOST else "")

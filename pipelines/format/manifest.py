@@ -131,7 +131,7 @@ class Manifest(BaseModel):
             yield "fingerprint", "the request in it (recipe, seed, ...) is not the one of its fingerprint"
         yield from self._odd_copies()
         listed = sum(file.records is not None for file in self.files.values())
-        if sum(t.groups * len(t.copies) for split in self.splits for t in self.tiers(split)) != listed:
+        if sum(tier.shards for split in self.splits for tier in self.tiers(split)) != listed:
             yield "files", f"name, splits and copies in it do not make the {listed:,} shards that it lists"
             return
         names = set(SMALL)

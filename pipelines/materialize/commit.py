@@ -219,7 +219,7 @@ def _incomplete(shards: Shards, plan: Plan, run: Run) -> str:
     if shards.faults:
         first, *others = sorted(shards.faults)
         return first + (f" (and {len(others):,} more of the kind)" if others else "")
-    expected = sum(t.groups * len(t.copies) for split in plan.splits for t in plan.tiers(split))
+    expected = sum(tier.shards for split in plan.splits for tier in plan.tiers(split))
     written = sum(file.records is not None for file in shards.files.values())
     if written != expected:
         return f"{expected - written} of {expected} shards were not written; run it again to resume"

@@ -34,7 +34,7 @@ class KeepTogether(beam.PTransform):
         )
         joined = (
             seen
-            | "Meet" >> beam.FlatMap(meeting_places).with_output_types(tuple[str, Alike])
+            | "Meet" >> beam.FlatMap(_meet).with_output_types(tuple[bytes, bytes])
             | "By likeness" >> beam.GroupByKey()
             | "Compare" >> beam.FlatMap(_compare).with_output_types(tuple[str, str])
             | "Join" >> beam.CombineGlobally(JoinNodes())
@@ -47,8 +47,13 @@ def _look(source: Source, root: str, group_by: str | None) -> Seen:
     return see(root, source, group_names(group_by, [source.id])[0] if group_by else None)
 
 
-def _compare(met: tuple[str, Iterable[Alike]]) -> Iterator[tuple[str, str]]:
-    yield from joined_nodes(met[1])
+def _meet(seen: Seen) -> Iterator[tuple[bytes, bytes]]:
+    for key, alike in meeting_places(seen):
+        yield key, alike.packed()
+
+
+def _compare(met: tuple[bytes, Iterable[bytes]]) -> Iterator[tuple[str, str]]:
+    yield from joined_nodes(map(Alike.unpacked, met[1]))
 
 
 class JoinNodes(beam.CombineFn):

@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict
 from augment.errors import RequestError, did_you_mean
 from augment.parity import parity_class
 from pipelines.format.bounds import ClassName, Count, ParityClass, SplitName
-from pipelines.format.copies import ClassCopies, RankOf, SplitCopies, Tier, class_copies, tiers, tiers_of
+from pipelines.format.copies import (
+    ClassCopies,
+    RankOf,
+    SplitCopies,
+    Tier,
+    class_copies,
+    in_words,
+    tiers,
+    tiers_of,
+)
 from pipelines.format.layout import Shard
 from pipelines.format.request import Request, job_recipe
 from pipelines.plan.asked import parse_balance, parse_bytes, parse_copies, parse_fractions
@@ -97,7 +106,12 @@ def describe(plan: Plan) -> str:
     """What a plan is about to be made of, and what to mind, in lines for a terminal."""
     counts = {(split, label): n for split, labels in plan.images.items() for label, n in labels.items()}
     said = "".join(f"augshard: warning: {warning}\n" for warning in plan.warnings)
-    return described(counts, plan.ignored) + said
+    copies = "".join(
+        f"augshard: copies of {split}: {in_words(planned.classes)}\n"
+        for split, planned in plan.splits.items()
+        if planned.classes is not None
+    )
+    return described(counts, plan.ignored) + copies + said
 
 
 def top_errors(request: Request, found: Iterable[Found | Folder]) -> list[str]:

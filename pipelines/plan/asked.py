@@ -62,16 +62,16 @@ def parse_copies(text: str | None) -> tuple[int, dict[str, int] | None]:
     Raises RequestError if it is neither, or leaves no copy at all.
     """
     every, by_class = None, dict[str, int]()
-    for part in (text or "1").split(","):
+    for part in ("1" if text is None else text).split(","):
         name, equals, number = part.rpartition("=")
         label = name.strip()
-        copies = int(number) if re.fullmatch(r"\s*[0-9]{1,9}\s*", number) else -1
-        if copies < 0 or (equals and not label) or (not equals and every is not None):
+        whole = re.fullmatch(r"\s*-?[0-9]{1,9}\s*", number)
+        if not whole or (equals and not label) or (not equals and every is not None):
             raise RequestError(
                 f"--copies: {part.strip()!r} is not a number of copies, such as 3, nor a class with "
                 "its number, such as rare=20"
             )
-        least = 0 if equals else 1
+        copies, least = int(number), 0 if equals else 1
         if not least <= copies <= MOST_COPIES:
             raise RequestError(f"--copies is {copies}; it must be from {least} to {MOST_COPIES}")
         if label in by_class:

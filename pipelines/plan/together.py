@@ -41,6 +41,16 @@ class Alike(NamedTuple):
     node: str
     code: bytes | None
 
+    def packed(self) -> bytes:
+        """In few bytes, for each source passes a shuffle under as many keys as a code has bands."""
+        code = self.code or b""
+        return bytes([len(code)]) + code + (b"" if self.node == code.hex() else self.node.encode())
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Alike:
+        code, node = packed[1 : 1 + packed[0]], packed[1 + packed[0] :]
+        return cls(node.decode() if node else code.hex(), code or None)
+
 
 def see(root: str, source: Source, group: str | None) -> Seen:
     """Reads a source and looks at its picture. Raises OSError if it cannot be read."""
@@ -74,13 +84,13 @@ def _read(root: str, source: str) -> bytes:
     return read_source(root, source)
 
 
-def meeting_places(seen: Seen) -> Iterator[tuple[str, Alike]]:
+def meeting_places(seen: Seen) -> Iterator[tuple[bytes, Alike]]:
     """Keys under which a source meets all that are equal to it or near."""
-    if seen.content:
-        yield seen.content, Alike(seen.node, None)
     if seen.code:
         for number, bits in bands(seen.code):
-            yield f"{number}:{bits}", Alike(seen.node, seen.code)
+            yield bytes([number]) + bits.to_bytes(2, "big"), Alike(seen.node, seen.code)
+    elif seen.content:
+        yield bytes.fromhex(seen.content), Alike(seen.node, None)
 
 
 def joined_nodes(met: Iterable[Alike]) -> Iterator[tuple[str, str]]:
@@ -129,7 +139,7 @@ def resplit(seen: Seen, joined: Joined, fractions: dict[str, str]) -> Source:
 
 def join_seen(seen: Iterable[Seen]) -> Joined:
     """What belongs together of sources that are all at hand."""
-    met: dict[str, list[Alike]] = {}
+    met: dict[bytes, list[Alike]] = {}
     for one in seen:
         for key, alike in meeting_places(one):
             met.setdefault(key, []).append(alike)

@@ -21,7 +21,8 @@ from pipelines.format.manifest import read_manifest
 from pipelines.train.arms import Arm, open_feed
 from tests.forgery import Forger
 
-BALANCED = ("--balance", "max", "--shards", 2)
+BALANCED = ("--balance", "max", "--shard-size", "20KB")
+"""In two shards of a copy that all have, and in one of the others."""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,7 @@ def test_balanced_classes_have_equally_many_samples_to_the_image_everywhere(skew
     }
     assert manifest.copies("train") == tuple(range(5))
     assert manifest.copies("test") == (-1,)
+    assert [manifest.groups("train", copy) for copy in range(5)] == [2, 1, 1, 1, 1]
     builder = tfds.builder_from_directory(str(output))
     lengths = {split: info.num_examples for split, info in builder.info.splits.items()}
     assert lengths == {
@@ -98,7 +100,7 @@ def test_c4_processes_and_an_extension_write_the_bytes_of_a_run_in_one_go(
     processes = ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2)
     assert tree(materialize(skewed, *BALANCED, *processes, into=tmp_path / "processes")) == expected
 
-    extended = materialize(skewed, "--copies", 1, "--shards", 2, into=tmp_path / "extended")
+    extended = materialize(skewed, "--copies", 1, "--shard-size", "20KB", into=tmp_path / "extended")
     before = {path: path.stat().st_mtime_ns for path in extended.glob("*.tfrecord-*")}
     materialize(skewed, *BALANCED, into=extended)
     assert tree(extended) == expected
@@ -143,6 +145,18 @@ def test_fewer_than_a_class_has_are_chosen_by_the_hash_of_their_ids(skewed, mate
     rows = pq.read_table(output / "samples", columns=["split", "copy", "source"]).to_pylist()
     assert sum(row["split"] == "train" and row["copy"] == -1 for row in rows) == 36
     assert run_command("audit", output, "--input", skewed).status == 0
+
+
+def test_the_audit_asks_for_no_record_of_an_image_that_is_to_have_none(
+    skewed, materialize, run_command, tmp_path
+):
+    root = tmp_path / "in"
+    shutil.copytree(skewed, root)
+    output = materialize(root, "--balance", 6, into=tmp_path / "out")
+    (root / "train/rare/new.png").write_bytes((root / "train/rare/0000.png").read_bytes() + b" ")
+    found = run_command("audit", output, "--input", root)
+    assert "train/common" not in found.out
+    assert found.out.count("\nlisting  names, sizes or counts") + found.out.count("\nnew  ") == 1
 
 
 def test_c3_epoch_k_yields_the_sources_that_have_a_copy_k_or_all_of_them(
@@ -238,7 +252,7 @@ def test_the_audit_finds_a_source_in_a_copy_that_it_does_not_have(skewed, materi
         (lambda split: split.pop("tiers"), "has classes without tiers, or the reverse"),
         (
             lambda split: split["tiers"][1].update(groups=3),
-            "name, splits and copies in it do not make the 12 shards",
+            "name, splits and copies in it do not make the 7 shards",
         ),
     ],
 )

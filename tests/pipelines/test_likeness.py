@@ -142,12 +142,19 @@ def test_a_source_that_cannot_be_read_is_an_error_and_no_picture_of_its_own(tmp_
         see(str(tmp_path), Source("a/1.png", "train", "a", 9), None)
 
 
-def test_a_source_meets_others_under_its_content_and_its_bands(tmp_path, photo_of):
+def test_a_source_meets_others_under_its_bands_or_without_a_code_under_its_content(tmp_path, photo_of):
     Image.fromarray(photo_of(60, 80, seed=1)).save(tmp_path / "1.png")
     seen = see(str(tmp_path), Source("1.png", "train", "a", 9), None)
     keys = [key for key, _ in meeting_places(seen)]
-    assert keys[0] == seen.content
-    assert len(keys) == len(set(keys)) == 1 + NEAR + 1
+    assert len(keys) == len(set(keys)) == NEAR + 1
+    [(key, _)] = meeting_places(seen._replace(code=None))
+    assert key.hex() == seen.content
+
+
+@pytest.mark.parametrize("code", [None, bytes(range(16))])
+@pytest.mark.parametrize("node", ["video 07", "ü", bytes(range(16)).hex()])
+def test_what_passes_a_shuffle_comes_out_as_it_was(node, code):
+    assert Alike.unpacked(Alike(node, code).packed()) == Alike(node, code)
 
 
 @pytest.mark.parametrize(
