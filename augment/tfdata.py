@@ -179,7 +179,7 @@ class _Host:
         if not isinstance(image, bytes):
             return image
         if self._encoded:
-            return codec.decode(image, self._recipe.channels)
+            return self._recipe.decode_source(image)
         return tf.make_ndarray(tensor_pb2.TensorProto.FromString(image))
 
 
@@ -271,14 +271,17 @@ class SampleError(RequestError):
 def computed(
     make: Callable[[np.ndarray], np.ndarray],
     image: tf.Tensor,
+    recipe: Recipe,
     *,
-    shape: tuple[int | None, int | None, int],
+    size: tuple[int | None, int | None] = (None, None),
 ) -> tf.Tensor:
-    """What the host makes of an image in a graph, by a stateless op: uint8 of a shape [H, W, C].
+    """What the host makes of an image in a graph, by a stateless op: uint8 [H, W, C].
 
     Args:
         make: of uint8 [H, W, C].
         image: an image file's bytes, a string scalar.
+        recipe: by which they are decoded.
+        size: of what is made, where it is known.
 
     A stateful op anywhere in a graph, even in a branch that is not taken, would make every ordered map
     serial. Fails for bytes that cannot be decoded; `codec.examine` says why.
@@ -286,13 +289,13 @@ def computed(
 
     def on_host(contents: bytes) -> np.ndarray:
         try:
-            pixels = codec.decode(contents, shape[2])
+            pixels = recipe.decode_source(contents)
         except codec.DecodeError:  # raised here it would leave a screenful on stderr for every file
             return np.zeros([0, 0, 0], np.uint8)
         return make(pixels)
 
     made = tf.numpy_function(on_host, [image], tf.uint8, stateful=False)
-    return tf.ensure_shape(made, shape)
+    return tf.ensure_shape(made, (*size, recipe.channels))
 
 
 def _checked(spec: dict[str, tf.TensorSpec], recipe: Recipe) -> str:

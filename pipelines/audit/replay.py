@@ -18,6 +18,7 @@ from augment.draws import recorded
 from augment.errors import RequestError
 from augment.ops.base import Op
 from augment.parity import parity_class
+from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.audit.decoding import Decoder
 from pipelines.format.digests import pixels_digest
@@ -84,7 +85,7 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     """
     split, number, row = _find(directory, manifest, source, copy)
     augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)
-    contents, image = _decoded(root, source, augmenter.recipe.channels)
+    contents, image = _decoded(root, source, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
     sample = codec.round_trip(last, augmenter.recipe.storage)
@@ -105,7 +106,7 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     )
 
 
-def _decoded(root: str, source: str, channels: int) -> tuple[bytes, np.ndarray]:
+def _decoded(root: str, source: str, recipe: Recipe) -> tuple[bytes, np.ndarray]:
     """A source's bytes and its pixels. Raises RequestError if they are not those of an image."""
     try:
         contents = read_source(root, source)
@@ -113,7 +114,7 @@ def _decoded(root: str, source: str, channels: int) -> tuple[bytes, np.ndarray]:
         why = storage.reason(error) if isinstance(error, OSError) else error
         raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
     try:
-        return contents, codec.decode(contents, channels)
+        return contents, recipe.decode_source(contents)
     except codec.DecodeError as error:
         what = error.rejection
         raise RequestError(f"input {root}: {source} is {what.reason} now: {what.detail}") from None

@@ -23,7 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(datasets.materialize)
+for job in (datasets.materialize, datasets.export):  # whose further options are Beam's
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(job)
 for command in (
     recipes.preview,
     recipes.lint,
@@ -69,7 +70,7 @@ def _run(stopped: process.Signals) -> int:
             raise
     else:
         return 0
-    resumes = sys.argv[1:2] in (["materialize"], ["train"])
+    resumes = sys.argv[1:2] in (["materialize"], ["export"], ["train"])
     sys.stderr.write(f"augshard: stopped{'; run the same command again to go on' * resumes}\n")
     sys.stdout.flush()
     # Workers' threads are still in TensorFlow, and may crash while Python shuts down. What they write has

@@ -162,6 +162,42 @@ def audit(
     )
 
 
+def export(
+    context: typer.Context,
+    directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="folders, webdataset, parquet or arrayrecord.")
+    ],
+    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the export is written.")],
+    splits: Annotated[
+        str | None, typer.Option("--splits", help="Which splits, with commas; else all of them.")
+    ] = None,
+    copies: Annotated[
+        str | None,
+        typer.Option("--copies", help="Which copies, with commas, -1 for originals; else all of them."),
+    ] = None,
+    runner: Annotated[
+        str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")
+    ] = "embedded",
+) -> None:
+    """Write a finished dataset as image folders, WebDataset, Parquet or ArrayRecord.
+
+    Run it again to go on with what was interrupted. Any option of Beam's may follow.
+    """
+    from pipelines.commands.export import export_command
+
+    export_command(
+        directory,
+        to=to,
+        output=output,
+        splits=splits,
+        copies=copies,
+        runner=runner,
+        beam_arguments=context.args,
+        our_options=[option for parameter in context.command.params for option in parameter.opts],
+    )
+
+
 def demo(
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where all of it goes.")] = "demo",
 ) -> None:

@@ -133,7 +133,7 @@ class Deriver:
         if isinstance(contents, Reject):
             return contents
         try:
-            image = codec.decode(contents, self.augmenter.recipe.channels)
+            image = self.augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
         images = [self.augmenter.plain(image)] if copies[0] == NOT_AUGMENTED else []

@@ -26,11 +26,12 @@ from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
 from augment.draws import at
 from augment.errors import RequestError
-from augment.keys import fold_in, seed_key, source_words, words
+from augment.keys import source_words
 from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape
 from augment.tfdata import augment_usable, computed
+from pipelines.datasets.selection import shuffled
 from pipelines.format.manifest import read_manifest
 from pipelines.format.parsing import checked_label, decode_stored
 from pipelines.format.stored import StoredCopy
@@ -66,12 +67,7 @@ class Members:
 
     def order(self, train_seed: int, epoch: int) -> np.ndarray:
         """int64 [n]: the rows of an epoch, one after the other."""
-        key = fold_in(seed_key(train_seed), words(epoch))
-        high, low = fold_in(key, (self.keys[:, 0], self.keys[:, 1]))
-        if self.copies is not None:
-            number = self.copies.astype(np.uint32)
-            high, low = fold_in((high, low), (np.zeros_like(number), number))
-        return np.lexsort((low, high))
+        return shuffled(self.keys, train_seed, epoch, self.copies)
 
     def copies_in(self, epoch: int) -> np.ndarray:
         """int64 [n]: those of an epoch in which no copy comes again: the first shows the stored ones."""
@@ -201,11 +197,11 @@ class Live:
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
     def _samples_of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
-        augmenter, channels = Augmenter(self._recipe, self._seed), self._recipe.channels
+        augmenter = Augmenter(self._recipe, self._seed)
 
         def sample(contents: bytes, source: bytes, copy: np.ndarray) -> np.ndarray:
             try:
-                pixels = codec.decode(contents, channels)
+                pixels = self._recipe.decode_source(contents)
             except codec.DecodeError:
                 return np.zeros([0, 0, 0], np.uint8)
             draws = augmenter.draw_copies(source_words([source]), int(copy))
@@ -222,11 +218,11 @@ class Live:
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
-        augmenter, channels = Augmenter(self._recipe, self._seed), self._recipe.channels
+        augmenter = Augmenter(self._recipe, self._seed)
 
         @tf.autograph.experimental.do_not_convert
         def begun(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {**file, "image": computed(augmenter.head, file["image"], shape=(None, None, channels))}
+            return {**file, "image": computed(augmenter.head, file["image"], self._recipe)}
 
         @tf.autograph.experimental.do_not_convert
         def for_layer(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -240,9 +236,7 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            image = computed(
-                lambda image: image[:1, :1], file.pop("image"), shape=(1, 1, self._recipe.channels)
-            )
+            image = computed(lambda image: image[:1, :1], file.pop("image"), self._recipe, size=(1, 1))
             return {**file, "image": image}
 
         trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))

@@ -1,11 +1,7 @@
-"""The two ways to feed a trainer: live from images, or from shards. Same samples, order and pixels.
+"""tf.data of images and of shards.
 
-    live = datasets.from_images(DIR, recipe, seed=0, split="train", copy=3)
-    shards = datasets.from_shards(OUT, split="train", copies=[3])
-
-Both yield dictionaries of `image` uint8 [H, W, C], of the recipe's channels, `label`
-int64, `source` string and `copy` int64; or pairs of image and label, for `as_supervised`; or
-batches of either, for a `batch_size`, of which the last may have fewer.
+Both yield dictionaries of `image`, `label`, `source` and `copy`; or pairs of image and label, for
+`as_supervised`; or batches of either, for a `batch_size`, of which the last may have fewer.
 """
 
 from __future__ import annotations
@@ -17,12 +13,13 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import NOT_AUGMENTED
-from augment.errors import RequestError, did_you_mean
+from augment.errors import RequestError
 from augment.ops import Size
 from augment.recipe import Recipe
 from augment.tfdata import augment_usable, checked_batch_size, of_length
 from pipelines import storage
+from pipelines.datasets.arrays import Samples
+from pipelines.datasets.selection import check_shuffle, chosen_copies
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
@@ -33,6 +30,9 @@ from pipelines.images import having, list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject
 from pipelines.sources.groups import checked_pattern
+
+_READ = 32
+"""How many records are read at a time, where they are shuffled."""
 
 
 def from_images(
@@ -111,6 +111,8 @@ def from_shards(
     *,
     split: str = "train",
     copies: Sequence[int] | None = None,
+    shuffle: int | None = None,
+    epoch: int = 0,
     as_supervised: bool = False,
     batch_size: int | None = None,
 ) -> tf.data.Dataset:
@@ -121,6 +123,10 @@ def from_shards(
         split: as the manifest names it, without the copy.
         copies: which, in which order; all by default, but for the originals (-1) of a split
             that is augmented.
+        shuffle: a seed, by which each copy is in an order of its own, that of `augshard train`; None for
+            the order of live training. Nothing is buffered: records are read where they lie.
+        epoch: how often all of this has been read before, which decides the order if it is shuffled: of n
+            copies, the k-th is ordered as epoch `n * epoch + k`.
         as_supervised, batch_size: see above.
 
     Nothing of the dataset is run: a plugin of its recipe need not be there. Raises RequestError if the
@@ -128,20 +134,10 @@ def from_shards(
     believed; a record that is damaged, or is of another size or class, fails when it is read. How many
     there are is known before.
     """
+    check_shuffle(shuffle, epoch)
     checked_batch_size(batch_size)
     manifest = read_manifest(directory)
-    if split not in manifest.splits:
-        raise RequestError(
-            f"{directory}: there is no split {split!r}; {did_you_mean(split, manifest.splits)}"
-        )
-    there = manifest.copies(split)
-    augmented = [copy for copy in there if copy != NOT_AUGMENTED]
-    wanted = (augmented or there) if copies is None else list(copies)
-    for copy in wanted:
-        if copy not in there:
-            raise RequestError(
-                f"{directory}: split {split!r} has no copy {copy}; it has {there[0]} to {there[-1]}"
-            )
+    wanted = chosen_copies(directory, manifest, split, copies)
     names = [
         shard_file(manifest.request.name, split, copy, shard, groups)
         for copy in wanted
@@ -155,8 +151,13 @@ def from_shards(
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
         return parse(record, stored, shape, classes)
 
-    read = _local_records if storage.at(directory).is_file_system else _remote_records
-    records = of_length(read(shards, manifest.image_size), sum(count for _, count in shards))
+    if shuffle is not None:
+        records = _shuffled_records(Samples(directory, split, copies, shuffle, epoch))
+    elif storage.at(directory).is_file_system:
+        records = _local_records(shards, manifest.image_size)
+    else:
+        records = _remote_records(shards, manifest.image_size)
+    records = of_length(records, sum(count for _, count in shards))
     samples = records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _given(samples, as_supervised, batch_size).prefetch(tf.data.AUTOTUNE)
 
@@ -181,6 +182,17 @@ def _shard(directory: str, manifest: Manifest, name: str) -> str:
             f"augshard audit {directory} says what is wrong with it"
         )
     return path
+
+
+def _shuffled_records(samples: Samples) -> tf.data.Dataset:
+    """The records of samples in their order, read where they lie, a few at a time and ahead."""
+
+    @tf.autograph.experimental.do_not_convert
+    def records(numbers: tf.Tensor) -> tf.Tensor:
+        read = tf.numpy_function(samples.records, [numbers], tf.string, stateful=False)
+        return tf.ensure_shape(read, [None])
+
+    return tf.data.Dataset.range(len(samples)).batch(_READ).map(records).prefetch(2).unbatch()
 
 
 def _local_records(shards: list[tuple[str, int]], size: Size) -> tf.data.Dataset:
