@@ -20,7 +20,7 @@ FLOORS = (
     {"datasets"},
     {"materialize", "export", "audit", "train"},
     {"report"},
-    {"commands", "lint", "parity", "preview"},
+    {"commands", "lint", "parity", "preview", "transforms"},
     {"demo"},
     {"cli"},
 )

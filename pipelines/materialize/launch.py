@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import os
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,10 +21,9 @@ from pipelines.materialize.commit import is_shown_to_tfds, show_to_tfds
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.materialize.progress import ProgressBar, stop
-from pipelines.materialize.run import Outcome, Run, saved_outcome, summed_up
+from pipelines.materialize.run import Outcome, Run, about_run, saved_outcome, summed_up
 from pipelines.plan import Plan, Stored, make_plan, top_errors
 from pipelines.sources import Listing, check_root, top_folders
-from pipelines.storage.clients import without_secrets
 
 
 def launch(
@@ -81,7 +77,7 @@ def launch(
 
 
 def _run(root: str, output: str, max_rejects: float, engine: Engine, backend: backends.Name) -> Run:
-    about = {**_about(root, output, engine), "backend": backend}
+    about = {**about_run(root, output, engine.runner, engine.arguments), "backend": backend}
     workers = engine.workers_a_machine()
     return Run(root, output, max_rejects, about, time.time(), backend, workers, awaited=engine.awaited)
 
@@ -265,18 +261,3 @@ def _check_resumes(request: Request, output: str, plan: Plan) -> None:
             f"output {output}: a run that was adding the originals did not end; finish it with "
             "--include-originals, or start over with --overwrite"
         )
-
-
-def _about(root: str, output: str, engine: Engine) -> dict[str, object]:
-    names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
-    return {
-        "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in names.split()},
-        "runner": engine.runner,
-        "beam_options": without_secrets(engine.arguments),
-        "input": root,
-        "output": output,
-    }

@@ -38,24 +38,28 @@ NOBODY: Member = (0, "", "")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
-def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, begun: Begun | None) -> None:
-    """Adds the whole job to a pipeline.
+def materialize(
+    start: beam.Pipeline | beam.PCollection[str], *, request: Request, run: Run, begun: Begun | None
+) -> beam.PCollection[None]:
+    """Adds the whole job to a pipeline; what it returns is there when the dataset is.
 
     Args:
+        start: the pipeline; or the input alone, once there is something in it to be listed.
         request: what to write.
         run: where from, where to, and what must hold before the manifest is written.
         begun: what the output was begun with, if it was.
     """
-    found = pipeline | List(run.input, request.layout, request.split_fractions, request.group_by)
+    roots = start | "Root" >> beam.Create([run.input]) if isinstance(start, beam.Pipeline) else start
+    found = roots | List(run.input, request.layout, request.split_fractions, request.group_by)
     if request.duplicates and request.split_fractions:
         found |= KeepTogether(run.input, request.split_fractions, request.group_by)
     planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
     written = found | Group(planned) | Write(planned, run.input, run.output, run.backend, run.workers)
-    _ = (found, written) | Commit(planned, run)
+    return (found, written) | Commit(planned, run)
 
 
 class List(beam.PTransform):
-    """An input directory to what is found in it; workers share its class folders.
+    """An input directory, alone, to what is found in it; workers share its class folders.
 
     Args:
         root: absolute, or a URL.
@@ -77,10 +81,9 @@ class List(beam.PTransform):
             raise RequestError(f"layout is {layout!r}; it must be one of {', '.join(get_args(Layout))}")
         self.root, self.layout, self.fractions, self.group_by = root, layout, fractions, group_by
 
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Found | Folder]:
+    def expand(self, roots: beam.PCollection[str]) -> beam.PCollection[Found | Folder]:
         return (
-            pipeline
-            | "Root" >> beam.Create([self.root])
+            roots
             | "Top" >> beam.ParDo(ListTop(self.layout))
             | "Share" >> beam.Reshuffle()
             | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions, self.group_by))

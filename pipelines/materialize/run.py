@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import importlib.metadata
 import os
+import platform
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +18,7 @@ from pipelines.format.bounds import Count
 from pipelines.format.inside import read_record
 from pipelines.format.layout import ERROR, JOB, LOCK, OUTCOME, WORK
 from pipelines.format.manifest import Manifest, json_text
+from pipelines.storage.clients import without_secrets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +39,22 @@ class Run:
     """of Beam's on one machine, which share its cores"""
     awaited: bool = True
     """whether a launcher tells the user what came of it; else the job has to fail with it"""
+
+
+def about_run(input: str, output: str, runner: str, arguments: Sequence[str]) -> dict[str, Any]:  # noqa: A002
+    """What run.json says of where and with what a run began. `arguments` are Beam's options."""
+    names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
+    return {
+        "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in names.split()},
+        "runner": runner,
+        "beam_options": without_secrets(arguments),
+        "input": input,
+        "output": output,
+    }
 
 
 class Outcome(BaseModel):
