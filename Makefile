@@ -6,6 +6,7 @@ ARGS   ?=
 
 BIN := $(VENV)/bin
 STORES := build/stores
+PEERS := build/peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
@@ -51,8 +52,8 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of each, from the ops themselves
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/.installed-test  ## how many images a second materializing gives
-	$(BIN)/python -m benchmarks.materialize $(ARGS)
+bench: $(VENV)/.installed-test $(PEERS)/.installed  ## the job beside what others do (15 minutes); ARGS='--rows flowers,start'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 check-lock: $(VENV)/.installed-test  ## licences, installability and advisories of what constraints.txt pins (ten minutes)
 	@$(BIN)/python -m tests.lock $(ARGS)
@@ -81,7 +82,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# One rule for each extra: test, aws, gcp, heic.
+# One rule for each extra: test, arrayrecord, aws, gcp, heic.
 $(VENV)/.installed-%: $(VENV)/.installed
 	@echo "==> installing what augshard[$*] adds"
 	@$(call install,base $*)
@@ -94,6 +95,12 @@ $(STORES)/.installed:
 	@$(PYTHON) -m venv $(STORES)/venv
 	@$(STORES)/venv/bin/pip --disable-pip-version-check --quiet install 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	@GOBIN=$(CURDIR)/$(STORES)/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
+	@touch $@
+
+# What the benchmarks stand beside, in a place of its own: it is none of ours, and asks for other versions.
+$(PEERS)/.installed: benchmarks/peers.txt $(VENV)/.installed
+	@echo "==> installing the benchmarks' peers in $(PEERS)"
+	@$(PIP) install --no-deps --upgrade --target $(PEERS) -r benchmarks/peers.txt
 	@touch $@
 
 # Pins that still fit are kept; `make constraints ARGS=--upgrade` renews them all.
@@ -112,14 +119,14 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	@$(PYTHON) -m venv $(LOCK)/venv
 	@$(LOCK)/venv/bin/pip --disable-pip-version-check --quiet install 'uv>=0.9'
 	@echo "==> solving for Python 3.10 to 3.13"
-	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra aws --extra heic pyproject.toml - -o $(LOCK)/all.txt
+	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra arrayrecord --extra aws --extra heic pyproject.toml - -o $(LOCK)/all.txt
 	@$(COMPILE) -c $(LOCK)/all.txt pyproject.toml > $(LOCK)/base
 	@sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' $(LOCK)/base | sort -u > $(LOCK)/in-base
-	@for extra in test aws heic; do \
+	@for extra in test arrayrecord aws heic; do \
 	  $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) --extra $$extra pyproject.toml > $(LOCK)/$$extra || exit 1; done
 	@$(GCP) | $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) pyproject.toml - > $(LOCK)/gcp
 	@{ echo "# Written by 'make constraints'. Each section below 'base' holds what that extra adds to it."; \
-	   for section in base test aws gcp heic; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
+	   for section in base test arrayrecord aws gcp heic; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
 	@mv $(LOCK)/constraints.txt constraints.txt
 	@version=$$(sed -n 's/^tensorflow==\([^ ]*\).*/\1/p' constraints.txt); \
 	  printf '%s\n' "tensorflow-cpu==$$version; platform_machine == 'x86_64'" \

@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from augment.augmenter import Augmenter, augment_image
     from augment.errors import RequestError
     from augment.keys import source_words
@@ -53,6 +54,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("augshard")
     if name not in _HOMES:
         raise AttributeError(f"module 'augment' has no attribute {name!r}")
     return getattr(importlib.import_module(f"augment.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -56,6 +56,12 @@ def clip(x: Array, low: Array, high: Array) -> Array:
     return tf.clip_by_value(x, low, high)
 
 
+def nearest(x: Array) -> Array:
+    """int32: of float32, rounded half to even; what lies beyond 2 ** 30 is cut."""
+    x = clip(x, np.float32(-(2.0**30)), np.float32(2.0**30))
+    return cast(np.rint(x) if is_numpy(x) else tf.round(x), np.int32)
+
+
 def at_most(x: Array, high: int) -> Array:
     return np.minimum(x, high) if is_numpy(x) else tf.minimum(x, high)
 

@@ -186,7 +186,7 @@ def _pixels(image: bytes | str | os.PathLike[str] | np.ndarray, recipe: Recipe) 
             reason = error.strerror if isinstance(error, OSError) else error
             raise RequestError(f"the image {os.fspath(image)!r} cannot be read ({reason})") from None
     if isinstance(image, bytes):
-        return codec.decode(image, recipe.channels)
+        return recipe.decode_source(image)
     try:
         pixels = np.asarray(image)
     except (ValueError, TypeError):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,9 +104,9 @@ class Uniforms:
     another is added after it.
     """
 
-    def __init__(self, key: Words) -> None:
+    def __init__(self, key: Words, known: Iterable[Array] = ()) -> None:
         self._key = key
-        self._words: dict[int, Array] = {}
+        self._words: dict[int, Array] = dict(enumerate(known))
         self._expected = 0
 
     def expect(self, count: int) -> None:
@@ -117,15 +117,9 @@ class Uniforms:
         """uint32 [...]: 32 uniform bits."""
         if counter not in self._words:
             counters = range(self._expected) if counter < self._expected else (counter,)
-            encrypted = self._encrypted(counters)
-            self._words |= {each: encrypted[place] for place, each in enumerate(counters)}
+            words = _first_words((self._key[0][np.newaxis], self._key[1][np.newaxis]), counters)[0]
+            self._words |= {each: words[place] for place, each in enumerate(counters)}
         return self._words[counter]
-
-    def _encrypted(self, counters: Sequence[int]) -> Array:
-        """uint32 [counters, ...]."""
-        high, low = (word[np.newaxis] for word in self._key)
-        column = np.array(counters, np.uint32).reshape([-1, *[1] * len(np.shape(self._key[0]))])
-        return threefry2x32((high, low), (np.uint32(0), column))[0]
 
     def words(self, first: int, count: int) -> Array:
         """uint32 [..., count]: `word` for so many counters in a row, in one go."""
@@ -152,3 +146,20 @@ class Uniforms:
     def fires(self, p: float) -> Array:
         """bool [...]: whether the op is applied at all."""
         return self.coin(_FIRES, p)
+
+
+def uniforms_of_each(keys: Words) -> list[Uniforms]:
+    """The random words for keys uint32 [ops, ...].
+
+    Most ops take one or two, and all of these in one go take NumPy little longer than one op's.
+    """
+    count = keys[0].shape[0]
+    words = _first_words(keys, range(2))
+    return [Uniforms((keys[0][i], keys[1][i]), (words[i][0], words[i][1])) for i in range(count)]
+
+
+def _first_words(keys: Words, counters: Sequence[int]) -> Array:
+    """uint32 [ops, counters, ...], for keys [ops, ...]."""
+    high, low = (word[:, np.newaxis] for word in keys)
+    column = np.array(counters, np.uint32).reshape([-1, *[1] * (len(keys[0].shape) - 1)])
+    return threefry2x32((high, low), (np.uint32(0), column))[0]

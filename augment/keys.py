@@ -100,13 +100,12 @@ def fold_in(key: Words, data: Words) -> Words:
     return threefry2x32(key, data)
 
 
-def fold_in_each(key: Words, names: Sequence[str]) -> list[Words]:
-    """The keys of some names under a key, uint32 [...], in one go."""
+def fold_in_each(key: Words, names: Sequence[str]) -> Words:
+    """The keys [names, ...] of some names under a key [...], in one go."""
     high, low = np.array([name_words(name) for name in names], np.uint32).T
     rank = len(np.shape(key[0]))
     data = (word.reshape([-1, *[1] * rank]) for word in (high, low))
-    folded = fold_in((key[0][np.newaxis], key[1][np.newaxis]), tuple(data))
-    return [(folded[0][i], folded[1][i]) for i in range(len(names))]
+    return fold_in((key[0][np.newaxis], key[1][np.newaxis]), (next(data), next(data)))
 
 
 def words(value: int) -> tuple[np.uint32, np.uint32]:

@@ -33,13 +33,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import yaml
 from pydantic import Field, ValidationError
 
+from augment import codec
 from augment.codec.rejection import MAX_PIXELS
 from augment.errors import RequestError, did_you_mean
 from augment.labels.hazards import Change, Hazard
-from augment.ops import Op, Size
+from augment.ops import Op, Resize, Size
 from augment.ops.entries import read_entry, repeated_id, written_entry
 from augment.ops.sequence import Step, paths, runs
 from augment.ops.settings import Settings, explain
@@ -82,6 +84,8 @@ class Recipe:
     """hazards that are meant, as `hazards` names them; they change no pixel"""
     channels: int = 3
     """of every image from its source to its record: 3, or 1 for gray ones"""
+    decode: Literal["whole", "reduced"] = "whole"
+    """how JPEG sources are read: reduced, to no less than twice the size that the first op makes"""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
@@ -101,6 +105,8 @@ class Recipe:
             channels_of({"channels": self.channels})
         except ValueError as error:
             raise RequestError(f"recipe {self.name}: {error}") from None
+        if self.decode not in ("whole", "reduced"):
+            raise RequestError(f"recipe {self.name}: decode is {self.decode!r}; it must be whole or reduced")
         object.__setattr__(self, "ops", tuple(self.ops))
         object.__setattr__(self, "acknowledge", tuple(self.acknowledge))
         repeated = repeated_id(self.ops)
@@ -110,6 +116,11 @@ class Recipe:
             raise RequestError(
                 f"recipe {self.name}: the size of its images is not known beforehand; add a resize, "
                 "crop_or_pad or random_resized_crop"
+            )
+        if self.decode == "reduced" and not isinstance(self.ops[0], Resize):
+            raise RequestError(
+                f"recipe {self.name}: decode is reduced, and its first op is {self.ops[0].name}; sources can "
+                "only be read reduced where they are resized first"
             )
         known = self.hazards()
         for key in self.acknowledge:
@@ -154,6 +165,16 @@ class Recipe:
         """Height, width and channels of every image that the recipe yields."""
         return (*self.image_size, self.channels)
 
+    def decode_source(self, contents: bytes) -> np.ndarray:
+        """An image file's bytes as the ops are given them: uint8 [H, W, channels] (`augment.codec.decode`).
+
+        Raises DecodeError.
+        """
+        least = None
+        if self.decode == "reduced":
+            least = 2 * max(self.ops[0].output_size(None) or (0,))
+        return codec.decode(contents, self.channels, least)
+
     def hazards(self) -> dict[str, Hazard]:
         """How the ops can change what a picture means, under `<op id>.<change>`.
 
@@ -186,7 +207,7 @@ class Recipe:
         keys = {
             "name": self.name,
             "description": self.description,
-            **self._channels(),
+            **self._sources(),
             "storage": storage,
             "acknowledge": list(self.acknowledge),
         }
@@ -205,14 +226,15 @@ class Recipe:
         """All that decides pixels and bytes, as JSON; equal for recipes that mean the same."""
         storage = self.storage.model_dump()
         return {
-            **self._channels(),
+            **self._sources(),
             "ops": [written_entry(op) for op in self.ops],
             "storage": storage if storage["format"] == "jpeg" else {"format": storage["format"]},
         }
 
-    def _channels(self) -> dict[str, int]:
-        """As it is written: not at all, where it is as by default."""
-        return {} if self.channels == 3 else {"channels": self.channels}
+    def _sources(self) -> dict[str, Any]:
+        """How they are read, as it is written: not at all, where it is as by default."""
+        channels = {} if self.channels == 3 else {"channels": self.channels}
+        return channels if self.decode == "whole" else {**channels, "decode": self.decode}
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal."""
@@ -246,6 +268,9 @@ def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _rea
         return parse_recipe(source, name=re.sub(r"\W", "_", Path(text).stem).lower(), where=text)
     presets = preset_names()
     if text not in presets:
+        file = next((f"{text}{end}" for end in (".yaml", ".yml") if Path(f"{text}{end}").is_file()), None)
+        if file:
+            raise RequestError(f"there is no preset {text!r}; did you mean the file {file}?")
         raise RequestError(
             f"there is no preset {text!r}; {did_you_mean(text, presets)} "
             "(a recipe of your own is given as a path that ends in .yaml)"
@@ -289,7 +314,7 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
     excess = too_much(document)
     if excess:
         raise RequestError(f"recipe {where}: {excess}")
-    keys = ("name", "description", "channels", "storage", "acknowledge", "ops")
+    keys = ("name", "description", "channels", "decode", "storage", "acknowledge", "ops")
     for key in document:
         if key not in keys:
             raise RequestError(f"recipe {where}: there is no key {key!r}; {did_you_mean(str(key), keys)}")
@@ -334,6 +359,7 @@ def recipe_from_document(document: dict[str, Any], *, name: str, where: str) -> 
         description=" ".join(str(document.get("description", "")).split()),
         acknowledge=tuple(acknowledge),
         channels=channels,
+        decode=document.get("decode", "whole"),
     )
 
 

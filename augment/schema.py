@@ -41,6 +41,11 @@ def recipe_schema() -> dict[str, Any]:
                 "default": 3,
                 "description": "Of every image: 3, or 1 for gray ones.",
             },
+            "decode": {
+                "enum": ["whole", "reduced"],
+                "default": "whole",
+                "description": "How JPEG sources are read: reduced, to no less than twice what resize makes.",
+            },
             "storage": {"description": "How a shard holds pixels.", **_settings(Storage)},
             "acknowledge": {
                 "type": "array",

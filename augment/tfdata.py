@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,15 +14,29 @@ from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
 from augment.draws import at
 from augment.errors import RequestError
+from augment.kernels import kinds
 from augment.keys import source_words
 from augment.recipe import Recipe
 
-_MOST, _BYTES = 64, 1 << 23
-"""The samples, and their bytes, that are made in one call of the host, which costs as much as a small one."""
+_MOST, _BYTES = 128, 1 << 24
+"""The samples, and their bytes, that are made in one call of the host, whose draws cost as much for a few."""
+
+_ALIGNED = 64
+"""Bytes at a multiple of which an array begins that TensorFlow takes as it is, and does not copy."""
+
+_SHORT = 1 << 17
+"""Pixels of an image that kernels of one pass are done with before another thread would pay."""
+
+_ONE_PASS = kinds.Window, kinds.Orient, kinds.Channels, kinds.Levels, kinds.Adapt, kinds.Gray, kinds.Fill
 
 
 def augment_dataset(
-    dataset: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
+    dataset: tf.data.Dataset,
+    recipe: Recipe,
+    *,
+    seed: int,
+    copy: int | tf.Tensor,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """Copy `copy` of every element, in order: live training's epoch number `copy`.
 
@@ -31,53 +46,163 @@ def augment_dataset(
             as TFDS adds it with `ReadConfig(add_tfds_id=True)`; other entries pass through.
         recipe, seed, copy: as for `augment_image`. Within a graph, `copy` may be a tensor, an
             int64 scalar from 0: then one graph serves every epoch.
+        batch_size: how many there are to be in a batch, of which the last may have fewer, as after
+            `Dataset.batch`, which takes longer. None for no batches.
 
-    Returns the same dictionaries with `image` as uint8 [H, W, C].
+    Returns the same dictionaries with `image` as uint8 [H, W, C], or in batches [B, H, W, C]; as many
+    as there are in `dataset`, if it knows. A sample that cannot be made, for its file cannot be decoded or an
+    op of one's own fails, is an error that says which and why, in its place: `ignore_errors` passes
+    over it, or over its batch.
     """
-    spec = dataset.element_spec
-    identity = _checked(spec, recipe)
-    pixels, beside = spec["image"], {name: part for name, part in spec.items() if name != "image"}
-    components = tf.nest.flatten(beside, expand_composites=True)
-    augmenter = Augmenter(recipe, seed)
-    plain = not tf.is_tensor(copy) and check_copy(copy) == NOT_AUGMENTED
-    encoded, of_one_size = pixels.dtype == tf.string, pixels.shape.is_fully_defined()
-    largest = math.prod(recipe.image_shape)
-    if of_one_size and not encoded:
-        largest = max(largest, math.prod(pixels.shape))
+    checked_batch_size(batch_size)
+    if batch_size is None:
+        return _one_by_one(dataset, recipe, seed, copy)
+    return _in_batches(dataset, recipe, seed, copy, int(batch_size))
 
-    def decoded(given: np.ndarray | bytes) -> np.ndarray:
-        if not isinstance(given, bytes):
-            return given
-        return codec.decode(given, recipe.channels) if encoded else _unpacked(given)
 
-    def block(sources: np.ndarray, images: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        draws = {} if plain else augmenter.draw_copies(source_words(sources), int(number))
-        samples, faults = np.zeros((len(sources), *recipe.image_shape), np.uint8), [_NO_FAULT] * len(sources)
+def augment_usable(
+    files: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
+) -> tf.data.Dataset:
+    """As `augment_dataset`, but what cannot be decoded is left out without a word."""
+    return _one_by_one(files, recipe, seed, copy, leave_out=True)
+
+
+def of_length(dataset: tf.data.Dataset, count: int | None) -> tf.data.Dataset:
+    """The same, said to have `count` elements; later ones are left out. `count` is as a cardinality.
+
+    `assert_cardinality` fails where there are fewer, which never ends where errors are ignored.
+    """
+    if count is None or count == tf.data.UNKNOWN_CARDINALITY:  # None within a graph
+        return dataset
+    if count == tf.data.INFINITE_CARDINALITY:
+        return dataset.repeat()
+    nothing = dataset.take(0).filter(lambda *_: False)  # nobody knows of how many elements
+    return dataset.concatenate(nothing.repeat()).take(count)  # of what is repeated, no end is known
+
+
+def checked_batch_size(batch_size: int | None) -> int | None:
+    """Raises RequestError for what is no number of samples."""
+    if batch_size is not None and not (isinstance(batch_size, (int, np.integer)) and batch_size > 0):
+        raise RequestError(f"batch_size is {batch_size!r}; it must be a whole number from 1, or None")
+    return batch_size
+
+
+class _Host:
+    """Makes blocks of samples of the elements of a dataset. Used by several threads at once."""
+
+    def __init__(
+        self, spec: dict[str, tf.TensorSpec], recipe: Recipe, seed: int, copy: int | tf.Tensor
+    ) -> None:
+        """Raises RequestError for a dataset, a seed or a copy that are not to be augmented."""
+        self.identity = _checked(spec, recipe)
+        self._recipe, self._copy = recipe, copy
+        self._augmenter = Augmenter(recipe, seed)
+        self._plain = not tf.is_tensor(copy) and check_copy(copy) == NOT_AUGMENTED
+        image = spec["image"]
+        self._encoded, self._of_one_size = image.dtype == tf.string, image.shape.is_fully_defined()
+        pixels = math.prod(recipe.image_size)
+        if self._of_one_size and not self._encoded:
+            pixels = max(pixels, math.prod(image.shape[:2]))
+        self.block = max(min(_MOST, _BYTES // (pixels * recipe.channels)), 1)
+        if self._encoded or recipe.storage.format == "jpeg":
+            # Twice the cores, for order is kept, and a slow block holds up those behind it. AUTOTUNE would
+            # begin with less every epoch.
+            self._at_once = 2 * CORES
+        elif pixels < _SHORT and self._in_one_pass():
+            # Much of the work is Python's, which one thread can do at a time: two would hand its lock over
+            # with every call of OpenCV, and get less done than one.
+            self._at_once = 1
+        else:
+            self._at_once = CORES
+
+    def _in_one_pass(self) -> bool:
+        """Whether there are only kernels that take microseconds for an image that is not large."""
+        size = self._recipe.image_size
+        try:
+            kernels = self._augmenter.kernels(self._augmenter.draw_copies(source_words([]), 0), size)
+        except Exception:  # noqa: BLE001 (an op's own, which is to be known as that of a sample)
+            return False
+        return all(isinstance(kernel, _ONE_PASS) for kernel in kinds.every(kernels))
+
+    @property
+    def packs(self) -> bool:
+        """Whether there can be a batch of images only when they are `packed`."""
+        return not (self._encoded or self._of_one_size)
+
+    def packed(self, image: tf.Tensor) -> tf.Tensor:
+        """An image in a form of which there can be a batch."""
+        return tf.io.serialize_tensor(image) if self.packs else image
+
+    def mapped(self, blocks: tf.data.Dataset, make: Callable[..., Any]) -> tf.data.Dataset:
+        """Blocks, which are on their way while others are made; a map runs ahead of who asks by itself."""
+        return blocks.prefetch(1).map(make, num_parallel_calls=self._at_once, deterministic=True)
+
+    def samples(
+        self, sources: tf.Tensor, images: tf.Tensor, *, leave_out: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Of a block: uint8 [k, H, W, C]; why there is none, or "", string [k]; their places, int64 [k]."""
+
+        def block(
+            sources: np.ndarray, images: np.ndarray, copy: np.ndarray
+        ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            return self._made(sources, images, int(copy), leave_out=leave_out)
+
+        # A stateful op would make the map serial.
+        dtypes = [tf.uint8, tf.string, tf.int64]
+        images = images if self._of_one_size and not self._encoded else tf.ensure_shape(images, [None])
+        samples, faults, kept = tf.numpy_function(
+            block, [sources, images, self._copy], dtypes, stateful=False
+        )
+        samples = tf.ensure_shape(samples, [None, *self._recipe.image_shape])
+        return samples, tf.ensure_shape(faults, [None]), tf.ensure_shape(kept, [None])
+
+    def _made(
+        self, sources: np.ndarray, images: np.ndarray, copy: int, *, leave_out: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        draws = {} if self._plain else self._augmenter.draw_copies(source_words(sources), copy)
+        samples, faults = _empty((len(sources), *self._recipe.image_shape)), [""] * len(sources)
+        unusable = []
         for place, image in enumerate(images):
             try:
-                samples[place] = augmenter.sample(decoded(image), at(draws, place), augmented=not plain)
+                pixels = self._decoded(image)
+                samples[place] = self._augmenter.sample(pixels, at(draws, place), augmented=not self._plain)
             except Exception as error:  # noqa: BLE001 (an op's own; raised here it would fail the whole block)
-                faults[place] = f"{type(error).__name__}: {error}"
-        return samples, np.array([fault.encode() for fault in faults], object)
+                if leave_out and isinstance(error, codec.DecodeError):
+                    unusable.append(place)
+                samples[place] = 0
+                faults[place] = f"{sources[place].decode(errors='replace')}: {type(error).__name__}: {error}"
+        kept = np.delete(np.arange(len(sources)), unusable)
+        whys = np.array([faults[place].encode() for place in kept], object)
+        return samples[kept] if unusable else samples, whys, kept
+
+    def _decoded(self, image: np.ndarray | bytes) -> np.ndarray:
+        if not isinstance(image, bytes):
+            return image
+        if self._encoded:
+            return self._recipe.decode_source(image)
+        return tf.make_ndarray(tensor_pb2.TensorProto.FromString(image))
+
+
+def _one_by_one(
+    dataset: tf.data.Dataset, recipe: Recipe, seed: int, copy: int | tf.Tensor, *, leave_out: bool = False
+) -> tf.data.Dataset:
+    spec = dataset.element_spec
+    host = _Host(spec, recipe, seed, copy)
+    beside = {name: part for name, part in spec.items() if name != "image"}
+    components = tf.nest.flatten(beside, expand_composites=True)
 
     @tf.autograph.experimental.do_not_convert
     def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = element["image"]
-        if encoded:
-            image = tf.ensure_shape(image, [])
-        elif not of_one_size:
-            image = tf.io.serialize_tensor(image)
+        image = host.packed(element["image"])
         others = {name: part for name, part in element.items() if name != "image"}
         # What stands beside an image may be of any size: a variant holds it, so that it fits into a block.
         values = tf.nest.flatten(others, expand_composites=True)
-        return element[identity], image, tf.raw_ops.OptionalFromValue(components=values)
+        return element[host.identity], image, tf.raw_ops.OptionalFromValue(components=values)
 
     @tf.autograph.experimental.do_not_convert
-    def made(source: tf.Tensor, image: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        # A stateful op would make the map serial.
-        dtypes = [tf.uint8, tf.string]
-        samples, faults = tf.numpy_function(block, [source, image, copy], dtypes, stateful=False)
-        return tf.ensure_shape(samples, [None, *recipe.image_shape]), tf.ensure_shape(faults, [None]), others
+    def made(sources: tf.Tensor, images: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        samples, faults, kept = host.samples(sources, images, leave_out=leave_out)
+        return samples, faults, tf.gather(others, kept) if leave_out else others
 
     @tf.autograph.experimental.do_not_convert
     def unpacked(sample: tf.Tensor, fault: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -86,45 +211,77 @@ def augment_dataset(
             output_types=[s.dtype for s in components],
             output_shapes=[s.shape for s in components],
         )
-        # The one op without a state that fails with words of ours: it fails one sample, not its block. The 0
-        # that it gives has to decide something, or what a graph is optimized to does without it.
-        first = tf.strings.to_number(fault, tf.int32)
-        sample = tf.ensure_shape(sample[first:], recipe.image_shape)
-        return {**tf.nest.pack_sequence_as(beside, values, expand_composites=True), "image": sample}
+        others = tf.nest.pack_sequence_as(beside, values, expand_composites=True)
+        return {**others, "image": _sound(sample, fault)}
 
-    live = (
-        dataset.map(packed)
-        .batch(max(min(_MOST, _BYTES // largest), 1))
-        # Twice, for order is kept, and a slow block holds up those behind it. AUTOTUNE would begin
-        # with less every epoch. The map runs ahead by itself: a prefetch behind it only costs.
-        .map(made, num_parallel_calls=2 * CORES, deterministic=True)
-        .unbatch()
-        .map(unpacked)
-    )
-    count = tf.get_static_value(dataset.cardinality())  # which `unbatch` forgets, and `fit` shows
-    if count is None or count == tf.data.UNKNOWN_CARDINALITY:
-        return live
-    return live.apply(tf.data.experimental.assert_cardinality(count))
+    live = host.mapped(dataset.map(packed).batch(host.block), made).unbatch().map(unpacked)
+    # `unbatch` forgets how many there are, which `fit` shows.
+    return live if leave_out else of_length(live, tf.get_static_value(dataset.cardinality()))
 
 
-_NO_FAULT = "0"
+def _in_batches(
+    dataset: tf.data.Dataset, recipe: Recipe, seed: int, copy: int | tf.Tensor, batch_size: int
+) -> tf.data.Dataset:
+    host = _Host(dataset.element_spec, recipe, seed, copy)
+
+    @tf.autograph.experimental.do_not_convert
+    def packed(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {**element, "image": host.packed(element["image"])}
+
+    @tf.autograph.experimental.do_not_convert
+    def made(block: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        samples, faults, _ = host.samples(block[host.identity], block["image"])
+        return {**block, "image": samples}, faults
+
+    @tf.autograph.experimental.do_not_convert
+    def checked(batch: dict[str, tf.Tensor], faults: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {**batch, "image": _sound(batch["image"], faults)}
+
+    block = max(host.block // batch_size, 1) * batch_size
+    images = dataset.map(packed) if host.packs else dataset
+    live = host.mapped(images.batch(block), made)
+    live = (live if block == batch_size else live.rebatch(batch_size)).map(checked)
+    return of_length(live, tf.get_static_value(dataset.batch(batch_size).cardinality()))
 
 
-def _unpacked(serialized: bytes) -> np.ndarray:
-    return tf.make_ndarray(tensor_pb2.TensorProto.FromString(serialized))
+def _empty(shape: tuple[int, ...]) -> np.ndarray:
+    """uint8, such that TensorFlow need not copy it."""
+    memory = np.empty(math.prod(shape) + _ALIGNED, np.uint8)
+    first = -memory.ctypes.data % _ALIGNED
+    return memory[first : first + math.prod(shape)].reshape(shape)
+
+
+def _sound(image: tf.Tensor, faults: tf.Tensor) -> tf.Tensor:
+    """The same, or an error where there is a fault."""
+
+    def failed() -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(_fail, [faults], tf.uint8, stateful=False), image.shape)
+
+    return tf.cond(tf.reduce_all(tf.equal(faults, "")), lambda: image, failed)
+
+
+def _fail(faults: np.ndarray | bytes) -> np.ndarray:
+    raise SampleError(next(fault for fault in np.ravel(faults).tolist() if fault).decode())
+
+
+class SampleError(RequestError):
+    """A sample that cannot be made of its source."""
 
 
 def computed(
     make: Callable[[np.ndarray], np.ndarray],
     image: tf.Tensor,
+    recipe: Recipe,
     *,
-    shape: tuple[int | None, int | None, int],
+    size: tuple[int | None, int | None] = (None, None),
 ) -> tf.Tensor:
-    """What the host makes of an image in a graph, by a stateless op: uint8 of a shape [H, W, C].
+    """What the host makes of an image in a graph, by a stateless op: uint8 [H, W, C].
 
     Args:
         make: of uint8 [H, W, C].
         image: an image file's bytes, a string scalar.
+        recipe: by which they are decoded.
+        size: of what is made, where it is known.
 
     A stateful op anywhere in a graph, even in a branch that is not taken, would make every ordered map
     serial. Fails for bytes that cannot be decoded; `codec.examine` says why.
@@ -132,13 +289,13 @@ def computed(
 
     def on_host(contents: bytes) -> np.ndarray:
         try:
-            pixels = codec.decode(contents, shape[2])
+            pixels = recipe.decode_source(contents)
         except codec.DecodeError:  # raised here it would leave a screenful on stderr for every file
             return np.zeros([0, 0, 0], np.uint8)
         return make(pixels)
 
     made = tf.numpy_function(on_host, [image], tf.uint8, stateful=False)
-    return tf.ensure_shape(made, shape)
+    return tf.ensure_shape(made, (*size, recipe.channels))
 
 
 def _checked(spec: dict[str, tf.TensorSpec], recipe: Recipe) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+from benchmarks.measure import PEERS
+
+sys.path.append(str(PEERS))
 
 import albumentations as A
 import cv2

@@ -1,45 +1,45 @@
-"""Contestant (b): a tf.data loop written by hand, without Beam.
+"""Contestant: a tf.data loop written by hand, without Beam.
 
-python -m benchmarks.handwritten INPUT OUTPUT
+python -m benchmarks.handwritten {flowers,convnet,cifar10} COPIES OUTPUT INPUT...
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks import tutorial
-from benchmarks.measure import timed
+from benchmarks.loops import Files, timed
 
 
-def main(root: str, output: str) -> None:
-    paths = sorted(str(path) for path in Path(root).glob("*/*.jpg"))
-    labels = {name: number for number, name in enumerate(sorted(os.listdir(root)))}
-
+def loop(recipe: str, copies: int, output: str, files: Files) -> None:
     def augment(number: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        return number, tutorial.copies(tf.io.read_file(path), number)
+        return number, tutorial.augmented(tf.io.read_file(path), number, recipe, copies)
 
     dataset = (
-        tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), paths))
+        tf.data.Dataset.from_tensor_slices((np.arange(len(files.paths)), files.paths))
         .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
     with ExitStack() as stack:
         writers = [
             stack.enter_context(tf.io.TFRecordWriter(os.path.join(output, f"images-{copy}.tfrecord")))
-            for copy in range(tutorial.COPIES)
+            for copy in range(copies)
         ]
         for number, images in dataset.as_numpy_iterator():
-            path = paths[number]
-            label = labels[os.path.basename(os.path.dirname(path))]
+            path = files.paths[number]
             for copy, (writer, image) in enumerate(zip(writers, images, strict=True)):
-                writer.write(tutorial.example(image, label, path, copy))
+                writer.write(tutorial.example(image, files.label(path), path, copy))
+
+
+def main(recipe: str, copies: str, output: str, *roots: str) -> None:
+    timed(functools.partial(loop, recipe, int(copies)), output, roots)
 
 
 if __name__ == "__main__":
-    timed(main, *sys.argv[1:])
+    main(*sys.argv[1:])

@@ -1,12 +1,9 @@
-"""What a contestant takes: time, processor time, and memory with its children's.
-
-Each (`run`) runs in a process of its own, on two sizes of input. The line through the two
-has the steady state for its slope, and start-up is what does not depend on the size.
-"""
+"""What a process takes: time, processor time and memory, of which all of the benchmarks' table is made."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import os
 import platform
 import subprocess
@@ -14,60 +11,80 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / "build" / "peers"
+"""Where `make bench` puts what peers.txt names."""
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class Ended:
     """What one process took."""
 
-    images: int
-    """how many it wrote"""
-    importing: float
-    """seconds until its modules were imported, and from its last image to its end"""
     seconds: float
-    """the rest of its time"""
     cpu: float
-    """seconds of processor time, on all cores"""
+    """seconds of processor time, on all cores, with that of its children"""
+    largest: int
+    """bytes of memory that it, or one of its children, held at most"""
     peak: int
-    """bytes of memory that it and its children held at most"""
+    """bytes that they held at once at most, looked at ten times a second"""
+    said: str
+    """on stdout"""
 
 
-@dataclasses.dataclass(frozen=True)
-class Steady:
-    """What two runs of one contestant come to."""
-
-    rate: float
-    """images/s in steady state"""
-    cpu: float
-    """seconds of processor time for an image"""
-    startup: float
-    """seconds that do not depend on the number of images"""
-    peak: int
-    """bytes, of the larger run"""
+class Failed(Exception):
+    """A contestant failed; says what it said."""
 
 
-def steady(small: Run, large: Run) -> Steady:
-    """The line through two runs."""
-    images = large.images - small.images
-    per_image = (large.seconds - small.seconds) / images
-    return Steady(
-        rate=1 / per_image,
-        cpu=(large.cpu - small.cpu) / images,
-        startup=large.importing + large.seconds - large.images * per_image,
-        peak=large.peak,
-    )
+def ended(arguments: Sequence[object]) -> Ended:
+    """Runs Python with these arguments. Raises Failed with its last words if it fails."""
+    os.sync()  # what the last one wrote is not this one's burden
+    command = [sys.executable, *map(str, arguments)]
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"}
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err, env=environment)
+        with _Watch(process.pid) as watch:
+            # wait4 knows the highest mark of each process, which sampling would miss.
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            last = _text(err).splitlines()[-20:]
+            raise Failed("\n".join([f"{' '.join(command)} failed, and said last:", *last]))
+        said = _text(out)
+    largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Ended(seconds, usage.ru_utime + usage.ru_stime, largest, max(largest, watch.peak), said)
 
 
 def machine() -> dict[str, Any]:
-    """What figures were taken on."""
-    return {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    """What figures were taken on, and with what."""
+    names = "augshard apache-beam numpy opencv-python-headless pillow simplejpeg tensorflow"
+    peers = {d.name: d.version for d in importlib.metadata.distributions(path=[str(PEERS)])}
+    return {
+        "cores": CORES,
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in names.split()},
+        **({"albumentations": peers["albumentations"]} if "albumentations" in peers else {}),
+    }
+
+
+def _processor() -> str:
+    """As the system names it, or nothing."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -78,34 +95,6 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
         cells = (f"{cell:{'<' if i < left else '>'}{widths[i]}}" for i, cell in enumerate(row))
         lines.append("  ".join(cells).rstrip() + "\n")
     return "".join(lines)
-
-
-def timed(main: Callable[..., None], *arguments: str) -> None:
-    """Runs a contestant whose modules are imported, and prints how many seconds it took."""
-    began = time.perf_counter()
-    main(*arguments)
-    sys.stdout.write(f"{time.perf_counter() - began}\n")
-
-
-def run(module: str, *arguments: object, images: int) -> Run:
-    """Runs a contestant that writes so many images. Raises SystemExit with its words if it fails."""
-    os.sync()  # what the last one wrote is not this one's burden
-    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
-        with _Watch(process.pid) as watch:
-            # wait4 knows the process's own highest mark, which sampling would miss.
-            _, status, usage = os.wait4(process.pid, 0)
-            whole = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            last = _text(err).splitlines()[-20:]
-            raise SystemExit("\n".join([f"{' '.join(command)} failed, and said last:", *last]))
-        seconds = float(_text(out).splitlines()[-1])
-    own = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(images, whole - seconds, seconds, cpu, max(own, watch.peak))
 
 
 def _text(file: IO[bytes]) -> str:

@@ -1,10 +1,11 @@
-"""Contestant (a): the Beam pipeline that anyone would write first.
+"""Contestant: the Beam pipeline that anyone would write first.
 
-python -m benchmarks.naive INPUT OUTPUT
+python -m benchmarks.naive {flowers,convnet} COPIES OUTPUT INPUT...
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import zlib
@@ -16,29 +17,32 @@ from apache_beam.io import fileio
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from benchmarks import tutorial
-from benchmarks.measure import timed
+from benchmarks.loops import Files, timed
 
 
-def augment(file: fileio.ReadableFile, labels: dict[str, int]) -> Iterator[bytes]:
+def augment(file: fileio.ReadableFile, files: Files, recipe: str, copies: int) -> Iterator[bytes]:
     """An image file to its augmented records, in eager TensorFlow."""
     path = file.metadata.path
-    label = labels[os.path.basename(os.path.dirname(path))]
-    contents = tf.constant(file.read())
-    for copy, image in enumerate(tutorial.copies(contents, zlib.crc32(path.encode()))):
-        yield tutorial.example(image.numpy(), label, path, copy)
+    contents, key = tf.constant(file.read()), zlib.crc32(path.encode())
+    for copy, image in enumerate(tutorial.augmented(contents, key, recipe, copies)):
+        yield tutorial.example(image.numpy(), files.label(path), path, copy)
 
 
-def main(root: str, output: str) -> None:
-    labels = {name: number for number, name in enumerate(sorted(os.listdir(root)))}
+def loop(recipe: str, copies: int, output: str, files: Files) -> None:
+    root = os.path.dirname(os.path.dirname(files.paths[0]))
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         _ = (
             pipeline
-            | fileio.MatchFiles(os.path.join(root, "*", "*.jpg"))
+            | fileio.MatchFiles(os.path.join(root, "*", "*"))
             | fileio.ReadMatches()
-            | beam.FlatMap(augment, labels)
+            | beam.FlatMap(augment, files, recipe, copies)
             | beam.io.WriteToTFRecord(os.path.join(output, "images"), file_name_suffix=".tfrecord")
         )
 
 
+def main(recipe: str, copies: str, output: str, *roots: str) -> None:
+    timed(functools.partial(loop, recipe, int(copies)), output, roots)
+
+
 if __name__ == "__main__":
-    timed(main, *sys.argv[1:])
+    main(*sys.argv[1:])

@@ -24,15 +24,18 @@ def find_photos(root: Path) -> list[Path]:
     return found
 
 
-def draw_photos(folder: Path, *, count: int = DRAWN, side: int = 240) -> list[Path]:
-    """Draws photo-like JPEGs in quality 92, 4:3 and 3:4, the same ones on every machine.
+def draw_photos(
+    folder: Path, *, count: int = DRAWN, side: int = 240, square: bool = False, suffix: str = ".jpg"
+) -> list[Path]:
+    """Draws photo-like images, 4:3 and 3:4 by default, the same ones on every machine.
 
-    They take about 4 bits a pixel, as thumbnails of photos do, and so as long to decode.
+    As JPEG they have quality 92 and about 4 bits a pixel, as thumbnails of photos, and take as long to
+    decode.
     """
     folder.mkdir(parents=True)
-    paths = [folder / f"{number:05}.jpg" for number in range(count)]
+    paths = [folder / f"{number:05}{suffix}" for number in range(count)]
     for number, path in enumerate(paths):
-        long = side * 4 // 3
+        long = side if square else side * 4 // 3
         height, width = (side, long) if number % 4 else (long, side)
         _draw(np.random.default_rng(number), height, width).save(path, quality=92)
     return paths
@@ -66,7 +69,7 @@ def lay_out(photos: Sequence[Path], folder: Path, count: int) -> Path:
     for number in range(count):
         # With fewer names than photos, these are spread over all of them.
         photo = photos[number % len(photos) if count >= len(photos) else number * len(photos) // count]
-        place = folder / photo.parent.name / f"{number:06}.jpg"
+        place = folder / photo.parent.name / f"{number:06}{photo.suffix}"
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(photo, place)

@@ -95,14 +95,14 @@ def grouped(images: int, plan: Plan) -> np.ndarray:
     assign = AssignToGroup()
     assign.start_bundle()
     for number, source in enumerate(listed(images), 1):
-        for (_, group), _ in assign.process(source, plan):
+        for (_, _, group), _ in assign.process(source, plan):
             sizes[group] += 1
         if number % BUNDLE == 0:
             for pair in assign.finish_bundle():
-                sizes[pair.value[0][1]] += 1
+                sizes[pair.value[0][2]] += 1
             assign.start_bundle()
     for pair in assign.finish_bundle():
-        sizes[pair.value[0][1]] += 1
+        sizes[pair.value[0][2]] += 1
     return sizes
 
 

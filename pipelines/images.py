@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from augment.errors import RequestError, did_you_mean
+from pipelines.format.copies import HowMany, in_copy, with_last
+from pipelines.format.copies import class_copies as copies_by_class
+from pipelines.format.request import Duplicates
 from pipelines.plan import places, split_of
+from pipelines.plan.together import resplit, see_all
 from pipelines.sources import (
     Folder,
     Found,
@@ -15,12 +21,14 @@ from pipelines.sources import (
     Listing,
     Reject,
     Source,
+    Ungrouped,
     check_root,
     list_folder,
     top_folders,
 )
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings
 from pipelines.sources.depth import dim
+from pipelines.sources.groups import group_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Images:
 
     root: str
     """its absolute path"""
+    groups: dict[str, str]
+    """by id what of a source must not be torn by splits: what its split goes by, where it is not the id"""
     sources: list[Source]
     """in no particular order"""
     classes: tuple[str, ...]
@@ -63,44 +73,98 @@ class Images:
 
 
 def list_images(
-    directory: str, *, layout: Layout = "auto", split_fractions: dict[str, str] | None = None
+    directory: str,
+    *,
+    layout: Layout = "auto",
+    split_fractions: dict[str, str] | None = None,
+    group_by: str | None = None,
+    duplicates: Duplicates | None = None,
 ) -> Images:
     """Lists a directory of images, by the rules of `augshard materialize`.
 
-    Raises RequestError if it cannot be listed, and for what the job would refuse there.
+    Where duplicates are to be kept together, every image is read. Raises RequestError if it cannot be
+    listed, and for what the job would refuse there.
     """
     root = check_root(directory)
     listing = Listing()
     sources: list[Source] = []
     rejects: list[Reject] = []
-    for found in everything(root, layout, split_fractions):
-        listing.add(found)
+    for found in everything(root, layout, split_fractions, group_by):
         if isinstance(found, Source):
             sources.append(found)
-        elif isinstance(found, Reject):
+            continue
+        listing.add(found)
+        if isinstance(found, Reject):
             rejects.append(found)
+    names = group_names(group_by, [source.id for source in sources]) if group_by else [None] * len(sources)
+    groups = {source.id: name for source, name in zip(sources, names, strict=True) if name}
+    if duplicates and not listing.ungrouped:
+        seen, joined = see_all(root, zip(sources, names, strict=True))
+        groups = {one.source.id: joined.least(one.node) for one in seen}
+        if split_fractions:
+            sources = [resplit(one, joined, split_fractions) for one in seen]
+    for source in sources:
+        listing.add(source)
     errors = folder_errors(listing, layout=layout, fractions=split_fractions)
     errors = errors or content_errors(listing, fractions=bool(split_fractions))
     if errors:
         raise RequestError(f"input {directory}: " + "; ".join(errors))
-    return Images(root, sources, tuple(label for label, _ in listing.classes()), rejects, listing)
+    return Images(root, groups, sources, tuple(label for label, _ in listing.classes()), rejects, listing)
 
 
-def everything(root: str, layout: Layout, fractions: dict[str, str] | None) -> Iterator[Found | Folder]:
-    """All that a listing finds, as the job does it."""
+def having(
+    sources: list[Source],
+    copy: int,
+    class_copies: Mapping[str, int] | None,
+    balance: Literal["max"] | int | None,
+) -> list[Source]:
+    """Those of all sources of a split that have a copy, where classes have copies of their own.
+
+    Raises RequestError for a class that there is not, and for more copies than there can be.
+    """
+    ids: dict[str, list[str]] = {}
+    for source in sources:
+        ids.setdefault(source.label, []).append(source.id)
+    for label in class_copies or ():
+        if label not in ids:
+            raise RequestError(f"class_copies: there is no class {label!r}; {did_you_mean(label, ids)}")
+    asked = HowMany(class_copies=class_copies, balance=balance)
+    counts = {label: len(some) for label, some in ids.items()}
+    wanted = with_last(copies_by_class(asked, counts, sources[0].split) or {}, ids)
+    kept = in_copy(wanted, copy, [s.id for s in sources], [s.label for s in sources])
+    return [source for source, has in zip(sources, kept.tolist(), strict=True) if has]
+
+
+def everything(
+    root: str, layout: Layout, fractions: dict[str, str] | None, group_by: str | None = None
+) -> Iterator[Found | Folder]:
+    """All that a listing finds, as the job does it; duplicates may still be in several splits."""
     for top in top_folders(root, layout):
         if isinstance(top, Folder):
-            yield from in_folder(root, top, fractions)
+            yield from in_folder(root, top, fractions, group_by)
         else:
             yield top
 
 
-def in_folder(root: str, folder: Folder, fractions: dict[str, str] | None) -> Iterator[Found | Folder]:
+def in_folder(
+    root: str, folder: Folder, fractions: dict[str, str] | None, group_by: str | None = None
+) -> Iterator[Found | Folder]:
     """A class folder, once for every split that it may have images in, and all that is found in it."""
     for split in fractions or [folder.split]:
         yield folder._replace(split=split)
-    for found in list_folder(root, folder):
-        if isinstance(found, Source) and fractions:
-            yield found._replace(split=split_of(found.id, fractions))
-        else:
-            yield found
+    found = list_folder(root, folder)
+    while block := list(itertools.islice(found, _BLOCK)):
+        ids = [one.id for one in block if isinstance(one, Source)]
+        groups = iter(group_names(group_by, ids) if group_by else [])
+        for one in block:
+            if not isinstance(one, Source):
+                yield one
+                continue
+            group = next(groups, None)
+            if group_by and group is None:
+                yield Ungrouped(one.id)
+            yield one._replace(split=split_of(group or one.id, fractions)) if fractions else one
+
+
+_BLOCK = 1024
+"""What is listed before groups are looked for, at once."""

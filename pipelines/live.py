@@ -112,15 +112,15 @@ def accounted(
     account: Account,
     make: Callable[[tf.data.Dataset], tf.data.Dataset],
 ) -> tf.data.Dataset:
-    """What `make` makes of dictionaries with `image`, a file's bytes, without those that cannot be used.
+    """What `make` makes of dictionaries with `image`, a file's bytes, and why something is missing.
 
     Args:
         files: dictionaries with `source`, one for each of `sources`, a string tensor [n], in their order.
-        make: passes `position` through, in dictionaries.
+        make: passes `position` through, in dictionaries, and leaves out those that cannot be used.
     """
     n = tf.shape(sources, tf.int64)[0]
     numbered = files.enumerate().map(lambda position, file: {**file, "position": position})
-    made = make(_fetched(numbered, account)).ignore_errors()
+    made = make(_fetched(numbered, account))
     end = {name: _nothing(spec) for name, spec in made.element_spec.items()} | {"position": n}
     closed = made.concatenate(tf.data.Dataset.from_tensors(end))
 

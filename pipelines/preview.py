@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.draws import at
 from augment.errors import RequestError
@@ -39,7 +38,7 @@ def preview(
     """
     there = list_images(directory)
     there.tell()
-    sources = list(itertools.islice(_usable(there, seed, recipe.channels), 1 if each_op else images))
+    sources = list(itertools.islice(_usable(there, seed, recipe), 1 if each_op else images))
     if not sources:
         raise RequestError(f"input {directory}: none of its images can be used")
     rows: list[Row] = []
@@ -55,7 +54,7 @@ def preview(
     return sheet.size
 
 
-def _usable(images: Images, seed: int, channels: int) -> Iterator[tuple[str, np.ndarray]]:
+def _usable(images: Images, seed: int, recipe: Recipe) -> Iterator[tuple[str, np.ndarray]]:
     """Source ids with their pixels, a class after the other, in the order of the shards.
 
     What cannot be used is said on stderr, and passed over.
@@ -72,7 +71,7 @@ def _usable(images: Images, seed: int, channels: int) -> Iterator[tuple[str, np.
             if isinstance(contents, Reject):
                 sys.stderr.write(f"augshard: warning: {source_id}: {contents.reason}: {contents.detail}\n")
             else:
-                yield source_id, codec.decode(contents, channels)
+                yield source_id, recipe.decode_source(contents)
 
 
 def _copies(augmenter: Augmenter, source: str, image: np.ndarray, copies: int) -> list[Picture]:

@@ -212,7 +212,36 @@ def test_a_plugin_that_cannot_be_imported(refused, tmp_path, monkeypatch, source
         (tmp_path / "my_plugin_of_tests.py").write_text(source)
     sentence = refused("--plugin", "my_plugin_of_tests")
     assert sentence.startswith("--plugin my_plugin_of_tests: it cannot be imported (")
-    assert sentence.endswith("; give the name of a Python module, with its folder in PYTHONPATH")
+    assert sentence.endswith(
+        "; give the name of a Python module that lies here, or with its folder in PYTHONPATH"
+    )
+
+
+def test_a_plugin_is_found_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_fade_of_tests.py").write_text("LOADED = True\n")
+    before = list(sys.path)
+    assert augshard("recipes", "--plugin", "my_fade_of_tests").status == 0
+    assert sys.modules.pop("my_fade_of_tests").LOADED
+    assert sys.path == before
+
+
+def test_a_recipe_named_without_its_ending_is_pointed_at(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").touch()
+    assert refused(recipe="mine") == "there is no preset 'mine'; did you mean the file mine.yaml?"
+
+
+def test_the_version_is_said_by_the_command_and_by_python():
+    import augment
+
+    assert augshard("--version").out == f"augshard {augment.__version__}\n"
+    assert {"load_recipe", "augment_image", "__version__"} <= set(dir(augment))
+
+
+@pytest.mark.parametrize("command", [(), ("train",), ("materialize",), ("lint",)])
+def test_h_is_help(command):
+    assert augshard(*command, "-h").out == augshard(*command, "--help").out != ""
 
 
 def test_an_output_that_is_a_file(refused, tmp_path):

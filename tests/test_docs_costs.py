@@ -12,7 +12,7 @@ SHARD = {1e6: 128 * 2**20, 1e9: 256 * 2**20}
 
 def costs(images: float) -> dict[str, float]:
     """Dollars by the table's rows."""
-    hours = images / 375 / 3600
+    hours = images / 200 / 3600
     shards = images * COPIES * STORED / SHARD[images]
     once = {
         "cores": hours * 0.056,
@@ -36,4 +36,4 @@ def test_every_figure_is_that_of_its_formula():
         for name, dollars in costs(images).items():
             shown = rows[name][column]
             assert abs(shown - dollars) <= (0.0051 if shown < 100 else 0.51), (name, shown, dollars)
-    assert "| core hours | N / 375 / 3600 | 0.74 | 741 |" in DOC
+    assert "| core hours | N / 200 / 3600 | 1.39 | 1,389 |" in DOC

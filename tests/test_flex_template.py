@@ -16,7 +16,8 @@ from augment.errors import RequestError
 from augment.recipe import NAME
 from pipelines.cli import app
 from pipelines.engines import dataflow
-from pipelines.plan import parse_bytes, parse_fractions
+from pipelines.plan import parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.sources.groups import checked_pattern
 
 FOLDER = Path(__file__).parents[1] / "docker" / "flex-template"
 METADATA = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
@@ -82,6 +83,10 @@ def _whole(low: int, high: int) -> Any:
     return parse
 
 
+def _balance(text: str) -> None:
+    parse_balance(text or "0", None)
+
+
 def _name(text: str) -> None:
     if not NAME.fullmatch(text):
         raise RequestError(text)
@@ -90,7 +95,14 @@ def _name(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "parse", "right", "wrong"),
     [
-        ("copies", _whole(1, 10_000), ["1", "30", "9999", "10000"], ["0", "", "1.5", "10001", "x"]),
+        (
+            "copies",
+            parse_copies,
+            ["1", "30", "9999", "10000", "rare=20,a b=0", "2,rare=10000"],
+            ["0", "", "1.5", "10001", "x", "rare=", "=2", "a=-1", "rare=2,"],
+        ),
+        ("balance", _balance, ["max", "1", "5000"], ["0", "", "most", "-1"]),
+        ("group_by", checked_pattern, [r"video(\d+)", "^([^/]+)/"], ["video", ""]),
         ("seed", _whole(0, 2**64 - 1), ["0", "18446744073709551615"], ["-1", "", "1e3", "x"]),
         ("shards", _whole(1, 99_999), ["1", "99999"], ["0", "100000", "", "x"]),
         ("shard_size", parse_bytes, ["128MiB", "1gb", "0.5GiB", "1000", "8B"], ["", "big", "1k", "-1MB"]),

@@ -69,18 +69,22 @@ def provides(distribution: str) -> set[str]:
 
 GOOGLES = ("google.api_core", "google.auth", "google.cloud")
 BY_EXTRAS = {
+    ("pipelines/datasets/pytorch.py", "torch"),
+    ("pipelines/export/arrayrecord.py", "array_record"),
     ("pipelines/storage/s3.py", "boto3"),
     ("pipelines/storage/s3.py", "botocore"),
     *(("pipelines/storage/gcs.py", module) for module in (*GOOGLES, "requests", "urllib3")),
     ("pipelines/engines/dataflow.py", "google.auth"),
     ("pipelines/engines/dataflow_job.py", "google.api_core"),
     ("pipelines/engines/dataflow_job.py", "google.auth"),
+    ("tests/e2e/test_readers.py", "torch"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
-    ("benchmarks/albumentations_job.py", "albumentations"),
+    ("benchmarks/albumentations_loop.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
+    ("benchmarks/feeding.py", "torch"),
 }
-"""What Beam's extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
+"""What extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
 it is not there."""
 
 
@@ -107,7 +111,7 @@ def test_the_lock_names_no_place_to_download_from():
 
 def test_every_pin_in_the_lock_has_hashes():
     sections = locked()
-    assert list(sections) == ["base", "test", "aws", "gcp", "heic"]
+    assert list(sections) == ["base", "test", "arrayrecord", "aws", "gcp", "heic"]
     for pins in sections.values():
         for pin, hashes in pins.items():
             assert hashes, f"{pin} has no hash"
@@ -118,7 +122,7 @@ def test_every_dependency_is_locked_in_its_section():
     sections = locked()
     base = names(sections["base"])
     assert required() <= base
-    for extra in ("test", "aws", "gcp", "heic"):
+    for extra in ("test", "arrayrecord", "aws", "gcp", "heic"):
         assert required(extra) <= base | names(sections[extra]), f"run `make constraints` ({extra})"
 
 

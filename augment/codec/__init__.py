@@ -43,17 +43,20 @@ __all__ = [
 _BY_PILLOW = ("GIF", "BMP", "WebP", "TIFF", "AVIF", "HEIF", "JPEG 2000")
 
 
-def decode(contents: bytes, channels: int = 3) -> np.ndarray:
+def decode(contents: bytes, channels: int = 3, least: int | None = None) -> np.ndarray:
     """An image file's bytes as uint8 [H, W, channels], upright. The array may be read-only.
 
     Of one channel, gray stays as it is and color becomes Pillow's luma,
     (19595 R + 38470 G + 7471 B + 2^15) >> 16; of three, gray is repeated.
 
+    With `least`, a JPEG comes reduced to an 8th, a 4th or half of its sides, as long as its shorter side
+    then has so many pixels at least; other formats come whole.
+
     The heavy part releases the GIL. Raises DecodeError, with the reason, for what cannot be decoded.
     """
     form = file_format(contents)
     if form == "JPEG":
-        pixels = jpeg.read(contents, jpeg.check(contents))
+        pixels = jpeg.read(contents, jpeg.check(contents), least=least)
     elif form == "PNG":
         pixels = png.read(contents)
     elif form == "Netpbm":

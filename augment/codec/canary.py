@@ -49,11 +49,11 @@ def _tried() -> dict[str, Callable[[], bytes]]:
     color, gray = _image(3), _image(1)
     files = {name: b64decode(text) for name, text in _data()["files"].items()}
 
-    def pixels(name: str, *, fast: bool = False) -> bytes:
+    def pixels(name: str, *, fast: bool = False, least: int | None = None) -> bytes:
         contents = files[name]
-        return (
-            png.read(contents) if name == "png" else jpeg.read(contents, jpeg.check(contents), fast=fast)
-        ).tobytes()
+        if name == "png":
+            return png.read(contents).tobytes()
+        return jpeg.read(contents, jpeg.check(contents), fast=fast, least=least).tobytes()
 
     return {
         "encode_png": lambda: png.encode(color),
@@ -64,6 +64,8 @@ def _tried() -> dict[str, Callable[[], bytes]]:
         "decode_png": lambda: pixels("png"),
         "decode_jpeg": lambda: pixels("jpeg"),
         "decode_jpeg_progressive": lambda: pixels("jpeg_progressive"),
+        "decode_jpeg_half": lambda: pixels("jpeg", least=9),
+        "decode_jpeg_8th": lambda: pixels("jpeg_444", least=3),
         "decode_stored_jpeg": lambda: pixels("jpeg", fast=True),
         "decode_stored_jpeg_444": lambda: pixels("jpeg_444", fast=True),
     }

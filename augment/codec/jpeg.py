@@ -70,25 +70,37 @@ def check(contents: bytes) -> Header:
     return Header(*size, adobe)
 
 
-def read(contents: bytes, header: Header, *, fast: bool = False) -> np.ndarray:
-    """uint8 [H, W, 1 or 3], as it lies in the file, whose header `check` gave. Raises DecodeError."""
+def read(contents: bytes, header: Header, *, fast: bool = False, least: int | None = None) -> np.ndarray:
+    """uint8 [H, W, 1 or 3], as it lies in the file, whose header `check` gave. Raises DecodeError.
+
+    With `least`, of an 8th, a 4th or half of the sides, rounded up: the smallest whose shorter side is not
+    below that. libjpeg then makes a pixel of so many of a block's frequencies.
+    """
     if header.channels not in _COLORS:
         raise DecodeError(corrupt("JPEG"))
     colors, mode = _COLORS[header.channels]
     import simplejpeg
 
     try:
-        pixels = simplejpeg.decode_jpeg(contents, colors, fastdct=fast)
+        part = _reduced(header, least)
+        height, width = -(-header.height // part), -(-header.width // part)
+        pixels = simplejpeg.decode_jpeg(contents, colors, fastdct=fast, min_height=height, min_width=width)
     except ValueError as error:
         if "memory" in str(error).lower():  # which is no fault of the file
             raise MemoryError from error
         if fast:
             raise DecodeError(corrupt("JPEG")) from None
-        pixels = _by_pillow(contents, mode)
+        pixels = _by_pillow(contents, mode, part)
     return _multiplied(pixels, header.adobe) if mode == "CMYK" else pixels
 
 
-def _by_pillow(contents: bytes, mode: str) -> np.ndarray:
+def _reduced(header: Header, least: int | None) -> int:
+    """By how much the sides of a file are divided when it is read."""
+    shorter = min(header.height, header.width)
+    return next((part for part in (8, 4, 2) if least and -(-shorter // part) >= least), 1)
+
+
+def _by_pillow(contents: bytes, mode: str, part: int) -> np.ndarray:
     """The same library by another door: it goes on where libjpeg warns, and takes any sampling of color.
 
     simplejpeg does not tell a warning from an error behind one, and leaves memory as it was then.
@@ -103,6 +115,7 @@ def _by_pillow(contents: bytes, mode: str) -> np.ndarray:
     ):
         if file.mode != mode:
             raise DecodeError(corrupt("JPEG"))
+        file.draft(mode, (file.width // part, file.height // part))
         file.load()
         return ~np.asarray(file) if mode == "CMYK" else pixels(file)  # CMYK is inverted by Pillow
 

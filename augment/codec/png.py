@@ -66,6 +66,20 @@ def read(contents: bytes) -> np.ndarray:
         return pixels(file)
 
 
+def read_ours(contents: bytes, channels: int) -> np.ndarray:
+    """The same of a PNG of 8 bits, gray or RGB by its header: by OpenCV, which is faster.
+
+    It says no to what is damaged or cut, and then `read` says what that comes to.
+    """
+    import cv2
+
+    mode = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
+    pixels = cv2.imdecode(np.frombuffer(contents, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        return read(contents)
+    return pixels if channels == 3 else pixels[..., np.newaxis]
+
+
 def _header(contents: bytes) -> _Header | None:
     """None if it is cut, of no known kind, or behind another chunk. Raises DecodeError by its size."""
     if len(contents) < 33 or contents[8:16] != b"\0\0\0\x0dIHDR":

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from augment.array_api import Array, cast, clip, is_numpy, shift_right, tf, where
+from augment.array_api import Array, cast, clip, is_numpy, nearest, shift_right, tf, where
 from augment.kernels.streams import grain16
 
 Size = tuple[int, int]
@@ -32,9 +32,9 @@ SUM_BITS = 10
 WHOLE_SUM_BITS = 16
 """The same of places in whole pixels, as Pillow has it: of its matrices nothing is rounded off."""
 
-NUMERATOR_BITS, DIVISOR_BITS = 16, 28
-"""The same of a projective place; a divisor has one bit more than its terms, and is odd, so that no
-quotient is halfway between two places."""
+NUMERATOR_BITS, DIVISOR_BITS = 11, 22
+"""The same of a projective place, whose numerators and divisor then have 24 bits in all, as float32 has,
+in frames of up to 4096 pixels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +68,9 @@ Map = Affine | Projective | Displaced
 def places(map_: Map, size: Size, *, whole: bool = False) -> tuple[Array, Array]:
     """For every pixel of the output its row and column in the image, int32 [..., H, W] both.
 
-    In 32nds of a pixel, or, where `whole`, in pixels; rounded half up from the fixed point.
+    In 32nds of a pixel, or, where `whole`, in pixels; rounded half up from the fixed point. Those of a
+    projective map are the products, in float32, of the numerators and 1 over the divisor, rounded half to
+    even: each of these roundings is that of IEEE 754, and none can be left out.
     """
     bits = 0 if whole else PLACE_BITS
     y, x = (_upto(side, like=_leaf(map_)) for side in size)
@@ -92,11 +94,15 @@ def places(map_: Map, size: Size, *, whole: bool = False) -> tuple[Array, Array]
             for i in (0, 3)
         )
     else:
-        divisor = 2 * sum(terms(m[6:], x, y, PROJECTIVE_BITS - DIVISOR_BITS + 1)) + 1
-        scale = 2 << (DIVISOR_BITS - NUMERATOR_BITS + bits)
+        # A quotient of float32 numbers in float64, rounded to float32, is what it is in float32, which not
+        # all compilers divide in as IEEE 754 says.
+        divisor = clip(sum(terms(m[6:], x, y, PROJECTIVE_BITS - DIVISOR_BITS)), 1, 1 << 62)
+        scale = float(1 << (DIVISOR_BITS - NUMERATOR_BITS + bits))
+        inverse = cast(scale / cast(cast(divisor, np.float32), np.float64), np.float32)
         columns, rows = (
-            (scale * sum(terms(m[i : i + 3], x, y, PROJECTIVE_BITS - NUMERATOR_BITS)) + divisor)
-            // (2 * divisor)
+            nearest(
+                cast(sum(terms(m[i : i + 3], x, y, PROJECTIVE_BITS - NUMERATOR_BITS)), np.float32) * inverse
+            )
             for i in (0, 3)
         )
     return cast(rows, np.int32), cast(columns, np.int32)

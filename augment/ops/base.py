@@ -8,6 +8,7 @@ the samples table and the documentation all follow from the class.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar
@@ -88,6 +89,7 @@ class Op(Settings):
         return {name: kind(getattr(self, name)) for name, kind in self._drawn().items()}
 
     @classmethod
+    @functools.cache
     def _drawn(cls) -> dict[str, Callable[[Any], Parameter]]:
         """The settings from which a parameter is drawn, and its kind."""
         found: dict[str, Callable[[Any], Parameter]] = {}

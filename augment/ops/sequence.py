@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import FieldSerializationInfo, field_serializer
 
 from augment.array_api import Array
-from augment.draws import Draw, Uniforms
+from augment.draws import Draw, Uniforms, uniforms_of_each
 from augment.errors import OpError
 from augment.kernels.kinds import Kernels, when
 from augment.keys import Words, fold_in_each
@@ -39,6 +39,11 @@ class Step:
     def deterministic(self) -> bool:
         """Whether it does the same to every copy: it draws nothing and always applies."""
         return all(op.deterministic for op in self.ops)
+
+    @functools.cached_property
+    def drawing(self) -> tuple[str, ...]:
+        """The paths of those ops that are not."""
+        return tuple(path for path, op in paths(self.ops) if not op.deterministic)
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         """What it comes to, given what a row's ops drew, by their ids; empty if it is deterministic.
@@ -182,26 +187,32 @@ def paths(ops: Iterable[Op], within: str = "") -> Iterator[tuple[str, Op]]:
 
 
 def draw_steps(
-    steps: tuple[Step, ...], key: Words, *, uniforms_of: Callable[[Words], Uniforms] = Uniforms
+    steps: tuple[Step, ...], key: Words, *, uniforms_of: Callable[[Words], Uniforms] | None = None
 ) -> Draw:
     """Draws for a block of samples: by the ops' ids, what each of them drew.
 
     Args:
         steps: a recipe's.
         key: of the samples, uint32 [...].
-        uniforms_of: the random words of an op's key; others than Threefry's are for those who
-            examine what a recipe draws.
+        uniforms_of: the random words of an op's key, by default Threefry's; others are for those
+            who examine what a recipe draws.
 
     `applied` says whether an op is applied, for ops that are not always.
     """
-    drawing = [path for path, op in paths(op for step in steps for op in step.ops) if not op.deterministic]
-    keys = dict(zip(drawing, fold_in_each(key, drawing), strict=True)) if drawing else {}
-    return _drawn(steps, lambda path: uniforms_of(keys[path]))
+    drawing = [path for step in steps for path in step.drawing]
+    if not drawing:
+        return _drawn(steps, {})
+    keys = fold_in_each(key, drawing)
+    if uniforms_of is None:
+        each = uniforms_of_each(keys)
+    else:
+        each = [uniforms_of((keys[0][i], keys[1][i])) for i in range(len(drawing))]
+    return _drawn(steps, dict(zip(drawing, each, strict=True)))
 
 
 def _drawn(
     steps: tuple[Step, ...],
-    uniforms: Callable[[str], Uniforms],
+    uniforms: Mapping[str, Uniforms],
     *,
     within: str = "",
     reached: Array | None = None,
@@ -210,7 +221,7 @@ def _drawn(
 
     Args:
         steps: see above.
-        uniforms: the random words of an op by its path.
+        uniforms: the random words of an op by its path, if it draws.
         within: the path of the group, with a final `/`.
         reached: to which samples the branch is applied, bool [...]; None for all.
     """
@@ -221,8 +232,8 @@ def _drawn(
             path = within + op.id
             drawn: Draw = {}
             draw[op.id], applied = drawn, reached
-            if not op.deterministic:
-                u = uniforms(path)
+            u = uniforms.get(path)
+            if u is not None:
                 drawn |= op.draw(u, step.size)
                 applied = _both(reached, u.fires(op.p) if op.p < 1 else None)
             if applied is not None:

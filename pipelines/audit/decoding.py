@@ -22,7 +22,7 @@ class Decoder:
     def source(self, contents: bytes) -> np.ndarray | None:
         """uint8 [H, W, C]: a file as a recipe that did nothing but bring it to size would have it."""
         with contextlib.suppress(codec.DecodeError):
-            return self._augmenter.plain(codec.decode(contents, self._augmenter.recipe.channels))
+            return self._augmenter.plain(self._augmenter.recipe.decode_source(contents))
         return None
 
     def record(self, data: bytes, source: str | None = None) -> np.ndarray | None:

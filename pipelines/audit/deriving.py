@@ -42,7 +42,7 @@ class SampleDeriver:
         The draws of the others stand in their order from row `begin` of a block.
         Raises DecodeError for bytes that cannot be decoded.
         """
-        image = codec.decode(contents, self._augmenter.recipe.channels)
+        image = self._augmenter.recipe.decode_source(contents)
         head: np.ndarray | None = None
         pixels = []
         for copy in copies:

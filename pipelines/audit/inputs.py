@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pipelines.audit.findings import Audit, Finding
+from pipelines.audit.leaks import Looked, look
 from pipelines.audit.structure import LISTING_REASONS
+from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
 from pipelines.images import everything
+from pipelines.plan.together import resplit
 from pipelines.sources import Listing, Reject, Source, read_source
 from pipelines.sources.depth import dim
 from pipelines.sources.reading import contents_or_reject
@@ -24,25 +27,51 @@ class Listed(NamedTuple):
     same: bool
     """whether it has the names, sizes and counts that the manifest says"""
     sources: set[str]
-    """all ids where it has not, else none: memory grows with the listing only where it must"""
+    """all ids that are to have a record where it has not, else none: memory grows only where it must"""
     rejects: frozenset[Reject]
+    looked: Looked | None
+    """its pictures, if they were looked at"""
 
 
-def list_input(root: str, manifest: Manifest) -> Listed:
-    """Lists the input as the job does."""
-    listing, rejects, splits = Listing(), set[Reject](), Counter[str]()
-    fractions = manifest.request.split_fractions
-    for found in everything(root, manifest.request.layout, fractions):
-        listing.add(found)
-        if isinstance(found, Reject):
-            rejects.add(found)
-        elif isinstance(found, Source):
-            splits[found.split] += 1
+def list_input(root: str, manifest: Manifest, *, pictures: bool = False) -> Listed:
+    """Lists the input as the job does, and looks at all its pictures if `pictures`, or if the job did."""
+    request, rejects, splits = manifest.request, set[Reject](), Counter[str]()
+    listing, kept = Listing(), list[Source]()
+    looks = pictures or bool(request.duplicates)
+
+    def add(source: Source) -> None:
+        listing.add(source)
+        splits[source.split] += 1
+
+    for found in everything(root, request.layout, request.split_fractions, request.group_by):
+        if not isinstance(found, Source):
+            listing.add(found)
+            rejects |= {found} if isinstance(found, Reject) else set()
+        elif looks:
+            kept.append(found)
+        else:
+            add(found)
+    looked = None
+    if looks:
+        seen, looked = look(root, kept, request.group_by)
+        for one in seen:
+            again_split = request.duplicates and request.split_fractions
+            add(resplit(one, looked.joined, again_split) if again_split else one.source)
     sys.stderr.writelines(f"augshard: warning: {sentence}\n" for sentence in dim(root, listing))
     counts = {split: planned.sources for split, planned in manifest.splits.items()}
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
-    again = () if same else everything(root, manifest.request.layout, fractions)
-    return Listed(same, {found.id for found in again if isinstance(found, Source)}, frozenset(rejects))
+    again = () if same else everything(root, request.layout, request.split_fractions)
+    ids = {found.id for found in again if isinstance(found, Source) and _has_record(found, manifest)}
+    return Listed(same, ids, frozenset(rejects), looked)
+
+
+def _has_record(source: Source, manifest: Manifest) -> bool:
+    """Whether there is to be a record of a source: a class may have fewer than it has images."""
+    counts = manifest.splits.get(source.split)
+    if counts is None or counts.classes is None or source.label not in counts.classes:
+        return True
+    first = manifest.copies(source.split)[0]
+    return bool(in_copy(counts.classes, first, [source.id], [source.label])[0])
 
 
 def check_listing(

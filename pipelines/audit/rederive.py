@@ -101,9 +101,10 @@ class Rederiver:
     def check(self, shards: Sequence[Shard]) -> None:
         """All copies of one group."""
         members = self._members(shards)
+        first = shards[0].place.copy <= 0  # those of later copies are among them
         for outcome in self._outcomes(members, self._draws(members)):
             self.unseen.discard(outcome.member.source)
-            self._audit.checked["sources"] += not outcome.vanished
+            self._audit.checked["sources"] += first and not outcome.vanished
             self._audit.checked["derived"] += outcome.derived
             if outcome.vanished:
                 self.vanished[outcome.member.source] = outcome.member.sha256

@@ -18,6 +18,7 @@ from augment.draws import recorded
 from augment.errors import RequestError
 from augment.ops.base import Op
 from augment.parity import parity_class
+from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.audit.decoding import Decoder
 from pipelines.format.digests import pixels_digest
@@ -84,11 +85,11 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     """
     split, number, row = _find(directory, manifest, source, copy)
     augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)
-    contents, image = _decoded(root, source, augmenter.recipe.channels)
+    contents, image = _decoded(root, source, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
     sample = codec.round_trip(last, augmenter.recipe.storage)
-    shard = shard_file(manifest.request.name, split, copy, number, manifest.splits[split].groups)
+    shard = shard_file(manifest.request.name, split, copy, number, manifest.groups(split, copy))
     return Replay(
         source=source,
         copy=copy,
@@ -105,7 +106,7 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     )
 
 
-def _decoded(root: str, source: str, channels: int) -> tuple[bytes, np.ndarray]:
+def _decoded(root: str, source: str, recipe: Recipe) -> tuple[bytes, np.ndarray]:
     """A source's bytes and its pixels. Raises RequestError if they are not those of an image."""
     try:
         contents = read_source(root, source)
@@ -113,7 +114,7 @@ def _decoded(root: str, source: str, channels: int) -> tuple[bytes, np.ndarray]:
         why = storage.reason(error) if isinstance(error, OSError) else error
         raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
     try:
-        return contents, codec.decode(contents, channels)
+        return contents, recipe.decode_source(contents)
     except codec.DecodeError as error:
         what = error.rejection
         raise RequestError(f"input {root}: {source} is {what.reason} now: {what.detail}") from None
@@ -123,20 +124,25 @@ def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[s
     """Split, shard and samples row of a sample. Raises RequestError if there is none."""
     [place] = places(manifest.request.seed, [source]).tolist()
     unread = ""
-    for split, counts in manifest.splits.items():
-        there, number = manifest.copies(split), group_of(place, counts.groups)
-        one = copy if copy in there else there[0]
+
+    def row(split: str, one: int) -> tuple[int, dict[str, Any]] | None:
+        nonlocal unread
+        groups = manifest.groups(split, one)
+        number = group_of(place, groups)
         try:
             table = read_rows(directory, manifest, split, one, number)
             rows = table.filter(pc.equal(table["source"], source)).to_pylist()
         except (OSError, ValueError, KeyError):
-            unread = os.path.join(directory, samples_file(split, one, number, counts.groups))
-            continue
-        if rows and one != copy:
-            copies = ", ".join(map(str, there))
-            raise RequestError(f"--copy is {copy}; of {source} there are these: {copies}")
-        if rows:
-            return split, number, rows[0]
+            unread = os.path.join(directory, samples_file(split, one, number, groups))
+            return None
+        return (number, rows[0]) if rows else None
+
+    for split in manifest.splits:
+        if copy in manifest.copies(split) and (found := row(split, copy)):
+            return split, *found
+        there = [c for tier in manifest.tiers(split) if row(split, tier.first) for c in tier.copies]
+        if there and copy not in there:
+            raise RequestError(f"--copy is {copy}; of {source} there are these: {', '.join(map(str, there))}")
     if unread:
         raise RequestError(f"{unread}: it cannot be read; augshard audit says what is wrong with it")
     raise RequestError(

@@ -12,10 +12,12 @@ from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.keys import source_words
 from pipelines.audit.align import longest_rising
 from pipelines.audit.findings import Audit, Finding
+from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
 from pipelines.plan import group_of, places, split_of
 from pipelines.sources import ONLY_SPLIT, is_id
+from pipelines.sources.groups import group_names
 
 OF_THE_SOURCE = ("label", "class", "source_sha256", "source_height", "source_width")
 """Columns that are alike in all copies of a source."""
@@ -36,15 +38,16 @@ class RowChecker:
             self._check_columns(table, split, copy, number),
             self._check_classes(table, sources, split),
             self._check_repeated(sources),
+            self._check_having(table, sources, split, copy),
         ):
             self._audit.findings.add(Finding("row", message, file, row, sources[row], copy))
         self.check_order(file, sources, split, copy, number)
         self._check_draws(file, table, sources, copy)
 
-    def group(self, split: str, source: str) -> int:
-        """The number of the shard that a source belongs to."""
+    def group(self, split: str, copy: int, source: str) -> int:
+        """The number of the shard that a copy of a source belongs to."""
         [place] = places(self._manifest.request.seed, [source]).tolist()
-        return group_of(place, self._manifest.splits[split].groups)
+        return group_of(place, self._manifest.groups(split, copy))
 
     def _check_columns(
         self, table: pa.Table, split: str, copy: int, number: int
@@ -67,9 +70,29 @@ class RowChecker:
                 yield row, "there is another row of its source and copy before it"
             seen.add(source)
 
+    def _check_having(
+        self, table: pa.Table, sources: list[str], split: str, copy: int
+    ) -> Iterator[tuple[int, str]]:
+        """Whether sources have this copy, where classes have copies of their own."""
+        classes = self._manifest.splits[split].classes
+        if classes is None:
+            return
+        names = table.column("class").to_pylist()
+        known = [row for row, name in enumerate(names) if name in classes]  # the others are found elsewhere
+        having = in_copy(classes, copy, [sources[row] for row in known], [names[row] for row in known])
+        for row in np.array(known, np.int64)[~having].tolist():
+            yield (
+                row,
+                f"by the manifest it has no copy {copy}: not all sources of class {names[row]!r} have one",
+            )
+
     def _check_classes(self, table: pa.Table, sources: list[str], split: str) -> Iterator[tuple[int, str]]:
         classes, fractions = self._manifest.classes, self._manifest.request.split_fractions
         labels, names = table.column("label").to_pylist(), table.column("class").to_pylist()
+        pattern = self._manifest.request.group_by
+        groups = group_names(pattern, sources) if pattern else [None] * len(sources)
+        if self._manifest.request.duplicates:
+            fractions = None  # what a picture is like decides, and that takes the pictures
         for row, (source, label, name) in enumerate(zip(sources, labels, names, strict=True)):
             if not is_id(source):
                 yield row, "its source is no path below an input, and no such file was read"
@@ -79,8 +102,8 @@ class RowChecker:
                 yield row, f"its class is {name!r}, and label {label} is {classes[label]!r}"
             if not self._lies_in(source, split, name):
                 yield row, f"it does not lie in the folder of class {name!r}, split {split!r}"
-            elif fractions and split_of(source, fractions) != split:
-                yield row, f"by the fractions it is in split {split_of(source, fractions)!r}"
+            elif fractions and split_of(groups[row] or source, fractions) != split:
+                yield row, f"by the fractions it is in split {split_of(groups[row] or source, fractions)!r}"
 
     def _lies_in(self, source: str, split: str, name: str) -> bool:
         """Whether an id is of a file of this class and split, as the layout reads folders."""
@@ -94,7 +117,7 @@ class RowChecker:
 
     def check_order(self, file: str, sources: list[str], split: str, copy: int, number: int) -> None:
         """Whether sources belong to the shard, and stand by (place, id)."""
-        groups = self._manifest.splits[split].groups
+        groups = self._manifest.groups(split, copy)
         place = places(self._manifest.request.seed, sources).tolist()
         here = [group_of(p, groups) == number for p in place]
         order = sorted(range(len(sources)), key=lambda i: (place[i], sources[i]))

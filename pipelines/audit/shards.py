@@ -87,7 +87,7 @@ class ShardChecker:
 
     def check(self, place: ShardPlace) -> Shard:
         split, copy, number = place
-        name, groups = self._manifest.request.name, self._manifest.splits[split].groups
+        name, groups = self._manifest.request.name, self._manifest.groups(split, copy)
         shard = Shard(
             place=place,
             file=shard_file(name, split, copy, number, groups),
@@ -284,7 +284,7 @@ class ShardChecker:
         """Where a record that stands in the wrong shard belongs."""
         if source is None:
             return ""
-        number = self._checker.group(shard.place.split, source)
+        number = self._checker.group(shard.place.split, shard.place.copy, source)
         return "" if number == shard.place.number else f"; it belongs to shard {number}"
 
 

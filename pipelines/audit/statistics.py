@@ -121,9 +121,9 @@ class SamplesReader:
         """files that could not be read"""
 
     def groups(self) -> Iterator[tuple[str, int]]:
-        """Each split with the number of each of its groups."""
-        for split, counts in self._manifest.splits.items():
-            for group in range(counts.groups):
+        """Each split with the number of each group of its first copy, which has the sources of the others."""
+        for split in self._manifest.splits:
+            for group in range(self._manifest.tiers(split)[0].groups):
                 yield split, group
 
     def read(self, split: str, copy: int, group: int, columns: Sequence[str]) -> pa.Table | None:
@@ -132,7 +132,7 @@ class SamplesReader:
             rows = read_rows(self._directory, self._manifest, split, copy, group, columns)
             if all(rows.schema.field(column) == self._schema.field(column) for column in columns):
                 return rows
-        name = samples_file(split, copy, group, self._manifest.splits[split].groups)
+        name = samples_file(split, copy, group, self._manifest.groups(split, copy))
         if name not in self.unread:
             self.unread.append(name)
         return None
@@ -149,9 +149,11 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
     records = {split: Counter[str]() for split in manifest.splits}
     variety = {split: Variety() for split, counts in manifest.splits.items() if counts.augmented}
     contents: list[np.ndarray] = []
-    groups = list(reader.groups())
-    for split, group in tqdm(groups, desc="statistics", unit=" groups", disable=None, dynamic_ncols=True):
-        copies = manifest.copies(split)
+    groups = [(s, tier, n) for s in manifest.splits for tier in manifest.tiers(s) for n in range(tier.groups)]
+    for split, tier, group in tqdm(
+        groups, desc="statistics", unit=" groups", disable=None, dynamic_ncols=True
+    ):
+        copies, first = tier.copies, manifest.copies(split)[0]
         augmented: list[pa.Table] = []
         for copy in copies:
             rows = reader.read(split, copy, group, [*_COLUMNS, *(tally.name for tally in tallies)])
@@ -159,14 +161,14 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
                 continue
             labels = rows.group_by("class").aggregate([([], "count_all")]).to_pydict()
             records[split].update(dict(zip(labels["class"], labels["count_all"], strict=True)))
-            if copy == copies[0]:
+            if copy == first:
                 contents.append(prefixes(rows["source_sha256"]))
             if copy != NOT_AUGMENTED:
                 augmented.append(rows.select(["source", "pixels_blake3"]))
                 for tally in tallies:
                     tally.add(rows[tally.name].drop_null().to_numpy())
         if augmented:
-            _compare(pa.concat_tables(augmented), variety[split])
+            _compare(pa.concat_tables(augmented), variety[split], again=copies[0] > 0)
     fits = [fit for tally in tallies if (fit := tally.fit(len(tallies)))]
     duplicates = _duplicates(reader, manifest, contents)
     for fit in fits:
@@ -191,13 +193,13 @@ def prefixes(digests: pa.ChunkedArray) -> np.ndarray:
 _HEX = re.compile("[0-9a-f]{16}")
 
 
-def _compare(copies: pa.Table, variety: Variety) -> None:
-    """Counts the different images of each source of one group."""
+def _compare(copies: pa.Table, variety: Variety, *, again: bool) -> None:
+    """Counts the different images of each source of one group, whose sources may have been counted before."""
     each = copies.group_by("source").aggregate(
         [("pixels_blake3", "count_distinct"), ("pixels_blake3", "count")]
     )
     distinct, count = (each[f"pixels_blake3_{what}"].to_numpy() for what in ("count_distinct", "count"))
-    variety.sources += len(each)
+    variety.sources += 0 if again else len(each)
     variety.copies += int(count.sum())
     variety.distinct += int(distinct.sum())
     variety.repeated += int(np.count_nonzero(distinct < count))

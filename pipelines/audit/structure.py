@@ -11,12 +11,14 @@ from augment.recipe import Recipe
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.shards import Shard
 from pipelines.format.bounds import MANIFEST_BYTES
+from pipelines.format.copies import Tier
 from pipelines.format.inside import read_in
 from pipelines.format.layout import MANIFEST
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import PluginMissing
 from pipelines.plan import estimated_bytes, group_count, parse_fractions
 from pipelines.sources import Reject
+from pipelines.sources.groups import checked_pattern
 
 LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
@@ -40,6 +42,8 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
     try:
         if request.split_fractions:
             parse_fractions(",".join(f"{split}={part}" for split, part in request.split_fractions.items()))
+        if request.group_by is not None:
+            checked_pattern(request.group_by)
     except RequestError as error:
         _found(audit, "manifest", str(error))
         return None
@@ -77,6 +81,9 @@ def _check_counts(audit: Audit, manifest: Manifest, recipe: Recipe) -> None:
         augmented = split in (request.augment_splits or ("train", "training"))
         expected[f"splits.{split}.groups"] = (counts.groups, groups)
         expected[f"splits.{split}.augmented"] = (counts.augmented, augmented)
+        for number, tier in enumerate(counts.tiers or ()):
+            groups = request.shards or group_count(tier.sources, record, request.shard_bytes)
+            expected[f"splits.{split}.tiers.{number}.groups"] = (tier.groups, groups)
     for field, (said, right) in expected.items():
         if said != right:
             _found(audit, "count", f"its {field} is {said}; what else stands in it gives {right}")
@@ -88,7 +95,8 @@ class Totals:
     def __init__(self, audit: Audit, manifest: Manifest) -> None:
         self._audit, self._manifest = audit, manifest
         self._rows: Counter[tuple[str, int]] = Counter()
-        self._rejects: Counter[str] = Counter()
+        self._rejects: Counter[tuple[str, int]] = Counter()
+        """by split and first copy of a tier"""
         self.rejects: set[Reject] = set()
         """those of the receipts: files that were read, and could not be used"""
         self._whole = True
@@ -109,24 +117,29 @@ class Totals:
                 message = f"its copy is of other sources than that of {first.samples_file}"
                 self._audit.findings.add(Finding("receipt", message, shard.samples_file))
         if first.receipt:
-            self._rejects[first.place.split] += len(first.receipt.rejects)
+            self._rejects[first.place.split, first.place.copy] += len(first.receipt.rejects)
 
     def check(self, listed: frozenset[Reject] | None) -> None:
         """`listed` are those of rejects.jsonl, None if it cannot be read."""
         if not self._whole:
             return
-        for (split, copy), rows in sorted(self._rows.items()):
-            counts = self._manifest.splits[split]
-            if rows != counts.written:
-                message = f"copy {copy} of split {split} has {rows:,} samples; it says {counts.written:,}"
-                _found(self._audit, "count", message)
-        for split, counts in self._manifest.splits.items():
-            known = counts.written + self._rejects[split]
-            if known != counts.sources:
-                message = f"split {split} has {known:,} sources, rejects included; it says {counts.sources:,}"
-                _found(self._audit, "count", message)
+        for split in self._manifest.splits:
+            for tier in self._manifest.tiers(split):
+                self._check_tier(split, tier)
         if listed is not None:
             self._check_rejects(listed)
+
+    def _check_tier(self, split: str, tier: Tier) -> None:
+        for copy in tier.copies:
+            rows = self._rows[split, copy]
+            if rows != tier.written:
+                message = f"copy {copy} of split {split} has {rows:,} samples; it says {tier.written:,}"
+                _found(self._audit, "count", message)
+        known = tier.written + self._rejects[split, tier.first]
+        if known != tier.sources:
+            what = f"split {split}" + (f" from copy {tier.first} on" if tier.first > 0 else "")
+            message = f"{what} has {known:,} sources, rejects included; it says {tier.sources:,}"
+            _found(self._audit, "count", message)
 
     def _check_rejects(self, listed: frozenset[Reject]) -> None:
         add = self._audit.findings.add

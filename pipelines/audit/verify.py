@@ -15,6 +15,7 @@ from augment.parity import parity_class
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
+from pipelines.audit.leaks import Looked, check_leaks
 from pipelines.audit.rederive import Rederiver
 from pipelines.audit.sampling import choose
 from pipelines.audit.shards import ShardChecker, ShardPlace
@@ -27,12 +28,20 @@ from pipelines.format.manifest import Manifest
 from pipelines.quiet import import_tensorflow
 
 
-def verify(audit: Audit, samples: int | None, backend: backends.Name | None = None) -> None:
+def verify(
+    audit: Audit,
+    samples: int | None,
+    *,
+    backend: backends.Name | None = None,
+    group_by: str | None = None,
+    pictures: bool = False,
+) -> None:
     """Audits a dataset; what is found is added to the audit.
 
     `samples` are derived again, None for all, by a backend, None for the one that did not write them;
-    without an input, none are. Raises RequestError if the recipe needs plugins that are not there, or
-    the backend a TensorFlow that is not.
+    without an input, none are. What shares the group of `group_by`, or else of the request's, must not be
+    in two splits; nor, if `pictures`, what looks alike. Raises RequestError if the recipe needs plugins
+    that are not there, or the backend a TensorFlow that is not.
     """
     manifest = audit.manifest
     if manifest is None:
@@ -44,8 +53,10 @@ def verify(audit: Audit, samples: int | None, backend: backends.Name | None = No
             check_whole_file(audit, name, listed)
         audit.unchecked.append("records, rows and sources were not looked at, for the manifest is wrong")
         return
-    _check(audit, manifest, augmenter, samples, backend)
+    looked = _check(audit, manifest, augmenter, samples, backend, pictures)
     audit.statistics = statistics(audit, manifest)
+    pattern = manifest.request.group_by if group_by is None else group_by
+    check_leaks(audit, manifest, pattern, looked)
 
 
 def _check(
@@ -54,7 +65,8 @@ def _check(
     augmenter: Augmenter,
     samples: int | None,
     backend: backends.Name | None,
-) -> None:
+    pictures: bool,
+) -> Looked | None:
     """Files, then group after group records and rows; with an input its listing, and the sources."""
     root, rejects = audit.input, check_small_files(audit, manifest, augmenter.recipe)
     totals = Totals(audit, manifest)
@@ -67,7 +79,7 @@ def _check(
             chosen = None
             if samples is not None and samples < manifest.records:
                 chosen = choose(audit.directory, manifest, samples)
-            found = list_input(root, manifest)
+            found = list_input(root, manifest, pictures=pictures)
             bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
             by = (backend or _other_backend(audit.directory)) if augmenter.has_device else "host"
             if by == "device":
@@ -86,11 +98,12 @@ def _check(
         audit.unchecked.append(
             "without --input, no source was read: whether the pixels follow from sources, recipe and seed"
         )
-        return
+        return None
     if rejects is not None:
         check_rejects(audit, root, found, rejects)
     new = rederiver.unseen - {reject.source for reject in totals.rejects.union(rejects or ())}
     check_listing(audit, root, found, new, rederiver.vanished)
+    return found.looked
 
 
 def _other_backend(directory: str) -> backends.Name:
@@ -111,6 +124,7 @@ def _parity(manifest: Manifest) -> Parity | None:
 
 
 def _groups(manifest: Manifest) -> Iterator[list[ShardPlace]]:
-    for split, counts in manifest.splits.items():
-        for number in range(counts.groups):
-            yield [ShardPlace(split, copy, number) for copy in manifest.copies(split)]
+    for split in manifest.splits:
+        for tier in manifest.tiers(split):
+            for number in range(tier.groups):
+                yield [ShardPlace(split, copy, number) for copy in tier.copies]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,8 +23,29 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of commands too
 )
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(datasets.materialize)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from augment import __version__
+
+        sys.stdout.write(f"augshard {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for job in (datasets.materialize, datasets.export):  # whose further options are Beam's
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(job)
 for command in (
     recipes.preview,
     recipes.lint,
@@ -69,7 +91,7 @@ def _run(stopped: process.Signals) -> int:
             raise
     else:
         return 0
-    resumes = sys.argv[1:2] in (["materialize"], ["train"])
+    resumes = sys.argv[1:2] in (["materialize"], ["export"], ["train"])
     sys.stderr.write(f"augshard: stopped{'; run the same command again to go on' * resumes}\n")
     sys.stdout.flush()
     # Workers' threads are still in TensorFlow, and may crash while Python shuts down. What they write has

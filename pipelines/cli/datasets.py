@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    DuplicatesOption,
     FindingsOption,
+    GroupByOption,
     InputOption,
     LayoutOption,
     PluginOption,
@@ -22,7 +24,20 @@ def materialize(
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
     recipe: RecipeOption,
     seed: SeedOption = 0,
-    copies: Annotated[int, typer.Option("--copies", help="Augmented variants of each image.")] = 1,
+    copies: Annotated[
+        str | None,
+        typer.Option(
+            "--copies",
+            metavar="N|CLASS=N,...",
+            help="Augmented variants of each image, 1 by default; or by class, such as rare=20,common=2.",
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            "--balance", metavar="max|N", help="As many of every class: as the largest has, or so many."
+        ),
+    ] = None,
     include_originals: Annotated[
         bool, typer.Option("--include-originals", help="Also write the images that get copies as they are.")
     ] = False,
@@ -36,6 +51,8 @@ def materialize(
         str | None,
         typer.Option("--split-fractions", help="Splits by hash, such as train=0.8,validation=0.1,test=0.1."),
     ] = None,
+    group_by: GroupByOption = None,
+    duplicates: DuplicatesOption = None,
     layout: LayoutOption = "auto",
     shards: Annotated[int | None, typer.Option("--shards", help="Shards of each split and copy.")] = None,
     shard_size: Annotated[str, typer.Option("--shard-size", help="About how large a shard is.")] = "128MiB",
@@ -70,10 +87,13 @@ def materialize(
         recipe=recipe,
         seed=seed,
         copies=copies,
+        balance=balance,
         include_originals=include_originals,
         name=name,
         augment_splits=augment_splits,
         split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
         layout=layout,
         shards=shards,
         shard_size=shard_size,
@@ -115,6 +135,14 @@ def audit(
         str | None,
         typer.Option("--backend", help="Who derives: host or device; else the one that did not write."),
     ] = None,
+    group_by: GroupByOption = None,
+    duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--duplicates",
+            help="Also find pictures in two splits that are nearly equal; decodes all of --input.",
+        ),
+    ] = False,
     plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
@@ -133,7 +161,45 @@ def audit(
         copy=copy,
         strip=strip,
         backend=backend,
+        group_by=group_by,
+        duplicates=duplicates,
         plugins=plugin or [],
+    )
+
+
+def export(
+    context: typer.Context,
+    directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="folders, webdataset, parquet or arrayrecord.")
+    ],
+    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the export is written.")],
+    splits: Annotated[
+        str | None, typer.Option("--splits", help="Which splits, with commas; else all of them.")
+    ] = None,
+    copies: Annotated[
+        str | None,
+        typer.Option("--copies", help="Which copies, with commas, -1 for originals; else all of them."),
+    ] = None,
+    runner: Annotated[
+        str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")
+    ] = "embedded",
+) -> None:
+    """Write a finished dataset as image folders, WebDataset, Parquet or ArrayRecord.
+
+    Run it again to go on with what was interrupted. Any option of Beam's may follow.
+    """
+    from pipelines.commands.export import export_command
+
+    export_command(
+        directory,
+        to=to,
+        output=output,
+        splits=splits,
+        copies=copies,
+        runner=runner,
+        beam_arguments=context.args,
+        our_options=[option for parameter in context.command.params for option in parameter.opts],
     )
 
 

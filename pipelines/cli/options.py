@@ -23,3 +23,19 @@ LayoutOption = Annotated[
 FindingsOption = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
 ]
+GroupByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group-by",
+        metavar="REGEX",
+        help="Its one group, in an image's path, names what splits must not tear: a patient, a video.",
+    ),
+]
+DuplicatesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--duplicates",
+        metavar="same-split",
+        help="Keep pictures in one split that are equal, or nearly so: each image is looked at before.",
+    ),
+]

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import InputOption, PluginOption, RecipeOption, SeedOption
+from pipelines.cli.options import (
+    DuplicatesOption,
+    GroupByOption,
+    InputOption,
+    PluginOption,
+    RecipeOption,
+    SeedOption,
+)
 
 
 def train(
@@ -47,6 +54,8 @@ def train(
     split_fractions: Annotated[
         str | None, typer.Option("--split-fractions", help="As for materialize.")
     ] = None,
+    group_by: GroupByOption = None,
+    duplicates: DuplicatesOption = None,
     layout: Annotated[str, typer.Option("--layout", help="As for materialize.")] = "auto",
     weights: Annotated[
         str | None, typer.Option("--weights", metavar="FILE", help="Of the base of vgg16; else random.")
@@ -87,6 +96,8 @@ def train(
         learning_rate=learning_rate,
         validation_fraction=validation_fraction,
         split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
         layout=layout,
         weights=weights,
         early_stopping=early_stopping,

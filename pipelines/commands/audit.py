@@ -15,6 +15,7 @@ from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
+from pipelines.sources.groups import checked_pattern
 
 SAMPLES = 200
 """How many samples are derived again, if nothing is said."""
@@ -31,6 +32,8 @@ def audit_command(
     copy: int | None = None,
     strip: str | None = None,
     backend: str | None = None,
+    group_by: str | None = None,
+    duplicates: bool = False,
     plugins: Sequence[str] = (),
 ) -> None:
     """Audits a dataset, or replays one sample of it.
@@ -41,12 +44,22 @@ def audit_command(
     if sample is None and copy is None:
         if strip:
             raise RequestError(f"--strip {strip}: it takes the pictures of a replay; add --sample and --copy")
-        return _audit(directory, root=root, samples=samples, report=report, json=json, backend=backend)
+        return _audit(
+            directory,
+            root=root,
+            samples=samples,
+            report=report,
+            json=json,
+            backend=backend,
+            group_by=group_by,
+            duplicates=duplicates,
+        )
     if sample is None or copy is None:
         raise RequestError("one sample is given by --sample SOURCE and --copy K together")
-    if samples or report or json or backend:
+    if samples or report or json or backend or group_by or duplicates:
         raise RequestError(
-            "--sample replays one sample; leave --samples, --report, --json and --backend out"
+            "--sample replays one sample; leave --samples, --report, --json, --backend, --group-by and "
+            "--duplicates out"
         )
     return _replay(directory, root=root, sample=sample, copy=copy, strip=strip or "replay.png")
 
@@ -59,6 +72,8 @@ def _audit(
     report: str | None,
     json: str | None,
     backend: str | None,
+    group_by: str | None,
+    duplicates: bool,
 ) -> None:
     if samples is not None and root is None:
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
@@ -66,6 +81,10 @@ def _audit(
         raise RequestError(f"--backend is {backend!r}; {did_you_mean(backend, get_args(backends.Name))}")
     if backend is not None and root is None:
         raise RequestError(f"--backend {backend}: samples are derived from their sources; add --input DIR")
+    if duplicates and root is None:
+        raise RequestError("--duplicates: it is the sources that are compared; add --input DIR")
+    if group_by is not None:
+        checked_pattern(group_by)
     count = _count(samples)
     _check_outputs(directory, {"--report": report, "--json": json})
     if report is not None:
@@ -76,7 +95,8 @@ def _audit(
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
-    verify(audit, count, cast("backends.Name | None", backend))
+    by = cast("backends.Name | None", backend)
+    verify(audit, count, backend=by, group_by=group_by, pictures=duplicates)
     if report is not None:
         from pipelines.report.audit.page import page
 

@@ -12,16 +12,18 @@ from augment.errors import RequestError, did_you_mean, require
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe, load_recipe
 from pipelines import storage
-from pipelines.commands.checks import check_range
+from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
-from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS, NAME_LENGTH
+from pipelines.format.bounds import MOST_GROUPS, NAME_LENGTH
+from pipelines.format.copies import in_words
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
-from pipelines.plan import describe, parse_bytes, parse_fractions
+from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
 from pipelines.sources.words import counted
 
@@ -32,11 +34,14 @@ def materialize_command(
     output: str,
     recipe: str,
     seed: int = 0,
-    copies: int = 1,
+    copies: str | None = None,
+    balance: str | None = None,
     include_originals: bool = False,
     name: str | None = None,
     augment_splits: str | None = None,
     split_fractions: str | None = None,
+    group_by: str | None = None,
+    duplicates: str | None = None,
     layout: str = "auto",
     shards: int | None = None,
     shard_size: str = "128MiB",
@@ -49,7 +54,8 @@ def materialize_command(
     our_options: Sequence[str] = (),
 ) -> None:
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
-    check_range("--copies", copies, 1, MOST_COPIES)
+    every, by_class = parse_copies(copies)
+    balanced = parse_balance(balance, copies)
     check_range("--seed", seed, 0, 2**64 - 1)
     check_range("--shards", shards, 1, MOST_GROUPS)
     check_range("--max-rejects", max_rejects, 0, 1)
@@ -78,10 +84,14 @@ def materialize_command(
         recipe_name=loaded.name,
         recipe=loaded.canonical(),
         seed=seed,
-        copies=copies,
+        copies=every,
+        class_copies=by_class,
+        balance=balanced,
         originals=include_originals,
         augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
+        group_by=checked_group_by(group_by, split_fractions),
+        duplicates=checked_duplicates(duplicates, split_fractions),
         layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),
@@ -105,8 +115,7 @@ def materialize_command(
     for warning in outcome.warnings:
         sys.stderr.write(f"augshard: warning: {warning}\n")
     rows = _table(outcome, outcome.manifest, output) if outcome.manifest else outcome.elsewhere
-    width = max(map(len, rows))
-    sys.stdout.write("".join(f"{name:{width}}  {value}\n" for name, value in rows.items()))
+    sys.stdout.write(Table((), list(rows.items())).text)
 
 
 _MOST_WARNINGS = 3
@@ -136,13 +145,18 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     }
     if new and outcome.seconds:
         rate = new / outcome.seconds
-        rows["time"] = f"{outcome.seconds:,.1f} s, {rate:,.0f} images/s with start-up"
+        by = f" in {outcome.processes} processes" if outcome.processes > 1 else ""
+        rows["time"] = f"{outcome.seconds:,.1f} s{by}, {rate:,.0f} records/s"
     else:
         rows["time"] = "nothing was left to do"
-    return {**rows, "dataset": output, "next": how_to_read(output)}
+    return {**rows, "dataset": output, "next": "\n".join(how_to_read(output, manifest))}
 
 
 def _copies(manifest: Manifest) -> str:
     augmented = [split for split, counts in manifest.splits.items() if counts.augmented]
     originals = " and the originals" if manifest.request.originals else ""
+    if manifest.request.by_class:
+        return "; ".join(
+            f"{in_words(manifest.splits[split].classes or {})}{originals} of {split}" for split in augmented
+        )
     return f"{manifest.request.copies}{originals} of {', '.join(augmented) or 'none'}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from augment.errors import RequestError, require
 from augment.recipe import load_recipe
 from pipelines import storage
-from pipelines.commands.checks import check_range
+from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.images import list_images
@@ -49,6 +49,8 @@ def train_command(
     learning_rate: float | None = None,
     validation_fraction: str | None = None,
     split_fractions: str | None = None,
+    group_by: str | None = None,
+    duplicates: str | None = None,
     layout: str = "auto",
     weights: str | None = None,
     early_stopping: bool | None = None,
@@ -68,12 +70,16 @@ def train_command(
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe)
     fractions = parse_fractions(split_fractions) if split_fractions else None
+    made = split_fractions or validation_fraction
+    group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
     wanted = parse_arms(arms, copies)
     found = find_model(model, shape=loaded.image_shape, weights=weights)
     fingerprint = read_manifest(shards).fingerprint if shards else None
     with locked_output(output):
         earlier = requests.earlier_request(output)
-        images = list_images(root, layout=folders, split_fractions=fractions)
+        images = list_images(
+            root, layout=folders, split_fractions=fractions, group_by=group_by, duplicates=together
+        )
         images.tell()
         import_tensorflow(requests.threads(earlier))
         import tensorflow as tf
@@ -91,6 +97,8 @@ def train_command(
                 shards=shards,
                 layout=folders,
                 split_fractions=fractions,
+                group_by=group_by,
+                duplicates=together,
                 validation_fraction=validation_fraction,
             )
             for arm in wanted
@@ -112,6 +120,8 @@ def train_command(
             "layout": layout,
             "split_fractions": fractions and [list(pair) for pair in fractions.items()],
             "validation_fraction": validation_fraction,
+            **({"group_by": group_by} if group_by else {}),
+            **({"duplicates": together} if together else {}),
             "shards": fingerprint,
             "model": model,
             "weights": storage.at(weights).digest() if weights else None,

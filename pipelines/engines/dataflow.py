@@ -58,10 +58,10 @@ class Dataflow(Engine):
         self.dry_run = self.options.dry_run == "true"
         self.awaited = not (self.options.no_wait_until_finish or self.options.template_location)
 
-    def check(self, root: str, output: str, ours: Sequence[str]) -> None:
+    def check(self, root: str, output: str, ours: Sequence[str], *, reads: str = "--input") -> None:
         """Raises RequestError for what is missing or wrong, and without access: Beam tries for minutes."""
-        self._check_given(root, output)
-        super().check(root, output, ours)
+        self._check_given({reads: root, "--output": output})
+        super().check(root, output, ours, reads=reads)
         if self.dry_run:
             return
         if not self.options.no_auth:
@@ -72,7 +72,7 @@ class Dataflow(Engine):
             place = self.options.temp_location
             raise RequestError(f"--temp_location {place}: {storage.reason(error)}") from None
 
-    def _check_given(self, root: str, output: str) -> None:
+    def _check_given(self, places: dict[str, str]) -> None:
         """What can be known of a submission without Beam."""
         options = self.options
         for name, meaning in _NEEDED.items():
@@ -82,7 +82,7 @@ class Dataflow(Engine):
             raise RequestError(
                 f"--temp_location is {options.temp_location!r}; it must be gs://BUCKET/PATH on Dataflow"
             )
-        for option, place in (("--input", root), ("--output", output)):
+        for option, place in places.items():
             if "://" not in place:
                 raise RequestError(
                     f"{option} {place}: workers on Dataflow see nothing of this machine; give "

@@ -45,10 +45,11 @@ class Engine:
     def __init__(self, runner: str, arguments: Sequence[str]) -> None:
         self.runner, self.arguments = runner, list(arguments)
 
-    def check(self, root: str, output: str, ours: Sequence[str]) -> None:
+    def check(self, root: str, output: str, ours: Sequence[str], *, reads: str = "--input") -> None:
         """Raises RequestError for what would go wrong, as far as it can be known before any work.
 
-        `ours` are the options that are not Beam's, from which the user may have meant one.
+        `ours` are the options that are not Beam's, from which the user may have meant one; `reads` is what
+        the user knows `root` as.
         """
         if self.arguments:
             from pipelines.engines.options import check_options

@@ -30,6 +30,8 @@ MOST_SHARD_BYTES = 1 << 50
 MOST_SPLITS = 1_000
 MOST_CLASSES = 1_000_000
 NAME_LENGTH = 128
+MOST_PATTERN = 1_000
+"""Characters of a regular expression."""
 
 
 def record_bytes(size: Size) -> int:
@@ -89,9 +91,14 @@ Count = Annotated[int, Field(strict=True, ge=0, le=10**15)]
 """Of images, records or bytes."""
 Groups = Annotated[int, Field(strict=True, ge=1, le=MOST_GROUPS)]
 Copies = Annotated[int, Field(strict=True, ge=1, le=MOST_COPIES)]
+CopiesOfClass = Annotated[int, Field(strict=True, ge=0, le=MOST_COPIES)]
+"""Of the sources of one class, which may be left out."""
 Copy = Annotated[int, Field(strict=True, ge=-1, lt=MOST_COPIES)]
+Balance = Annotated[int, Field(strict=True, ge=1, le=10**12)]
+"""Samples of each class."""
 ShardBytes = Annotated[int, Field(strict=True, ge=1, le=MOST_SHARD_BYTES)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]
+Rank = Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]
 Side = Annotated[int, Field(strict=True, ge=1, le=16384)]
 ImageSize = Annotated[tuple[Side, Side], AfterValidator(_image_size)]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]

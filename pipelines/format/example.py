@@ -11,6 +11,7 @@ deterministically, as protocol buffers else are not; read strictly: other bytes 
 from __future__ import annotations
 
 import functools
+import re
 from typing import NamedTuple
 
 
@@ -25,64 +26,63 @@ class Record(NamedTuple):
 
 def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
     """A record's bytes."""
-    entries = (
-        *_entry_of_number(b"copy", copy),
-        *_entry(b"image", _text(image)),
-        *_entry_of_number(b"label", label),
-        *_entry_of_source(source),
-    )
-    return b"".join(_field(1, *entries))
+    before, behind = _around(len(image), label, source, copy)
+    return b"".join((before, image, behind))
 
 
 def unpack(data: bytes) -> Record | None:
     """The record of some bytes; None if `serialize` does not make such bytes."""
-    try:
-        features = memoryview(data)
-        [features] = _fields(features, 1)
-        values = {}
-        for entry in _fields(features, 1):
-            name, feature = _fields(entry, 1, 2)
-            values[bytes(name)] = feature
-        record = Record(
-            image=bytes(_only(values[b"image"], 1)),
-            label=_signed(_only(values[b"label"], 3)),
-            source=bytes(_only(values[b"source"], 1)).decode(),
-            copy=_signed(_only(values[b"copy"], 3)),
-        )
-    except (ValueError, KeyError, IndexError):
+    head = _HEAD.match(data)
+    if head is None:
         return None
-    return record if serialize(**record._asdict()) == data else None
+    start, end = head.end(), head.end() + _read_varint(head["length"])
+    tail = _TAIL.fullmatch(data, end)
+    if tail is None:
+        return None
+    label, copy = _signed(tail["label"]), _signed(head["copy"])
+    try:
+        source = tail["source"].decode()
+    except UnicodeDecodeError:
+        return None
+    if (data[:start], data[end:]) != _around(end - start, label, source, copy):
+        return None
+    return Record(data[start:end], label, source, copy)
 
 
-Parts = tuple[bytes, ...]
-"""Bytes one after the other, joined once at the end: an image is copied as seldom."""
-
-
-def _entry(name: bytes, feature: Parts) -> Parts:
-    return _field(1, *_field(1, name), *_field(2, *feature))
+def _around(image: int, label: int, source: str, copy: int) -> tuple[bytes, bytes]:
+    """What is before and behind an image of so many bytes, which may be many and are not looked at."""
+    first, behind = (
+        _entry_of_number(b"copy", copy),
+        _entry_of_number(b"label", label) + _entry_of_source(source),
+    )
+    value = _opening(1, image)
+    values = _opening(1, len(value) + image) + value
+    feature = b"\n\x05image" + _opening(2, len(values) + image) + values
+    entry = _opening(1, len(feature) + image) + feature
+    return _opening(1, len(first) + len(entry) + image + len(behind)) + first + entry, behind
 
 
 @functools.lru_cache(maxsize=1024)
-def _entry_of_number(name: bytes, value: int) -> Parts:
-    return (b"".join(_entry(name, _field(3, *_field(1, _varint(value % (1 << 64)))))),)
+def _entry_of_number(name: bytes, value: int) -> bytes:
+    return _entry(name, 3, _field(1, _varint(value % (1 << 64))))
 
 
 @functools.lru_cache(maxsize=64)  # the copies of a source come one after the other
-def _entry_of_source(source: str) -> Parts:
-    return (b"".join(_entry(b"source", _text(source.encode()))),)
+def _entry_of_source(source: str) -> bytes:
+    return _entry(b"source", 1, _field(1, source.encode()))
 
 
-def _text(value: bytes) -> Parts:
-    return _field(1, *_field(1, value))
+def _entry(name: bytes, kind: int, values: bytes) -> bytes:
+    return _field(1, _field(1, name) + _field(2, _field(kind, values)))
 
 
-def _field(number: int, *content: bytes) -> Parts:
+def _field(number: int, content: bytes) -> bytes:
     """A field whose content has a length: of the wire type 2."""
-    return _head(number, sum(map(len, content))), *content
+    return _opening(number, len(content)) + content
 
 
-@functools.lru_cache(maxsize=1 << 14)
-def _head(number: int, length: int) -> bytes:
+@functools.lru_cache(maxsize=4096)
+def _opening(number: int, length: int) -> bytes:
     return bytes([number << 3 | 2]) + _varint(length)
 
 
@@ -95,41 +95,26 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _fields(data: memoryview, *numbers: int) -> list[memoryview]:
-    """The contents of fields, all of one number, or one of each. Raises ValueError or IndexError."""
-    found: list[memoryview] = []
-    at = 0
-    while at < len(data):
-        number = numbers[min(len(found), len(numbers) - 1)]
-        if data[at] != number << 3 | 2:
-            raise ValueError("another field")
-        length, at = _read_varint(data, at + 1)
-        if at + length > len(data):
-            raise ValueError("the field has no end")
-        found.append(data[at : at + length])
-        at += length
-    return found
+def _pattern(record: bytes) -> re.Pattern[bytes]:
+    """Of bytes with spaces between them and V for a length or a number."""
+    return re.compile(record.replace(b" ", b"").replace(b"V", rb"[\x80-\xff]{0,9}[\x00-\x7f]"), re.DOTALL)
 
 
-def _only(feature: memoryview, number: int) -> memoryview:
-    """The only value of a feature's list."""
-    [values] = _fields(feature, number)
-    [value] = _fields(values, 1)
-    return value
+_HEAD = _pattern(
+    rb"\nV \nV \n\x04copy \x12V \x1aV \nV (?P<copy>V) \nV \n\x05image \x12V \nV \n (?P<length>V)"
+)
+_TAIL = _pattern(
+    rb"\nV \n\x05label \x12V \x1aV \nV (?P<label>V) \nV \n\x06source \x12V \nV \nV (?P<source>.*)"
+)
 
 
-def _signed(data: memoryview) -> int:
-    value, end = _read_varint(data, 0)
-    if end != len(data):
-        raise ValueError("more than one number")
+def _signed(data: bytes) -> int:
+    value = _read_varint(data)
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes) -> int:
     value = 0
-    for place in range(10):
-        byte = data[at + place]
+    for place, byte in enumerate(data):
         value |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:
-            return value, at + place + 1
-    raise ValueError("a number of more than ten bytes")
+    return value

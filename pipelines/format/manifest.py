@@ -24,7 +24,6 @@ from pipelines.format.bounds import (
     ClassName,
     Count,
     FileName,
-    Groups,
     ImageSize,
     ParityClass,
     Sha256,
@@ -32,23 +31,17 @@ from pipelines.format.bounds import (
     first_fault,
     short,
 )
+from pipelines.format.copies import ClassCopies, SplitCopies, Tier, class_copies, tiers, tiers_of
 from pipelines.format.inside import read_in
 from pipelines.format.layout import MANIFEST, SMALL, samples_file, shard_file, tfds_split
 from pipelines.format.request import SCHEMA_VERSION, Request
 
 
-class SplitCounts(BaseModel):
+class SplitCounts(SplitCopies):
     """One split in numbers."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    sources: Count
-    """images listed"""
     written: Count
-    """images of which there are records, in every copy"""
-    groups: Groups
-    """shards a copy"""
-    augmented: bool
+    """images of which there are records, in every copy that they have"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,9 +85,18 @@ class Manifest(BaseModel):
         """Height, width and channels of every image."""
         return (*self.image_size, self.request.channels)
 
+    def tiers(self, split: str) -> tuple[Tier, ...]:
+        """The stored copies of a split, those of the same sources together."""
+        counts = self.splits[split]
+        return tiers_of(self.request, counts, counts.written)
+
     def copies(self, split: str) -> tuple[int, ...]:
         """The copies that are stored of a split, NOT_AUGMENTED first where it is among them."""
-        return self.request.copies_of(augmented=self.splits[split].augmented)
+        return tuple(copy for tier in self.tiers(split) for copy in tier.copies)
+
+    def groups(self, split: str, copy: int) -> int:
+        """Of how many shards a copy of a split is."""
+        return next(tier.groups for tier in self.tiers(split) if tier.first <= copy < tier.end)
 
     def shard_lengths(self) -> dict[str, list[tuple[int, int]]]:
         """(records, bytes) of each shard, by TFDS's split."""
@@ -106,11 +108,16 @@ class Manifest(BaseModel):
 
     def shards(self) -> Iterator[tuple[str, int, int, str]]:
         """Split, copy, number and file of every shard that there must be, copies of one group together."""
-        for split, counts in self.splits.items():
-            groups = counts.groups
-            for number in range(groups):
-                for copy in self.copies(split):
-                    yield split, copy, number, shard_file(self.request.name, split, copy, number, groups)
+        for split, copy, number, groups in self._places():
+            yield split, copy, number, shard_file(self.request.name, split, copy, number, groups)
+
+    def _places(self) -> Iterator[tuple[str, int, int, int]]:
+        """The same with the number of shards that the copy is of."""
+        for split in self.splits:
+            for tier in self.tiers(split):
+                for number in range(tier.groups):
+                    for copy in tier.copies:
+                        yield split, copy, number, tier.groups
 
     def faults(self, content: bytes) -> Iterator[tuple[str, str]]:
         """Why it is not to be believed, whatever its files are: a word each, and a sentence.
@@ -122,16 +129,52 @@ class Manifest(BaseModel):
             yield "manifest", "it does not have the digest that stands in it: it was changed"
         if self.request.fingerprint({s: c.groups for s, c in self.splits.items()}) != self.fingerprint:
             yield "fingerprint", "the request in it (recipe, seed, ...) is not the one of its fingerprint"
+        yield from self._odd_copies()
         listed = sum(file.records is not None for file in self.files.values())
-        if sum(counts.groups * len(self.copies(split)) for split, counts in self.splits.items()) != listed:
+        if sum(tier.shards for split in self.splits for tier in self.tiers(split)) != listed:
             yield "files", f"name, splits and copies in it do not make the {listed:,} shards that it lists"
             return
         names = set(SMALL)
-        for split, copy, number, name in self.shards():
-            names |= {name, samples_file(split, copy, number, self.splits[split].groups)}
+        for place in self._places():
+            names |= {shard_file(self.request.name, *place), samples_file(*place)}
         for name in sorted(names ^ self.files.keys()):
             said = "it does not list" if name in names else "it lists a file that is none of a dataset:"
             yield "files", f"{said} {name}"
+
+    def _odd_copies(self) -> Iterator[tuple[str, str]]:
+        """Where the copies of classes are not what the request makes of their images."""
+        for split, counts in self.splits.items():
+            if (counts.classes is None) != (counts.tiers is None):
+                yield "count", f"its splits.{split} has classes without tiers, or the reverse"
+            elif (counts.classes is not None) != (self.request.by_class and counts.augmented):
+                yield (
+                    "count",
+                    f"its splits.{split} has copies by class where the request has not, or the reverse",
+                )
+            elif counts.classes is not None:
+                yield from self._odd_classes(split, counts, counts.classes)
+
+    def _odd_classes(
+        self, split: str, counts: SplitCounts, classes: dict[str, ClassCopies]
+    ) -> Iterator[tuple[str, str]]:
+        try:
+            wanted = class_copies(self.request, {label: one.sources for label, one in classes.items()}, split)
+        except RequestError as error:
+            yield "count", str(error)
+            return
+        for label, one in classes.items():
+            nameless = one.model_copy(update={"last": None})
+            if wanted is None or nameless != wanted[label] or (one.last is not None) != bool(one.more):
+                yield (
+                    "count",
+                    f"class {label!r} of split {split} does not get the copies that the request gives",
+                )
+        if sum(one.sources for one in classes.values()) != counts.sources:
+            yield "count", f"the classes of split {split} do not add up to its {counts.sources:,} sources"
+        stated = [(tier.first, tier.end, tier.sources) for tier in self.tiers(split)]
+        derived = tiers(classes.values(), originals=self.request.originals, groups=lambda _: 1)
+        if stated != [(tier.first, tier.end, tier.sources) for tier in derived]:
+            yield "count", f"the tiers of split {split} are not those of its classes"
 
     def sealed(self) -> Manifest:
         """The same with its digest."""

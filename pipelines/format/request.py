@@ -6,9 +6,10 @@ import hashlib
 import importlib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Iterable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
@@ -16,7 +17,12 @@ from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
 from augment.recipe import Recipe, Storage, channels_of, recipe_from_document
 from pipelines.format.bounds import (
+    MOST_CLASSES,
+    MOST_PATTERN,
+    Balance,
+    ClassName,
     Copies,
+    CopiesOfClass,
     Groups,
     Module,
     Name,
@@ -31,6 +37,13 @@ from pipelines.sources import Layout
 
 SCHEMA_VERSION: Final = 1
 """Raised when a change makes the same request write other bytes."""
+
+
+Duplicates = Literal["same-split"]
+"""What becomes of pictures that are equal, or nearly so."""
+
+_HOW_MANY: Final = {"copies", "class_copies", "balance", "originals"}
+"""Fields that decide which copies there are, and no byte of one."""
 
 
 class PluginMissing(RequestError):
@@ -48,12 +61,20 @@ class Request(BaseModel):
     """in canonical form"""
     seed: Seed
     copies: Copies
+    """of each image; with `class_copies` of those of other classes, with `balance` of the largest class"""
+    class_copies: Annotated[dict[ClassName, CopiesOfClass], Field(max_length=MOST_CLASSES)] | None = None
+    balance: Literal["max"] | Balance | None = None
+    """how many samples of each class, exactly; "max": as many as the largest class has"""
     originals: bool = False
     """whether splits that are augmented also hold their images as they are, brought to size"""
     augment_splits: tuple[Text, ...] | None = None
     """None: train or training"""
     split_fractions: dict[Text, Part] | None = None
     """in the order in which they were given, which decides; in JSON as pairs, for objects are sorted there"""
+    group_by: Annotated[str, Field(max_length=MOST_PATTERN)] | None = None
+    """a regular expression whose one group, in a source's id, names what splits do not tear"""
+    duplicates: Duplicates | None = None
+    """whether splits do not tear pictures that are equal, or nearly so"""
     layout: Layout = "auto"
     shards: Groups | None = None
     """groups a split; None: by shard_bytes"""
@@ -102,14 +123,33 @@ class Request(BaseModel):
         return recipe_from_document(self.recipe, name=self.recipe_name, where=self.recipe_name)
 
     def copies_of(self, *, augmented: bool) -> tuple[int, ...]:
-        """The copies that are written of the sources of a split."""
+        """The copies that are written of the sources of a split, where all classes get the same."""
         if not augmented:
             return (NOT_AUGMENTED,)
         return (*((NOT_AUGMENTED,) if self.originals else ()), *range(self.copies))
 
+    @property
+    def by_class(self) -> bool:
+        """Whether not all classes get the same copies."""
+        return self.class_copies is not None or self.balance is not None
+
+    @property
+    def how_many(self) -> str:
+        """Copies in words: `3 copies`, `20 copies of rare, 2 of others`, `balanced to 5,000`."""
+        if self.balance is not None:
+            return f"balanced to {self.balance if self.balance == 'max' else f'{self.balance:,}'}"
+        if self.class_copies is None:
+            return f"{self.copies} copies"
+        named = list(self.class_copies.items())
+        shown = [f"{copies} copies of {label}" for label, copies in named[:_NAMED]]
+        return ", ".join([*shown, f"{self.copies} of others"])
+
     def fingerprint(self, groups: dict[str, int]) -> str:
         """SHA-256 of all that decides the bytes of a shard; not of which copies there are."""
-        decides = self.model_dump(mode="json", exclude={"copies", "originals", "shards", "shard_bytes"})
+        decides = self.model_dump(mode="json", exclude={*_HOW_MANY, "shards", "shard_bytes"})
+        for later in ("group_by", "duplicates"):  # which datasets from before they were there do not have
+            if decides[later] is None:
+                del decides[later]
         text = json.dumps(
             {"schema_version": SCHEMA_VERSION, "groups": groups, **decides},
             sort_keys=True,
@@ -119,13 +159,16 @@ class Request(BaseModel):
 
     def differences(self, other: Request) -> list[str]:
         """What differs from another request, which copies apart, in words."""
-        mine = self.model_dump(mode="json", exclude={"copies", "originals"})
-        theirs = other.model_dump(mode="json", exclude={"copies", "originals"})
+        mine = self.model_dump(mode="json", exclude=_HOW_MANY)
+        theirs = other.model_dump(mode="json", exclude=_HOW_MANY)
         return [
             f"{field} was {_short(theirs[field])}, now {_short(mine[field])}"
             for field in mine
             if mine[field] != theirs[field]
         ]
+
+
+_NAMED = 5
 
 
 def _short(value: Any) -> str:
@@ -136,17 +179,18 @@ def _short(value: Any) -> str:
 def load_plugins(modules: Iterable[str]) -> dict[str, str]:
     """Imports modules with ops that the user names; their names with the SHA-256 of their source.
 
+    One that lies in the working directory, `./fade.py`, is found as `fade`, behind all that is installed.
     Raises RequestError if one cannot be imported.
     """
     digests = {}
     for module in modules:
         try:
-            importlib.import_module(module)
+            _import(module)
             digest = _source_digest(module)
         except Exception as error:  # noqa: BLE001 (importing runs whatever a user wrote)
             raise RequestError(
-                f"--plugin {module}: it cannot be imported ({error}); give the name of a Python module, "
-                "with its folder in PYTHONPATH"
+                f"--plugin {module}: it cannot be imported ({error}); give the name of a Python module "
+                "that lies here, or with its folder in PYTHONPATH"
             ) from None
         if digest is None or not all(part.isidentifier() for part in module.split(".")):
             raise RequestError(
@@ -155,6 +199,16 @@ def load_plugins(modules: Iterable[str]) -> dict[str, str]:
             )
         digests[module] = digest
     return digests
+
+
+def _import(module: str) -> None:
+    """Imports a module, also from the working directory, which is on the path only that long."""
+    here = os.getcwd()
+    sys.path.append(here)
+    try:
+        importlib.import_module(module)
+    finally:
+        sys.path.remove(here)
 
 
 def job_recipe(request: Request) -> Recipe:

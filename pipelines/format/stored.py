@@ -1,15 +1,15 @@
 """A copy of a split as it is stored: which sources it has, and their records in any order.
 
 Reading is by place in the file, so that a shuffle needs no buffer: an epoch begins with
-its first batch, and memory does not grow with the data.
+its first batch, and memory does not grow with the data. Threads may read at once, and so may
+processes that this one forks, or that get a copy pickled.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.records import frames_of, masked_crc
 from pipelines.format.samples import read_samples
 from pipelines.sources import is_id
+
+_MOST_OPEN = 64
+"""Shards that are kept open of a copy."""
 
 
 class StoredCopy:
@@ -36,9 +39,11 @@ class StoredCopy:
     """
 
     def __init__(self, directory: str, manifest: Manifest, split: str, copy: int) -> None:
-        groups = manifest.splits[split].groups
+        self.directory, self.manifest, self.split, self.copy = directory, manifest, split, copy
+        groups = manifest.groups(split, copy)
         self._directory = storage.at(directory)
         self._shards: list[str] = []
+        self._opened: dict[int, _Opened] = {}
         self.sources: list[str] = []
         """ids, by position"""
         labels, places = [], []
@@ -70,22 +75,32 @@ class StoredCopy:
         """int64 [n], by position"""
         self._places = np.concatenate(places)
 
-    def read(self, positions: np.ndarray) -> np.ndarray:
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def read(self, positions: np.ndarray | Sequence[int]) -> np.ndarray:
         """The records at positions [n], as an array of bytes. Raises OSError for a damaged one."""
         records = np.empty(len(positions), object)
-        with ExitStack() as stack:
-            shards: dict[int, int] = {}
-            for i, (shard, start, length) in enumerate(self._places[positions].tolist()):
-                if shard not in shards:
-                    file = stack.enter_context(self._open(self._shards[shard], buffering=0))
-                    shards[shard] = file.fileno()
-                record = os.pread(shards[shard], length, start)
-                if masked_crc(record) != os.pread(shards[shard], 4, start + length):
-                    raise OSError(
-                        f"{self._directory.to(self._shards[shard])}: its record at byte {start} is damaged"
-                    )
-                records[i] = record
+        for i, (shard, start, length) in enumerate(self._places[positions].tolist()):
+            opened = self._opened.get(shard) or self._keep_open(shard)
+            data = os.pread(opened.number, length + 4, start)
+            record = data[:length]
+            if masked_crc(record) != data[length:]:
+                raise OSError(
+                    f"{self._directory.to(self._shards[shard])}: its record at byte {start} is damaged"
+                )
+            records[i] = record
         return records
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": {}}
+
+    def _keep_open(self, shard: int) -> _Opened:
+        """One that is let go of is closed when nobody reads it any more."""
+        for earliest in list(self._opened)[: max(0, len(self._opened) - _MOST_OPEN + 1)]:
+            self._opened.pop(earliest, None)
+        opened = self._opened[shard] = _Opened(self._open(self._shards[shard], buffering=0))
+        return opened
 
     def _open(self, name: str, buffering: int = -1) -> BinaryIO:
         """Raises OSError if it is another one than at first, or a link leads out of the directory."""
@@ -93,9 +108,19 @@ class StoredCopy:
         return self._directory.open(name, buffering, self._versions.get(name))
 
 
+class _Opened:
+    """An open file, which is closed with the last reference to this."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.number = file, file.fileno()
+
+    def __del__(self) -> None:
+        self._file.close()
+
+
 def _bring(directory: storage.Location, manifest: Manifest, split: str, copy: int) -> dict[str, str]:
     """Brings a copy's files here at once; their versions. Raises RequestError if that cannot be."""
-    groups = manifest.splits[split].groups
+    groups = manifest.groups(split, copy)
     wanted = [
         name
         for shard in range(groups)
@@ -120,7 +145,7 @@ def read_rows(
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """The samples table of one shard. Raises OSError, or ValueError as `read_samples` does."""
-    name = samples_file(split, copy, shard, manifest.splits[split].groups)
+    name = samples_file(split, copy, shard, manifest.groups(split, copy))
     with storage.at(path_in(directory, name)).open() as opened:
         return read_samples(opened, columns)
 

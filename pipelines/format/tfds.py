@@ -5,10 +5,14 @@ TFDS itself is not needed to write them. int64 are JSON strings, as in protos.
 
 from __future__ import annotations
 
-from typing import Any
+import importlib.util
+from typing import TYPE_CHECKING, Any
 
 from augment.recipe import Shape, Storage
 from pipelines import storage
+
+if TYPE_CHECKING:
+    from pipelines.format.manifest import Manifest
 
 VERSION = "1.0.0"
 _FEATURES = "tensorflow_datasets.core.features"
@@ -67,8 +71,18 @@ def dataset_info(name: str, splits: dict[str, list[tuple[int, int]]]) -> dict[st
     }
 
 
-def how_to_read(directory: str) -> str:
-    """What a user types to read a dataset. TFDS has TensorFlow's clients for stores, and none for `s3://`."""
-    if storage.at(directory).is_file_system:
-        return f"tfds.builder_from_directory({directory!r}).as_dataset()"
-    return f"datasets.from_shards({directory!r})"
+def how_to_read(directory: str, manifest: Manifest) -> list[str]:
+    """Lines of Python that read a dataset, and run here as they stand.
+
+    Ours first; TFDS's where it is installed, for what it has clients for: not for stores.
+    """
+    splits = manifest.splits
+    first = min(splits, key=lambda split: (split != "train", not splits[split].augmented, split))
+    split = "" if first == "train" else f", split={first!r}"
+    lines = [f"from pipelines import datasets; stored = datasets.from_shards({directory!r}{split})"]
+    if storage.at(directory).is_file_system and importlib.util.find_spec("tensorflow_datasets"):
+        lines.append(
+            "import tensorflow_datasets as tfds; "
+            f"stored = tfds.builder_from_directory({directory!r}).as_dataset()"
+        )
+    return lines

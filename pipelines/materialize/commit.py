@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipelines import storage
 from pipelines.format import tfds
+from pipelines.format.copies import SplitCopies
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,
@@ -45,11 +46,13 @@ class GroupFiles(NamedTuple):
     """once, while the receipt of every copy has them"""
     kept: int = 0
     """records that were there before"""
+    processes: int = 1
+    """how many derived the rest"""
     fault: str = ""
     """why it could not be written"""
 
 
-def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupFiles:
+def group_files(split: str, number: int, finished: Iterable[Finished], processes: int) -> GroupFiles:
     """Of the shards of one group."""
     finished = list(finished)
     return GroupFiles(
@@ -65,6 +68,7 @@ def group_files(split: str, number: int, finished: Iterable[Finished]) -> GroupF
         ),
         frozenset(reject for f in finished for reject in f.receipt.rejects),
         sum(f.receipt.records for f in finished if f.kept),
+        processes,
     )
 
 
@@ -78,25 +82,30 @@ class Shards:
         self.rejects: set[Reject] = set()
         self.kept = 0
         """records that were there before"""
-        self.written = dict.fromkeys(plan.splits, 0)
-        """records of each split in its first copy"""
+        self.processes = 1
+        """that derived, of one worker"""
+        self.written: collections.Counter[tuple[str, int]] = collections.Counter()
+        """records of each split in the first copy of each of its tiers"""
         self.faults: set[str] = set()
 
     def add(self, group: GroupFiles) -> None:
         if group.fault:
             self.faults.add(group.fault)
-        name, groups = self._plan.request.name, self._plan.splits[group.split].groups
+        name = self._plan.request.name
         for copy, shard, samples in group.files:
+            tier = self._plan.tier(group.split, copy)
+            groups = tier.groups
             path = shard_file(name, group.split, copy, group.number, groups)
             if path not in self.files:
                 self.files[path] = shard
                 self.files[samples_file(group.split, copy, group.number, groups)] = samples
-                if copy == self._plan.copies(group.split)[0]:
-                    self.written[group.split] += shard.records or 0
+                if copy == tier.first:
+                    self.written[group.split, copy] += shard.records or 0
             elif self.files[path] != shard:
                 self.faults.add(f"{path}: two attempts at it came to different bytes; run it again")
         self.rejects |= group.rejects
         self.kept += group.kept
+        self.processes = max(self.processes, group.processes)
 
     @property
     def records(self) -> int:
@@ -121,7 +130,9 @@ def commit(
     if failure:
         return conclude(run, Outcome(failure=failure))
     seconds = write_dataset(shards, plan, run)
-    return conclude(run, Outcome(warnings=lost, kept=shards.kept, seconds=seconds))
+    return conclude(
+        run, Outcome(warnings=lost, kept=shards.kept, processes=shards.processes, seconds=seconds)
+    )
 
 
 def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
@@ -143,12 +154,7 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
         image_size=recipe.image_size,
         classes=plan.classes,
         splits={
-            split: SplitCounts(
-                sources=planned.sources,
-                written=shards.written[split],
-                groups=planned.groups,
-                augmented=planned.augmented,
-            )
+            split: _counts(planned, shards.written, split, plan.copies(split)[0])
             for split, planned in plan.splits.items()
         },
         records=shards.records,
@@ -159,11 +165,22 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
         files=shards.files | small,
     )
     out, seconds = storage.at(run.output), max(0.0, round(time.time() - run.began, 3))
-    out.write(RUN, json_text({**run.about, "seconds": seconds}))
+    out.write(RUN, json_text({**run.about, "seconds": seconds, "processes": shards.processes}))
     out.settle("", SAMPLES)  # of shards that were there before, too
     _write_counted(run.output, MANIFEST, manifest.sealed().text())
     show_to_tfds(run.output, manifest)
     return seconds
+
+
+def _counts(
+    planned: SplitCopies, written: collections.Counter[tuple[str, int]], split: str, first: int
+) -> SplitCounts:
+    """A split of the plan with what was written of it."""
+    there = planned.tiers and tuple(
+        tier.model_copy(update={"written": written[split, tier.first]}) for tier in planned.tiers
+    )
+    fields = {**dict(planned), "tiers": there, "written": written[split, first]}
+    return SplitCounts(**fields)
 
 
 def show_to_tfds(output: str, manifest: Manifest) -> None:
@@ -202,7 +219,7 @@ def _incomplete(shards: Shards, plan: Plan, run: Run) -> str:
     if shards.faults:
         first, *others = sorted(shards.faults)
         return first + (f" (and {len(others):,} more of the kind)" if others else "")
-    expected = sum(split.groups * len(plan.copies(name)) for name, split in plan.splits.items())
+    expected = sum(tier.shards for split in plan.splits for tier in plan.tiers(split))
     written = sum(file.records is not None for file in shards.files.values())
     if written != expected:
         return f"{expected - written} of {expected} shards were not written; run it again to resume"

@@ -54,6 +54,15 @@ class Derived(NamedTuple):
     rejects: list[Reject]
 
 
+class Samples(NamedTuple):
+    """One source's samples."""
+
+    images: list[np.ndarray]
+    """one a copy, uint8 [H, W, C]"""
+    drawn: dict[str, np.ndarray]
+    """columns of the samples table, for the copies that are augmented: [copies]"""
+
+
 class Deriver:
     """Derives copies of one plan's sources. May be used by several threads at once.
 
@@ -96,29 +105,43 @@ class Deriver:
         drawn = {name: values[written] for name, values in self.augmenter.recorded(draws).items()}
         return Derived([b"".join(its) for its in records], columns, digests, drawn, rejects)
 
+    def samples(self, member: Member, copies: Sequence[int]) -> Samples | Reject:
+        """One source's samples themselves, as a reader of its records sees them. Raises as `derive`."""
+        draws = self._draws([member.source], copies)
+        made = self._made(member, copies, draws, 0)
+        if isinstance(made, Reject):
+            return made
+        stored = self.augmenter.recipe.storage
+        drawn = {name: values[0] for name, values in self.augmenter.recorded(draws).items()}
+        return Samples([codec.round_trip(image, stored) for image in made.images], drawn)
+
     def _one(self, member: Member, copies: Sequence[int], draws: Draw, place: int) -> _One | Reject:
-        """One source's samples; its draws are those at a place of the first axis."""
+        """One source's records; its draws are those at a place of the first axis."""
+        made = self._made(member, copies, draws, place)
+        if isinstance(made, Reject):
+            return made
+        label, stored = self._labels[member.label], self.augmenter.recipe.storage
+        records = []
+        for sample, copy in zip(made.images, copies, strict=True):
+            encoded = codec.encode(sample, stored)
+            record = serialize(image=encoded, label=label, source=member.source, copy=copy)
+            records.append((framed(record), pixels_digest(sample)))
+        return _One((member.source, member.label, label, made.sha256, *made.size), records)
+
+    def _made(self, member: Member, copies: Sequence[int], draws: Draw, place: int) -> _Made | Reject:
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
         try:
-            image = codec.decode(contents, self.augmenter.recipe.channels)
+            image = self.augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        samples = [self.augmenter.plain(image)] if copies[0] == NOT_AUGMENTED else []
-        augmented = len(copies) - len(samples)
+        images = [self.augmenter.plain(image)] if copies[0] == NOT_AUGMENTED else []
+        augmented = len(copies) - len(images)
         if augmented:
             head = self.augmenter.head(image)
-            samples += [self.augmenter.tail(head, at(draws, (place, number))) for number in range(augmented)]
-        label, stored = self._labels[member.label], self.augmenter.recipe.storage
-        sha256 = hashlib.sha256(contents).hexdigest()
-        row = (member.source, member.label, label, sha256, *image.shape[:2])
-        made = []
-        for sample, copy in zip(samples, copies, strict=True):
-            encoded = codec.encode(sample, stored)
-            record = serialize(image=encoded, label=label, source=member.source, copy=copy)
-            made.append((framed(record), pixels_digest(sample)))
-        return _One(row, made)
+            images += [self.augmenter.tail(head, at(draws, (place, number))) for number in range(augmented)]
+        return _Made(hashlib.sha256(contents).hexdigest(), image.shape[:2], images)
 
     def _draws(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:
         """All parameters of sources, but for copies that are not augmented: arrays [sources, copies, ...]."""
@@ -144,6 +167,17 @@ class Deriver:
             "back, and run the same command again, or take it out of the input and start over with "
             "--overwrite"
         )
+
+
+class _Made(NamedTuple):
+    """What is made of one source, before it is stored."""
+
+    sha256: str
+    """of what it holds"""
+    size: tuple[int, ...]
+    """height, width of what it shows"""
+    images: list[np.ndarray]
+    """one a copy, uint8 [H, W, C]"""
 
 
 class _One(NamedTuple):

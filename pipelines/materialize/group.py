@@ -26,6 +26,7 @@ from augment.augmenter import CORES, NOT_AUGMENTED
 from augment.errors import OpError
 from augment.parity import parity_class
 from pipelines import storage
+from pipelines.format.copies import Tier
 from pipelines.format.digests import SourcesDigest
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, parity_differences
@@ -69,6 +70,8 @@ class Group:
 
     split: str
     number: int
+    tier: Tier
+    """its copies, and how many groups there are of it"""
     sources: Sequence[tuple[str, str]]
 
 
@@ -101,6 +104,11 @@ class GroupWriter:
         self._ahead = storage.at(root).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
+    @property
+    def processes(self) -> int:
+        """How many derive by now."""
+        return self._pool.processes
+
     def close(self) -> None:
         """Lets go of what derives and reads."""
         self._pool.close()
@@ -115,7 +123,7 @@ class GroupWriter:
         """
         finished: list[Finished] = []
         missing: list[int] = []
-        for copy in self.plan.copies(group.split):
+        for copy in group.tier.copies:
             there = self._in_place(group, copy)
             if there is None:
                 missing.append(copy)
@@ -143,7 +151,7 @@ class GroupWriter:
 
     def _foreseen(self, group: Group, copy: int) -> dict[str, Any]:
         """What a shard's receipt says of which shard it is for."""
-        groups = self.plan.splits[group.split].groups
+        groups = group.tier.groups
         return {
             "fingerprint": self.plan.fingerprint,
             "split": group.split,
@@ -154,7 +162,7 @@ class GroupWriter:
         }
 
     def _samples_file(self, group: Group, copy: int) -> str:
-        return samples_file(group.split, copy, group.number, self.plan.splits[group.split].groups)
+        return samples_file(group.split, copy, group.number, group.tier.groups)
 
     def _check_sources(
         self, group: Group, earlier: Sequence[Finished], receipt: Receipt, samples: str

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import importlib.metadata
 import os
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +21,9 @@ from pipelines.materialize.commit import is_shown_to_tfds, show_to_tfds
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.materialize.progress import ProgressBar, stop
-from pipelines.materialize.run import Outcome, Run, saved_outcome, summed_up
-from pipelines.plan import Plan, make_plan, top_errors
+from pipelines.materialize.run import Outcome, Run, about_run, saved_outcome, summed_up
+from pipelines.plan import Plan, Stored, make_plan, top_errors
 from pipelines.sources import Listing, check_root, top_folders
-from pipelines.storage.clients import without_secrets
 
 
 def launch(
@@ -84,7 +79,7 @@ def launch(
 
 
 def _run(root: str, output: str, max_rejects: float, engine: Engine, backend: backends.Name) -> Run:
-    about = {**_about(root, output, engine), "backend": backend}
+    about = {**about_run(root, output, engine.runner, engine.arguments), "backend": backend}
     workers = engine.workers_a_machine()
     return Run(root, output, max_rejects, about, time.time(), backend, workers, awaited=engine.awaited)
 
@@ -155,7 +150,7 @@ def _check_input(root: str, request: Request) -> None:
 def _check_listing(root: str, request: Request) -> None:
     """Raises RequestError for what only a listing shows: nothing is removed for what cannot be made."""
     listing = Listing()
-    for found in everything(root, request.layout, request.split_fractions):
+    for found in everything(root, request.layout, request.split_fractions, request.group_by):
         listing.add(found)
     errors = make_plan(request, listing, None).errors
     if errors:
@@ -186,9 +181,12 @@ def _finished(output: str) -> Manifest | None:
 def _begun(finished: Manifest | None, plan: Plan | None, output: str) -> Begun | None:
     """What is to be gone on with; a run that has not finished one shard leaves the parity class open."""
     if finished:
-        return Begun(finished.listing_digest, finished.parity_class)
+        return Begun(
+            finished.listing_digest, finished.parity_class, Stored(finished.request, finished.splits)
+        )
     if plan:
-        return Begun(plan.listing_digest, plan.parity_class if unfinished(plan, output).shards else {})
+        there = plan.parity_class if unfinished(plan, output).shards else {}
+        return Begun(plan.listing_digest, there, Stored(plan.request, plan.splits))
     return None
 
 
@@ -238,7 +236,8 @@ def _check_same_parity(output: str, finished: Manifest | None, plan: Plan | None
 
 
 def _check_extends(request: Request, output: str, finished: Manifest) -> None:
-    if request.copies < finished.request.copies:
+    by_class = request.by_class or finished.request.by_class  # which the plan looks at, who knows how many
+    if request.copies < finished.request.copies and not by_class:
         raise RequestError(
             f"output {output}: it holds {finished.request.copies} copies, more than --copies {request.copies}"
             "; choose fewer when reading, such as split='train_c0+train_c1', or start over with --overwrite"
@@ -252,7 +251,7 @@ def _check_extends(request: Request, output: str, finished: Manifest) -> None:
 
 def _check_resumes(request: Request, output: str, plan: Plan) -> None:
     copies = plan.request.copies
-    if request.copies < copies:
+    if request.copies < copies and not (request.by_class or plan.request.by_class):
         there = unfinished(plan, output).copies
         raise RequestError(
             f"output {output}: a run for {copies} copies did not end, of which {there} are finished; "
@@ -264,25 +263,3 @@ def _check_resumes(request: Request, output: str, plan: Plan) -> None:
             f"output {output}: a run that was adding the originals did not end; finish it with "
             "--include-originals, or start over with --overwrite"
         )
-
-
-def _about(root: str, output: str, engine: Engine) -> dict[str, object]:
-    names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
-    return {
-        "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {name: version for name in names.split() if (version := _version(name))},
-        "runner": engine.runner,
-        "beam_options": without_secrets(engine.arguments),
-        "input": root,
-        "output": output,
-    }
-
-
-def _version(distribution: str) -> str | None:
-    """None where it is not installed, as TensorFlow may be."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(distribution)
-    return None

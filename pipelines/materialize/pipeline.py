@@ -11,22 +11,26 @@ from contextlib import suppress
 from typing import Any, get_args
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.metrics import Metrics
 
 from augment import backends
 from augment.errors import RequestError, require
 from pipelines import plan, storage
+from pipelines.format.copies import in_copy
 from pipelines.format.request import Request
 from pipelines.images import in_folder
+from pipelines.materialize.balance import LastOnes
 from pipelines.materialize.commit import GroupFiles, commit, group_files
 from pipelines.materialize.plan_file import Begun, plan_and_save
 from pipelines.materialize.progress import Progress, Stopped, stop
 from pipelines.materialize.run import Run
+from pipelines.materialize.together import KeepTogether
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, top_folders
 
-GroupKey = tuple[str, int]
-"""A split and the number of a group in it."""
+GroupKey = tuple[str, int, int]
+"""A split, the first copy of one of its tiers, and the number of a group of that."""
 Member = tuple[int, str, str]
 """A source's place, id and label."""
 
@@ -34,43 +38,55 @@ NOBODY: Member = (0, "", "")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
-def materialize(pipeline: beam.Pipeline, *, request: Request, run: Run, begun: Begun | None) -> None:
-    """Adds the whole job to a pipeline.
+def materialize(
+    start: beam.Pipeline | beam.PCollection[str], *, request: Request, run: Run, begun: Begun | None
+) -> beam.PCollection[None]:
+    """Adds the whole job to a pipeline; what it returns is there when the dataset is.
 
     Args:
+        start: the pipeline; or the input alone, once there is something in it to be listed.
         request: what to write.
         run: where from, where to, and what must hold before the manifest is written.
         begun: what the output was begun with, if it was.
     """
-    found = pipeline | List(run.input, request.layout, request.split_fractions)
+    roots = start | "Root" >> beam.Create([run.input]) if isinstance(start, beam.Pipeline) else start
+    found = roots | List(run.input, request.layout, request.split_fractions, request.group_by)
+    if request.duplicates and request.split_fractions:
+        found |= KeepTogether(run.input, request.split_fractions, request.group_by)
     planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
     written = found | Group(planned) | Write(planned, run.input, run.output, run.backend, run.workers)
-    _ = (found, written) | Commit(planned, run)
+    return (found, written) | Commit(planned, run)
 
 
 class List(beam.PTransform):
-    """An input directory to what is found in it; workers share its class folders.
+    """An input directory, alone, to what is found in it; workers share its class folders.
 
     Args:
         root: absolute, or a URL.
         layout: what its top folders are.
         fractions: of the splits that are made, where there are none.
+        group_by: what these do not tear, in ids.
     """
 
-    def __init__(self, root: str, layout: Layout, fractions: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        layout: Layout,
+        fractions: dict[str, str] | None = None,
+        group_by: str | None = None,
+    ) -> None:
         super().__init__()
         _check_place("root", root)
         if layout not in get_args(Layout):
             raise RequestError(f"layout is {layout!r}; it must be one of {', '.join(get_args(Layout))}")
-        self.root, self.layout, self.fractions = root, layout, fractions
+        self.root, self.layout, self.fractions, self.group_by = root, layout, fractions, group_by
 
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Found | Folder]:
+    def expand(self, roots: beam.PCollection[str]) -> beam.PCollection[Found | Folder]:
         return (
-            pipeline
-            | "Root" >> beam.Create([self.root])
+            roots
             | "Top" >> beam.ParDo(ListTop(self.layout))
             | "Share" >> beam.Reshuffle()
-            | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions))
+            | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions, self.group_by))
         )
 
 
@@ -90,11 +106,12 @@ class Plan(beam.PTransform):
         self.request, self.root, self.output, self.begun = request, root, output, begun
 
     def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
-        return (
-            found
-            | "Count" >> beam.CombineGlobally(CountFound())
-            | "Make" >> beam.Map(plan_and_save, self.request, self.root, self.output, self.begun)
-        )
+        counted = found | "Count" >> beam.CombineGlobally(CountFound())
+        given: list[Any] = [self.request, self.root, self.output, self.begun]
+        if self.request.balance is not None:
+            last = found | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
+            given.append(beam.pvalue.AsDict(last))
+        return counted | "Make" >> beam.Map(plan_and_save, *given)
 
 
 class Group(beam.PTransform):
@@ -185,14 +202,14 @@ class ListTop(beam.DoFn):
 class ListFolder(beam.DoFn):
     """A class folder to itself and all that is found in it; what is no folder stays as it is."""
 
-    def __init__(self, root: str, fractions: dict[str, str] | None) -> None:
-        self.root, self.fractions = root, fractions
+    def __init__(self, root: str, fractions: dict[str, str] | None, group_by: str | None) -> None:
+        self.root, self.fractions, self.group_by = root, fractions, group_by
 
     def process(self, folder: Found | Folder) -> Iterator[Found | Folder]:
         if not isinstance(folder, Folder):
             yield folder
             return
-        yield from in_folder(self.root, folder, self.fractions)
+        yield from in_folder(self.root, folder, self.fractions, self.group_by)
 
 
 class CountFound(beam.CombineFn):
@@ -241,9 +258,16 @@ class AssignToGroup(beam.DoFn):
         if planned is None or planned.errors:
             return
         order = plan.places(planned.request.seed, [source.id for source in block])
-        for source, place in zip(block, order.tolist(), strict=True):
-            group = plan.group_of(place, planned.splits[source.split].groups)
-            yield (source.split, group), (place - 2**63, source.id, source.label)  # within int64
+        for split in {source.split for source in block}:
+            mine = np.flatnonzero([source.split == split for source in block])
+            ids, labels = [block[i].id for i in mine], [block[i].label for i in mine]
+            for tier in planned.tiers(split):
+                having = in_copy(planned.splits[split].classes, tier.first, ids, labels)
+                for i in mine[having].tolist():
+                    place, source = int(order[i]), block[i]
+                    group = plan.group_of(place, tier.groups)
+                    # A place is within int64.
+                    yield (split, tier.first, group), (place - 2**63, source.id, source.label)
 
 
 @beam.typehints.with_output_types(tuple[GroupKey, Member])
@@ -251,9 +275,10 @@ class EveryGroup(beam.DoFn):
     """The keys of all groups."""
 
     def process(self, _: Any, planned: plan.Plan) -> Iterator[tuple[GroupKey, Member]]:
-        for split, its in planned.splits.items():
-            for group in range(its.groups):
-                yield (split, group), NOBODY
+        for split in planned.splits:
+            for tier in planned.tiers(split):
+                for group in range(tier.groups):
+                    yield (split, tier.first, group), NOBODY
 
 
 class WriteGroup(beam.DoFn):
@@ -272,10 +297,11 @@ class WriteGroup(beam.DoFn):
     ) -> Iterator[GroupFiles]:
         from pipelines.materialize import group
 
-        (split, number), members = members_of
+        (split, first, number), members = members_of
         sources = [(source, label) for _, source, label in sorted(members) if source]
+        note = f"{split}_c{first}-{number}" if first > 0 else f"{split}-{number}"
         # When stopped it ends as if it were done: an error would be tried again.
-        with suppress(Stopped), Progress(self.output, f"{split}-{number}") as progress:
+        with suppress(Stopped), Progress(self.output, note) as progress:
             try:
                 if self._writer is None:
                     if self.backend == "device":
@@ -283,7 +309,8 @@ class WriteGroup(beam.DoFn):
                         import_tensorflow(threads_an_op=1)  # each core has a source; sharing costs a fifth
                     processes = max(1, group.CORES // self.workers)
                     self._writer = group.GroupWriter(planned, self.root, self.output, self.backend, processes)
-                finished = self._writer.write(group.Group(split, number, sources), progress)
+                mine = group.Group(split, number, planned.tier(split, first), sources)
+                finished = self._writer.write(mine, progress)
             except (group.GroupFailed, RequestError) as failed:
                 with suppress(OSError):  # which hides no other
                     stop(self.output)  # the other groups may fail alike, and the user is to know soon
@@ -294,7 +321,7 @@ class WriteGroup(beam.DoFn):
             self._rejects.inc(len(new[0].receipt.rejects) if new else 0)
             self._samples.inc(sum(one.receipt.records for one in new))
             self._bytes.inc(sum(one.receipt.bytes + one.samples.bytes for one in new))
-            yield group_files(split, number, finished)
+            yield group_files(split, number, finished, self._writer.processes)
 
     def teardown(self) -> None:
         if self._writer is not None:

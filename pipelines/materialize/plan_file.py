@@ -10,13 +10,15 @@ from pydantic import ValidationError
 from augment.augmenter import NOT_AUGMENTED
 from pipelines import storage
 from pipelines.format.bounds import MANIFEST_BYTES
+from pipelines.format.copies import RankOf
 from pipelines.format.inside import read_in
 from pipelines.format.layout import PLAN, PLANNED, SAMPLES, shard_of
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request
-from pipelines.plan import Plan, make_plan
+from pipelines.plan import Plan, Stored, make_plan
 from pipelines.sources import Listing
 from pipelines.sources.depth import dim
+from pipelines.sources.found import Place
 
 
 class Begun(NamedTuple):
@@ -24,11 +26,19 @@ class Begun(NamedTuple):
 
     listing_digest: str
     parity_class: dict[str, str]
+    stored: Stored
 
 
-def plan_and_save(listing: Listing, request: Request, root: str, output: str, begun: Begun | None) -> Plan:
+def plan_and_save(
+    listing: Listing,
+    request: Request,
+    root: str,
+    output: str,
+    begun: Begun | None,
+    last: dict[Place, RankOf] | None = None,
+) -> Plan:
     """Makes the plan and, if it has no errors, saves it."""
-    plan = make_plan(request, listing, begun and begun.listing_digest)
+    plan = make_plan(request, listing, begun and begun.listing_digest, last, begun and begun.stored)
     if begun and begun.parity_class:
         plan = plan.model_copy(update={"parity_class": begun.parity_class})
     if not plan.errors:
@@ -60,9 +70,9 @@ def unfinished(plan: Plan, output: str) -> Unfinished:
     """By the names of receipts alone."""
     found = collections.Counter[int]()
     wanted = collections.Counter[int]()
-    for split, planned in plan.splits.items():
-        for copy in plan.copies(split):
-            wanted[copy] += planned.groups
+    for split in plan.splits:
+        for tier in plan.tiers(split):
+            wanted.update(dict.fromkeys(tier.copies, tier.groups))
     for name in storage.at(output).names(SAMPLES):
         shard = shard_of(f"{SAMPLES}/{name}", plan.request.name)
         if shard and plan.has(shard):

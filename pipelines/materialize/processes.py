@@ -63,6 +63,11 @@ class Pool:
             self._idle.put(self.here)
         self._threads = ThreadPoolExecutor(self.count)
 
+    @property
+    def processes(self) -> int:
+        """How many derive by now."""
+        return max(1, sum(process.ready for process in self._processes))
+
     def derive(self, members: Sequence[Member], copies: Sequence[int]) -> Future[Derived]:
         """As `Deriver.derive`, by whoever is free first. The outcome may also be ProcessEnded."""
         return self._threads.submit(self._derive, members, copies)

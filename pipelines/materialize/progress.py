@@ -98,7 +98,7 @@ class ProgressBar:
     def _watch(self) -> None:
         with tqdm(
             desc="listing",
-            unit=" images",
+            unit=" records",
             file=self._terminal,
             disable=None,
             smoothing=0.1,
@@ -133,7 +133,7 @@ class ProgressBar:
             return False
         bar.clear()
         self._tell(self._plan)
-        bar.total = sum(p.sources * len(self._plan.copies(s)) for s, p in self._plan.splits.items())
+        bar.total = sum(t.sources * len(t.copies) for s in self._plan.splits for t in self._plan.tiers(s))
         bar.set_description("writing")
         bar.unpause()
         return True
@@ -157,4 +157,4 @@ def _line(done: int, kept: int, total: float | None, seconds: float) -> str:
         return "augshard: listing\n"
     rate = (done - kept) / max(seconds, 1)
     left = f", {tqdm.format_interval((total - done) / rate)} left" if rate else ""
-    return f"augshard: {done:,} of {total:,.0f} images, {rate:,.0f} images/s{left}\n"
+    return f"augshard: {done:,} of {total:,.0f} records, {rate:,.0f} records/s{left}\n"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import datetime
+import importlib.metadata
 import os
+import platform
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +19,7 @@ from pipelines.format.bounds import Count
 from pipelines.format.inside import read_record
 from pipelines.format.layout import ERROR, JOB, LOCK, OUTCOME, WORK
 from pipelines.format.manifest import Manifest, json_text
+from pipelines.storage.clients import without_secrets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +42,29 @@ class Run:
     """whether a launcher tells the user what came of it; else the job has to fail with it"""
 
 
+def about_run(input: str, output: str, runner: str, arguments: Sequence[str]) -> dict[str, Any]:  # noqa: A002
+    """What run.json says of where and with what a run began. `arguments` are Beam's options."""
+    names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
+    return {
+        "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: version for name in names.split() if (version := _version(name))},
+        "runner": runner,
+        "beam_options": without_secrets(arguments),
+        "input": input,
+        "output": output,
+    }
+
+
+def _version(distribution: str) -> str | None:
+    """None where it is not installed, as TensorFlow may be."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return None
+
+
 class Outcome(BaseModel):
     """What a run came to, of which the launcher tells the user."""
 
@@ -48,6 +77,8 @@ class Outcome(BaseModel):
     warnings: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
     kept: Count = 0
     """records that were there before"""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """that derived, of one worker"""
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """that it took"""
     manifest: Annotated[Manifest | None, Field(exclude=True)] = None

@@ -64,6 +64,13 @@ def content_errors(listing: Listing, *, fractions: bool) -> list[str]:
     if not any(listing.counts.values()):
         there = listing.passed_over()
         return [f"there are no images in it, but {counted(there)}; {_advice(there)}" if there else EMPTY]
+    if listing.ungrouped:
+        images = sum(listing.counts.values())
+        return [
+            f"--group-by: {listing.ungrouped:,} of {images:,} images do not say of which group they are, "
+            f"{listing.first_ungrouped!r} first; change the expression, so that its group is in "
+            "every path"
+        ]
     several = len({split for split, _ in listing.counts}) > 1 and not fractions
     errors = []
     for (split, label), images, ignored, unusable in _class_folders(listing, fractions=fractions):

@@ -51,6 +51,12 @@ class Folder(NamedTuple):
     label: str
 
 
+class Ungrouped(NamedTuple):
+    """An image whose path does not say of which group it is, where groups are asked for."""
+
+    source: str
+
+
 class Guess(NamedTuple):
     """What the folders were taken for where their names leave it open, or why they cannot be."""
 
@@ -58,7 +64,7 @@ class Guess(NamedTuple):
     refused: bool
 
 
-Found = Source | Reject | Ignored | Guess
+Found = Source | Reject | Ignored | Ungrouped | Guess
 
 
 @dataclasses.dataclass
@@ -75,6 +81,10 @@ class Listing:
     """images that lie in no class folder, by the folder that they lie in"""
     samples: dict[Place, list[tuple[int, str]]] = dataclasses.field(default_factory=dict)
     """the ids of a few images of each, those of the least digests, which stand before them"""
+    ungrouped: int = 0
+    """images whose path does not say of which group they are, where groups are asked for"""
+    first_ungrouped: str = ""
+    """the first of them by name"""
     rejects: int = 0
     guesses: frozenset[Guess] = frozenset()
     digest: int = 0
@@ -100,6 +110,8 @@ class Listing:
             _add(self.counts, (found.split, found.label), 0)
         elif isinstance(found, Ignored):
             _add(self.ignored.setdefault((found.split, found.label), {}), found.kind, 1)
+        elif isinstance(found, Ungrouped):
+            self._add_ungrouped(1, found.source)
         elif isinstance(found, Guess):
             self.guesses |= {found}
         else:
@@ -119,10 +131,15 @@ class Listing:
             self.samples[place] = sorted([*self.samples.get(place, []), *theirs_sampled])[:SAMPLES]
         for folder, count in other.loose.items():
             _add(self.loose, folder, count)
+        self._add_ungrouped(other.ungrouped, other.first_ungrouped)
         self.rejects += other.rejects
         self.guesses |= other.guesses
         self.digest = (self.digest + other.digest) % (1 << 256)
         return self
+
+    def _add_ungrouped(self, count: int, first: str) -> None:
+        self.ungrouped += count
+        self.first_ungrouped = min(filter(None, (self.first_ungrouped, first)), default="")
 
     def hexdigest(self) -> str:
         return f"{self.digest:064x}"

@@ -8,7 +8,9 @@ shards      copies that were materialized
 live        the same copies, augmented in the input pipeline
 live-layer  the same copies, augmented in the model
 
-Epoch e sees copy e, or where an arm has a pool of K copies, copy e mod K.
+Epoch e sees copy e, or where an arm has a pool of K copies, copy e mod K. Where the classes of shards have
+copies of their own, an epoch of every arm has each source as often as it has copies: in `shards` those, in
+the live arms new ones each epoch, of which the first epoch's are those of the shards.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from augment.array_api import tf
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from augment.recipe import Recipe, Shape
+from pipelines.format.request import Duplicates
 from pipelines.sources import Layout
 from pipelines.sources.rules import role
 from pipelines.train.compatibility import check_compatibility, differing, limited
@@ -151,12 +154,16 @@ class Feed:
 
         def begin(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             order = self._train.order(train_seed, int(epoch))
-            return order, np.array(self.arm.copy(int(epoch)), np.int64)
+            if self._train.copies is None:
+                return order, np.array(self.arm.copy(int(epoch)), np.int64)
+            stored = self.arm.name == "shards"
+            return order, (self._train.copies if stored else self._train.copies_in(int(epoch)))[order]
 
         @tf.autograph.experimental.do_not_convert
         def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             rows, copy = tf.numpy_function(begin, [epoch], [tf.int64, tf.int64], stateful=False)
-            samples = self._samples(tf.ensure_shape(rows, [None]), tf.ensure_shape(copy, []))
+            shape = [] if self._train.copies is None else [None]
+            samples = self._samples(tf.ensure_shape(rows, [None]), tf.ensure_shape(copy, shape))
             # A file that cannot be read for once would be left out, and this epoch not the one of other arms.
             return samples.apply(tf.data.experimental.assert_cardinality(self.train_samples)).batch(batch)
 
@@ -225,6 +232,8 @@ def open_feed(
     shards: str | None = None,
     layout: Layout = "auto",
     split_fractions: dict[str, str] | None = None,
+    group_by: str | None = None,
+    duplicates: Duplicates | None = None,
     validation_fraction: str | None = None,
 ) -> Feed:
     """Binds an arm to images, and to shards made from them.
@@ -233,9 +242,9 @@ def open_feed(
         input: the directory of images, as for `--input`.
         recipe, seed: of the augmentation.
         shards: a finished dataset; what is stored there need not be read from images.
-        layout, split_fractions: as for `augshard materialize`.
+        layout, split_fractions, group_by, duplicates: as for `augshard materialize`.
         validation_fraction: a decimal such as 0.1: that part of the training images, by the
-            hash of their ids, is kept for validation.
+            hash of their ids, or of what splits must not tear, is kept for validation.
 
     Raises RequestError if these do not fit each other, or the arm.
     """
@@ -243,7 +252,9 @@ def open_feed(
     from pipelines.train.feeding import Live, Stored, members, model_layer
 
     stored = Stored(shards) if shards is not None else None
-    images = list_images(input, layout=layout, split_fractions=split_fractions)
+    images = list_images(
+        input, layout=layout, split_fractions=split_fractions, group_by=group_by, duplicates=duplicates
+    )
     there = images.splits()
     train = next(iter(named_as("train", there)), None)
     if train is None:
@@ -252,13 +263,18 @@ def open_feed(
             f"{', '.join(there) or 'no images'}"
         )
     if stored:
-        check_compatibility(stored.directory, stored.manifest, images, recipe, seed, split_fractions)
+        made_by = (
+            split_fractions,
+            group_by if split_fractions else None,
+            duplicates if split_fractions else None,
+        )
+        check_compatibility(stored.directory, stored.manifest, images, recipe, seed, made_by)
     if arm.name == "shards":
         arm = limited(arm, train, stored)
     elif arm.originals:
         raise RequestError(f"arm {arm.label}: only the arm shards takes originals among its copies")
     fed = {
-        split: members(images, split, seed, stored)
+        split: members(images, split, seed, stored, train=split == train)
         for split in there
         if split == train or role(split) in ("validation", "test")
     }
@@ -273,11 +289,11 @@ def open_feed(
                 + "; leave it out"
             )
         validation = "validation"
-        train_members, fed[validation] = train_members.carved(validation_fraction)
+        train_members, fed[validation] = train_members.carved(validation_fraction, images.groups)
     live = Live(images.root, recipe, seed)
     if stored is None:
         train_members = live.usable(train_members)
-    elif arm.name == "shards":
+    elif arm.name == "shards" and train_members.copies is None:
         stored.check(train_members, arm.pool)
     for split, some in {train: train_members, **fed}.items():
         if not len(some):

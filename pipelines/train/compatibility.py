@@ -25,9 +25,13 @@ def check_compatibility(
     images: Images,
     recipe: Recipe,
     seed: int,
-    split_fractions: dict[str, str] | None,
+    made_by: tuple[dict[str, str] | None, str | None, str | None],
 ) -> None:
-    """Raises RequestError unless the dataset was made from these images, by this recipe and seed."""
+    """Raises RequestError unless the dataset was made from these images, by this recipe and seed.
+
+    Splits are made by fractions, by what these must not tear, and by what becomes of duplicates.
+    """
+    split_fractions, *whole = made_by
     request = manifest.request
     if request.recipe != recipe.canonical():
         raise RequestError(
@@ -47,6 +51,14 @@ def check_compatibility(
     listed = collections.Counter(source.split for source in images.sources)
     counted = {split: counts.sources for split, counts in manifest.splits.items()}
     fractions = [list((some or {}).items()) for some in (request.split_fractions, split_fractions)]
+    for option, there, here in zip(
+        ("--group-by", "--duplicates"), (request.group_by, request.duplicates), whole, strict=True
+    ):
+        if there != here:
+            raise RequestError(
+                f"shards {directory}: their splits were made {_with(option, there)}, these are made "
+                f"{_with(option, here)}; say what they were made by"
+            )
     if counted != listed or fractions[0] != fractions[1]:  # their order decides as well
         raise RequestError(
             f"shards {directory}: their splits are {_counts(counted)}, those of input {images.root} are "
@@ -75,6 +87,10 @@ def _difference(stored: dict[str, object], recipe: Recipe) -> str:
     return f"{what} is {json.dumps(there)}, {recipe.name} has {json.dumps(here)}"
 
 
+def _with(option: str, value: str | None) -> str:
+    return f"without {option}" if value is None else f"with {option} {value}"
+
+
 def _counts(splits: dict[str, int]) -> str:
     return ", ".join(f"{split} of {count:,}" for split, count in sorted(splits.items()))
 
@@ -89,6 +105,13 @@ def limited(arm: Arm, split: str, stored: Stored | None) -> Arm:
             f"shards {stored.directory}: split {split} has no copies there; materialize it with "
             f"--augment-splits {split}"
         )
+    if manifest.splits[split].classes is not None:
+        if arm.copies is not None:
+            raise RequestError(
+                f"arm {arm.label}: shards {stored.directory} have copies by class, of which an epoch has all"
+                "; leave --copies out"
+            )
+        return arm
     there = manifest.request.copies
     copies = there if arm.copies is None else arm.copies
     if copies > there:

@@ -16,19 +16,22 @@ import dataclasses
 import decimal
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from augment.augmenter import CORES, Augmenter
+from augment import codec
+from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.draws import at
 from augment.errors import RequestError
-from augment.keys import fold_in, seed_key, source_words, words
+from augment.keys import source_words
 from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape
-from augment.tfdata import augment_dataset, computed
+from augment.tfdata import augment_usable, computed
+from pipelines.datasets.selection import shuffled
 from pipelines.format.manifest import read_manifest
 from pipelines.format.parsing import checked_label, decode_stored
 from pipelines.format.stored import StoredCopy
@@ -50,6 +53,9 @@ class Members:
     """str [n]"""
     labels: np.ndarray
     """int64 [n]"""
+    copies: np.ndarray | None = None
+    """int64 [n], where classes have copies of their own: a source is there as often as it has copies, each
+    time with another, from 0; None: once, with the epoch's"""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,16 +67,22 @@ class Members:
 
     def order(self, train_seed: int, epoch: int) -> np.ndarray:
         """int64 [n]: the rows of an epoch, one after the other."""
-        key = fold_in(seed_key(train_seed), words(epoch))
-        high, low = fold_in(key, (self.keys[:, 0], self.keys[:, 1]))
-        return np.lexsort((low, high))
+        return shuffled(self.keys, train_seed, epoch, self.copies)
+
+    def copies_in(self, epoch: int) -> np.ndarray:
+        """int64 [n]: those of an epoch in which no copy comes again: the first shows the stored ones."""
+        if self.copies is None:
+            return np.full(len(self), epoch, np.int64)
+        _, of, count = np.unique(self.ids, return_inverse=True, return_counts=True)
+        return epoch * count[of] + self.copies
 
     def where(self, kept: np.ndarray) -> Members:
         """Those for which `kept`, bool [n], holds."""
-        return Members(self.split, self.ids[kept], self.labels[kept])
+        copies = None if self.copies is None else self.copies[kept]
+        return Members(self.split, self.ids[kept], self.labels[kept], copies)
 
-    def carved(self, fraction: str) -> tuple[Members, Members]:
-        """Those that stay, and the part that is kept for validation, by the hash of their ids.
+    def carved(self, fraction: str, groups: Mapping[str, str]) -> tuple[Members, Members]:
+        """Those that stay, and the part that is kept for validation, by the hash of their groups or ids.
 
         Raises RequestError unless `fraction` is a decimal such as 0.1.
         """
@@ -81,7 +93,7 @@ class Members:
                 "a decimal such as 0.1"
             )
         fractions = {"train": format(1 - share, "f"), "validation": format(share, "f")}
-        kept = np.array([split_of(source, fractions) == "train" for source in self.ids], bool)
+        kept = np.array([split_of(groups.get(s, s), fractions) == "train" for s in self.ids], bool)
         return self.where(kept), self.where(~kept)
 
 
@@ -103,20 +115,36 @@ class Stored:
         stored, _ = self._copy(split, self.manifest.copies(split)[0])
         return Members(split, np.array(stored.sources, object), stored.labels)
 
-    def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, C], label int64) of those rows, int64 [n], in a copy, an int64 scalar."""
+    def each_copy(self, split: str) -> Members:
+        """The sources of which there are records, as often as there are copies of them."""
+        copies = [copy for copy in self.manifest.copies(split) if copy != NOT_AUGMENTED]
+        stored = [self._copy(split, copy)[0] for copy in copies]
+        return Members(
+            split,
+            np.array([source for one in stored for source in one.sources], object),
+            np.concatenate([one.labels for one in stored]),
+            np.repeat(copies, [len(one.sources) for one in stored]),
+        )
 
-        def records(block: np.ndarray, number: np.ndarray) -> np.ndarray:
-            stored, position_of = self._copy(members.split, int(number))
-            return stored.read(np.array([position_of[source] for source in members.ids[block]], np.int64))
+    def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
+        """(image uint8 [H, W, C], label int64) of those rows, int64 [n], in a copy, or one each, int64."""
+
+        def records(block: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+            found = np.empty(len(block), object)
+            for number in np.unique(numbers).tolist():
+                stored, position_of = self._copy(members.split, number)
+                mine = numbers == number
+                sources = members.ids[block[mine]]
+                found[mine] = stored.read(np.array([position_of[source] for source in sources], np.int64))
+            return found
 
         @tf.autograph.experimental.do_not_convert
-        def read(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def read(block: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             spec = {
                 "image": tf.io.FixedLenFeature([], tf.string),
                 "label": tf.io.FixedLenFeature([], tf.int64),
             }
-            serialized = tf.numpy_function(records, [block, copy], tf.string, stateful=False)
+            serialized = tf.numpy_function(records, [block, numbers], tf.string, stateful=False)
             parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]), spec)
             return parsed["image"], parsed["label"]
 
@@ -126,7 +154,8 @@ class Stored:
             return image, checked_label(label, len(self.manifest.classes))
 
         # Blocks are small and read ahead, so that decoding waits for none of them.
-        blocks = tf.data.Dataset.from_tensor_slices(rows).batch(_READ).map(read).prefetch(2)
+        chosen = rows, tf.broadcast_to(copy, tf.shape(rows))
+        blocks = tf.data.Dataset.from_tensor_slices(chosen).batch(_READ).map(read).prefetch(2)
         return blocks.unbatch().map(decoded, num_parallel_calls=2 * CORES, deterministic=True)
 
     def check(self, members: Members, copies: Iterable[int]) -> None:
@@ -156,38 +185,58 @@ class Live:
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
         """(image uint8 [H, W, C], label int64) of those rows, int64 [n]; unusable files are left out.
 
-        A copy that is a tensor, an int64 scalar, is not NOT_AUGMENTED.
+        A copy that is a tensor, an int64 scalar, or [n] where each has its own, is not NOT_AUGMENTED.
         """
+        if not isinstance(copy, int) and copy.shape.rank == 1:
+            return self._samples_of_each(members, rows, copy)
 
         def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
-            return augment_dataset(files, self._recipe, seed=self._seed, copy=copy)
+            return augment_usable(files, self._recipe, seed=self._seed, copy=copy)
 
         live = self._accounted(members, rows, augmented)
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
+    def _samples_of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
+        augmenter = Augmenter(self._recipe, self._seed)
+
+        def sample(contents: bytes, source: bytes, copy: np.ndarray) -> np.ndarray:
+            try:
+                pixels = self._recipe.decode_source(contents)
+            except codec.DecodeError:
+                return np.zeros([0, 0, 0], np.uint8)
+            draws = augmenter.draw_copies(source_words([source]), int(copy))
+            return augmenter.sample(pixels, at(draws, 0), augmented=True)
+
+        @tf.autograph.experimental.do_not_convert
+        def made(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            given = [file["image"], file["source"], file["copy"]]
+            image = tf.numpy_function(sample, given, tf.uint8, stateful=False)
+            return {**file, "image": tf.ensure_shape(image, self._recipe.image_shape)}
+
+        live = self._accounted(members, rows, _mapped(made), copies)
+        return live.map(lambda sample: (sample["image"], sample["label"]))
+
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
-        augmenter, channels = Augmenter(self._recipe, self._seed), self._recipe.channels
+        augmenter = Augmenter(self._recipe, self._seed)
 
         @tf.autograph.experimental.do_not_convert
         def begun(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {**file, "image": computed(augmenter.head, file["image"], shape=(None, None, channels))}
+            return {**file, "image": computed(augmenter.head, file["image"], self._recipe)}
 
         @tf.autograph.experimental.do_not_convert
         def for_layer(file: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-            number = tf.cast(copy, tf.int32)
+            number = tf.cast(file["copy"], tf.int32)
             return {"image": file["image"], "key": file["key"], "copy": number}, file["label"]
 
-        return self._accounted(members, rows, _mapped(begun)).map(for_layer)
+        return self._accounted(members, rows, _mapped(begun), copy).map(for_layer)
 
     def usable(self, members: Members) -> Members:
         """Those whose files can be read and decoded, found by trying."""
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            image = computed(
-                lambda image: image[:1, :1], file.pop("image"), shape=(1, 1, self._recipe.channels)
-            )
+            image = computed(lambda image: image[:1, :1], file.pop("image"), self._recipe, size=(1, 1))
             return {**file, "image": image}
 
         trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))
@@ -199,6 +248,7 @@ class Live:
         members: Members,
         rows: tf.Tensor,
         make: Callable[[tf.data.Dataset], tf.data.Dataset],
+        copy: tf.Tensor | None = None,
     ) -> tf.data.Dataset:
         with tf.init_scope():  # outside of the graph, which would hold them all
             every = {
@@ -207,16 +257,24 @@ class Live:
                 "key": tf.constant(members.keys),
             }
         chosen = {name: tf.gather(values, rows) for name, values in every.items()}
+        if copy is not None:
+            chosen["copy"] = tf.broadcast_to(copy, tf.shape(rows))
         files = tf.data.Dataset.from_tensor_slices(chosen)
         return accounted(files, chosen["source"], self._account, make)
 
 
 def _mapped(function: Callable[..., Any]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-    return lambda files: files.map(function, num_parallel_calls=2 * CORES, deterministic=True)
+    """Of what the function fails for, nothing is left."""
+    return lambda files: files.map(function, num_parallel_calls=2 * CORES, deterministic=True).ignore_errors()
 
 
-def members(images: Images, split: str, seed: int, stored: Stored | None) -> Members:
-    """The sources of a split; where there are shards, those of which there are records."""
+def members(images: Images, split: str, seed: int, stored: Stored | None, *, train: bool) -> Members:
+    """The sources of a split; where there are shards, those of which there are records.
+
+    Where classes have copies of their own there, those of the split to train on are there with each.
+    """
+    if stored and train and stored.manifest.splits[split].classes is not None:
+        return stored.each_copy(split)
     if stored and split in stored.manifest.splits:
         return stored.members(split)
     sources = images.ordered(split, seed)

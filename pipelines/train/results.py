@@ -52,10 +52,10 @@ class ArmsDataset:
     def shards(self, arm: Arm) -> tuple[int, int]:
         """Bytes and records of the shards that an arm of shards trains on."""
         split = named_as("train", self.manifest.splits)[0]
-        groups = self.manifest.splits[split].groups
         files = [
             self.manifest.files[shard_file(self.manifest.request.name, split, copy, group, groups)]
-            for copy in arm.pool
+            for copy in (arm.pool if arm.copies else self.manifest.copies(split))
+            for groups in [self.manifest.groups(split, copy)]
             for group in range(groups)
         ]
         return sum(file.bytes for file in files), sum(file.records or 0 for file in files)

@@ -137,6 +137,85 @@ def test_the_number_of_elements_is_kept(files, sources):
     assert len(list(augment_dataset(unknown, load_recipe("cifar10"), seed=0, copy=0))) == len(sources)
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 200, 1000])
+def test_batches_are_those_of_the_samples(originals, sources, batch_size):
+    ragged = tf.RaggedTensor.from_row_lengths(tf.range(800), [1, 3] * 200)
+    given = tf.data.Dataset.from_tensor_slices(
+        {
+            "image": [png(image) for image in originals] * 80,
+            "source": sources * 80,
+            "nested": {"number": np.arange(400)},
+            "ragged": ragged,
+        }
+    )
+    recipe = load_recipe("cifar10")
+    batches = augment_dataset(given, recipe, seed=1, copy=2, batch_size=batch_size)
+    one_by_one = augment_dataset(given, recipe, seed=1, copy=2).map(lambda e: e["image"]).batch(batch_size)
+    assert len(batches) == len(one_by_one)
+    for batch, images, as_given in zip(batches, one_by_one, given.batch(batch_size), strict=True):
+        np.testing.assert_array_equal(batch.pop("image"), images)
+        del as_given["image"]
+        for got, want in zip(
+            *(tf.nest.flatten(e, expand_composites=True) for e in (batch, as_given)), strict=True
+        ):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("given_as", ["pixels", "pixels of any size"])
+def test_batches_of_pixels_are_those_of_files(files, originals, given_as):
+    recipe = load_recipe("cifar10")
+    given, shape = (originals[:1] * 5, [30, 50, 3]) if given_as == "pixels" else (originals, [None, None, 3])
+    spec = tf.TensorSpec(shape, tf.uint8)
+    photos = tf.data.Dataset.from_generator(lambda: iter(given), output_signature=spec)
+    dataset = tf.data.Dataset.zip(photos, files).map(lambda image, e: {**e, "image": image})
+    [batch] = augment_dataset(dataset, recipe, seed=1, copy=2, batch_size=8)
+    np.testing.assert_array_equal(batch["image"], as_images(augment_dataset(dataset, recipe, seed=1, copy=2)))
+
+
+def test_batches_of_an_endless_dataset_are_endless(files):
+    live = augment_dataset(files.repeat(), load_recipe("cifar10"), seed=0, copy=0, batch_size=3)
+    assert live.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert next(iter(live))["image"].shape[0] == 3
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, "2"])
+def test_a_batch_size_is_a_whole_number_from_1(files, batch_size):
+    with pytest.raises(RequestError) as error:
+        augment_dataset(files, load_recipe("cifar10"), seed=0, copy=0, batch_size=batch_size)
+    assert str(error.value) == f"batch_size is {batch_size!r}; it must be a whole number from 1, or None"
+
+
+@pytest.fixture
+def with_a_fault(originals, sources) -> tf.data.Dataset:
+    images = [png(image) if place != 3 else b"hello" for place, image in enumerate(originals)]
+    return tf.data.Dataset.from_tensor_slices({"image": images, "source": sources})
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_a_sample_that_cannot_be_made_is_an_error_that_says_which_and_why(with_a_fault, batch_size):
+    live = iter(augment_dataset(with_a_fault, load_recipe("cifar10"), seed=0, copy=0, batch_size=batch_size))
+    for _ in range(3 // (batch_size or 1)):
+        next(live)
+    why = "not_an_image: its first bytes are 68 65 6c 6c 6f"
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        next(live)
+    assert f": SampleError: train/roses/3.png: DecodeError: {why}\n" in raised.value.message
+
+
+@pytest.mark.parametrize(("batch_size", "left"), [(None, [0, 1, 2, 4]), (2, [0, 1, 4])])
+def test_what_ignores_errors_ends(with_a_fault, sources, batch_size, left):
+    live = augment_dataset(with_a_fault, load_recipe("cifar10"), seed=0, copy=0, batch_size=batch_size)
+    got = np.hstack([element["source"] for element in live.ignore_errors().as_numpy_iterator()])
+    assert got.tolist() == [sources[place].encode() for place in left]
+
+
+def test_a_dataset_that_fails_before_ends_too_where_errors_are_ignored(files):
+    failing = files.map(lambda e: {**e, "image": tf.io.read_file(tf.constant("none.png"))})
+    assert len(failing) == 5
+    live = augment_dataset(failing, load_recipe("cifar10"), seed=0, copy=0)
+    assert list(live.ignore_errors()) == []
+
+
 def test_ids_of_tfds_are_source_ids(files, originals, sources):
     as_tfds = files.map(lambda e: {"image": e["image"], "tfds_id": e["source"], "label": 3})
     recipe = load_recipe("cifar10")
@@ -179,7 +258,8 @@ def test_not_augmented_pixels_are_the_resized_ones(photo):
 
 @pytest.mark.parametrize("copy", [0, NOT_AUGMENTED])
 @pytest.mark.parametrize("storage", ["png", "jpeg"])
-def test_no_op_in_a_mapped_graph_is_stateful(every_op, files, storage, copy):
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_no_op_in_a_mapped_graph_is_stateful(every_op, files, storage, copy, batch_size):
     """One would make every ordered map serial, even in a branch that is never taken."""
     entries = [entry for entry in every_op if not entry.startswith("random_crop")]
     lines = [
@@ -189,7 +269,8 @@ def test_no_op_in_a_mapped_graph_is_stateful(every_op, files, storage, copy):
     ]
     text = f"storage: {{format: {storage}}}\nops:\n" + "".join(f"  - {line}\n" for line in lines)
     recipe = parse_recipe(text, name="everything")
-    assert list(stateful_ops(augment_dataset(files, recipe, seed=0, copy=copy))) == []
+    live = augment_dataset(files, recipe, seed=0, copy=copy, batch_size=batch_size)
+    assert list(stateful_ops(live)) == []
 
 
 def test_the_search_for_stateful_ops_finds_one():

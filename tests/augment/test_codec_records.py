@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from augment import codec
-from augment.codec import canary
+from augment.codec import canary, jpeg
 from augment.recipe import Storage
 from tests.augment.test_codec import WHOLE, picture
 
@@ -146,6 +146,22 @@ def test_c9_the_canary_names_what_another_machine_encodes_otherwise(monkeypatch:
     imencode = cv2.imencode
     monkeypatch.setattr(cv2, "imencode", lambda form, image, options: imencode(form, image, [1, 60]))
     assert canary.differences() == ["encode_jpeg", "encode_jpeg_444", "encode_jpeg_gray"]
+
+
+@pytest.mark.parametrize("least", [3, 6, 12, 25, 33])
+@pytest.mark.parametrize("chroma", ["4:2:0", "4:4:4"])
+def test_a_reduced_jpeg_is_what_pillow_and_tensorflow_make_of_it(least, chroma):
+    rows, columns = np.mgrid[0:51, 0:90]
+    image = np.stack([rows * 5, columns * 2, (rows * columns) // 18], -1).astype(np.uint8)
+    contents = jpeg.encode(image, 90, chroma)
+    part = {3: 8, 6: 8, 12: 4, 25: 2, 33: 1}[least]
+    reduced = codec.decode(contents, least=least)
+    assert reduced.shape == (-(-51 // part), -(-90 // part), 3)
+    with Image.open(io.BytesIO(contents)) as file:
+        file.draft("RGB", (90 // part, 51 // part))
+        assert np.array_equal(reduced, np.asarray(file))
+    theirs = tf.io.decode_jpeg(contents, ratio=part, dct_method="INTEGER_ACCURATE", fancy_upscaling=True)
+    assert np.array_equal(reduced, theirs)
 
 
 def test_c9_tensorflow_decodes_the_files_of_the_canary_to_the_same_levels() -> None:

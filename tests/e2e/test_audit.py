@@ -606,7 +606,10 @@ def test_c9_in_another_parity_class_small_differences_are_measured_and_large_one
         (["--sample", "cat.png", "--copy", "0", "--input", "IN"], "the dataset has no such source"),
         (["--sample", "train/cat/000.png", "--copy", "7", "--input", "IN"], "there are these: 0, 1"),
         (["--strip", "a.png"], "--strip a.png: it takes the pictures of a replay; add --sample and --copy"),
-        (["--sample", "a", "--copy", "0", "--json", "a"], "leave --samples, --report, --json and --backend out"),
+        (
+            ["--sample", "a", "--copy", "0", "--json", "a"],
+            "leave --samples, --report, --json, --backend, --group-by and --duplicates out",
+        ),
     ],
 )
 def test_a_wrong_request_is_a_clear_sentence(dataset, photos, run_command, options, sentence):

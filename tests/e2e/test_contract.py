@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from blake3 import blake3
 
 from augment import augment_image, load_recipe
 from pipelines import datasets
+from pipelines.materialize import group, processes
 
 
 @pytest.mark.parametrize("storage", ["png", "jpeg", "raw"])
@@ -28,6 +30,13 @@ def test_c3_live_training_and_shards_are_equal_in_every_copy(
         live = samples_of(datasets.from_images(str(images), recipe, seed=0, split=split, copy=copy))
         assert stored == live
         assert len(stored) == {"train": 20, "test": 6}[split]
+        form: dict[str, Any] = {"split": split, "as_supervised": True, "batch_size": 8}
+        shards = datasets.from_shards(str(output), copies=[copy], **form)
+        images_as_well = datasets.from_images(str(images), recipe, seed=0, copy=copy, **form)
+        assert len(shards) == len(images_as_well) == -(-len(stored) // 8)
+        for one, other in zip(shards, images_as_well, strict=True):
+            for part, same in zip(one, other, strict=True):
+                np.testing.assert_array_equal(part, same)
         every_image |= {image for *_, image in stored}
     assert len(every_image) == 46
 
@@ -157,6 +166,27 @@ def test_splits_by_hash_hold_every_image_once(many_images, materialize, samples_
         split_fractions={"train": "0.7", "validation": "0.2", "test": "0.1"},
     )
     assert {source for source, *_ in samples_of(live)} == found["validation"]
+
+
+def test_c4_a_process_for_each_core_leaves_the_bytes_as_they_are(
+    many_images, materialize, tree, tmp_path, monkeypatch
+):
+    request = ("--copies", 3, "--shards", 2, "--include-originals")
+    here = materialize(many_images, *request)
+    monkeypatch.setattr(processes, "WORTH_IT", 0)
+    monkeypatch.setattr(group, "CORES", 3)
+    begin, await_ready = processes._Process.__init__, processes._Process.await_ready
+
+    def begin_and_wait(self: processes._Process, made_of: tuple[object, ...]) -> None:
+        begin(self, made_of)
+        await_ready(self)
+
+    monkeypatch.setattr(processes._Process, "__init__", begin_and_wait)  # so few are else done before
+    monkeypatch.setattr(processes._Process, "await_ready", lambda _: None)
+    there = materialize(many_images, *request, into=tmp_path / "there")
+    assert tree(there) == tree(here)
+    assert json.loads((here / "run.json").read_text())["processes"] == 1
+    assert json.loads((there / "run.json").read_text())["processes"] == 3
 
 
 @pytest.mark.slow

@@ -95,6 +95,24 @@ def test_c4_flink_on_one_machine_writes_the_same_bytes(images, materialize, tree
     assert json.loads((output / "run.json").read_text())["runner"] == "FlinkRunner"
 
 
+@pytest.mark.parametrize("name", ["flink-local", "prism"])
+def test_c4_other_engines_balance_classes_and_keep_duplicates_together_alike(
+    many_images, materialize, tree, tmp_path, name
+):
+    fractions = (
+        "--split-fractions",
+        "train=0.7,test=0.3",
+        "--duplicates",
+        "same-split",
+        "--group-by",
+        "([0-9])[.]",
+    )
+    request = ("--balance", 97, "--shards", 2, *fractions)
+    with engine(name, tmp_path) as options:
+        output = materialize(many_images, *request, *options, into=tmp_path / "out")
+    assert tree(output) == tree(materialize(many_images, *request))
+
+
 @pytest.mark.parametrize("started_by", ["a pool", "the entry point"])
 def test_c4_workers_in_containers_write_the_same_bytes(
     images, materialize, tree, tmp_path_factory, tmp_path, started_by

@@ -282,6 +282,10 @@ def test_links_within_the_directory_are_followed(forger):
     assert len(list(datasets.from_shards(str(forger.out)))) == 12
 
 
+def test_a_copy_that_is_asked_for_twice_is_read_twice(forger):
+    assert len(list(datasets.from_shards(str(forger.out), copies=[0, 0]))) == 12
+
+
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(forger):
     (forger.out / SHARD).unlink()
     os.mkfifo(forger.out / SHARD)
@@ -299,6 +303,18 @@ def put_shard(forger: Forger, content: bytes, size: int | None = None) -> None:
         forger.put_manifest(lambda document: document["files"].update({SHARD: listed}))
     else:
         forger.list_again(SHARD, records=6)
+
+
+def test_a_shard_with_fewer_records_than_the_manifest_says_fails_and_what_ignores_errors_ends(forger):
+    content = (forger.out / SHARD).read_bytes()
+    with open(forger.out / SHARD, "rb") as file:
+        starts, _ = frames_of(file, (20, 24))
+    put_shard(forger, content[: starts[-1] - 12])
+    shards = datasets.from_shards(str(forger.out))
+    assert len(shards) == 12
+    with pytest.raises(tf.errors.OpError, match="it has 5 records; by the manifest it has 6"):
+        list(shards)
+    assert len(list(shards.ignore_errors())) == 6
 
 
 @pytest.mark.parametrize("length", [2**63, 2**63 - 1, 2**40, 2**33])

@@ -82,7 +82,10 @@ def nothing_but_the_host(monkeypatch):
     ("command", "lacking"),
     [
         (("materialize", "--recipe", "cifar10", "--backend", "device"), "--backend device needs TensorFlow"),
-        (("train", "--recipe", "cifar10", "--model", "small_cnn", "--epochs", 1), "augshard train needs TensorFlow"),
+        (
+            ("train", "--recipe", "cifar10", "--model", "small_cnn", "--epochs", 1),
+            "augshard train needs TensorFlow",
+        ),
         (("demo",), "augshard demo needs TensorFlow"),
         (("compare", "runs"), "augshard compare needs Matplotlib"),
     ],
@@ -136,7 +139,7 @@ def test_c9_without_tensorflow_a_host_that_computes_something_else_is_refused(
 @pytest.mark.usefixtures("nothing_but_the_host")
 def test_a_worker_without_tensorflow_fails_its_group_by_a_sentence(tmp_path):
     write = WriteGroup("photos", str(tmp_path), "device", 1)
-    [failed] = write.process((("train", 0), []), None)
+    [failed] = write.process((("train", 0, 0), []), None)
     assert failed.fault.startswith("the device backend needs TensorFlow, which is not installed here; ")
 
 

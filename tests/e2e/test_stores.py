@@ -536,3 +536,29 @@ def test_a_store_that_does_not_answer_is_named(scheme, run_command, monkeypatch,
     assert audit.status == 1
     assert audit.err.startswith(f"augshard: {scheme}://data/out")
     assert "the store does not answer at 127.0.0.1:" in audit.err
+
+
+@pytest.mark.parametrize("to", ["folders", "webdataset"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_c4_an_export_has_the_same_bytes_in_a_store_as_on_a_disk(
+    scheme, to, stored, run, run_command, local, tmp_path
+):
+    out, here, there = f"{scheme}://data/exported", tmp_path / to, f"{scheme}://data/as_{to}"
+    if storage.at(out).size(MANIFEST) is None:
+        run(stored(scheme), out, "--copies", 2, "--shards", 2)
+    for dataset, output in ((local, here), (out, there)):
+        ended = run_command("export", dataset, "--to", to, "--output", output)
+        assert ended.status == 0, ended.err
+    assert tree(there) == tree(here)
+    assert not [entry for entry in storage.at(there).list() if entry.name.startswith(WORK)]
+    again = run_command("export", out, "--to", to, "--output", there)
+    assert (again.status, "nothing was left to do" in again.out) == (0, True), again.err
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_numpy_reads_a_store_as_it_reads_a_disk(scheme, stored, run, local):
+    out = f"{scheme}://data/read"
+    run(stored(scheme), out, "--copies", 2, "--shards", 2)
+    mine, theirs = datasets.numpy(out, shuffle=0), datasets.numpy(str(local), shuffle=0)
+    assert mine.sources.tolist() == theirs.sources.tolist()
+    assert all((a["image"] == b["image"]).all() for a, b in zip(mine, theirs, strict=True))

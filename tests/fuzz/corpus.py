@@ -18,6 +18,7 @@ from PIL import Image
 from augment import codec
 from augment.recipe import Storage, load_recipe, preset_names, preset_text
 from pipelines.engines.job import Job
+from pipelines.format.copies import ClassCopies, tiers
 from pipelines.format.layout import SMALL, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter, framed
@@ -118,6 +119,18 @@ def manifest(copies: int = 2) -> Manifest:
     ).sealed()
 
 
+def by_class() -> Manifest:
+    """One whose classes have copies of their own; the images of cat get two, of those of dog one gets one."""
+    request = manifest().request.model_copy(update={"copies": 1, "balance": 4, "group_by": "/(.)"})
+    classes = {
+        "cat": ClassCopies(sources=2, each=2),
+        "dog": ClassCopies(sources=5, each=0, more=4, last=(7, "dog/3.png")),
+    }
+    found = tuple(tiers(classes.values(), originals=False, groups=lambda _: 1))
+    train = SplitCounts(sources=7, written=6, groups=1, augmented=True, classes=classes, tiers=found)
+    return manifest().model_copy(update={"request": request, "splits": {"train": train}}).sealed()
+
+
 def receipt() -> Receipt:
     return Receipt(
         fingerprint="0" * 64,
@@ -174,7 +187,7 @@ _MADE = {
     "parts": _images,
     "record": _records,
     "recipe": _recipes,
-    "manifest": lambda: iter([manifest().content()]),
+    "manifest": lambda: iter([manifest().content(), by_class().content()]),
     "receipt": _receipts,
     "tfrecord": _shards,
     "samples": _samples,

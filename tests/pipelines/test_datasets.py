@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 
 from augment.recipe import Storage
-from pipelines import datasets
+from pipelines.datasets import tfdata
 from pipelines.format.parsing import parse
 from tests.graphs import stateful_ops
 
 
 def test_reading_objects_brings_no_stateful_op_into_a_mapped_graph():
-    shards = datasets._remote_records(["s3://bucket/out/flowers-train_c0.tfrecord-00000-of-00001"], (4, 4))
+    shards = tfdata._remote_records([("s3://bucket/out/flowers-train_c0.tfrecord-00000-of-00001", 1)], (4, 4))
     assert list(stateful_ops(shards)) == []
 
 

@@ -22,7 +22,7 @@ from augment.parity import parity_class
 from augment.recipe import Shape, Storage, load_recipe, parse_recipe
 from pipelines import storage
 from pipelines.format import tfds as ours
-from pipelines.format.example import serialize
+from pipelines.format.example import Record, serialize, unpack
 from pipelines.format.layout import samples_file, shard_file, tfds_split
 from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.parsing import parse
@@ -75,6 +75,19 @@ def test_a_record_is_read_by_tf_io_and_by_tfds_alike(photo, stored, channels):
     assert mine["source"].decode() == "a/ä b.png"
     assert mine["copy"] == -1
     np.testing.assert_array_equal(mine["image"], codec.round_trip(photo, storage))
+
+
+@given(
+    st.binary(max_size=300), st.integers(-(2**63), 2**63 - 1), st.text(), st.integers(-1, 2**31), st.data()
+)
+def test_only_bytes_that_are_written_so_are_a_record(image, label, source, copy, data):
+    source = source.encode(errors="ignore").decode()
+    record = serialize(image=image, label=label, source=source, copy=copy)
+    assert unpack(record) == Record(image, label, source, copy)
+    at, new = data.draw(st.integers(0, len(record))), data.draw(st.binary(max_size=2))
+    other = record[:at] + new + record[at + data.draw(st.integers(0, 2)) :]
+    found = unpack(other)
+    assert found is None or serialize(**found._asdict()) == other
 
 
 @given(st.binary(), st.integers(0, 2**31), st.text(), st.integers(-1, 2**31))

@@ -81,7 +81,8 @@ def job(tmp_path) -> Job:
     for one in found:
         listing.add(one)
     sources = sorted((source.id, source.label) for source in found if isinstance(source, Source))
-    return Job(root, output, make_plan(request, listing, None), Group("train", 0, sources))
+    plan = make_plan(request, listing, None)
+    return Job(root, output, plan, Group("train", 0, plan.tier("train", 0), sources))
 
 
 @pytest.fixture
@@ -273,7 +274,8 @@ def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
         sources = [(f"cat/{number}.png", "cat") for number in range(images)]
         tracemalloc.start()
         try:
-            writer._write_pass(Group("train", 0, sources), [-1, 0, 1, 2], [], lambda *_, **__: None)
+            whole = dataclasses.replace(job.group, sources=sources)
+            writer._write_pass(whole, [-1, 0, 1, 2], [], lambda *_, **__: None)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

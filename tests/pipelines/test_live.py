@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from PIL import Image
 
 from augment.augmenter import augment_image
 from augment.errors import RequestError
+from augment.ops.base import Op
 from augment.recipe import Recipe, load_recipe, parse_recipe
-from augment.tfdata import augment_dataset
+from augment.tfdata import augment_usable
 from pipelines import datasets, live
 from pipelines.sources import Reject, read_source
 from pipelines.storage import store
@@ -118,20 +120,60 @@ def test_a_fault_that_stays_is_raised_with_its_file(root, recipe, monkeypatch):
         live_ids(root, recipe)
 
 
+class Touchy(Op):
+    """Fails on images that are red."""
+
+    def kernels(self, draw, size):
+        return (Touched(),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Touched:
+    def on_host(self, image):
+        if image[..., 0].min() == 255:
+            raise ValueError("too red")
+        return image
+
+
 def test_an_op_that_fails_leaves_no_image_out(root, recipe):
     """Only files that cannot be used may be."""
+    Image.fromarray(np.full((9, 9, 3), 255, np.uint8)).save(root / "cat" / "4.png")
+    with_op = Recipe("x", (*recipe.ops, Touchy()), recipe.storage)
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        live_ids(root, with_op)
+    assert ": SampleError: cat/4.png: OpError: kernel Touched: ValueError: too red\n" in raised.value.message
 
-    def failing(files: tf.data.Dataset) -> tf.data.Dataset:
-        def check(element):
-            tf.debugging.assert_none_equal(element["source"], "cat/4.png")
-            return element
 
-        return augment_dataset(files, recipe, seed=0, copy=0).map(check)
+def test_what_is_left_out_without_a_reason_of_its_own_is_an_error(root, recipe):
+    def forgetful(files: tf.data.Dataset) -> tf.data.Dataset:
+        return augment_usable(files, recipe, seed=0, copy=0).filter(lambda e: e["source"] != "cat/4.png")
 
     listed = tf.data.Dataset.from_tensor_slices({"source": NAMES})
-    samples = live.accounted(listed, tf.constant(NAMES), live.Account(str(root)), failing)
+    samples = live.accounted(listed, tf.constant(NAMES), live.Account(str(root)), forgetful)
     with pytest.raises(tf.errors.OpError, match=r"cat/4.png can be decoded, and no sample came of it"):
         list(samples)
+
+
+def test_how_many_images_there_are_is_known_before_and_those_of_no_use_are_missing(root, recipe, capfd):
+    (root / NAMES[3]).write_bytes(b"hello")
+    dataset = datasets.from_images(str(root), recipe, seed=0)
+    assert len(dataset) == len(NAMES)
+    assert len(list(dataset)) == len(NAMES) - 1
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_pairs_and_batches_are_those_of_the_dictionaries(root, recipe):
+    expected = list(datasets.from_images(str(root), recipe, seed=0))
+    batches = datasets.from_images(str(root), recipe, seed=0, as_supervised=True, batch_size=10)
+    assert len(batches) == 3
+    images, labels = (np.concatenate(part) for part in zip(*batches.as_numpy_iterator(), strict=True))
+    np.testing.assert_array_equal(images, [e["image"] for e in expected])
+    np.testing.assert_array_equal(labels, [e["label"] for e in expected])
+
+
+def test_a_batch_has_at_least_one_sample(root, recipe):
+    with pytest.raises(RequestError, match="batch_size is 0; it must be a whole number from 1, or None"):
+        datasets.from_images(str(root), recipe, seed=0, batch_size=0)
 
 
 def test_a_file_that_goes_after_the_listing_is_raised_at_once(root, recipe):
@@ -157,6 +199,6 @@ def test_no_op_in_a_mapped_graph_is_stateful(root_url):
         listed,
         tf.constant(NAMES),
         live.Account(root_url),
-        lambda files: augment_dataset(files, load_recipe("flowers"), seed=0, copy=1),
+        lambda files: augment_usable(files, load_recipe("flowers"), seed=0, copy=1),
     )
     assert list(stateful_ops(samples)) == []

@@ -18,10 +18,10 @@ from augment.kernels import canary
 from augment.keys import fold_in, name_bits, name_words, seed_key
 from augment.parity import parity_class
 from augment.recipe import Storage, load_recipe
+from pipelines.format.bounds import MOST_GROUPS
 from pipelines.format.manifest import json_text
 from pipelines.format.request import Request, load_plugins
 from pipelines.plan import (
-    MOST_GROUPS,
     estimated_bytes,
     group_count,
     group_of,
@@ -184,7 +184,7 @@ def test_c5_a_split_is_decided_by_the_hash_of_the_id_at_exact_thresholds(source)
 def test_a_threshold_belongs_to_the_split_above_it(monkeypatch):
     halves = {"a": "0.5", "b": "0.5"}
     for place, split in ((0, "a"), (2**63 - 1, "a"), (2**63, "b"), (2**64 - 1, "b")):
-        monkeypatch.setattr("pipelines.plan.name_bits", lambda _, place=place: place)
+        monkeypatch.setattr("pipelines.plan.order.name_bits", lambda _, place=place: place)
         assert split_of("x", halves) == split
 
 

@@ -135,7 +135,7 @@ def test_a_reject_that_every_receipt_of_a_group_has_goes_to_the_last_step_once()
         )
         for copy in range(4)
     ]
-    group = group_files("train", 7, finished)
+    group = group_files("train", 7, finished, 2)
     assert group.rejects == {reject}
     assert group.kept == 3
     assert [(copy, shard.records, samples.bytes) for copy, shard, samples in group.files] == [

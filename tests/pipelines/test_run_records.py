@@ -11,12 +11,13 @@ import pytest
 from augment.errors import RequestError
 from pipelines.engines.job import Job, saved_job
 from pipelines.format.bounds import MOST_COPIES, MOST_GROUPS
+from pipelines.format.copies import SplitCopies
 from pipelines.format.layout import JOB, OUTCOME, PLAN, Shard, samples_file, shard_file, shard_of
 from pipelines.format.request import Request
 from pipelines.materialize.belongings import check_ours
 from pipelines.materialize.plan_file import saved_plan, unfinished
 from pipelines.materialize.run import Outcome, Run, conclude, saved_outcome
-from pipelines.plan import Plan, SplitPlan
+from pipelines.plan import Plan
 
 REQUEST = Request(name="x", recipe_name="x", recipe={"ops": []}, seed=0, copies=1)
 GIVEN = Job(
@@ -97,7 +98,7 @@ def test_none_of_them_is_read_beyond_its_size_or_outside_of_the_output(read, tmp
 
 def forged_plan(output: Path) -> Plan:
     """Kept in an output, with a fingerprint that fits."""
-    splits = {"train": SplitPlan(sources=1, groups=MOST_GROUPS, augmented=True)}
+    splits = {"train": SplitCopies(sources=1, groups=MOST_GROUPS, augmented=True)}
     request = REQUEST.model_copy(update={"copies": MOST_COPIES})
     fingerprint = request.fingerprint({"train": MOST_GROUPS})
     plan = Plan(request=request, splits=splits, fingerprint=fingerprint)

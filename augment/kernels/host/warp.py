@@ -121,39 +121,35 @@ def _frame(height: int, width: int) -> np.ndarray:
 
 
 def _near_projective(matrix: np.ndarray, size: maps.Size, *, whole: bool) -> _Places | None:
-    """Places below 2**18 by divisors below 2**31, which are odd, lie further from being halfway
-    between two than float64 is off, so that the nearest whole number is the right one."""
+    """Terms and sums of no more than 24 bits are exact in float32, whose quotients and products NumPy and
+    OpenCV round as the formula says."""
     height, width = size
     a, b, c, d, e, f, g, h, i = (matrix / (1 << maps.PROJECTIVE_BITS)).tolist()
     if max(abs(a) * width, abs(b) * height + abs(c), abs(d) * width, abs(e) * height + abs(f)) >= 1 << 12:
         return None
-    furthest = 0.0
     for x, y in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):
-        divisor = g * x + h * y + i  # a quotient of what is linear is furthest at a corner
-        if not 2.0**-10 < divisor < 4:
+        divisor = g * x + h * y + i  # what is linear is largest at a corner, and so is a quotient
+        furthest = max(abs(a * x + b * y + c), abs(d * x + e * y + f)) / (1 << 12)
+        if not max(2.0**-10, furthest) < divisor < 4:
             return None
-        furthest = max(furthest, abs(a * x + b * y + c) / divisor, abs(d * x + e * y + f) / divisor)
-    if furthest >= 1 << 12:
-        return None
-    bits = 0 if whole else maps.PLACE_BITS
     terms = _terms(matrix.reshape(3, 3), _DROPS, size)
-    left, right = np.ones((3, height, 2)), np.ones((3, 2, width))
+    left, right = np.ones((3, height, 2), np.float32), np.ones((3, 2, width), np.float32)
     left[:, :, 0], right[:, 1] = terms[:, width:], terms[:, :width]
-    left[2] *= 2
-    left[2, :, 0] += 1
-    scale = float(1 << (maps.DIVISOR_BITS - maps.NUMERATOR_BITS + bits))
-    narrow = cv2.CV_16S if furthest < 1000 else cv2.CV_32S
+    scale = np.float32(1 << (maps.DIVISOR_BITS - maps.NUMERATOR_BITS))
 
-    def places(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        x, y, divisor = np.matmul(left[:, rows], right)
+    def places(rows: slice) -> Any:
+        columns, lines, divisor = np.matmul(left[:, rows], right)
         np.divide(scale, divisor, out=divisor)
-        lines, columns = (cv2.multiply(part, divisor, dtype=narrow) for part in (y, x))
-        return _packed(lines, columns, bits)
+        columns *= divisor
+        lines *= divisor
+        if whole:
+            return cv2.merge([np.rint(index).astype(np.int16) for index in (columns, lines)]), NOTHING
+        return cv2.convertMaps(columns, lines, cv2.CV_16SC2)
 
     return places
 
 
-_DROPS = maps.PROJECTIVE_BITS - np.array([maps.NUMERATOR_BITS] * 2 + [maps.DIVISOR_BITS - 1])[:, np.newaxis]
+_DROPS = maps.PROJECTIVE_BITS - np.array([maps.NUMERATOR_BITS] * 2 + [maps.DIVISOR_BITS])[:, np.newaxis]
 
 
 def _packed(rows: np.ndarray, columns: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:

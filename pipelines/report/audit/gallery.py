@@ -27,6 +27,7 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
+from pipelines.plan import group_of, places
 from pipelines.report.audit.pixels import NEAR, NOTES, PixelSummary, summary_of
 from pipelines.report.thumbnail import Thumbnail, thumbnail
 from pipelines.sources import read_source
@@ -119,8 +120,8 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
         groups[one.split, one.group].append(one)
     shown: list[Card] = []
     with tqdm(total=len(chosen), desc="pictures", unit=" sources", disable=None, dynamic_ncols=True) as bar:
-        for (split, group), sources in groups.items():
-            records = album.records(split, group, [one.source for one in sources], stored[split])
+        for (split, _), sources in groups.items():
+            records = album.records(split, [one.source for one in sources], stored[split])
             for one in sources:
                 shown.append(album.shown(one, records[one.source]))
                 bar.update()
@@ -132,7 +133,8 @@ def _choose(reader: SamplesReader, manifest: Manifest, named: set[str]) -> tuple
     augmented = [split for split, counts in manifest.splits.items() if counts.augmented]
     splits = augmented or list(manifest.splits)
     classes = max(len(splits) * len(manifest.classes), 1)
-    copies = min(manifest.request.copies, MOST_COPIES) if augmented else 1
+    most = max((manifest.copies(split)[-1] + 1 for split in augmented), default=1)
+    copies = min(most, MOST_COPIES)
     sources = PICTURES // (1 + copies)
     if sources < classes:
         sources, copies = min(classes, MOST_CLASSES), min(copies, 2)
@@ -167,19 +169,19 @@ class _Album:
         request = manifest.request
         self._decoder = Decoder(Augmenter(request.parsed_recipe(), request.seed))
 
-    def records(
-        self, split: str, group: int, sources: list[str], copies: list[int]
-    ) -> dict[str, list[_Record]]:
+    def records(self, split: str, sources: list[str], copies: list[int]) -> dict[str, list[_Record]]:
         """For each of a group's sources, of each copy its row, its file and the record's bytes."""
         found: dict[str, list[_Record]] = {name: [] for name in sources}
-        shards = self._manifest.splits[split].groups
+        place = places(self._manifest.request.seed, sources).tolist()
         columns = ["source", "copy", "record", "source_sha256", *self._reader.parameters]
-        for copy in copies:
+        shards = {copy: self._manifest.groups(split, copy) for copy in copies}
+        of = [(c, number) for c, n in shards.items() for number in sorted({group_of(p, n) for p in place})]
+        for copy, group in of:
             rows = self._reader.read(split, copy, group, columns)
             if rows is None:
                 continue
             rows = rows.filter(pc.is_in(rows["source"], pa.array(sources, pa.string())))
-            file = shard_file(self._manifest.request.name, split, copy, group, shards)
+            file = shard_file(self._manifest.request.name, split, copy, group, shards[copy])
             data: dict[int, bytes] = {}
             with contextlib.suppress(OSError):
                 path = path_in(self._audit.directory, file)

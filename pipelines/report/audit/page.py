@@ -83,7 +83,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     height, width = manifest.image_size
     return [
         ("sources", count(sum(split.written for split in manifest.splits.values()))),
-        ("copies", count(request.copies)),
+        ("copies", request.how_many.removesuffix(" copies")),
         ("records", count(manifest.records)),
         ("rejects", count(manifest.rejects)),
         ("classes", count(len(manifest.classes))),
@@ -251,11 +251,15 @@ def _commands(request: Request) -> list[str]:
     """What to type for the same dataset. DIR and OUT stand for places, which are nobody's business."""
     words = ["augshard", "materialize", "--input", "DIR", "--output", "OUT"]
     words += ["--recipe", f"{request.recipe_name}.yaml", "--seed", str(request.seed)]
-    words += ["--copies", str(request.copies), "--name", request.name]
+    words += [*_copies(request), "--name", request.name]
     if request.augment_splits:
         words += ["--augment-splits", ",".join(request.augment_splits)]
     if request.split_fractions:
         words += ["--split-fractions", ",".join(f"{s}={f}" for s, f in request.split_fractions.items())]
+    if request.group_by is not None:
+        words += ["--group-by", request.group_by]
+    if request.duplicates is not None:
+        words += ["--duplicates", request.duplicates]
     if request.layout != "auto":
         words += ["--layout", request.layout]
     if request.shards:
@@ -267,3 +271,14 @@ def _commands(request: Request) -> list[str]:
     for module in request.plugins:
         words += ["--plugin", module]
     return [shlex.join(words), "augshard audit OUT --input DIR --samples all"]
+
+
+def _copies(request: Request) -> list[str]:
+    """The options that say how many copies there are."""
+    if request.class_copies is not None:
+        named = (f"{label}={copies}" for label, copies in request.class_copies.items())
+        return ["--copies", ",".join([str(request.copies), *named])]
+    alike = ["--copies", str(request.copies)]
+    if request.balance is None:
+        return alike
+    return ["--balance", str(request.balance), *(alike if request.copies > 1 else [])]

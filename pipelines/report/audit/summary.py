@@ -55,7 +55,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
 def as_text(audit: Audit, *, json: str | None, report: str | None) -> str:
     """A verdict, what was looked at, what was found, and what to do next."""
     request = audit.manifest and audit.manifest.request
-    made = f" ({request.recipe_name}, seed {request.seed}, {request.copies} copies)" if request else ""
+    made = f" ({request.recipe_name}, seed {request.seed}, {request.how_many})" if request else ""
     looked = checked(audit)
     counts = Table((), [(number, what) for _, number, what in looked]).text
     rows = [
@@ -152,10 +152,10 @@ def _next(audit: Audit) -> str:
         return "remove the files that are named, then run the same augshard materialize: it writes them again"
     if audit.input is not None and not audit.clean and kinds <= OF_THE_INPUT:
         return "restore the input as it was, or write a dataset of what it is now to another directory"
-    if not audit.clean:
+    if not audit.clean or audit.manifest is None:
         return "docs/audit.md says what each kind of finding means"
     if audit.input is None:
         return f"{here} --input DIR"
-    if audit.manifest and audit.checked["derived"] < audit.manifest.records:
+    if audit.checked["derived"] < audit.manifest.records:
         return f"{here} --input {shlex.quote(audit.input)} --samples all"
-    return how_to_read(audit.directory)
+    return "\n".join(how_to_read(audit.directory, audit.manifest))

@@ -1,0 +1,1 @@
+"""A finished dataset in other formats: image folders, WebDataset, Parquet and ArrayRecord."""

@@ -1,0 +1,99 @@
+"""The last step: from the files of all shards to a finished export, or to what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines import storage
+from pipelines.export.known import form_of
+from pipelines.export.request import EXPORT, ExportManifest, ExportRequest
+from pipelines.export.shard import WHOLE, Written, unfinished
+from pipelines.format.bounds import MANIFEST_BYTES
+from pipelines.format.inside import read_in, read_record
+from pipelines.format.layout import LOCK, OUTCOME, WORK
+from pipelines.format.manifest import File, json_text, read_manifest
+
+DONE = f"{WORK}/done.json"
+"""The manifest of an export all of whose files are there, while they get their names."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What may differ between two runs that write the same bytes."""
+
+    directory: str
+    """the dataset"""
+    output: str
+    awaited: bool = True
+    """whether a launcher tells the user what came of it; else the job has to fail with it"""
+
+
+class Outcome(BaseModel):
+    """Why there is no export; what is finished is kept for another run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    failure: str
+
+
+def commit(_: None, written: Iterable[Written], request: ExportRequest, run: Run) -> None:
+    """Makes an export of what was written if that is all, and says what is wrong otherwise."""
+    written = list(written)
+    manifest = read_manifest(run.directory)
+    form, shards = form_of(request, manifest), list(request.shards(manifest))
+    files = {one.name: one.file for one in written if one.file}
+    missing = len(shards) - len(files)
+    faults = sorted({one.fault for one in written if one.fault})
+    if faults or missing:
+        said = faults or [f"{missing} of {len(shards)} shards were not written; run it again to go on"]
+        return _fail(run, said[0])
+    out = storage.at(run.output)
+    for name, text in form.texts(files).items():
+        out.write(unfinished(out, name), text)
+        files[name] = File(bytes=len(text.encode()), sha256=hashlib.sha256(text.encode()).hexdigest())
+    records = sum(file.records or 0 for file in files.values())
+    if out.is_file_system:
+        there, expected = sum(1 for _ in out.list(WHOLE)), len(files) + records * form.files_a_record
+        if there != expected:
+            return _fail(
+                run,
+                f"{out.to(WHOLE)}: it holds {there:,} files, and the export has {expected:,}: two samples "
+                "have one name there, or others wrote there; see which, and export to another directory",
+            )
+    done = ExportManifest(request=request, records=records, files=files)
+    out.write(DONE, json_text(done.model_dump(mode="json", exclude_none=True)))
+    return finish(run.output)
+
+
+def finish(output: str) -> None:
+    """Gives all that was written its name, and then the manifest."""
+    out = storage.at(output)
+    if out.is_file_system:
+        for name in sorted(out.names(WHOLE)):
+            out.place(out.to(f"{WHOLE}/{name}"), name)
+        out.settle("")
+    out.write(EXPORT, read_in(output, DONE, MANIFEST_BYTES))
+    clear_work(output)
+
+
+def clear_work(output: str) -> None:
+    """Removes what an export in progress needs, but for the lock, which is for its holder to remove."""
+    out = storage.at(output)
+    for name in out.names(WORK) - {LOCK}:
+        out.remove(f"{WORK}/{name}")
+
+
+def _fail(run: Run, sentence: str) -> None:
+    storage.at(run.output).write(OUTCOME, json_text(Outcome(failure=sentence).model_dump()))
+    if not run.awaited:
+        raise RuntimeError(sentence)
+
+
+def saved_failure(output: str) -> str:
+    """Why there is no export; empty if no run said so."""
+    there = storage.at(output).size(OUTCOME) is not None
+    return read_record(output, OUTCOME, Outcome).failure if there else ""

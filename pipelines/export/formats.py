@@ -1,0 +1,111 @@
+"""What every format of an export has, and which there are."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import zlib
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Protocol
+
+from augment.augmenter import NOT_AUGMENTED
+from augment.codec import decode_stored, encode_png
+from pipelines.format.example import Record
+from pipelines.format.layout import Shard, tfds_split
+from pipelines.format.manifest import File, Manifest
+
+
+class Item(NamedTuple):
+    """One sample on its way into an export."""
+
+    number: int
+    """its place in the shard"""
+    data: bytes
+    """the record"""
+    record: Record
+    label: str
+    """the name of its class"""
+
+
+class Writer(Protocol):
+    """Writes one file of an export, an item at a time."""
+
+    def write(self, item: Item) -> None: ...
+
+    def close(self) -> None:
+        """Ends the file."""
+
+
+class Format(ABC):
+    """How an export lies on the disk. One file stands for one shard of the dataset."""
+
+    name: str
+    """for --to"""
+    extra: str | None = None
+    """what of augshard brings the library that writes it, where that is not always there"""
+    libraries: tuple[str, ...] = ()
+    """distributions whose versions decide bytes"""
+    shows_pictures = True
+    """whether images are files such as others read, and not records"""
+    files_a_record = 0
+    """of its own, beside the file of the shard"""
+
+    def __init__(self, manifest: Manifest, *, keeps_extensions: bool) -> None:
+        self.manifest, self.keeps_extensions = manifest, keeps_extensions
+
+    @abstractmethod
+    def file(self, shard: Shard) -> str:
+        """The path of a shard's file in the export."""
+
+    @abstractmethod
+    def writer(self, path: str, shard: Shard, beside: str) -> Writer:
+        """Of a new file, which will lie in the folder or URL `beside` as `file` says."""
+
+    @abstractmethod
+    def how_to_read(self, output: str) -> str:
+        """What a user types to read an export."""
+
+    def texts(self, files: dict[str, File]) -> dict[str, str]:
+        """The small files beside those of the shards, which are `files`."""
+        return {}
+
+    def versions(self) -> dict[str, str]:
+        """Of all that decides bytes here. Raises importlib.metadata.PackageNotFoundError."""
+        versions = {name: importlib.metadata.version(name) for name in self.libraries}
+        if self.manifest.request.storage.format == "raw" and self.shows_pictures:
+            versions["zlib"] = zlib.ZLIB_RUNTIME_VERSION
+        return versions
+
+    @property
+    def extension(self) -> str:
+        """Of a picture."""
+        return "jpg" if self.manifest.request.storage.format == "jpeg" else "png"
+
+    def picture(self, record: Record) -> bytes:
+        """A sample's image as a file: the bytes that the record holds, or a PNG of raw pixels."""
+        storage = self.manifest.request.storage
+        if storage.format != "raw":
+            return record.image
+        return encode_png(decode_stored(record.image, storage, self.manifest.image_shape))
+
+    def picture_name(self, split: str, item: Item) -> str:
+        """`train/cat/001__c2.jpg` for copy 2 of train/cat/001.jpg, or of cat/001.jpg."""
+        parts = item.record.source.split("/")
+        for above in ([split, item.label], [item.label]):
+            if parts[: len(above)] == above and len(parts) > len(above):
+                parts = parts[len(above) :]
+                break
+        copy = "original" if item.record.copy == NOT_AUGMENTED else f"c{item.record.copy}"
+        inside = "/".join(parts)
+        stem = inside if self.keeps_extensions else without_extension(inside)
+        return f"{split}/{item.label}/{stem}__{copy}.{self.extension}"
+
+
+def numbered(shard: Shard) -> str:
+    """`train_c0-00001-of-00004`."""
+    return f"{tfds_split(shard.split, shard.copy)}-{shard.number:05d}-of-{shard.of:05d}"
+
+
+def without_extension(source: str) -> str:
+    """`cat/001` for `cat/001.jpg`."""
+    folder, slash, name = source.rpartition("/")
+    return folder + slash + (name.rpartition(".")[0] or name)

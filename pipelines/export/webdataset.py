@@ -1,0 +1,57 @@
+"""WebDataset: a tar for each shard, in which the files of a sample have one name and stand together."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+
+from pipelines.export.formats import Format, Item, numbered
+from pipelines.format.layout import Shard
+
+
+class WebDataset(Format):
+    """`.jpg` or `.png`, `.cls` (the label's number) and `.json` (source, copy, label, class, file)."""
+
+    name = "webdataset"
+
+    def file(self, shard: Shard) -> str:
+        return f"{self.manifest.request.name}-{numbered(shard)}.tar"
+
+    def writer(self, path: str, shard: Shard, beside: str) -> _Tar:
+        return _Tar(path, shard, self)
+
+    def how_to_read(self, output: str) -> str:
+        paths = os.path.join(output, f"{self.manifest.request.name}-*.tar")
+        return f"webdataset.WebDataset(sorted(glob.glob({paths!r})), shardshuffle=False).decode('rgb8')"
+
+
+class _Tar:
+    """Nothing is in it of when, where and by whom it was written."""
+
+    def __init__(self, path: str, shard: Shard, form: WebDataset) -> None:
+        self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 (`close` closes it)
+        self._shard, self._form = shard, form
+
+    def write(self, item: Item) -> None:
+        """Keys have no dot, at the first of which WebDataset ends them, and no two samples share one."""
+        key = f"{numbered(self._shard)}-{item.number:07d}"
+        about = {
+            "source": item.record.source,
+            "copy": item.record.copy,
+            "label": item.record.label,
+            "class": item.label,
+            "file": self._form.picture_name(self._shard.split, item),
+        }
+        self._add(f"{key}.{self._form.extension}", self._form.picture(item.record))
+        self._add(f"{key}.cls", str(item.record.label).encode())
+        self._add(f"{key}.json", json.dumps(about, sort_keys=True, ensure_ascii=False).encode())
+
+    def close(self) -> None:
+        self._tar.close()
+
+    def _add(self, name: str, content: bytes) -> None:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        self._tar.addfile(member, io.BytesIO(content))

@@ -1,0 +1,112 @@
+"""Who of a class is the last to get one copy more, where classes are balanced to the image.
+
+That is the `more`-th of its sources by the hash of their ids. Hashes are spread evenly, so it is known
+beforehand about where that one lies, and only those near it are collected: a few thousand of a million.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from pipelines import plan
+from pipelines.format.copies import ClassCopies, RankOf, ranks
+from pipelines.format.request import Request
+from pipelines.sources import Folder, Found, Listing, Source
+from pipelines.sources.found import Place
+
+DEVIATIONS = 16
+"""How far off the expected place is searched; it is further off once in 10**50 classes."""
+
+
+class Near(NamedTuple):
+    """The sources of a class that come before the searched place, as a number, and those at it."""
+
+    before: int = 0
+    at: tuple[RankOf, ...] = ()
+
+
+class LastOnes(beam.PTransform):
+    """What was found to the last one of each class that gets one copy more, by split and class.
+
+    Args:
+        request: which balances classes.
+        counted: what was found, in numbers.
+    """
+
+    def __init__(self, request: Request, counted: beam.pvalue.AsSingleton) -> None:
+        super().__init__()
+        self.request, self.counted = request, counted
+
+    def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[tuple[Place, RankOf]]:
+        return (
+            found
+            | "Near" >> beam.ParDo(FindNear(self.request), self.counted)
+            | "Collect" >> beam.CombinePerKey(collect)
+            | "Last" >> beam.FlatMap(last_one, self.request, self.counted)
+        )
+
+
+@beam.typehints.with_output_types(tuple[Place, Near])
+class FindNear(beam.DoFn):
+    """Sources to what of a bundle lies before and near the searched place of their class."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    def start_bundle(self) -> None:
+        self._wanted: dict[Place, ClassCopies] | None = None
+        self._ids: dict[Place, list[str]] = {}
+
+    def process(self, found: Found | Folder, counted: Listing) -> Iterator[tuple[Place, Near]]:
+        if self._wanted is None:
+            self._wanted = plan.parted(self.request, counted)
+        if isinstance(found, Source) and (found.split, found.label) in self._wanted:
+            ids = self._ids.setdefault((found.split, found.label), [])
+            ids.append(found.id)
+            if len(ids) == _BLOCK:
+                yield self._near((found.split, found.label))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for place in list(self._ids):
+            yield beam.transforms.window.GlobalWindows.windowed_value(self._near(place))
+
+    def _near(self, place: Place) -> tuple[Place, Near]:
+        wanted, ids = (self._wanted or {})[place], self._ids.pop(place)
+        low, high = searched(wanted)
+        rank = ranks(ids).tolist()
+        at = tuple((r, source) for r, source in zip(rank, ids, strict=True) if low <= r < high)
+        return place, Near(sum(r < low for r in rank), at)
+
+
+_BLOCK = 4096
+
+
+def searched(wanted: ClassCopies) -> tuple[int, int]:
+    """Between which ranks the last one that gets one copy more lies."""
+    part = wanted.more / wanted.sources
+    width = DEVIATIONS * (math.sqrt(part * (1 - part) / wanted.sources) + DEVIATIONS / wanted.sources)
+    return max(0, int((part - width) * 2**64)), min(1 << 64, int((part + width) * 2**64))
+
+
+def collect(parts: Iterable[Near]) -> Near:
+    """All parts of one class."""
+    before, at = 0, list[RankOf]()
+    for part in parts:
+        before += part.before
+        at += part.at
+    return Near(before, tuple(at))
+
+
+def last_one(
+    collected: tuple[Place, Near], request: Request, counted: Listing
+) -> Iterator[tuple[Place, RankOf]]:
+    """Raises RuntimeError if it lies elsewhere than hashes of names do."""
+    place, near = collected
+    number = plan.parted(request, counted)[place].more - 1 - near.before
+    if not 0 <= number < len(near.at):
+        raise RuntimeError(f"class {place[1]!r}: its names are made for their hashes to lie unevenly")
+    yield place, sorted(near.at)[number]
