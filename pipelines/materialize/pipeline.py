@@ -49,8 +49,7 @@ def materialize(
         run: where from, where to, and what must hold before the manifest is written.
         begun: what the output was begun with, if it was.
     """
-    roots = start | "Root" >> beam.Create([run.input]) if isinstance(start, beam.Pipeline) else start
-    found = roots | List(run.input, request.layout, request.split_fractions, request.group_by)
+    found = start | List(run.input, request.layout, request.split_fractions, request.group_by)
     if request.duplicates and request.split_fractions:
         found |= KeepTogether(run.input, request.split_fractions, request.group_by)
     planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
@@ -59,7 +58,9 @@ def materialize(
 
 
 class List(beam.PTransform):
-    """An input directory, alone, to what is found in it; workers share its class folders.
+    """An input directory to what is found in it; workers share its class folders.
+
+    At the beginning of a pipeline, or behind the directory's name, once there is something to be listed.
 
     Args:
         root: absolute, or a URL.
@@ -81,9 +82,10 @@ class List(beam.PTransform):
             raise RequestError(f"layout is {layout!r}; it must be one of {', '.join(get_args(Layout))}")
         self.root, self.layout, self.fractions, self.group_by = root, layout, fractions, group_by
 
-    def expand(self, roots: beam.PCollection[str]) -> beam.PCollection[Found | Folder]:
+    def expand(self, start: beam.pvalue.PBegin | beam.PCollection[str]) -> beam.PCollection[Found | Folder]:
+        begins = isinstance(start, beam.pvalue.PBegin)
         return (
-            roots
+            (start | "Root" >> beam.Create([self.root]) if begins else start)
             | "Top" >> beam.ParDo(ListTop(self.layout))
             | "Share" >> beam.Reshuffle()
             | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions, self.group_by))
