@@ -171,10 +171,10 @@ def test_image_bytes_pass_through_no_shuffle(pipeline):
         if transform.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn
         for key in transform.inputs.values()
     }
-    # A split and a group's number; a place, a source's id and its class.
+    # A split, the first copy of a tier and a group's number; a place, a source's id and its class.
     assert (
         shuffled.pop("Group/By group")
-        == "kv(kv(string_utf8, varint), tuple(varint, string_utf8, string_utf8))"
+        == "kv(tuple(string_utf8, varint, varint), tuple(varint, string_utf8, string_utf8))"
     )
     # Folders; sums of what was listed.
     assert {name.split("/")[0] for name in shuffled} == {"List", "Plan"}
