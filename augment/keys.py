@@ -83,25 +83,34 @@ def _traced() -> tf.types.experimental.GenericFunction:
 
 
 def _encrypt(key0: tf.Tensor, key1: tf.Tensor, counter0: tf.Tensor, counter1: tf.Tensor) -> Words:
-    """The rounds are a loop, into which XLA merges nothing: else it would write them out anew for
-    whatever takes a word, and again within those of the next key, and compile for minutes."""
-    left = tf.constant(_ROTATIONS, tf.uint32)
-    right = 32 - left
+    """All blocks of rounds but the first are a loop, into which XLA merges nothing: else it would write
+    them out anew for whatever takes a word, and again within those of the next key, for minutes."""
     schedule = key0, key1, key0 ^ key1 ^ _PARITY
     nothing = (key0 ^ key0) + (key1 ^ key1) + (counter0 ^ counter0) + (counter1 ^ counter1)  # of all shapes
 
-    def block(i: tf.Tensor, x0: tf.Tensor, x1: tf.Tensor, *keys: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        for turn in range(4):
-            x0 += x1
-            by = left[i % 2, turn], right[i % 2, turn]
-            x1 = (tf.bitwise.left_shift(x1, by[0]) | tf.bitwise.right_shift(x1, by[1])) ^ x0
-        x0, x1 = x0 + keys[1], x1 + keys[2] + tf.cast(i + 1, tf.uint32)
-        return i + 1, x0, x1, *keys[1:], keys[0]
+    def two_blocks(
+        number: tf.Tensor, x0: tf.Tensor, x1: tf.Tensor, one: tf.Tensor, two: tf.Tensor, three: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        x0, x1 = _block(1, x0, x1, one, two + number)
+        x0, x1 = _block(0, x0, x1, two, three + number + np.uint32(1))
+        return number + np.uint32(2), x0, x1, three, one, two
 
-    begin = (tf.constant(0), key0 + counter0 + nothing, key1 + counter1 + nothing, *schedule)
+    begun = _block(
+        0, key0 + counter0 + nothing, key1 + counter1 + nothing, schedule[1], schedule[2] + np.uint32(1)
+    )
+    state = (tf.constant(2, tf.uint32), *begun, schedule[2], schedule[0], schedule[1])
     shapes = (tf.TensorShape([]), *[tf.TensorShape(None)] * 5)
-    _, x0, x1, *_ = tf.while_loop(lambda i, *_: i < 5, block, begin, shape_invariants=shapes)
+    _, x0, x1, *_ = tf.while_loop(lambda number, *_: number < 6, two_blocks, state, shape_invariants=shapes)
     return x0, x1
+
+
+def _block(odd: int, x0: tf.Tensor, x1: tf.Tensor, inject0: tf.Tensor, inject1: tf.Tensor) -> Words:
+    """Four rounds, and the injection of the key behind them."""
+    for rotation in _ROTATIONS[odd]:
+        x0 = x0 + x1
+        left, right = (tf.constant(turn, tf.uint32) for turn in (rotation, 32 - rotation))
+        x1 = (tf.bitwise.left_shift(x1, left) | tf.bitwise.right_shift(x1, right)) ^ x0
+    return x0 + inject0, x1 + inject1
 
 
 def fold_in(key: Words, data: Words) -> Words:
