@@ -14,8 +14,9 @@ from pipelines.export.request import EXPORT, ExportManifest, ExportRequest
 from pipelines.export.shard import WHOLE, Written, unfinished
 from pipelines.format.bounds import MANIFEST_BYTES
 from pipelines.format.inside import read_in, read_record
-from pipelines.format.layout import LOCK, OUTCOME, WORK
+from pipelines.format.layout import OUTCOME, WORK
 from pipelines.format.manifest import File, json_text, read_manifest
+from pipelines.format.work import clear_work
 
 DONE = f"{WORK}/done.json"
 """The manifest of an export all of whose files are there, while they get their names."""
@@ -78,13 +79,6 @@ def finish(output: str) -> None:
         out.settle("")
     out.write(EXPORT, read_in(output, DONE, MANIFEST_BYTES))
     clear_work(output)
-
-
-def clear_work(output: str) -> None:
-    """Removes what an export in progress needs, but for the lock, which is for its holder to remove."""
-    out = storage.at(output)
-    for name in out.names(WORK) - {LOCK}:
-        out.remove(f"{WORK}/{name}")
 
 
 def _fail(run: Run, sentence: str) -> None:

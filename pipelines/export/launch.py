@@ -14,7 +14,7 @@ from augment.errors import RequestError
 from augment.keys import source_words
 from pipelines import storage
 from pipelines.engines.engine import Engine, JobFailed, Rows
-from pipelines.export.commit import DONE, Run, clear_work, finish, saved_failure
+from pipelines.export.commit import DONE, Run, finish, saved_failure
 from pipelines.export.formats import Format, without_extension
 from pipelines.export.known import form_of, format_named
 from pipelines.export.progress import ProgressBar
@@ -31,6 +31,7 @@ from pipelines.export.shard import WHOLE
 from pipelines.format.layout import ERROR, JOB, LOCK, OUTCOME, PROGRESS, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, json_text, read_manifest
 from pipelines.format.stored import read_rows
+from pipelines.format.work import clear_work
 
 _WORK = {
     os.path.basename(path) for path in (BEGUN, DONE, WHOLE, OUTCOME, JOB, PROGRESS, SCRATCH, STOP, ERROR)

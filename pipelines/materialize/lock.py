@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from pipelines import storage
 from pipelines.format.layout import FORMER_MANIFEST, FORMER_PLAN, JOB, LOCK, PLAN, WORK
-from pipelines.materialize.run import clear_work
+from pipelines.format.work import clear_work
 
 
 @contextmanager

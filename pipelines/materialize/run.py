@@ -17,8 +17,9 @@ from augment import backends
 from pipelines import storage
 from pipelines.format.bounds import Count
 from pipelines.format.inside import read_record
-from pipelines.format.layout import ERROR, JOB, LOCK, OUTCOME, WORK
+from pipelines.format.layout import ERROR, JOB, OUTCOME
 from pipelines.format.manifest import Manifest, json_text
+from pipelines.format.work import clear_work
 from pipelines.storage.clients import without_secrets
 
 
@@ -101,13 +102,6 @@ def conclude(run: Run, outcome: Outcome) -> None:
 def saved_outcome(output: str) -> Outcome | None:
     """What a run came to; None while it has not. Raises RequestError for what no run left so."""
     return None if storage.at(output).size(OUTCOME) is None else read_record(output, OUTCOME, Outcome)
-
-
-def clear_work(output: str) -> None:
-    """Removes what a run in progress needs, but for the lock, which is for its holder to remove."""
-    out = storage.at(output)
-    for name in out.names(WORK) - {LOCK}:
-        out.remove(f"{WORK}/{name}")
 
 
 def summed_up(text: str, output: str) -> str:

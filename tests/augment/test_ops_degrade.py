@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from augment.errors import RequestError
-from tests.grain import stream
+from tests.streams import stream
 
 
 @pytest.fixture(scope="module")

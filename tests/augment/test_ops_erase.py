@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from augment.keys import fold_in, name_words, source_key, source_words, threefry2x32
-from tests.grain import stream
+from tests.streams import stream
 
 SIZE = (120, 80)
 

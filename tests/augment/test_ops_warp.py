@@ -10,7 +10,7 @@ from augment.draws import at
 from augment.kernels import host
 from augment.keys import source_words
 from augment.ops.warp import Elastic
-from tests.grain import stream
+from tests.streams import stream
 
 
 def spline(x: np.ndarray) -> np.ndarray:

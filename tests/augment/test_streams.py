@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from augment.kernels.streams import grain8, grain8_within, grain16
-from tests.grain import stream
+from tests.streams import stream
 
 KEY = np.array([0xFEDCBA98, 0x76543210], np.uint32)
 
