@@ -52,7 +52,7 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of each, from the ops themselves
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/.installed-test $(PEERS)/.installed  ## the job beside what others do (15 minutes); ARGS='--rows flowers,start'
+bench: $(VENV)/.installed-test $(PEERS)/.installed  ## the job beside what others do; ARGS='--rows flowers,start'
 	$(BIN)/python -m benchmarks $(ARGS)
 
 check-lock: $(VENV)/.installed-test  ## licences, installability and advisories of what constraints.txt pins (ten minutes)
