@@ -9,5 +9,6 @@ rounds alike; nothing here imports TensorFlow.
 """
 
 from augment.targets.geometry import LEAST_PART, Geometry, MovedBoxes, MovedPoints, MovedPolygons, why_not
+from augment.targets.places import UNIT
 
-__all__ = ["LEAST_PART", "Geometry", "MovedBoxes", "MovedPoints", "MovedPolygons", "why_not"]
+__all__ = ["LEAST_PART", "UNIT", "Geometry", "MovedBoxes", "MovedPoints", "MovedPolygons", "why_not"]
