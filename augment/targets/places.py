@@ -91,8 +91,8 @@ class Bent:
 
         An output place q shows the place q + d(q), where d is bilinear between pixels and constant
         outside of their middles. From q = p on, q moves by p - q - d(q) until no more than a
-        2,048th of a pixel of that is left along either axis; after 50 times by a quarter of it, for the map may
-        shrink to less than half. What is off by more than a 32nd of a pixel after 200 times has no place:
+        2,048th of a pixel of that is left along either axis; after 50 times by a quarter of it, for the map
+        may shrink to less than half. What is off by more than a 32nd of a pixel after 200 times has no place:
         the map folds there, which elastic maps do not.
         """
         moved = np.full(places.shape, np.nan)

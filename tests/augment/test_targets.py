@@ -14,7 +14,7 @@ import pytest
 from augment.errors import RequestError
 from augment.kernels import formulas, kinds, maps, tables
 from augment.ops.geometry import Flip, Rot90
-from augment.targets import UNIT, Geometry, why_not
+from augment.targets import UNIT, Annotation, Geometry, Object, Vocabulary, why_not
 from augment.targets.geometry import STAYING
 from augment.targets.places import MOVING, Bent
 
@@ -383,3 +383,18 @@ def test_the_example_in_the_docs_prints_what_stands_there():
     example, output = re.findall(r"```\w*\n(.*?)```", page, re.DOTALL)
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True)
     assert done.stdout == output
+
+
+def test_an_annotation_has_one_way_of_being_written():
+    car = Object("car", (0, 1, 2, 3), ((1, 2, 3, 4, 5, 6),), ((7, 8, 2), (0, 0, 0)), True)
+    annotation = Annotation((car, Object("Lkw", (0, 0, 0, 0))), "a/b.png", ("x", "y"), (("n", "1"),), (5, 6))
+    assert Annotation.unpacked(annotation.packed()) == annotation
+    assert Annotation.unpacked(annotation.packed()).packed() == annotation.packed()
+    assert Annotation.unpacked(Annotation().packed()) == Annotation()
+
+
+def test_what_vocabularies_say_adds_up_in_any_order():
+    one = Vocabulary(frozenset({(1, "car")}), ("eye",), has=frozenset({"boxes"}))
+    other = Vocabulary(frozenset({(2, "bus")}), columns=frozenset({"patient"}))
+    assert one.merge(other) == other.merge(one)
+    assert one.merge(other).classes == {(1, "car"), (2, "bus")}
