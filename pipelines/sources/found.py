@@ -13,6 +13,9 @@ from pipelines.sources import rules
 Place = tuple[str, str]
 """A split and a class."""
 
+UNLABELED = "unlabeled"
+"""The one class of images that have none of their own, only targets; their records have no label."""
+
 
 class Source(NamedTuple):
     """One input image."""
