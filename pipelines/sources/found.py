@@ -14,6 +14,10 @@ Place = tuple[str, str]
 """A split and a class."""
 
 
+UNLABELED = "unlabeled"
+"""The class of images that have none of their own, such as those that objects or a mask are known of."""
+
+
 class Source(NamedTuple):
     """One input image."""
 
