@@ -18,7 +18,7 @@ from pipelines.annotations.coco_objects import Category, categories_of, object_o
 from pipelines.annotations.exact import BadAnnotation, shown
 from pipelines.annotations.json_stream import BEGIN, BadFile, items
 from pipelines.annotations.pieces import Keyed, Rules, Said
-from pipelines.annotations.reader import Begun, InFile, Read, Task, View, exists, inside, refused
+from pipelines.annotations.reader import Begun, InFile, Read, Task, View, exists, inside, refused, where_of
 from pipelines.sources.found import UNLABELED, Folder, Found, Reject, Source
 from pipelines.sources.layout import ONLY_SPLIT
 from pipelines.sources.reading import is_id
@@ -37,11 +37,13 @@ _LISTS = frozenset(("images", "annotations", "categories"))
 class Coco:
     """See `Reader`."""
 
-    by_stem = False
     rules = Rules(alone=("not_annotated", "the annotations do not list it"))
 
     def __init__(self, root: str, annotations: Annotations) -> None:
         self._root, self._path = root, annotations.path
+
+    def key(self, source: str) -> str:
+        return source
 
     def begin(self) -> Iterator[Begun]:
         try:
@@ -92,9 +94,9 @@ class Coco:
             )
             return
         prefix = folders[there.index(max(there))]
-        yield View(prefix)
+        yield View(prefix, split)
         yield Folder(prefix.rstrip("/"), split, UNLABELED)
-        yield Task((name,), prefix, split)
+        yield Task((name,), prefix, settings=split)
 
     def _folders(self, path: str) -> Iterator[str]:
         """In which of the input a file's images may lie, the likeliest first."""
@@ -142,7 +144,7 @@ class Coco:
         self, file: BinaryIO, task: Task, categories: dict[int, Category]
     ) -> Iterator[tuple[str, bytes, bool]]:
         """The pieces of a file by the image's key, and whether there are polygons in them."""
-        where = self._where(task.names[0])
+        where = where_of(self._root, self._at(task.names[0]))
         held: dict[str, list[Any]] = {}
         count, polygons = 0, False
         for key, item in items(file, _LISTS):
@@ -163,11 +165,6 @@ class Coco:
                 held = {}
         yield from ((one, _packed("A", some), polygons) for one, some in held.items())
 
-    def _where(self, name: str) -> str:
-        """A file's name in what is on record."""
-        path = self._at(name)
-        return inside(self._root, path) or path.rpartition("/")[2]
-
     def _image(self, item: dict[str, Any], task: Task) -> bytes:
         size, fault, name = None, "", _file_name(item)
         if name is None:
@@ -178,7 +175,7 @@ class Coco:
                 size = sides
             else:
                 fault = fault or f"says that its height and width are {shown(list(sides))}"
-        return _packed("I", [name and task.prefix + name, size, task.split, fault])
+        return _packed("I", [name and task.prefix + name, size, task.settings, fault])
 
     def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
         images, objects = [], []

@@ -29,7 +29,6 @@ class Task(NamedTuple):
     """files, relative to the annotations"""
     prefix: str = ""
     """of the ids of their images"""
-    split: str = ""
     settings: Any = None
     """what else the format has to know"""
 
@@ -51,9 +50,10 @@ class Reader(Protocol):
     None raises for bad input.
     """
 
-    by_stem: bool
-    """whether images and annotations are partners by their stems: keys are without extensions then"""
     rules: Rules
+
+    def key(self, source: str) -> str:
+        """By what a source meets its annotation."""
 
     def begin(self) -> Iterator[Begun]:
         """What is to be read, and where the images lie: a quick look."""
@@ -83,6 +83,11 @@ def inside(root: str, path: str) -> str | None:
         return ""
     above = root.rstrip("/") + "/"
     return path.removeprefix(above) if path.startswith(above) else None
+
+
+def where_of(root: str, path: str) -> str:
+    """A file's name in what is on record: as of an id if it lies in the input."""
+    return inside(root, path) or path.rpartition("/")[2]
 
 
 def exists(root: str, source: str) -> bool:
