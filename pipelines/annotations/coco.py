@@ -144,7 +144,7 @@ class Coco:
         self, file: BinaryIO, task: Task, categories: dict[int, Category]
     ) -> Iterator[tuple[str, bytes, bool]]:
         """The pieces of a file by the image's key, and whether there are polygons in them."""
-        where = where_of(self._root, self._at(task.names[0]))
+        where = where_of(self._root, self._at(task.names[0]), self._path)
         held: dict[str, list[Any]] = {}
         count, polygons = 0, False
         for key, item in items(file, _LISTS):

@@ -85,9 +85,9 @@ def inside(root: str, path: str) -> str | None:
     return path.removeprefix(above) if path.startswith(above) else None
 
 
-def where_of(root: str, path: str) -> str:
-    """A file's name in what is on record: as of an id if it lies in the input."""
-    return inside(root, path) or path.rpartition("/")[2]
+def where_of(root: str, path: str, others: str) -> str:
+    """A file's name in what is on record: as of an id in the input, or within the folder of annotations."""
+    return inside(root, path) or inside(others, path) or path.rpartition("/")[2]
 
 
 def exists(root: str, source: str) -> bool:

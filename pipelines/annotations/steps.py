@@ -17,9 +17,15 @@ from pipelines.annotations.masks import Masks
 from pipelines.annotations.pieces import joined
 from pipelines.annotations.reader import Begun, Reader, View
 from pipelines.annotations.voc import Voc
+from pipelines.annotations.yolo import Yolo
 from pipelines.sources.found import Folder, Found, Guess, Source
 
-_READERS: dict[Format, Callable[[str, Annotations], Reader]] = {"coco": Coco, "voc": Voc, "masks": Masks}
+_READERS: dict[Format, Callable[[str, Annotations], Reader]] = {
+    "coco": Coco,
+    "yolo": Yolo,
+    "voc": Voc,
+    "masks": Masks,
+}
 
 
 def reader_of(root: str, annotations: Annotations) -> Reader:

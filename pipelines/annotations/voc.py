@@ -84,7 +84,7 @@ class Voc:
         classes: set[str] = set()
         try:
             for name, contents in contents_of(self._path, task.names):
-                where = where_of(self._root, storage.at(self._path).to(name))
+                where = where_of(self._root, storage.at(self._path).to(name), self._path)
                 try:
                     annotation = annotation_of(contents)
                 except BadAnnotation as error:
@@ -98,7 +98,7 @@ class Voc:
         yield Vocabulary(frozenset((0, name) for name in classes))
 
     def _listed(self, path: str, prefix: str, split: str) -> Iterator[Read]:
-        where = where_of(self._root, path)
+        where = where_of(self._root, path, self._path)
         try:
             for line in lines_of(path):
                 if words := line.split():
