@@ -16,12 +16,23 @@ from pipelines import storage
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.coco_objects import Category, categories_of, object_of
 from pipelines.annotations.exact import BadAnnotation, shown
+from pipelines.annotations.files import files_near
 from pipelines.annotations.json_stream import BEGIN, BadFile, items
 from pipelines.annotations.pieces import Keyed, Rules, Said
-from pipelines.annotations.reader import Begun, InFile, Read, Task, View, exists, inside, refused, where_of
+from pipelines.annotations.reader import (
+    Begun,
+    InFile,
+    Read,
+    Task,
+    View,
+    exists,
+    inside,
+    path_below,
+    refused,
+    where_of,
+)
 from pipelines.sources.found import UNLABELED, Folder, Found, Reject, Source
 from pipelines.sources.layout import ONLY_SPLIT
-from pipelines.sources.reading import is_id
 from pipelines.sources.rules import extension, role
 from pipelines.sources.words import listed
 
@@ -47,7 +58,7 @@ class Coco:
 
     def begin(self) -> Iterator[Begun]:
         try:
-            names = sorted(self._names())
+            names = sorted(name for name in files_near(self._path) if not name or extension(name) == ".json")
         except OSError as error:
             yield refused(self._path, error)
             return
@@ -63,16 +74,6 @@ class Coco:
                 )
                 continue
             yield from self._begun(several[0], split)
-
-    def _names(self) -> Iterator[str]:
-        location = storage.at(self._path)
-        if location.size() is not None:
-            yield ""
-            return
-        for entry in location.list(deep=False):
-            inner = location.list(entry.name, deep=False) if entry.size is None else []
-            found = [entry.name, *(f"{entry.name}/{one.name}" for one in inner if one.size is not None)]
-            yield from (name for name in found if extension(name) == ".json")
 
     def _at(self, name: str) -> str:
         return storage.at(self._path).to(name)
@@ -211,12 +212,7 @@ def _packed(kind: str, content: Any) -> bytes:
 
 
 def _file_name(item: Any) -> str | None:
-    """Where an image lies below its folder; None if that is no such path."""
-    name = item.get("file_name") if isinstance(item, dict) else None
-    if not isinstance(name, str):
-        return None
-    name = name.replace("\\", "/").removeprefix("./")
-    return name if is_id(name) else None
+    return path_below(item.get("file_name")) if isinstance(item, dict) else None
 
 
 def _id(item: dict[str, Any], field: str, what: str) -> str:

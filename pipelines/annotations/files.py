@@ -17,6 +17,20 @@ LONGEST = 1 << 20
 """Of a line, in bytes."""
 
 
+def files_near(path: str) -> Iterator[str]:
+    """The names of the files in a folder and in the folders there; one that is empty if it is a file."""
+    location = storage.at(path)
+    if location.size() is not None:
+        yield ""
+        return
+    for entry in location.list(deep=False):
+        if entry.size is not None:
+            yield entry.name
+        elif not dropping(entry.name, folder=True):
+            inner = location.list(entry.name, deep=False)
+            yield from (f"{entry.name}/{one.name}" for one in inner if one.size is not None)
+
+
 def files_of(path: str, within: str) -> Iterator[str]:
     """The names of all files in a folder of a folder, relative to the latter; without what systems leave."""
     prefix = f"{within}/" if within else ""

@@ -104,12 +104,12 @@ def joined(key: str, pieces: Iterable[bytes], rules: Rules) -> Iterator[Found]:
     picture = pictures[0]
     known = said[0] if said else Said("")
     split = known.split or picture.split or (members[0].split if members else "")
-    if not split:
-        yield Ignored(IN_NO_LIST)
+    if known.fault:
+        yield Reject(picture.id, "bad_annotation", f"{known.where} {known.fault}")
     elif not said and rules.alone is not None:
         yield Reject(picture.id, *rules.alone)
-    elif known.fault:
-        yield Reject(picture.id, "bad_annotation", f"{known.where} {known.fault}")
+    elif not split:
+        yield Ignored(IN_NO_LIST)
     else:
         yield Source(picture.id, split, known.label or UNLABELED, picture.size, known.annotation)
 

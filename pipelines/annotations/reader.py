@@ -9,6 +9,7 @@ from pipelines import storage
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.pieces import Keyed, Rules
 from pipelines.sources.found import Folder, Found, Guess, Source
+from pipelines.sources.reading import is_id
 
 
 class View(NamedTuple):
@@ -88,6 +89,14 @@ def inside(root: str, path: str) -> str | None:
 def where_of(root: str, path: str, others: str) -> str:
     """A file's name in what is on record: as of an id in the input, or within the folder of annotations."""
     return inside(root, path) or inside(others, path) or path.rpartition("/")[2]
+
+
+def path_below(given: Any) -> str | None:
+    """Where an image lies below its folder, as a file says it; None if that is no such path."""
+    if not isinstance(given, str):
+        return None
+    name = given.replace("\\", "/").removeprefix("./")
+    return name if is_id(name) else None
 
 
 def exists(root: str, source: str) -> bool:

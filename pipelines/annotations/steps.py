@@ -16,6 +16,7 @@ from pipelines.annotations.coco import Coco
 from pipelines.annotations.masks import Masks
 from pipelines.annotations.pieces import joined
 from pipelines.annotations.reader import Begun, Reader, View
+from pipelines.annotations.table import Table
 from pipelines.annotations.voc import Voc
 from pipelines.annotations.yolo import Yolo
 from pipelines.sources.found import Folder, Found, Guess, Source
@@ -25,6 +26,7 @@ _READERS: dict[Format, Callable[[str, Annotations], Reader]] = {
     "yolo": Yolo,
     "voc": Voc,
     "masks": Masks,
+    "table": Table,
 }
 
 
