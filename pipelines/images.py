@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from augment.errors import RequestError, did_you_mean
+from pipelines.annotations import Annotations, everything_annotated
 from pipelines.format.copies import HowMany, in_copy, with_last
 from pipelines.format.copies import class_copies as copies_by_class
 from pipelines.format.request import Duplicates
@@ -79,6 +80,7 @@ def list_images(
     split_fractions: dict[str, str] | None = None,
     group_by: str | None = None,
     duplicates: Duplicates | None = None,
+    annotations: Annotations | None = None,
 ) -> Images:
     """Lists a directory of images, by the rules of `augshard materialize`.
 
@@ -89,7 +91,7 @@ def list_images(
     listing = Listing()
     sources: list[Source] = []
     rejects: list[Reject] = []
-    for found in everything(root, layout, split_fractions, group_by):
+    for found in everything(root, layout, split_fractions, group_by, annotations):
         if isinstance(found, Source):
             sources.append(found)
             continue
@@ -136,9 +138,16 @@ def having(
 
 
 def everything(
-    root: str, layout: Layout, fractions: dict[str, str] | None, group_by: str | None = None
+    root: str,
+    layout: Layout,
+    fractions: dict[str, str] | None,
+    group_by: str | None = None,
+    annotations: Annotations | None = None,
 ) -> Iterator[Found | Folder]:
     """All that a listing finds, as the job does it; duplicates may still be in several splits."""
+    if annotations:
+        yield from everything_annotated(root, annotations, fractions, group_by)
+        return
     for top in top_folders(root, layout):
         if isinstance(top, Folder):
             yield from in_folder(root, top, fractions, group_by)
