@@ -32,7 +32,7 @@ COLORS = (
 _SHADES = ((0, 0.0), (255, 0.45), (0, 0.4))
 """What a class beyond the first seven is mixed with, and how much of it."""
 _NAMELESS = (150, 150, 150)
-_BACKGROUND = ("background", "_background_", "__background__", "void", "unlabeled")
+_BACKGROUND = ("background", "_background_", "__background__")
 _STRENGTH = 0.45
 """Of a mask's color over the picture."""
 _DOT = 2.5
@@ -56,23 +56,26 @@ def drawn(
     mask: np.ndarray | None,
     classes: Sequence[str],
     scale: float = 1,
+    ids: Sequence[int] = (),
 ) -> np.ndarray:
     """A picture with its targets over it.
 
     Args:
         pixels: uint8 [H, W, 1 or 3].
         annotation: in places of `pixels`.
-        mask: uint8 [H, W], an id a pixel. 0 is left as it is. Ids count `classes` from 0 if the first
-            of them is the background, and else from 1.
+        mask: uint8 [H, W], an id a pixel.
         classes: all of the dataset, whose order gives colors.
         scale: how large a pixel becomes: a whole number, or one over a whole number.
+        ids: what stands for each of the classes in the mask; by default they count from 1. 0 is left as it
+            is unless it is a class, and so is the background; other ids without a class are gray, but where
+            there are no classes.
 
     Returns uint8 [h, w, 3], h and w being `scale` times what they were, rounded up.
     """
     canvas = _scaled(pixels, scale)
-    colors = {name: _color(number + _first(classes)) for number, name in enumerate(classes)}
     if mask is not None:
-        _paint(canvas, _scaled_ids(mask, scale))
+        _paint(canvas, _scaled_ids(mask, scale), classes, ids or range(1, 256))
+    colors = {name: _color(number) for number, name in enumerate(classes)}
     shapes = [_Shape.of(thing, colors.get(thing.name, _NAMELESS), scale) for thing in annotation.objects]
     shapes.sort(key=_Shape.area, reverse=True)  # the small ones on top
     if len(shapes) <= _FEW:
@@ -128,27 +131,27 @@ def _scaled_ids(mask: np.ndarray, scale: float) -> np.ndarray:
     return mask.repeat(round(scale), axis=0).repeat(round(scale), axis=1)
 
 
-def _first(classes: Sequence[str]) -> int:
-    """The id of the first class."""
-    return 0 if classes and classes[0].lower() in _BACKGROUND else 1
-
-
 def _color(number: int) -> tuple[int, int, int]:
-    """Of the class with this id, from 1 on."""
-    round_, place = divmod(number - 1, len(COLORS))
-    toward, part = _SHADES[round_ % len(_SHADES)]
+    """Of the class, or the keypoint, with this number."""
+    lap, place = divmod(number, len(COLORS))
+    toward, part = _SHADES[lap % len(_SHADES)]
     red, green, blue = (round(level + part * (toward - level)) for level in COLORS[place])
     return red, green, blue
 
 
-def _paint(canvas: np.ndarray, ids: np.ndarray) -> None:
+def _paint(canvas: np.ndarray, mask: np.ndarray, classes: Sequence[str], ids: Sequence[int]) -> None:
     """A mask, and the line where ids change, on the side of each."""
-    table = np.array([_NAMELESS, *(_color(number) for number in range(1, 255)), _NAMELESS], np.uint8)
-    painted, shown = table[ids], ids != 0
+    table, shown = np.full((256, 3), _NAMELESS, np.uint8), np.arange(256) > 0
+    if not classes:
+        table[1:255] = [_color(number) for number in range(254)]
+    for number, (which, name) in enumerate(zip(ids, classes, strict=False)):
+        if 0 <= which < 256:
+            table[which], shown[which] = _color(number), name.lower() not in _BACKGROUND
+    painted, there = table[mask], shown[mask]
     mixed = cv2.addWeighted(canvas, 1 - _STRENGTH, painted, _STRENGTH, 0)
-    np.copyto(canvas, mixed, where=shown[..., None])
+    np.copyto(canvas, mixed, where=there[..., None])
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    edge = (cv2.morphologyEx(ids, cv2.MORPH_GRADIENT, cross) > 0) & shown
+    edge = (cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, cross) > 0) & there
     np.copyto(canvas, painted, where=edge[..., None])
 
 
@@ -194,7 +197,7 @@ def _dots(canvas: np.ndarray, thing: Object, scale: float) -> None:
         middle = np.clip((np.array([x, y]) / UNIT + 0.5) * scale - 0.5, -_FAR, _FAR)
         at, one = _places(middle).tolist(), 1 << _FRACTION
         cv2.circle(canvas, at, round((_DOT + 1) * one), (20, 20, 20), -1, cv2.LINE_AA, _FRACTION)
-        cv2.circle(canvas, at, round(_DOT * one), _color(place + 1), -1, cv2.LINE_AA, _FRACTION)
+        cv2.circle(canvas, at, round(_DOT * one), _color(place), -1, cv2.LINE_AA, _FRACTION)
         if visibility == 1:
             cv2.circle(canvas, at, round(one), (20, 20, 20), -1, cv2.LINE_AA, _FRACTION)
 

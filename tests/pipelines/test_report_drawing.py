@@ -86,11 +86,21 @@ def test_a_mask_is_seen_through_and_has_an_outline_in_the_color_of_its_class():
     assert is_color(shown[10, 80:100], 1).all()
 
 
-def test_ids_count_from_the_background_if_it_is_a_class():
-    mask = np.ones((40, 60), np.uint8)
-    car = Annotation((Object("car", (UNIT, UNIT, 8 * UNIT, 8 * UNIT)),))
-    named = drawn(GRAY, car, mask, ("background", "car"))
-    assert (named == drawn(GRAY, car, mask, ("car", "truck"))).all()
+def test_the_background_is_left_as_it_is_by_its_id_or_by_its_name():
+    mask = np.zeros((40, 60), np.uint8)
+    mask[:20], mask[20:30] = 11, 7
+    names = ("road", "sky")
+    shown = drawn(GRAY, Annotation(), mask, names, ids=(11, 7))
+    assert is_color(shown[19], 0).all()
+    assert is_color(shown[20], 1).all()
+    assert (shown[30:] == 128).all()
+    by_name = drawn(GRAY, Annotation(), mask, ("road", "Background", "sky"), ids=(0, 11, 7))
+    assert (by_name[:20] == 128).all()
+    assert is_color(by_name[29], 2).all()
+    assert is_color(by_name[30], 0).all()
+    nameless = drawn(GRAY, Annotation(), mask, ())
+    assert is_color(nameless[29], 6).all()
+    assert (nameless[10] != nameless[25]).any()
 
 
 def test_keypoints_are_dots_told_apart_and_hollow_where_hidden():
