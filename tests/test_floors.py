@@ -16,6 +16,7 @@ FLOORS = (
     {"quiet", "recipes", "sources"},
     {"format", "live"},
     {"engines", "plan"},
+    {"annotations"},
     {"images"},
     {"datasets"},
     {"materialize", "export", "audit", "train"},

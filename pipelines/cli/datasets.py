@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    AnnotationsOption,
     DuplicatesOption,
     FindingsOption,
     GroupByOption,
@@ -59,6 +60,7 @@ def materialize(
     max_rejects: Annotated[
         float, typer.Option("--max-rejects", help="The largest part of images that may be unusable.")
     ] = 0.01,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start over in a directory of ours.")
@@ -94,6 +96,7 @@ def materialize(
         split_fractions=split_fractions,
         group_by=group_by,
         duplicates=duplicates,
+        annotations=annotations,
         layout=layout,
         shards=shards,
         shard_size=shard_size,
@@ -143,6 +146,7 @@ def audit(
             help="Also find pictures in two splits that are nearly equal; decodes all of --input.",
         ),
     ] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
@@ -163,6 +167,7 @@ def audit(
         backend=backend,
         group_by=group_by,
         duplicates=duplicates,
+        annotations=annotations,
         plugins=plugin or [],
     )
 
