@@ -46,7 +46,7 @@ CLASSES = ("car", "truck")
 KEYPOINTS = ("front_wheel", "rear_wheel")
 """The outermost wheels. They are no pair: what a mirror turns round drives the other way, and the wheel in
 front is still the one in front."""
-INSTANCES, MASKS = "instances.json", "masks"
+ANNOTATIONS, MASKS = "annotations", "masks"
 _WHEELS = {"car": (0.2, 0.8), "truck": (0.14, 0.32, 0.84)}
 """Where they are along the vehicle, from behind."""
 
@@ -142,23 +142,32 @@ def draw_dataset(directory: str) -> None:
 
 
 def write_annotations(directory: str) -> None:
-    """Writes what is known of the pictures of `draw_dataset`: DIR/instances.json as COCO has it, and for each
-    a mask, DIR/masks/<split>/{car,truck}/*.png, gray with the class's id."""
-    images: list[dict[str, Any]] = []
-    things: list[dict[str, Any]] = []
-    for number, (name, drawn) in enumerate(_drawn_dataset(), start=1):
+    """Writes what is known of the pictures of `draw_dataset`, as COCO and as masks.
+
+    DIR/annotations/instances_<split>.json, and DIR/masks/<split>/{car,truck}/*.png, gray with class ids.
+    """
+    documents: dict[str, dict[str, list[Any]]] = {}
+    for name, drawn in _drawn_dataset():
         path = os.path.join(directory, MASKS, os.path.splitext(name)[0] + ".png")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         Image.fromarray(drawn.mask).save(path)
-        size = {"width": drawn.picture.width, "height": drawn.picture.height}
-        images.append({"id": number, "file_name": name, **size})
-        things.append({"id": number, "image_id": number, **_as_coco(drawn.annotation.objects[0])})
+        document = documents.setdefault(name.partition("/")[0], {"images": [], "annotations": []})
+        number, size = (
+            len(document["images"]) + 1,
+            {"width": drawn.picture.width, "height": drawn.picture.height},
+        )
+        document["images"].append({"id": number, "file_name": name, **size})
+        thing = _as_coco(drawn.annotation.objects[0])
+        document["annotations"].append({"id": number, "image_id": number, **thing})
     categories = [
-        {"id": CLASSES.index(label) + 1, "name": label, "keypoints": KEYPOINTS, "skeleton": []}
-        for label in CLASSES
+        {"id": number, "name": label, "keypoints": KEYPOINTS, "skeleton": []}
+        for number, label in enumerate(CLASSES, start=1)
     ]
-    with open(os.path.join(directory, INSTANCES), "w", encoding="utf-8") as file:
-        json.dump({"images": images, "annotations": things, "categories": categories}, file)
+    os.makedirs(os.path.join(directory, ANNOTATIONS), exist_ok=True)
+    for split, document in documents.items():
+        path = os.path.join(directory, ANNOTATIONS, f"instances_{split}.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**document, "categories": categories}, file)
 
 
 def _as_coco(thing: Object) -> dict[str, Any]:

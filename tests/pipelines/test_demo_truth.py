@@ -129,25 +129,27 @@ def written(tmp_path_factory) -> Path:
 
 
 def test_a_mask_and_an_entry_are_written_for_every_picture(written):
-    document = json.loads((written / "instances.json").read_text())
-    names = [image["file_name"] for image in document["images"]]
+    names = []
+    for split in ("train", "validation"):
+        document = json.loads((written / f"annotations/instances_{split}.json").read_text())
+        categories = {category["id"]: category["name"] for category in document["categories"]}
+        for image, thing in zip(document["images"], document["annotations"], strict=True):
+            names.append(image["file_name"])
+            assert thing["image_id"] == image["id"]
+            mask = np.asarray(Image.open((written / "masks" / image["file_name"]).with_suffix(".png")))
+            assert mask.shape == (image["height"], image["width"]) == (144, 192)
+            assert set(np.unique(mask)) == {0, thing["category_id"]}
+            assert image["file_name"].split("/")[:2] == [split, categories[thing["category_id"]]]
+            x, y, width, height = thing["bbox"]
+            hull = cv2.boundingRect((mask > 0).astype(np.uint8))
+            assert np.abs(np.subtract(hull, (x, y, width, height))).max() <= 1
+            assert abs(thing["area"] - (mask > 0).sum()) < 0.05 * thing["area"]
     assert sorted(names) == sorted(str(p.relative_to(written / "images")) for p in written.rglob("*.jpg"))
-    categories = {category["id"]: category["name"] for category in document["categories"]}
-    for image, thing in zip(document["images"], document["annotations"], strict=True):
-        assert thing["image_id"] == image["id"]
-        mask = np.asarray(Image.open((written / "masks" / image["file_name"]).with_suffix(".png")))
-        assert mask.shape == (image["height"], image["width"]) == (144, 192)
-        assert set(np.unique(mask)) == {0, thing["category_id"]}
-        assert categories[thing["category_id"]] == image["file_name"].split("/")[1]
-        x, y, width, height = thing["bbox"]
-        hull = cv2.boundingRect((mask > 0).astype(np.uint8))
-        assert np.abs(np.subtract(hull, (x, y, width, height))).max() <= 1
-        assert abs(thing["area"] - (mask > 0).sum()) < 0.05 * thing["area"]
 
 
 def test_pycocotools_reads_what_is_written(written):
     coco = pytest.importorskip("pycocotools.coco", reason="pycocotools is not installed")
-    read = coco.COCO(str(written / "instances.json"))
+    read = coco.COCO(str(written / "annotations/instances_train.json"))
     for thing in read.loadAnns(read.getAnnIds()):
         name = read.loadImgs(thing["image_id"])[0]["file_name"]
         mask = np.asarray(Image.open((written / "masks" / name).with_suffix(".png")))
