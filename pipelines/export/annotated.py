@@ -25,9 +25,11 @@ class Annotated(Pictures):
     def why_not(self) -> str | None:
         if self.targets.has_objects:
             return None
+        masks = "mask" in self.targets.has
         return (
             "its records have no boxes, polygons or keypoints, so there is nothing to write beside images; "
-            "materialize it with --annotations, or export it --to folders, webdataset, parquet or arrayrecord"
+            + ("export it --to voc, which has masks" if masks else "materialize it with --annotations")
+            + ", or export it --to folders, webdataset, parquet or arrayrecord"
         )
 
     def stem(self, source: str, split: str) -> str:
