@@ -15,6 +15,7 @@ FLOORS = (
     {"process", "storage"},
     {"quiet", "recipes", "sources"},
     {"format", "live"},
+    {"targets"},
     {"engines", "plan"},
     {"annotations"},
     {"images"},

@@ -224,7 +224,7 @@ class ShardChecker:
             record = unpack(frame.data) if frame.sound else None  # damaged names name nothing
             if record is not None and self._is_ours(record):
                 item.targets = bytes_digest(record.targets) if self._manifest.targets else ""
-                item.source, item.label, item.copy = record.source, record.label, record.copy
+                item.source, item.label, item.copy = record.source, record.label or 0, record.copy
                 image = record.image
             else:
                 source = sources[number] if sources and number < len(sources) else None
@@ -242,7 +242,7 @@ class ShardChecker:
 
     def _is_ours(self, record: Record) -> bool:
         has_targets = self._manifest.targets is not None
-        return record.labeled == self._manifest.labeled and (has_targets or not record.targets)
+        return (record.label is not None) == self._manifest.labeled and (has_targets or not record.targets)
 
     def _compare(
         self, shard: Shard, table: pa.Table, stored: list[_Stored], sources: list[str], *, whole: bool

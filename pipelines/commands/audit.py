@@ -10,8 +10,8 @@ from typing import cast, get_args
 from augment import backends
 from augment.errors import RequestError, did_you_mean, require
 from pipelines import storage
-from pipelines.audit.findings import open_audit
 from pipelines.annotations import Annotations, annotations_of
+from pipelines.audit.findings import open_audit
 from pipelines.format.manifest import Manifest, json_text, read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.report.audit.summary import as_json, as_text

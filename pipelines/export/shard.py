@@ -119,9 +119,10 @@ class ShardExporter:
     def _item(self, number: int, data: bytes) -> Item | None:
         """What a record holds; None if it is none of the dataset."""
         manifest, record = self.manifest, unpack(data)
-        if record is None or not is_id(record.source) or not 0 <= record.label < len(manifest.classes):
+        label = (record and record.label) or 0
+        if record is None or not is_id(record.source) or not 0 <= label < len(manifest.classes):
             return None
-        item = Item(number, data, record, manifest.classes[record.label])
+        item = Item(number, data, record, manifest.classes[label])
         if manifest.targets is None:
             return item
         try:

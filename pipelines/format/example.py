@@ -22,14 +22,12 @@ class Record(NamedTuple):
     """One sample as it is stored."""
 
     image: bytes
-    label: int
-    """0 where images have none of their own"""
+    label: int | None
+    """None where images have none of their own"""
     source: str
     copy: int
     targets: bytes = b""
     """entries between those of the label and the source; see `pipelines.format.targets`"""
-    labeled: bool = True
-    """whether there is a label"""
 
 
 def serialize(*, image: bytes, label: int | None, source: str, copy: int, targets: bytes = b"") -> bytes:
@@ -70,7 +68,7 @@ def _unpack_annotated(data: bytes, start: int, end: int, copy: int) -> Record | 
     targets = data[after:behind]
     if last != b"source" or (data[:start], data[end:]) != _around(end - start, label, source, copy, targets):
         return None
-    return Record(data[start:end], label or 0, source, copy, targets, label is not None)
+    return Record(data[start:end], label, source, copy, targets)
 
 
 def _around(

@@ -177,6 +177,39 @@ def unpacked(entries: bytes, targets: Targets, shape: Shape) -> Read:
     return Read(Annotation(objects, labels=tuple(labels)), ids, mask[0])
 
 
+def arrays(entries: bytes, targets: Targets, shape: Shape) -> dict[str, Any]:
+    """The targets of a record as NumPy has them, by the names and in the forms of TFDS.
+
+    `objects`: a dictionary of bbox float32 [n, 4], id and label int64 [n], is_crowd bool [n], keypoints
+    float32 [n, k, 3] and segmentation, for each object a list of float32 [corners, 2]; `labels` int64 [m];
+    `segmentation_mask` uint8 [H, W, 1]: as many of these as the dataset has. Raises ValueError for entries
+    that are none of this dataset's, and DecodeError for a mask that is none.
+    """
+    checked, found = unpacked(entries, targets, shape), lists(entries)
+    values: dict[str, Any] = {}
+    if targets.labels:
+        values["labels"] = np.array(found[b"labels"], np.int64)
+    if targets.has_objects:
+        values["objects"] = objects = {
+            "bbox": np.array(found[b"objects/bbox"], np.float32).reshape(-1, 4),
+            "id": np.array(found[b"objects/id"], np.int64),
+            "is_crowd": np.array(found[b"objects/is_crowd"], np.bool_),
+            "label": np.array(found[b"objects/label"], np.int64),
+        }
+        if "keypoints" in targets.has:
+            points = np.array(found[b"objects/keypoints"], np.float32)
+            objects["keypoints"] = points.reshape(-1, len(targets.keypoints), 3)
+        if "polygons" in targets.has:
+            name = b"objects/segmentation/ragged_"
+            corners = np.array(found[name + b"flat_values"], np.float32).reshape(-1, 2)
+            lengths = [int(length) for length in found[name + b"row_lengths_1"]]
+            polygons = np.split(corners, np.cumsum(lengths)[:-1]) if lengths else []
+            objects["segmentation"] = list(_split(polygons, [int(n) for n in found[name + b"row_lengths_0"]]))
+    if "mask" in targets.has:
+        values["segmentation_mask"] = decoded_mask(checked.mask, shape)[..., np.newaxis]
+    return values
+
+
 def difference(record: bytes, right: bytes, targets: Targets, shape: Shape) -> str:
     """In what the entries of a record differ from what they should be, as the end of a sentence."""
     try:

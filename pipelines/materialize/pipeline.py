@@ -17,7 +17,7 @@ from apache_beam.metrics import Metrics
 from augment.errors import RequestError, require
 from pipelines import plan, storage
 from pipelines.annotations import Annotations
-from pipelines.annotations.listing import ListAnnotated
+from pipelines.annotations.transform import ListAnnotated
 from pipelines.format.copies import in_copy
 from pipelines.format.request import Request
 from pipelines.images import in_folder
