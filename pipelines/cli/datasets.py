@@ -176,7 +176,10 @@ def export(
     context: typer.Context,
     directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="folders, webdataset, parquet or arrayrecord.")
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="folders, webdataset, parquet, arrayrecord, coco, yolo or voc."
+        ),
     ],
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the export is written.")],
     splits: Annotated[
@@ -190,7 +193,7 @@ def export(
         str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")
     ] = "embedded",
 ) -> None:
-    """Write a finished dataset as image folders, WebDataset, Parquet or ArrayRecord.
+    """Write a finished dataset as image folders, WebDataset, Parquet, ArrayRecord, COCO, YOLO or Pascal VOC.
 
     Run it again to go on with what was interrupted. Any option of Beam's may follow.
     """
