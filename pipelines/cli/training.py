@@ -70,6 +70,9 @@ def train(
     mixed_precision: Annotated[
         bool, typer.Option("--mixed-precision", help="Compute in float16 on GPUs, in bfloat16 elsewhere.")
     ] = False,
+    class_weights: Annotated[
+        bool, typer.Option("--class-weights", help="Have all classes weigh the same in the loss.")
+    ] = False,
     determinism: Annotated[
         bool, typer.Option("--determinism/--no-determinism", help="Whether two runs have the same weights.")
     ] = True,
@@ -102,6 +105,7 @@ def train(
         weights=weights,
         early_stopping=early_stopping,
         mixed_precision=mixed_precision,
+        class_weights=class_weights,
         deterministic=determinism,
         plugins=plugin or [],
     )

@@ -55,6 +55,7 @@ def train_command(
     weights: str | None = None,
     early_stopping: bool | None = None,
     mixed_precision: bool = False,
+    class_weights: bool = False,
     deterministic: bool = True,
     plugins: Sequence[str] = (),
 ) -> None:
@@ -110,6 +111,7 @@ def train_command(
             learning_rate=LEARNING_RATE if learning_rate is None else learning_rate,
             early_stopping=found.early_stopping if early_stopping is None else early_stopping,
             mixed_precision=mixed_precision,
+            class_weights=class_weights,
         )
         _check_fits(feeds[0], settings, learning_rate)
         request = {
@@ -130,6 +132,7 @@ def train_command(
             "learning_rate": learning_rate,
             "early_stopping": settings.early_stopping,
             "mixed_precision": mixed_precision,
+            **({"class_weights": True} if class_weights else {}),
             "deterministic": deterministic,
             **requests.surroundings(),
         }

@@ -142,6 +142,15 @@ class Feed:
         """Those of an epoch."""
         return len(self._train)
 
+    @property
+    def class_weights(self) -> np.ndarray:
+        """float32 [classes]: n / (k * n_c) for a class of n_c of an epoch's n samples, k classes having any.
+
+        So all classes weigh the same in an epoch's loss, and a sample 1 on average.
+        """
+        counts = np.bincount(self._train.labels, minlength=len(self.classes))
+        return (len(self._train) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
+
     def epochs(self, first: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
         """The batches of epoch `first`, from 0, and of those after it, without end.
 

@@ -67,9 +67,9 @@ def keep(output: str, request: TrainingRequest, earlier: TrainingRequest | None)
         write_text(os.path.join(output, REQUEST), json_text(request))
         return
     differences = [
-        f"{name.replace('_', ' ')} was {_short(earlier.get(name))}, now {_short(value)}"
-        for name, value in request.items()
-        if earlier.get(name) != value
+        f"{name.replace('_', ' ')} was {_short(earlier.get(name))}, now {_short(request.get(name))}"
+        for name in dict.fromkeys((*request, *earlier))
+        if earlier.get(name) != request.get(name)
     ]
     if differences:
         raise RequestError(

@@ -49,6 +49,7 @@ class Settings:
     learning_rate: float
     early_stopping: bool
     mixed_precision: bool
+    class_weights: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,7 @@ def train_run(
         batch=settings.batch,
         learning_rate=settings.learning_rate,
         mixed_precision=settings.mixed_precision,
+        class_weights=settings.class_weights,
         strategy=strategy,
     )
     reached = Reached(checkpoint.digest(trainer.variables))

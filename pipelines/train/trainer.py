@@ -56,6 +56,7 @@ class Trainer:
         batch: samples a step.
         learning_rate: of Adam, for a model that is not compiled.
         mixed_precision: whether to compute in half precision; see `precision`.
+        class_weights: whether a rare class weighs more in the loss; see `Feed.class_weights`.
         strategy: how to use several devices; see `default_strategy`.
 
     Raises RequestError for a model that does not fit the data.
@@ -70,9 +71,11 @@ class Trainer:
         batch: int,
         learning_rate: float,
         mixed_precision: bool,
+        class_weights: bool = False,
         strategy: tf.distribute.Strategy,
     ) -> None:
         self._feed, self._seed, self._batch, self._strategy = feed, seed, batch, strategy
+        self._weights = tf.constant(feed.class_weights) if class_weights else None
         keras.backend.clear_session()  # so that the names of variables count from 0 again
         keras.utils.set_random_seed(seed)
         with strategy.scope(), _policy(precision() if mixed_precision else "float32"):
@@ -148,7 +151,9 @@ class Trainer:
     def _make_train_step(self, spec: Any) -> Callable[[Any], tf.Tensor]:
         def on_device(batch: tuple[Any, tf.Tensor]) -> dict[str, tf.Tensor]:
             x, y = batch
-            return self._whole.train_step((x if isinstance(x, dict) else _levels(x), self._targets(y)))
+            weights = () if self._weights is None else (tf.gather(self._weights, y),)
+            given = x if isinstance(x, dict) else _levels(x), self._targets(y), *weights
+            return self._whole.train_step(given)
 
         def step(batch: Any) -> tf.Tensor:
             results = self._strategy.run(on_device, args=(batch,))
