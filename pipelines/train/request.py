@@ -82,6 +82,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return "not given"
     if isinstance(value, str) and _DIGEST.fullmatch(value):
         return value[:12]
     text = json.dumps(value, ensure_ascii=False)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from augment.errors import RequestError
+from augment.mixing import Mixing
 from pipelines import storage
 from pipelines.format.manifest import json_text
 from pipelines.train import checkpoint
@@ -50,6 +51,7 @@ class Settings:
     early_stopping: bool
     mixed_precision: bool
     class_weights: bool = False
+    mixing: Mixing | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,7 @@ def train_run(
         learning_rate=settings.learning_rate,
         mixed_precision=settings.mixed_precision,
         class_weights=settings.class_weights,
+        mixing=settings.mixing,
         strategy=strategy,
     )
     reached = Reached(checkpoint.digest(trainer.variables))
