@@ -210,7 +210,7 @@ def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> 
     if settings.mixing and model.compiled and "sparse" in _name_of(model.loss):
         raise RequestError(
             f"--model {name}: it is compiled with a loss that takes a label as a number, and by --mix a "
-            "label is the shares of classes; compile it with categorical_crossentropy, or leave its compiling out"
+            "label is the shares of classes; compile it with categorical_crossentropy, or not at all"
         )
 
 

@@ -353,7 +353,7 @@ def refused(run_command, request_of, tmp_path):
             ("--mix", "cutmix:1", "--model", f"{__name__}:compiled_for_numbers"),
             f"--model {__name__}:compiled_for_numbers: it is compiled with a loss that takes a label as a "
             "number, and by --mix a label is the shares of classes; compile it with "
-            "categorical_crossentropy, or leave its compiling out",
+            "categorical_crossentropy, or not at all",
         ),
         (("--arms", "shard,live"), "--arms: there is no arm 'shard'; did you mean shards?"),
     ],
