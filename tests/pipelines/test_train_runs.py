@@ -457,6 +457,7 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 tf.config.experimental.enable_op_determinism()
 
+from augment.mixing import parse_mixing
 from pipelines.train import checkpoint
 from pipelines.train.models import Model
 from pipelines.train.trainer import Trainer
@@ -468,9 +469,10 @@ def plain(shape, classes):
     return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
 
 
-def on(strategy, build, samples):
+def on(strategy, build, samples, **more):
     model, feed = Model("mine", build), Noise(samples=samples)
-    how = {"seed": 5, "batch": BATCH, "learning_rate": 0.01, "mixed_precision": False}
+    feed.class_weights = np.array([2.0, 0.5, 1.25], np.float32)
+    how = {"seed": 5, "batch": BATCH, "learning_rate": 0.01, "mixed_precision": False, **more}
     return Trainer(model, feed, strategy=strategy, **how)
 
 
@@ -501,6 +503,15 @@ checkpoint.restore(sys.argv[1], again.variables)
 assert np.isfinite(again.train(1, lambda loss: None).loss)
 assert checkpoint.digest(again.variables) == checkpoint.digest(first.variables)
 assert np.isfinite(again.answers("test").loss)
+
+# Classes weigh on two devices what they weigh on one; what is mixed on two is the same each time.
+two, one = (on(strategy, plain, 22, class_weights=True) for strategy in (both, tf.distribute.get_strategy()))
+a, b = (trainer.train(0, lambda loss: None) for trainer in (two, one))
+np.testing.assert_allclose(a.loss, b.loss, rtol=1e-5)
+np.testing.assert_allclose(weights(two), weights(one), atol=2e-5)
+two, again = (on(both, plain, 22, mixing=parse_mixing("cutmix:1.0")) for _ in range(2))
+assert two.train(0, lambda loss: None).loss == again.train(0, lambda loss: None).loss
+assert checkpoint.digest(two.variables) == checkpoint.digest(again.variables)
 """
 
 
