@@ -103,10 +103,9 @@ class Trainer:
     def _own_loss(self) -> keras.losses.Loss:
         if self._binary:
             return keras.losses.BinaryCrossentropy()
-        sparse = self._mix is None
-        return (
-            keras.losses.SparseCategoricalCrossentropy() if sparse else keras.losses.CategoricalCrossentropy()
-        )
+        if self._mix:
+            return keras.losses.CategoricalCrossentropy()
+        return keras.losses.SparseCategoricalCrossentropy()
 
     def _accuracy(self) -> keras.metrics.Metric:
         """How often the class is told; of what is mixed, that of the largest share."""

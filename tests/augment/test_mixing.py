@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -162,6 +165,19 @@ def test_everybody_is_mixed_with_others_and_into_others_as_often(batch, mixing):
     for place in range(samples.shape[1]):
         assert sorted(samples[:, place]) == list(range(COUNT))
         assert place == 0 or (samples[:, place] != np.arange(COUNT)).all()
+
+
+def test_the_ring_is_the_one_of_the_documentation(batch):
+    page = (Path(__file__).parents[2] / "docs" / "reproducibility.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    places = [
+        names["ring"](7, f"train/{number}.png", int(copy), "cutmix")
+        for number, copy in enumerate(batch["copy"])
+    ]
+    order = np.argsort(places)
+    assert (drawn("cutmix:1.0", batch)["samples"][order, 1] == np.roll(order, -1)).all()
 
 
 @given(order=strategies.permutations(range(COUNT)), mixing=strategies.sampled_from(EACH))
