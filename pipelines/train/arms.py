@@ -144,6 +144,13 @@ class Feed:
         """Those of an epoch."""
         return len(self._train)
 
+    def copy(self, epoch: int) -> int:
+        """The copy that epoch `epoch`, from 0, sees, as for `Arm.copy`.
+
+        Where classes have copies of their own, which round of them: shards have one.
+        """
+        return 0 if self.arm.name == "shards" and self._train.copies is not None else self.arm.copy(epoch)
+
     @property
     def class_weights(self) -> np.ndarray:
         """float32 [classes]: n / (k * n_c) for a class of n_c of an epoch's n samples, k classes having any.

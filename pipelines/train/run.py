@@ -170,7 +170,7 @@ def _one_epoch_more(
     epoch = len(reached.history)
     trained = trainer.train(epoch, tick)
     judged = trainer.answers(feed.validation) if feed.validation else None
-    row = _row(epoch, feed.arm.copy(epoch), trained, judged, checkpoint.digest(trainer.variables))
+    row = _row(epoch, feed.copy(epoch), trained, judged, checkpoint.digest(trainer.variables))
     early, best = reached.early, reached.best
     if settings.early_stopping and judged:
         early = early.after(epoch, judged.loss)

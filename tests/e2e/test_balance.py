@@ -193,6 +193,7 @@ def test_an_epoch_of_every_arm_has_each_source_as_often_as_it_has_copies(skewed,
         name: open_feed(Arm(name), input=str(skewed), recipe=recipe, shards=str(output))
         for name in ("none", "shards", "live", "live-layer")
     }
+    assert [feed.copy(2) for feed in feeds.values()] == [-1, 0, 2, 2]
     first = {name: batches_of(feed, 0) for name, feed in feeds.items()}
     for batches in first.values():
         assert np.bincount(np.concatenate([y for _, y in batches])).tolist() == [24, 24, 24]

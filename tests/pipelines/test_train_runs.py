@@ -36,6 +36,9 @@ class Noise:
     def __init__(self, classes=CLASSES, validation="validation", test="test", samples=21) -> None:
         self.classes, self.validation, self.test, self.train_samples = classes, validation, test, samples
 
+    def copy(self, epoch):
+        return self.arm.copy(epoch)
+
     def epochs(self, first, *, batch, train_seed, named=False):
         def of_epoch(number):
             made = lambda number: self.made((train_seed, int(number)))  # noqa: E731
