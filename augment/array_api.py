@@ -136,3 +136,8 @@ def counted_up(count: Array, *, like: Array) -> Array:
 def axis_length(x: Array, axis: int) -> Array:
     """How long an axis is, as a number where that is known when a graph is made."""
     return x.shape[axis] if is_numpy(x) or x.shape[axis] is not None else tf.shape(x)[axis]
+
+
+def reshaped(x: Array, sides: list[Array]) -> Array:
+    """Of other sides, which are numbers or, in a graph, scalars."""
+    return np.reshape(x, sides) if is_numpy(x) else tf.reshape(x, sides)
