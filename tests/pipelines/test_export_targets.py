@@ -18,7 +18,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pipelines.format.targets import Targets
 
 from augment.codec import encode_png
 from augment.targets import UNIT, Annotation, Object
@@ -29,6 +28,7 @@ from pipelines.export.voc import Voc
 from pipelines.export.yolo import Yolo
 from pipelines.format.example import Record
 from pipelines.format.layout import Shard
+from pipelines.format.targets import Targets
 
 HEIGHT, WIDTH = 90, 120
 CLASSES = ("car", "Straßenbahn & Bus", "yes")
