@@ -13,6 +13,7 @@ from pipelines.cli.options import (
     InputOption,
     LayoutOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -23,6 +24,7 @@ def materialize(
     input: InputOption,  # noqa: A002 (the option's name)
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
     recipe: RecipeOption,
+    recipe_for: RecipeForOption = None,
     seed: SeedOption = 0,
     copies: Annotated[
         str | None,
@@ -85,6 +87,7 @@ def materialize(
         root=input,
         output=output,
         recipe=recipe,
+        recipe_for=recipe_for or [],
         seed=seed,
         copies=copies,
         balance=balance,

@@ -13,6 +13,7 @@ from pipelines.cli.options import (
     InputOption,
     LayoutOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -22,6 +23,7 @@ def preview(
     input: InputOption,  # noqa: A002 (the option's name)
     recipe: RecipeOption,
     output: Annotated[str, typer.Option("--output", metavar="FILE.png", help="The sheet to write.")],
+    recipe_for: RecipeForOption = None,
     seed: SeedOption = 0,
     copies: Annotated[int, typer.Option("--copies", min=1, max=50, help="Copies of each image.")] = 5,
     images: Annotated[int, typer.Option("--images", min=1, max=50, help="Images, one a row.")] = 4,
@@ -29,15 +31,15 @@ def preview(
     plugin: PluginOption = None,
 ) -> None:
     """Draw a contact sheet of what a recipe does to some of the images."""
-    from augment.augmenter import Augmenter
-    from augment.recipe import load_recipe
+    from augment.by_class import ByClass
     from pipelines.format.request import load_plugins
+    from pipelines.recipes import asked_recipe
     from pipelines.sources import check_root
 
     check_root(input)
     load_plugins(plugin or [])
-    loaded = load_recipe(recipe)
-    Augmenter(loaded, seed)  # which checks the seed
+    loaded = asked_recipe(recipe, recipe_for or [])
+    ByClass(loaded, seed)  # which checks the seed
     from pipelines.preview import preview as draw
 
     width, height = draw(

@@ -10,8 +10,7 @@ from typing import cast, get_args
 from augment import backends
 from augment.errors import RequestError, did_you_mean, require
 from augment.labels.findings import findings, summary
-from augment.recipe import NAME, Recipe, load_recipe
-from pipelines import storage
+from augment.recipe import NAME, Recipe
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
@@ -23,6 +22,7 @@ from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.recipes import asked_recipe
 from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
 from pipelines.sources.words import counted
@@ -33,6 +33,7 @@ def materialize_command(
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     seed: int = 0,
     copies: str | None = None,
     balance: str | None = None,
@@ -72,7 +73,7 @@ def materialize_command(
     if not engine.dry_run:
         check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
+    loaded = asked_recipe(recipe, recipe_for)
     name = name if name is not None else loaded.name
     if not NAME.fullmatch(name) or len(name) > NAME_LENGTH:
         raise RequestError(

@@ -99,8 +99,8 @@ class GroupWriter:
             )
         self.plan, self._root, self.output = plan, root, storage.at(output)
         self._pool = Pool(processes, plan.sources, plan.request, plan.classes, root, backend)
-        self._recipe = self._pool.here.augmenter.recipe
-        self.schema = schema(self._pool.here.augmenter)
+        self._recipe = self._pool.here.augmenters.recipe
+        self.schema = schema(self._recipe)
         self._ahead = storage.at(root).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
@@ -272,7 +272,8 @@ class GroupWriter:
             rejects += derived.rejects
             progress(len(copies) * (written + len(derived.rejects)))
         rows = len(digests[0])
-        parameters = {name: np.concatenate(values) for name, values in drawn.items()}
+        joined = np.ma.concatenate if self._recipe.recipe_for else np.concatenate
+        parameters = {name: joined(values) for name, values in drawn.items()}
         not_drawn: dict[str, Any] = dict.fromkeys((n for n in self.schema.names if "." in n), [None] * rows)
         augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
         for copy, shard, table, pixels in zip(copies, shards, tables, digests, strict=True):

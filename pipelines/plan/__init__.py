@@ -145,6 +145,9 @@ def _unknown_classes(request: Request, labels: Sequence[str]) -> Iterator[str]:
     for label in request.class_copies or ():
         if label not in labels:
             yield f"--copies: there is no class {label!r}; {did_you_mean(label, labels)}"
+    for label in request.recipe_for:
+        if label not in labels:
+            yield f"--recipe-for: there is no class {label!r}; {did_you_mean(label, labels)}"
 
 
 def _augmented(request: Request, splits: Iterable[str]) -> set[str]:

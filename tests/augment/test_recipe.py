@@ -44,7 +44,7 @@ def op_refusal(entry: str) -> str:
         ("ops: {resize: {height: 8}}", "recipe mine.yaml: 'ops' must be a list of one op or more"),
         ("opps: []", "recipe mine.yaml: there is no key 'opps'; did you mean ops?"),
         ("1: []", "recipe mine.yaml: there is no key 1; there is acknowledge, channels, decode, description, "
-         "name, ops, storage"),
+         "name, ops, recipe_for, storage"),
         ("[1", "recipe mine.yaml, line 1: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 2024-13-45", "recipe mine.yaml: not YAML: month must be in 1..12"),
         ("ops: !!python/name:os.system", "recipe mine.yaml, line 1: not YAML: could not determine a "
