@@ -166,8 +166,8 @@ class Recipe:
             ):
                 if its != mine:
                     raise RequestError(
-                        f"{here}: the {what} of recipe {own.name} is {its}, that of {self.name} {mine}; all "
-                        "recipes of a dataset must have the same size, channels, storage and decode"
+                        f"{here}: the {what} of its recipe, {own.name}, is {its}, and that of others {mine}; "
+                        "all recipes of a dataset must have the same size, channels, storage and decode"
                     )
             for column, kind in own.columns().items():
                 if columns.setdefault(column, kind) != kind:
@@ -367,6 +367,11 @@ def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _rea
     Raises RequestError if there is none, or if what it says is wrong.
     """
     text = str(name_or_path)
+    return _load(text, read, functools.partial(_beside, text, read))
+
+
+def _load(text: str, read: Callable[[str], bytes], load: Callable[[str], Recipe] | None) -> Recipe:
+    """The same; `load` reads what it names."""
     if _is_path(text):
         try:
             source = read(text).decode()
@@ -374,7 +379,7 @@ def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _rea
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise RequestError(f"recipe {text}: cannot be read ({reason})") from None
         name = re.sub(r"\W", "_", Path(text).stem).lower()
-        return parse_recipe(source, name=name, where=text, load=functools.partial(_beside, text, read))
+        return parse_recipe(source, name=name, where=text, load=load)
     presets = preset_names()
     if text not in presets:
         file = next((f"{text}{end}" for end in (".yaml", ".yml") if Path(f"{text}{end}").is_file()), None)
@@ -388,10 +393,10 @@ def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _rea
 
 
 def _beside(path: str, read: Callable[[str], bytes], named: str) -> Recipe:
-    """What a recipe file names: a preset, or a path that begins where the file lies."""
-    if not _is_path(named):
-        return load_recipe(named)
-    return load_recipe(named if "://" in named else os.path.join(os.path.dirname(path), named), read=read)
+    """What a recipe file names: a preset, or a path from where the file lies. It cannot name another one."""
+    if _is_path(named) and "://" not in named:
+        named = os.path.join(os.path.dirname(path), named)
+    return _load(named, read, None)
 
 
 def _is_path(text: str) -> bool:

@@ -50,6 +50,7 @@ def preview(
 
 def lint(
     recipe: RecipeOption,
+    recipe_for: RecipeForOption = None,
     labels: Annotated[
         str | None, typer.Option("--labels", metavar="FILE", help="Class names, one a line.")
     ] = None,
@@ -58,18 +59,35 @@ def lint(
     ] = None,
     layout: LayoutOption = "auto",
     json: FindingsOption = None,
+    fix: Annotated[
+        str | None,
+        typer.Option(
+            "--fix",
+            metavar="FILE.yaml",
+            help="Write the recipe that the findings call for: for some classes.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --fix replace a file.")] = False,
     plugin: PluginOption = None,
 ) -> None:
     """Say which classes a recipe endangers, by their names: a mirrored "left", a 6 turned to a 9.
 
-    Exit status: 0 nothing was found, 1 something was, 2 the request is wrong.
+    Exit status: 0 nothing was found, or it was mended, 1 something was, 2 the request is wrong.
     """
-    from augment.recipe import load_recipe
     from pipelines.format.request import load_plugins
     from pipelines.lint import lint as check
+    from pipelines.recipes import asked_recipe
 
     load_plugins(plugin or [])
-    text, found = check(load_recipe(recipe), labels=labels, directory=input, layout=layout, json=json)
+    text, found = check(
+        asked_recipe(recipe, recipe_for or []),
+        labels=labels,
+        directory=input,
+        layout=layout,
+        json=json,
+        fix=fix,
+        overwrite=overwrite,
+    )
     sys.stdout.write(text)
     if found:
         sys.exit(1)

@@ -195,7 +195,7 @@ def test_a_request_without_them_has_the_manifest_that_it_always_had(recipes):
             "has a recipe already",
         ),
         (("--recipe-for", "left"), "it must be a class with its recipe"),
-        (("--recipe-for", "left=flowers"), "the size of recipe flowers is"),
+        (("--recipe-for", "left=flowers"), "the size of its recipe, flowers, is"),
     ],
 )
 def test_what_cannot_be_is_refused_by_a_sentence(options, sentence, arrows, recipes, tmp_path, run_command):
