@@ -6,18 +6,23 @@ import json
 import shutil
 from pathlib import Path
 
+import apache_beam as beam
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.testing import util as beam_testing
 from PIL import Image
 
 import augment
 from augment.augmenter import augment_image
 from augment.errors import RequestError
 from augment.recipe import Recipe, load_recipe
-from pipelines import datasets
+from pipelines import datasets, transforms
 from pipelines.format.manifest import read_manifest
+from pipelines.materialize import processes
+from pipelines.materialize.derive import Member
 from pipelines.train.arms import Arm, open_feed
+from tests.forgery import Forger
 
 SIZE = "resize: {height: 12, width: 14}"
 RECIPE = f"ops:\n  - {SIZE}\n  - flip: {{horizontal: 0.5}}\n  - brightness: {{delta: 0.3}}\n"
@@ -237,3 +242,86 @@ def test_the_manifest_holds_the_recipes_themselves(made):
     [group] = recipe["recipe_for"]
     assert group["classes"] == ["left", "right"]
     assert [list(op) for op in group["ops"]] == [["resize"], ["brightness"], ["contrast"]]
+
+
+def test_transforms_make_each_sample_by_the_recipe_of_its_class(made, arrows, recipes):
+    recipe = load_recipe(recipes / "inline.yaml")
+    sources = ("train/left/0.png", "train/stop/0.png")
+    files = [
+        transforms.SourceFile(source, source.split("/")[1], (arrows / source).read_bytes())
+        for source in sources
+    ]
+    with beam.Pipeline() as pipeline:
+        samples = (pipeline | beam.Create(files) | transforms.Augment(recipe, seed=0, copies=2)).samples
+        beam_testing.assert_that(samples, _stored(made, sources))
+
+
+def _stored(output: Path, sources):
+    stored = {
+        (sample["source"], copy): sample["image"]
+        for copy in (0, 1)
+        for sample in datasets.numpy(str(output), split="train", copies=[copy])
+        if sample["source"] in sources
+    }
+
+    def check(samples) -> None:
+        assert len(samples) == len(stored) == 4
+        for sample in samples:
+            np.testing.assert_array_equal(sample.image, stored[sample.source, sample.copy])
+            has = {name.partition(".")[0] for name in sample.parameters}
+            assert has == {"brightness", "flip" if sample.label == "stop" else "contrast"}
+
+    return check
+
+
+def test_in_processes_each_sample_is_made_by_the_recipe_of_its_class(made, arrows, monkeypatch):
+    monkeypatch.setattr(processes, "WORTH_IT", 0)
+    request, members = read_manifest(str(made)).request, []
+    for source in ("left/0", "stop/0", "stop/1", "right/0"):
+        members.append(Member(f"train/{source}.png", source.split("/")[0]))
+    pool = processes.Pool(2, 12, request, ("left", "right", "stop"), str(arrows))
+    try:
+        here = pool.here.derive(members, [-1, 0, 1])
+        while not any(process.ready for process in pool._processes):
+            pool.derive(members[:1], [0]).result()
+        there = pool.derive(members, [-1, 0, 1]).result()
+    finally:
+        pool.close()
+    assert there._replace(drawn={}) == here._replace(drawn={})
+    for name, values in here.drawn.items():
+        assert values.tolist() == there.drawn[name].tolist()
+    assert (
+        here.drawn["flip.horizontal"].tolist()[0] == here.drawn["flip.horizontal"].tolist()[3] == [None] * 2
+    )
+
+
+def test_an_audit_finds_a_draw_of_an_op_that_the_recipe_of_a_class_has_not(made, tmp_path, run_command):
+    output = tmp_path / "out"
+    shutil.copytree(made, output)
+    forger = Forger(output)
+    name = "samples/train_c0-00000-of-00002.parquet"
+    places = {row["class"]: number for number, row in enumerate(forger.rows(name))}
+    forger.change_row(name, places["left"], **{"flip.horizontal": True})
+    forger.change_row(name, places["stop"], **{"flip.vertical": None})
+    audited = run_command("audit", output)
+    assert audited.status == 1
+    assert "its flip.horizontal is True; recipe and seed draw empty" in audited.out
+    assert "its flip.vertical is empty; recipe and seed draw False" in audited.out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda group: group.update(classes=["lift"]), "it has a recipe for class 'lift', which it has not"),
+        (lambda group: group.update(classes="left"), "it must have 'classes', a list of names"),
+        (lambda group: group.update(recipe="flowers", ops=None), "and either 'ops' or 'recipe'"),
+        (lambda group: group["ops"][0]["resize"].update(height=13), "the size of its recipe, any, is 13x14"),
+    ],
+)
+def test_an_audit_of_a_forged_manifest_ends_with_a_finding(change, said, made, tmp_path, run_command):
+    output = tmp_path / "out"
+    shutil.copytree(made, output)
+    Forger(output).put_manifest(lambda document: change(document["request"]["recipe"]["recipe_for"][0]))
+    audited = run_command("audit", output)
+    assert audited.status == 1
+    assert said in audited.out
