@@ -66,7 +66,7 @@ MOST_BYTES, MOST_VALUES, MOST_DEPTH, MOST_OPS = 1 << 20, 50_000, 64, 1_000
 def check_classes(recipe: Recipe, classes: Iterable[str]) -> None:
     """Raises RequestError if a recipe has one for a class that is none of these."""
     known = list(classes)
-    for label in recipe.recipe_for.keys() - set(known):
+    for label in sorted(recipe.recipe_for.keys() - set(known)):
         raise RequestError(
             f"recipe {recipe.name}: recipe_for: there is no class {label!r}; {did_you_mean(label, known)}"
         )

@@ -10,6 +10,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from apache_beam.testing import util as beam_testing
 from PIL import Image
 
@@ -115,6 +116,29 @@ def test_c3_live_training_yields_what_is_stored(made, arrows, recipes):
         for a, b in zip(stored, live, strict=True):
             assert a["source"] == b["source"]
             np.testing.assert_array_equal(a["image"], b["image"])
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_augment_dataset_takes_the_names_of_the_classes_by_label(batch_size, made, arrows, recipes):
+    recipe = load_recipe(recipes / "inline.yaml")
+    stored = datasets.from_shards(str(made), copies=[1], batch_size=batch_size)
+    listed = datasets.from_shards(str(made), copies=[1])
+    contents = [(arrows / sample["source"].numpy().decode()).read_bytes() for sample in listed]
+    files = tf.data.Dataset.zip(listed, tf.data.Dataset.from_tensor_slices(contents))
+    files = files.map(lambda sample, image: {**sample, "image": image})
+    classes = ["left", "right", "stop"]
+    asked = {"seed": 0, "copy": 1, "batch_size": batch_size}
+    live = augment.augment_dataset(files, recipe, **asked, classes=classes)
+    for a, b in zip(stored, live, strict=True):
+        np.testing.assert_array_equal(a["image"], b["image"])
+    named = files.map(lambda sample: {**sample, "label": tf.gather(classes, sample["label"])})
+    for given, names in ((files, None), (named, classes)):
+        with pytest.raises(RequestError, match=r"it takes classes=\[\.\.\.\], the names by label"):
+            augment.augment_dataset(given, recipe, **asked, classes=names)
+    with pytest.raises(RequestError, match="recipe_for: there is no class 'right'; there is left, stop"):
+        augment.augment_dataset(files, recipe, **asked, classes=["left", "stop"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a label is 2; there are 2 classes"):
+        list(augment.augment_dataset(files, recipe, **asked, classes=["left", "right"]))
 
 
 def test_c4_a_file_that_holds_or_names_the_recipes_gives_the_bytes_that_options_do(
@@ -233,8 +257,9 @@ def test_preview_shows_each_image_by_the_recipe_of_its_class(arrows, recipes, tm
         words = ("--recipe", recipes / "any.yaml", "--images", 3, "--copies", 2, "--output", sheet)
         assert run_command("preview", "--input", arrows, *words, *option).status == 0
         sheets.append(np.asarray(Image.open(sheet)))
-    third = sheets[0].shape[0] * 2 // 3
-    assert not np.array_equal(sheets[0][-third // 3 :], sheets[1][-third // 3 :])
+    third = sheets[0].shape[0] // 3  # a row each for left, right and stop
+    assert np.array_equal(sheets[0][:third], sheets[1][:third])
+    assert not np.array_equal(sheets[0][-third:], sheets[1][-third:])
 
 
 def test_the_manifest_holds_the_recipes_themselves(made):
