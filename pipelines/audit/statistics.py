@@ -114,7 +114,7 @@ class SamplesReader:
 
     def __init__(self, directory: str, manifest: Manifest) -> None:
         self._directory, self._manifest = directory, manifest
-        self._schema = schema(manifest.request.parsed_recipe())
+        self._schema = schema(manifest.request.parsed_recipe(), manifest.targets)
         self.parameters = [name for name in self._schema.names if "." in name]
         """the columns of drawn parameters"""
         self.unread: list[str] = []

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    AnnotationsOption,
     DuplicatesOption,
     FindingsOption,
     GroupByOption,
@@ -61,6 +62,7 @@ def materialize(
     max_rejects: Annotated[
         float, typer.Option("--max-rejects", help="The largest part of images that may be unusable.")
     ] = 0.01,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start over in a directory of ours.")
@@ -97,6 +99,7 @@ def materialize(
         split_fractions=split_fractions,
         group_by=group_by,
         duplicates=duplicates,
+        annotations=annotations,
         layout=layout,
         shards=shards,
         shard_size=shard_size,
@@ -146,6 +149,7 @@ def audit(
             help="Also find pictures in two splits that are nearly equal; decodes all of --input.",
         ),
     ] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
@@ -166,6 +170,7 @@ def audit(
         backend=backend,
         group_by=group_by,
         duplicates=duplicates,
+        annotations=annotations,
         plugins=plugin or [],
     )
 

@@ -108,14 +108,15 @@ class ShardExporter:
             if number % _LOOKS == 0 and self._out.size(STOP) is not None:
                 raise Stopped
             record = unpack(frame.data) if frame.sound else None
+            label = (record and record.label) or 0
             if (
                 record is None
                 or record.copy != shard.copy
                 or not is_id(record.source)
-                or not 0 <= record.label < len(manifest.classes)
+                or not 0 <= label < len(manifest.classes)
             ):
                 raise self._damaged(source)
-            yield Item(number, frame.data, record, manifest.classes[record.label])
+            yield Item(number, frame.data, record, manifest.classes[label])
         listed = manifest.files[source]
         if reader.damage or (reader.size, reader.sha256) != (listed.bytes, listed.sha256):
             raise self._damaged(source)
