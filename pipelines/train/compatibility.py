@@ -14,9 +14,11 @@ from pipelines.format.manifest import Manifest
 from pipelines.sources import Listing
 
 if TYPE_CHECKING:
+    from pipelines.annotations import Annotations
     from pipelines.images import Images
     from pipelines.train.arms import Arm
     from pipelines.train.feeding import Stored
+    from pipelines.train.learned import Learned
 
 
 def check_compatibility(
@@ -71,6 +73,24 @@ def check_compatibility(
         raise RequestError(
             f"input {images.root}: it is not what shards {directory} were made from: files came, went or "
             "changed their size since; restore them, or materialize again"
+        )
+
+
+def check_annotations(
+    directory: str, manifest: Manifest, learned: Learned, annotations: Annotations | None
+) -> None:
+    """Raises RequestError unless the dataset has what lies beside these images."""
+    there, here = manifest.request.annotations, annotations.format if annotations else None
+    if there != here:
+        right = "give the annotations that they were made with" if there else "leave --annotations out"
+        raise RequestError(
+            f"shards {directory}: they were made {_with('--annotations', there)}, these are "
+            f"{_with('--annotations', here)}; {right}, or materialize them anew"
+        )
+    if manifest.targets != learned.targets:
+        raise RequestError(
+            f"shards {directory}: their annotations name other classes or keypoints than --annotations; give "
+            "those that they were made with"
         )
 
 

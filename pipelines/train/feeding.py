@@ -16,7 +16,7 @@ import dataclasses
 import decimal
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,16 @@ from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape, check_classes
 from augment.tfdata import augment_usable, computed
 from pipelines.datasets.selection import shuffled
+from pipelines.format.example import serialize
 from pipelines.format.manifest import read_manifest
-from pipelines.format.parsing import checked_label, decode_stored
+from pipelines.format.parsing import checked_label, decode_stored, parse_targets
 from pipelines.format.stored import StoredCopy
 from pipelines.images import Images
 from pipelines.live import Account, accounted
 from pipelines.plan import split_of
+from pipelines.sources import Reject
+from pipelines.targets import TargetsDeriver
+from pipelines.train.learned import BOXES, MASKS, Learned
 
 _READ = 32
 """How many records are read at a time."""
@@ -98,12 +102,43 @@ class Members:
         return self.where(kept), self.where(~kept)
 
 
+class Answers:
+    """What a model has to say of a sample: a label int64; or a mask uint8 [H, W], the class of each pixel or
+    VOID; or objects float32 [n, 5], ymin, xmin, ymax, xmax in parts of the sides, and class."""
+
+    def __init__(self, learned: Learned, shape: Shape) -> None:
+        """`shape` is that of images."""
+        self._learned, self._shape = learned, shape
+        self.moving = learned.targets if learned.moves else None
+        """the targets of which it is one; None for labels"""
+
+    def of_record(self, record: tf.Tensor) -> tf.Tensor:
+        """That of a record, a string scalar, where there are targets. Crowds are left out."""
+        if self.moving is None:
+            raise TypeError(self._learned.task)
+        parsed = parse_targets(record, self.moving, self._shape)
+        if self._learned.task is MASKS:
+            ids = tf.cast(parsed["segmentation_mask"][..., 0], tf.int32)
+            return tf.gather(tf.constant(self._learned.numbers), ids)
+        objects = parsed["objects"]
+        number = tf.cast(objects["label"], tf.float32)
+        answers = tf.concat([objects["bbox"], number[:, tf.newaxis]], axis=1)
+        return tf.ensure_shape(tf.boolean_mask(answers, ~objects["is_crowd"]), [None, 5])
+
+    def batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+        """In batches, in which images with fewer objects have others of class -1."""
+        if self._learned.task is not BOXES:
+            return samples.batch(batch)
+        none = tf.constant(0, tf.uint8), tf.constant(-1, tf.float32)
+        return samples.padded_batch(batch, (self._shape, [None, 5]), none)
+
+
 class Stored:
     """Samples that are read from shards."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, answers: Answers) -> None:
         """Raises RequestError if it is no finished dataset."""
-        self.directory = directory
+        self.directory, self._answers = directory, answers
         self.manifest = read_manifest(directory)
         self._storage = self.manifest.request.storage
         self._copy = functools.cache(self._open)
@@ -128,7 +163,7 @@ class Stored:
         )
 
     def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, C], label int64) of those rows, int64 [n], in a copy, or one each, int64."""
+        """(image uint8 [H, W, C], answer) of those rows, int64 [n], in a copy, or one each, int64."""
 
         def records(block: np.ndarray, numbers: np.ndarray) -> np.ndarray:
             found = np.empty(len(block), object)
@@ -141,18 +176,20 @@ class Stored:
 
         @tf.autograph.experimental.do_not_convert
         def read(block: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            spec = {
-                "image": tf.io.FixedLenFeature([], tf.string),
-                "label": tf.io.FixedLenFeature([], tf.int64),
-            }
             serialized = tf.numpy_function(records, [block, numbers], tf.string, stateful=False)
-            parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]), spec)
+            serialized = tf.ensure_shape(serialized, [None])
+            spec = {"image": tf.io.FixedLenFeature([], tf.string)}
+            if self._answers.moving:
+                return tf.io.parse_example(serialized, spec)["image"], serialized
+            parsed = tf.io.parse_example(serialized, spec | {"label": tf.io.FixedLenFeature([], tf.int64)})
             return parsed["image"], parsed["label"]
 
         @tf.autograph.experimental.do_not_convert
-        def decoded(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def decoded(image: tf.Tensor, beside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image = decode_stored(image, self._storage, self.manifest.image_shape)
-            return image, checked_label(label, len(self.manifest.classes))
+            if self._answers.moving:
+                return image, self._answers.of_record(beside)
+            return image, checked_label(beside, len(self.manifest.classes))
 
         # Blocks are small and read ahead, so that decoding waits for none of them.
         chosen = rows, tf.broadcast_to(copy, tf.shape(rows))
@@ -179,19 +216,31 @@ class Stored:
 class Live:
     """Samples that are made from images."""
 
-    def __init__(self, root: str, recipe: Recipe, seed: int, classes: Sequence[str]) -> None:
-        """`classes` are their names by label. Raises RequestError if the recipe has one for another class."""
-        check_classes(recipe, classes)
-        self._recipe, self._seed, self._classes = recipe, seed, classes
-        self._account = Account(root)
+    def __init__(self, images: Images, recipe: Recipe, seed: int, learned: Learned, answers: Answers) -> None:
+        """Raises RequestError if the recipe has one for another class, or cannot move what is learned."""
+        check_classes(recipe, images.classes)
+        self._recipe, self._seed, self._classes = recipe, seed, images.classes
+        self._account, self._answers = Account(images.root), answers
+        self._augmenters = ByClass(recipe, seed)
+        self._deriver: TargetsDeriver | None = None
+        if answers.moving and learned.annotations:
+            self._annotation = {source.id: source.annotation for source in images.sources}
+            self._deriver = TargetsDeriver(self._augmenters, answers.moving, learned.annotations.path)
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, C], label int64) of those rows, int64 [n]; unusable files are left out.
+        """(image uint8 [H, W, C], answer) of those rows, int64 [n]; unusable files are left out.
 
         A copy that is a tensor, an int64 scalar, or [n] where each has its own, is not NOT_AUGMENTED.
         """
-        if not isinstance(copy, int) and copy.shape.rank == 1:
-            return self._samples_of_each(members, rows, copy)
+        if self._deriver or (not isinstance(copy, int) and copy.shape.rank == 1):
+            each = self._one_by_one(members, rows, copy)
+            if self._deriver:
+                return each.map(
+                    lambda sample: (sample["image"], self._answers.of_record(sample["record"])),
+                    num_parallel_calls=CORES,
+                    deterministic=True,
+                )
+            return each.map(lambda sample: (sample["image"], sample["label"]))
 
         def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
             return augment_usable(files, self._recipe, seed=self._seed, copy=copy, classes=self._classes)
@@ -199,26 +248,40 @@ class Live:
         live = self._accounted(members, rows, augmented)
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
-    def _samples_of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
-        augmenters = ByClass(self._recipe, self._seed)
+    def _one_by_one(self, members: Members, rows: tf.Tensor, copies: int | tf.Tensor) -> tf.data.Dataset:
+        """Dictionaries with `image`, and `record`: a serialized one with all but the image, or empty."""
+        nothing = np.zeros([0, 0, 0], np.uint8), b""
 
-        def sample(contents: bytes, source: bytes, copy: np.ndarray, label: np.ndarray) -> np.ndarray:
-            augmenter = augmenters.of(self._classes[int(label)])
+        def sample(
+            contents: bytes, source: bytes, copy: np.ndarray, label: np.ndarray
+        ) -> tuple[np.ndarray, bytes]:
+            name, number = self._classes[int(label)], int(copy)
+            augmenter = self._augmenters.of(name)
             try:
                 pixels = augmenter.recipe.decode_source(contents)
             except codec.DecodeError:
-                return np.zeros([0, 0, 0], np.uint8)
-            draws = augmenter.draw_copies(source_words([source]), int(copy))
-            return augmenter.sample(pixels, at(draws, 0), augmented=True)
+                return nothing
+            augmented = number != NOT_AUGMENTED
+            draw = at(augmenter.draw_copies(source_words([source]), number), 0) if augmented else {}
+            record = b""
+            if self._deriver:
+                who, size = source.decode(), pixels.shape[:2]
+                annotated = self._deriver.read(who, self._annotation[who], size)
+                if isinstance(annotated, Reject):
+                    self._account.add(annotated)
+                    return nothing
+                its = self._deriver.sample(annotated, size, draw if augmented else None, name)
+                record = serialize(image=b"", label=None, source=who, copy=number, targets=its.entries)
+            return augmenter.sample(pixels, draw, augmented=augmented), record
 
         @tf.autograph.experimental.do_not_convert
         def made(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             given = [file["image"], file["source"], file["copy"], file["label"]]
-            image = tf.numpy_function(sample, given, tf.uint8, stateful=False)
-            return {**file, "image": tf.ensure_shape(image, self._recipe.image_shape)}
+            image, record = tf.numpy_function(sample, given, [tf.uint8, tf.string], stateful=False)
+            image = tf.ensure_shape(image, self._recipe.image_shape)
+            return {**file, "image": image, "record": tf.ensure_shape(record, [])}
 
-        live = self._accounted(members, rows, _mapped(made), copies)
-        return live.map(lambda sample: (sample["image"], sample["label"]))
+        return self._accounted(members, rows, _mapped(made), tf.cast(copies, tf.int64))
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
@@ -236,14 +299,18 @@ class Live:
         return self._accounted(members, rows, _mapped(begun), copy).map(for_layer)
 
     def usable(self, members: Members) -> Members:
-        """Those whose files can be read and decoded, found by trying."""
+        """Those whose files can be read and decoded, and what is known of them too, found by trying."""
+        rows = tf.range(len(members), dtype=tf.int64)
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             image = computed(lambda image: image[:1, :1], file.pop("image"), self._recipe, size=(1, 1))
             return {**file, "image": image}
 
-        trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))
+        if self._deriver:
+            trial = self._one_by_one(members, rows, NOT_AUGMENTED)
+        else:
+            trial = self._accounted(members, rows, _mapped(tried))
         usable = {sample["source"].decode() for sample in trial.as_numpy_iterator()}
         return members.where(np.array([source in usable for source in members.ids], bool))
 
