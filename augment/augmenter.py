@@ -14,11 +14,13 @@ from augment.array_api import Array, cast
 from augment.draws import Draw, at, recorded
 from augment.errors import OpError, RequestError
 from augment.kernels.kinds import has_device
+from augment.kernels.maps import Size
 from augment.keys import Words, check_seed, sample_key, source_words
 from augment.ops.base import Op
 from augment.ops.sequence import Step, draw_steps
 from augment.program import Describe, plain_program, program
 from augment.recipe import Recipe
+from augment.targets import Geometry, why_not
 
 NOT_AUGMENTED = -1
 """The copy number of a sample that is only brought to size."""
@@ -84,6 +86,17 @@ class Augmenter:
         if copy == NOT_AUGMENTED:
             return {}
         return self.draw((source[:, 0], source[:, 1]), cast(source[:, 0] * 0, np.int32) + copy)
+
+    def geometry(self, size: Size, draw: Draw | None) -> Geometry:
+        """Where a sample takes what belongs to a decoded source of `size`; None draws for `plain`."""
+        kernels = self.plain_kernels({}, size) if draw is None else self.kernels(draw, size)
+        return Geometry(kernels, size)
+
+    def why_no_targets(self) -> str | None:
+        """Why its samples cannot have targets, as the end of a sentence; None if they can."""
+        if self.recipe.decode == "reduced":
+            return "decode: reduced reads images at another size than that of their annotations; leave it out"
+        return why_not(self.kernels(self.draw_copies(source_words([]), 0), self.recipe.image_size))
 
     def recorded(self, draw: Draw) -> dict[str, Array]:
         """The columns of the samples table: `<path of the op>.<parameter>`, arrays [...]."""
