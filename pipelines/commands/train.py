@@ -95,7 +95,7 @@ def train_command(
             annotations=beside,
         )
         images.tell()
-        learned = learned_of(images, beside, model=model, task=found.task)
+        learned = learned_of(images, model=model, task=found.task)
         if learned.moves:
             _check_only_classes(learned.task, mix, class_weights)
         import_tensorflow(requests.threads(earlier))

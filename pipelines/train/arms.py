@@ -311,7 +311,7 @@ def open_feed(
             group_by if split_fractions else None,
             duplicates if split_fractions else None,
         )
-        check_annotations(stored.directory, stored.manifest, learned, annotations)
+        check_annotations(stored.directory, stored.manifest, images)
         check_compatibility(stored.directory, stored.manifest, images, recipe, seed, made_by)
     if arm.name == "live-layer" and learned.moves:
         raise RequestError(
@@ -339,7 +339,7 @@ def open_feed(
             )
         validation = "validation"
         train_members, fed[validation] = train_members.carved(validation_fraction, images.groups)
-    live = Live(images, recipe, seed, learned, answers)
+    live = Live(images, recipe, seed, answers)
     if stored is None:
         train_members = live.usable(train_members)
     elif arm.name == "shards" and train_members.copies is None:

@@ -14,11 +14,9 @@ from pipelines.format.manifest import Manifest
 from pipelines.sources import Listing
 
 if TYPE_CHECKING:
-    from pipelines.annotations import Annotations
     from pipelines.images import Images
     from pipelines.train.arms import Arm
     from pipelines.train.feeding import Stored
-    from pipelines.train.learned import Learned
 
 
 def check_compatibility(
@@ -76,18 +74,16 @@ def check_compatibility(
         )
 
 
-def check_annotations(
-    directory: str, manifest: Manifest, learned: Learned, annotations: Annotations | None
-) -> None:
+def check_annotations(directory: str, manifest: Manifest, images: Images) -> None:
     """Raises RequestError unless the dataset has what lies beside these images."""
-    there, here = manifest.request.annotations, annotations.format if annotations else None
+    there, here = manifest.request.annotations, images.annotations.format if images.annotations else None
     if there != here:
         right = "give the annotations that they were made with" if there else "leave --annotations out"
         raise RequestError(
             f"shards {directory}: they were made {_with('--annotations', there)}, these are "
             f"{_with('--annotations', here)}; {right}, or materialize them anew"
         )
-    if manifest.targets != learned.targets:
+    if manifest.targets != images.targets:
         raise RequestError(
             f"shards {directory}: their annotations name other classes or keypoints than --annotations; give "
             "those that they were made with"

@@ -32,17 +32,16 @@ from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape, check_classes
 from augment.tfdata import augment_usable, computed
+from pipelines.datasets.beside import ANNOTATION, targets_beside
 from pipelines.datasets.selection import shuffled
-from pipelines.format.example import serialize
 from pipelines.format.manifest import read_manifest
 from pipelines.format.parsing import checked_label, decode_stored, parse_targets
 from pipelines.format.stored import StoredCopy
+from pipelines.format.targets import Targets
 from pipelines.images import Images
 from pipelines.live import Account, accounted
 from pipelines.plan import split_of
-from pipelines.sources import Reject
-from pipelines.targets import TargetsDeriver
-from pipelines.train.learned import BOXES, MASKS, Learned
+from pipelines.train.learned import BOXES, CLASSES, MASKS, Learned
 
 _READ = 32
 """How many records are read at a time."""
@@ -109,18 +108,16 @@ class Answers:
     def __init__(self, learned: Learned, shape: Shape) -> None:
         """`shape` is that of images."""
         self._learned, self._shape = learned, shape
-        self.moving = learned.targets if learned.moves else None
-        """the targets of which it is one; None for labels"""
+        self.move = learned.moves
 
-    def of_record(self, record: tf.Tensor) -> tf.Tensor:
-        """That of a record, a string scalar, where there are targets. Crowds are left out."""
-        if self.moving is None:
-            raise TypeError(self._learned.task)
-        parsed = parse_targets(record, self.moving, self._shape)
+    def of(self, sample: dict[str, Any]) -> tf.Tensor:
+        """That of a sample as `from_shards` and `from_images` give it. Crowds are left out."""
+        if self._learned.task is CLASSES:
+            return sample["label"]
         if self._learned.task is MASKS:
-            ids = tf.cast(parsed["segmentation_mask"][..., 0], tf.int32)
+            ids = tf.cast(sample["segmentation_mask"][..., 0], tf.int32)
             return tf.gather(tf.constant(self._learned.numbers), ids)
-        objects = parsed["objects"]
+        objects = sample["objects"]
         number = tf.cast(objects["label"], tf.float32)
         answers = tf.concat([objects["bbox"], number[:, tf.newaxis]], axis=1)
         return tf.ensure_shape(tf.boolean_mask(answers, ~objects["is_crowd"]), [None, 5])
@@ -179,7 +176,7 @@ class Stored:
             serialized = tf.numpy_function(records, [block, numbers], tf.string, stateful=False)
             serialized = tf.ensure_shape(serialized, [None])
             spec = {"image": tf.io.FixedLenFeature([], tf.string)}
-            if self._answers.moving:
+            if self._answers.move:
                 return tf.io.parse_example(serialized, spec)["image"], serialized
             parsed = tf.io.parse_example(serialized, spec | {"label": tf.io.FixedLenFeature([], tf.int64)})
             return parsed["image"], parsed["label"]
@@ -187,8 +184,9 @@ class Stored:
         @tf.autograph.experimental.do_not_convert
         def decoded(image: tf.Tensor, beside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image = decode_stored(image, self._storage, self.manifest.image_shape)
-            if self._answers.moving:
-                return image, self._answers.of_record(beside)
+            if self._answers.move:
+                targets = self.manifest.targets or Targets(has=())
+                return image, self._answers.of(parse_targets(beside, targets, self.manifest.image_shape))
             return image, checked_label(beside, len(self.manifest.classes))
 
         # Blocks are small and read ahead, so that decoding waits for none of them.
@@ -216,72 +214,69 @@ class Stored:
 class Live:
     """Samples that are made from images."""
 
-    def __init__(self, images: Images, recipe: Recipe, seed: int, learned: Learned, answers: Answers) -> None:
+    def __init__(self, images: Images, recipe: Recipe, seed: int, answers: Answers) -> None:
         """Raises RequestError if the recipe has one for another class, or cannot move what is learned."""
         check_classes(recipe, images.classes)
         self._recipe, self._seed, self._classes = recipe, seed, images.classes
-        self._account, self._answers = Account(images.root), answers
-        self._augmenters = ByClass(recipe, seed)
-        self._deriver: TargetsDeriver | None = None
-        if answers.moving and learned.annotations:
-            self._annotation = {source.id: source.annotation for source in images.sources}
-            self._deriver = TargetsDeriver(self._augmenters, answers.moving, learned.annotations.path)
+        self._answers = answers
+        self._beside = targets_beside(images, recipe, seed) if answers.move else None
+        self._account = Account(images.root, look=self._beside.look) if self._beside else Account(images.root)
+        self._annotations = {source.id: source.annotation for source in images.sources if self._beside}
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
         """(image uint8 [H, W, C], answer) of those rows, int64 [n]; unusable files are left out.
 
         A copy that is a tensor, an int64 scalar, or [n] where each has its own, is not NOT_AUGMENTED.
         """
-        if self._deriver or (not isinstance(copy, int) and copy.shape.rank == 1):
-            each = self._one_by_one(members, rows, copy)
-            if self._deriver:
-                return each.map(
-                    lambda sample: (sample["image"], self._answers.of_record(sample["record"])),
-                    num_parallel_calls=CORES,
-                    deterministic=True,
-                )
-            return each.map(lambda sample: (sample["image"], sample["label"]))
+        each = not isinstance(copy, int) and copy.shape.rank == 1
+        live = (self._of_each if each else self._of_one)(members, rows, copy)
+        return live.map(lambda sample: (sample["image"], self._answers.of(sample)))
+
+    def _of_one(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
+        """Samples, as dictionaries, of one copy."""
 
         def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
-            return augment_usable(files, self._recipe, seed=self._seed, copy=copy, classes=self._classes)
+            return augment_usable(
+                files,
+                self._recipe,
+                seed=self._seed,
+                copy=copy,
+                classes=self._classes,
+                beside=self._beside,
+            )
 
-        live = self._accounted(members, rows, augmented)
-        return live.map(lambda sample: (sample["image"], sample["label"]))
+        return self._accounted(members, rows, augmented)
 
-    def _one_by_one(self, members: Members, rows: tf.Tensor, copies: int | tf.Tensor) -> tf.data.Dataset:
-        """Dictionaries with `image`, and `record`: a serialized one with all but the image, or empty."""
-        nothing = np.zeros([0, 0, 0], np.uint8), b""
+    def _of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
+        """Samples, as dictionaries, each of its own copy."""
+        augmenters = ByClass(self._recipe, self._seed)
 
         def sample(
-            contents: bytes, source: bytes, copy: np.ndarray, label: np.ndarray
+            contents: bytes, source: bytes, copy: np.ndarray, label: np.ndarray, taken: bytes
         ) -> tuple[np.ndarray, bytes]:
-            name, number = self._classes[int(label)], int(copy)
-            augmenter = self._augmenters.of(name)
+            name, moved = self._classes[int(label)], b""
+            augmenter = augmenters.of(name)
+            draw = at(augmenter.draw_copies(source_words([source]), int(copy)), 0)
             try:
                 pixels = augmenter.recipe.decode_source(contents)
+                if self._beside:
+                    moved = self._beside.moved(taken, source.decode(), name, pixels.shape[:2], draw)
             except codec.DecodeError:
-                return nothing
-            augmented = number != NOT_AUGMENTED
-            draw = at(augmenter.draw_copies(source_words([source]), number), 0) if augmented else {}
-            record = b""
-            if self._deriver:
-                who, size = source.decode(), pixels.shape[:2]
-                annotated = self._deriver.read(who, self._annotation[who], size)
-                if isinstance(annotated, Reject):
-                    self._account.add(annotated)
-                    return nothing
-                its = self._deriver.sample(annotated, size, draw if augmented else None, name)
-                record = serialize(image=b"", label=None, source=who, copy=number, targets=its.entries)
-            return augmenter.sample(pixels, draw, augmented=augmented), record
+                return np.zeros([0, 0, 0], np.uint8), b""
+            return augmenter.sample(pixels, draw, augmented=True), moved
 
         @tf.autograph.experimental.do_not_convert
         def made(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            given = [file["image"], file["source"], file["copy"], file["label"]]
-            image, record = tf.numpy_function(sample, given, [tf.uint8, tf.string], stateful=False)
+            taken = self._beside.taken(file) if self._beside else ""
+            given = [file["image"], file["source"], file["copy"], file["label"], taken]
+            image, moved = tf.numpy_function(sample, given, [tf.uint8, tf.string], stateful=False)
             image = tf.ensure_shape(image, self._recipe.image_shape)
-            return {**file, "image": image, "record": tf.ensure_shape(record, [])}
+            if self._beside:
+                with tf.control_dependencies([image]):  # of one that is unusable nothing moved
+                    file = self._beside.given(file, tf.ensure_shape(tf.identity(moved), []))
+            return {**file, "image": image}
 
-        return self._accounted(members, rows, _mapped(made), tf.cast(copies, tf.int64))
+        return self._accounted(members, rows, _mapped(made), copies)
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
@@ -307,8 +302,8 @@ class Live:
             image = computed(lambda image: image[:1, :1], file.pop("image"), self._recipe, size=(1, 1))
             return {**file, "image": image}
 
-        if self._deriver:
-            trial = self._one_by_one(members, rows, NOT_AUGMENTED)
+        if self._beside:
+            trial = self._of_one(members, rows, NOT_AUGMENTED)
         else:
             trial = self._accounted(members, rows, _mapped(tried))
         usable = {sample["source"].decode() for sample in trial.as_numpy_iterator()}
@@ -327,6 +322,8 @@ class Live:
                 "source": tf.constant(members.ids),
                 "key": tf.constant(members.keys),
             }
+            if self._beside:
+                every[ANNOTATION] = tf.constant([self._annotations[source] for source in members.ids])
         chosen = {name: tf.gather(values, rows) for name, values in every.items()}
         if copy is not None:
             chosen["copy"] = tf.broadcast_to(copy, tf.shape(rows))

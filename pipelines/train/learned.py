@@ -12,10 +12,9 @@ from augment import codec
 from augment.augmenter import CORES
 from augment.errors import RequestError
 from augment.targets import Annotation
-from pipelines.annotations import Annotations
-from pipelines.format.targets import Targets, targets_of
+from pipelines.format.targets import Targets
 from pipelines.images import Images
-from pipelines.sources import UNLABELED, read_source
+from pipelines.sources import read_source
 
 VOID = 255
 """In a mask, what is of no class, as Pascal VOC has it: it is neither trained on nor judged by."""
@@ -47,9 +46,6 @@ class Learned:
     task: Task
     classes: tuple[str, ...]
     """by the number that a model gives them"""
-    targets: Targets | None = None
-    """what records have beside images; None for no annotations"""
-    annotations: Annotations | None = None
     ids: tuple[int, ...] = ()
     """of masks: what stands for each class there"""
 
@@ -66,28 +62,22 @@ class Learned:
         return table
 
 
-def learned_of(
-    images: Images, annotations: Annotations | None, *, model: str, task: str | None = None
-) -> Learned:
+def learned_of(images: Images, *, model: str, task: str | None = None) -> Learned:
     """What `--model` learns of some images.
 
     Args:
-        images: as listed with the annotations.
-        annotations: of them, if there are.
+        images: with what they are annotated with, if they are.
         model: its name, for sentences.
         task: what it can learn; None for whatever there is, labels before masks before boxes.
 
     Raises RequestError if the images have nothing of the kind.
     """
-    vocabulary = images.listing.vocabulary
-    targets = targets_of(vocabulary) if vocabulary else None
-    there = []
-    if images.classes != (UNLABELED,):
-        there.append("classes")
-    if targets and "mask" in targets.has:
-        there.append("masks")
-    if targets and targets.has_objects:
-        there.append("boxes")
+    targets = images.targets or Targets(has=())
+    there = [
+        *(["classes"] if images.labeled else []),
+        *(["masks"] if "mask" in targets.has else []),
+        *(["boxes"] if targets.has_objects else []),
+    ]
     if not there:
         raise RequestError(
             f"input {images.root}: its images have several labels each, and nothing else; each must have "
@@ -95,32 +85,32 @@ def learned_of(
         )
     task = task or there[0]
     if task not in there:
-        given = "" if annotations else ", if no --annotations say more"
+        given = "" if images.annotations else ", if no --annotations say more"
         raise RequestError(
             f"--model {model}: it learns {_HAVING[task]}, and the images have {_HAVING[there[0]]}{given}; "
             f"take a model that learns those, such as {_MODELS[there[0]]}"
         )
     if task == "classes":
-        return Learned(CLASSES, images.classes, targets, annotations)
-    if targets is None or annotations is None:  # without them there are classes alone
-        raise TypeError(task)
+        return Learned(CLASSES, images.classes)
     if task == "boxes":
-        return Learned(BOXES, targets.classes, targets, annotations)
-    ids = _ids(images, annotations)
+        return Learned(BOXES, targets.classes)
+    ids = _ids(images)
     names = dict(zip(targets.class_numbers, targets.classes, strict=True))
     classes = tuple(names.get(number, str(number) if number else "background") for number in ids)
-    return Learned(MASKS, classes, targets, annotations, ids)
+    return Learned(MASKS, classes, ids)
 
 
-def _ids(images: Images, annotations: Annotations) -> tuple[int, ...]:
+def _ids(images: Images) -> tuple[int, ...]:
     """Those of all masks, and 0, which stands where a moved image has no pixels; without VOID.
 
     Every mask is looked at, for nothing else says which there are.
     """
 
+    folder = images.annotations.path if images.annotations else images.root
+
     def there(packed: bytes) -> set[int]:
         try:
-            mask = codec.decode_mask(read_source(annotations.path, Annotation.unpacked(packed).mask))
+            mask = codec.decode_mask(read_source(folder, Annotation.unpacked(packed).mask))
         except (OSError, codec.DecodeError):  # the image is left out, with the reason, when it is read
             return set()
         return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())

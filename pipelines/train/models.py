@@ -42,8 +42,8 @@ PRESETS = {
     "convnet_bn": Preset(smallest=64, early_stopping=True),
     "small_cnn": Preset(smallest=8),
     "cifar_cnn": Preset(smallest=18),
-    "unet": Preset(smallest=8, task="masks"),
-    "center_grid": Preset(smallest=16, task="boxes"),
+    "unet": Preset(smallest=4, task="masks"),
+    "center_grid": Preset(smallest=8, task="boxes"),
 }
 
 

@@ -159,7 +159,7 @@ def test_everything_is_read_from_what_the_runs_left(tmp_path):
     ]
     assert (comparison.measured, comparison.images, comparison.reference.label) == ("test", IMAGES, "live")
     live = comparison.reference
-    assert live.accuracy["test"] == (0.66, pytest.approx(0.68), 0.70)
+    assert live.score["test"] == (0.66, pytest.approx(0.68), 0.70)
     assert live.by_seed == (0.66, 0.68, 0.70)
     assert live.deviation == pytest.approx(0.02)
     assert live.test_error == pytest.approx(math.sqrt(0.68 * 0.32 / IMAGES))

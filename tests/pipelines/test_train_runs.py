@@ -492,7 +492,7 @@ before = weights(one)
 np.testing.assert_array_equal(weights(two), before)
 a, b = (trainer.train(0, lambda loss: None) for trainer in (two, one))
 assert a.images == b.images == 22
-np.testing.assert_allclose([a.loss, a.accuracy], [b.loss, b.accuracy], rtol=1e-5)
+np.testing.assert_allclose([a.loss, a.score], [b.loss, b.score], rtol=1e-5)
 np.testing.assert_allclose(weights(two), weights(one), atol=2e-5)
 assert np.abs(weights(two) - before).max() > 1e-2
 np.testing.assert_allclose(two.answers("test").loss, one.answers("test").loss, rtol=1e-4)
