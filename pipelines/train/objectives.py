@@ -156,12 +156,13 @@ def _of_cells(y: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     """[B]: focal loss of the classes of cells, and how far boxes are off, by the number of objects."""
     logits, places = output[..., :-4], output[..., -4:]
     rows, columns, classes = logits.shape[1:]
+    y = tf.pad(y, [[0, 0], [0, 1], [0, 0]], constant_values=-1.0)  # so that there is one, of no class
     grid = tf.constant([rows, columns], tf.float32)
     middle, sides = (y[..., :2] + y[..., 2:4]) / 2, y[..., 2:4] - y[..., :2]
     at = tf.clip_by_value(tf.floor(middle * grid), 0.0, grid - 1)
     cell = tf.cast(at[..., 0] * columns + at[..., 1], tf.int32)
     there = y[..., 4] >= 0
-    area = tf.where(there, sides[..., 0] * sides[..., 1], 2.0)
+    area = sides[..., 0] * sides[..., 1]
     # [B, cells, n]: of several objects in a cell it has the place of the smallest, and the classes of all.
     inside = (cell[:, tf.newaxis] == tf.range(rows * columns)[:, tf.newaxis]) & there[:, tf.newaxis]
     kinds = tf.one_hot(tf.cast(y[..., 4], tf.int32), classes)
@@ -171,10 +172,8 @@ def _of_cells(y: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=right, logits=logits)
     focal = tf.reduce_sum(tf.square(right - sure) * entropy, axis=[1, 2, 3])
     own = tf.concat([middle * grid - at, sides], axis=-1)
-    own = tf.concat([own, tf.zeros_like(own[:, :1])], axis=1)  # so that there is one, of no object
-    sizes = tf.where(inside, area[:, tf.newaxis], 2.0)
-    sizes = tf.concat([sizes, tf.fill([tf.shape(y)[0], rows * columns, 1], 2.0)], axis=2)
-    chosen = tf.gather(own, tf.argmin(sizes, axis=2), batch_dims=1)
+    smallest = tf.argmin(tf.where(inside, area[:, tf.newaxis], 2.0), axis=2)
+    chosen = tf.gather(own, smallest, batch_dims=1)
     filled = tf.cast(tf.reduce_any(inside, axis=2), tf.float32)
     off = tf.reduce_sum(tf.abs(tf.reshape(places, [-1, rows * columns, 4]) - chosen), axis=2)
     count = tf.maximum(tf.reduce_sum(tf.cast(there, tf.float32), axis=1), 1.0)
