@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
 
-from pipelines import demo
+from pipelines import datasets, demo
 from pipelines.export import commit
 
 ANNOTATED = ["coco", "voc", "yolo"]
@@ -236,6 +238,26 @@ def test_the_manifest_names_the_lists_and_what_was_put_together(out, exported):
     ]
     assert {line["file"] for line in listed} == {str(path.relative_to(to)) for path in to.rglob("*.png")}
     assert document["records"] == len(listed)
+
+
+def test_images_without_labels_get_none_in_other_formats(out, exported):
+    tars, parquet, folders = (exported(out, to) for to in ("webdataset", "parquet", "folders"))
+    with tarfile.open(next(tars.glob("*.tar"))) as tar:
+        assert {name.partition(".")[2] for name in tar.getnames()} == {"png", "json"}
+    [table, *_] = (pq.read_table(path) for path in parquet.glob("*.parquet"))
+    assert table.column_names == ["image", "source", "copy"]
+    assert not any('"label"' in path.read_text() for path in (folders / "_files").iterdir())
+
+
+def test_array_records_have_all_that_records_have(out, exported):
+    pytest.importorskip("array_record", reason="the extra arrayrecord")
+    tfds = pytest.importorskip("tensorflow_datasets")
+    builder = tfds.builder_from_directory(str(exported(out, "arrayrecord")))
+    assert builder.info.features["objects"]["label"].names == ["car", "truck"]
+    [told, *_] = builder.as_data_source(split="train_c1")
+    [first, *_] = datasets.numpy(str(out.directory), split="train", copies=[1])
+    assert told["source"].decode() == first["source"]
+    assert (np.asarray(told["objects"]["bbox"]) == first["objects"]["bbox"]).all()
 
 
 def test_names_are_whole_where_two_would_be_one(root, run_command, tmp_path):
