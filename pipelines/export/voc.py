@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from augment.codec.parts import chunks
 from augment.targets import UNIT, Object
-from pipelines.export.annotated import UNPRINTABLE, Annotated
+from pipelines.export.annotated import Annotated
 from pipelines.export.formats import Item, Lines
 
 MASKS = "SegmentationClass"
@@ -21,11 +21,9 @@ class Voc(Annotated):
 
     name = "voc"
 
-    def why_not(self) -> str | None:
-        odd = next((name for name in self.targets.classes if UNPRINTABLE.search(name)), None)
-        if odd is not None:
-            return f"class {odd!r} has a character that XML cannot have"
-        return None if "mask" in self.targets.has else super().why_not()
+    @property
+    def fits(self) -> bool:
+        return super().fits or "mask" in self.targets.has
 
     def files_of(self, split: str, item: Item) -> Sequence[tuple[str, bytes]]:
         name = self.sample_name(split, item)

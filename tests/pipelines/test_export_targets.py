@@ -18,7 +18,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pipelines.format.targets import Targets
 
 from augment.codec import encode_png
 from augment.targets import UNIT, Annotation, Object
@@ -29,6 +28,7 @@ from pipelines.export.voc import Voc
 from pipelines.export.yolo import Yolo
 from pipelines.format.example import Record
 from pipelines.format.layout import Shard
+from pipelines.format.targets import Targets
 
 HEIGHT, WIDTH = 90, 120
 CLASSES = ("car", "Straßenbahn & Bus", "yes")
@@ -211,6 +211,20 @@ def test_yolo_has_poses_where_there_are_keypoints(tmp_path):
     assert [row[0] for row in read["3__c0.png"][1]] == [2, 0]
 
 
+def test_yolo_names_the_splits_that_it_knows():
+    form = Yolo(manifest(has=("boxes",), keypoints=(), pairs=()), keeps_extensions=False)
+    for splits, named in {
+        ("train", "validation", "test"): {"train": "train", "val": "validation", "test": "test"},
+        ("test2017", "train2017", "names"): {"train": "train2017", "test": "test2017"},
+    }.items():
+        [(name, text)] = form.joined(dict.fromkeys(splits, lambda: iter(())))
+        data = yaml.safe_load("".join(text))
+        assert name == "data.yaml"
+        assert {key: data[key] for key in data if key not in ("nc", "names")} == {
+            key: f"images/{split}" for key, split in named.items()
+        }
+
+
 def test_yolo_has_outlines_where_there_are_polygons_and_no_keypoints(tmp_path):
     write(Yolo(manifest(has=("boxes", "polygons"), keypoints=(), pairs=()), keeps_extensions=False), tmp_path)
     data = yaml.safe_load((tmp_path / "data.yaml").read_text())
@@ -311,10 +325,9 @@ def test_a_dataset_of_masks_alone_goes_to_voc_and_one_without_targets_to_none():
     for form in (Coco, Yolo, Voc):
         assert "no boxes, polygons or keypoints" in str(form(plain, keeps_extensions=False).why_not())
     odd = manifest(classes=("a", "b\x07", "c"))
-    assert (
-        str(Voc(odd, keeps_extensions=False).why_not())
-        == r"class 'b\x07' has a character that XML cannot have"
-    )
+    for form in (Coco, Yolo, Voc):
+        said = str(form(odd, keeps_extensions=False).why_not())
+        assert said == r"'b\x07' has a character that such files cannot have"
 
 
 @pytest.mark.parametrize(
