@@ -16,12 +16,23 @@ from pipelines import storage
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.coco_objects import Category, categories_of, object_of
 from pipelines.annotations.exact import BadAnnotation, shown
+from pipelines.annotations.files import files_near
 from pipelines.annotations.json_stream import BEGIN, BadFile, items
 from pipelines.annotations.pieces import Keyed, Rules, Said
-from pipelines.annotations.reader import Begun, InFile, Read, Task, View, exists, inside, refused
+from pipelines.annotations.reader import (
+    Begun,
+    InFile,
+    Read,
+    Task,
+    View,
+    exists,
+    inside,
+    path_below,
+    refused,
+    where_of,
+)
 from pipelines.sources.found import UNLABELED, Folder, Found, Reject, Source
 from pipelines.sources.layout import ONLY_SPLIT
-from pipelines.sources.reading import is_id
 from pipelines.sources.rules import extension, role
 from pipelines.sources.words import listed
 
@@ -37,15 +48,17 @@ _LISTS = frozenset(("images", "annotations", "categories"))
 class Coco:
     """See `Reader`."""
 
-    by_stem = False
     rules = Rules(alone=("not_annotated", "the annotations do not list it"))
 
     def __init__(self, root: str, annotations: Annotations) -> None:
         self._root, self._path = root, annotations.path
 
+    def key(self, source: str) -> str:
+        return source
+
     def begin(self) -> Iterator[Begun]:
         try:
-            names = sorted(self._names())
+            names = sorted(name for name in files_near(self._path) if not name or extension(name) == ".json")
         except OSError as error:
             yield refused(self._path, error)
             return
@@ -61,16 +74,6 @@ class Coco:
                 )
                 continue
             yield from self._begun(several[0], split)
-
-    def _names(self) -> Iterator[str]:
-        location = storage.at(self._path)
-        if location.size() is not None:
-            yield ""
-            return
-        for entry in location.list(deep=False):
-            inner = location.list(entry.name, deep=False) if entry.size is None else []
-            found = [entry.name, *(f"{entry.name}/{one.name}" for one in inner if one.size is not None)]
-            yield from (name for name in found if extension(name) == ".json")
 
     def _at(self, name: str) -> str:
         return storage.at(self._path).to(name)
@@ -92,9 +95,9 @@ class Coco:
             )
             return
         prefix = folders[there.index(max(there))]
-        yield View(prefix)
+        yield View(prefix, split)
         yield Folder(prefix.rstrip("/"), split, UNLABELED)
-        yield Task((name,), prefix, split)
+        yield Task((name,), prefix, settings=split)
 
     def _folders(self, path: str) -> Iterator[str]:
         """In which of the input a file's images may lie, the likeliest first."""
@@ -142,7 +145,7 @@ class Coco:
         self, file: BinaryIO, task: Task, categories: dict[int, Category]
     ) -> Iterator[tuple[str, bytes, bool]]:
         """The pieces of a file by the image's key, and whether there are polygons in them."""
-        where = self._where(task.names[0])
+        where = where_of(self._root, self._at(task.names[0]), self._path)
         held: dict[str, list[Any]] = {}
         count, polygons = 0, False
         for key, item in items(file, _LISTS):
@@ -163,11 +166,6 @@ class Coco:
                 held = {}
         yield from ((one, _packed("A", some), polygons) for one, some in held.items())
 
-    def _where(self, name: str) -> str:
-        """A file's name in what is on record."""
-        path = self._at(name)
-        return inside(self._root, path) or path.rpartition("/")[2]
-
     def _image(self, item: dict[str, Any], task: Task) -> bytes:
         size, fault, name = None, "", _file_name(item)
         if name is None:
@@ -178,7 +176,7 @@ class Coco:
                 size = sides
             else:
                 fault = fault or f"says that its height and width are {shown(list(sides))}"
-        return _packed("I", [name and task.prefix + name, size, task.split, fault])
+        return _packed("I", [name and task.prefix + name, size, task.settings, fault])
 
     def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
         images, objects = [], []
@@ -214,12 +212,7 @@ def _packed(kind: str, content: Any) -> bytes:
 
 
 def _file_name(item: Any) -> str | None:
-    """Where an image lies below its folder; None if that is no such path."""
-    name = item.get("file_name") if isinstance(item, dict) else None
-    if not isinstance(name, str):
-        return None
-    name = name.replace("\\", "/").removeprefix("./")
-    return name if is_id(name) else None
+    return path_below(item.get("file_name")) if isinstance(item, dict) else None
 
 
 def _id(item: dict[str, Any], field: str, what: str) -> str:

@@ -12,20 +12,16 @@ from augment.targets import Annotation, Vocabulary
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.pieces import Keyed, Rules, Said
 from pipelines.annotations.reader import Begun, Read, Task, View, inside, refused
-from pipelines.annotations.walking import files_below, without_extension
+from pipelines.annotations.walking import files_below, folders_in, images_beside, views_of, without_extension
 from pipelines.sources.found import UNLABELED, Folder, Found, Source
-from pipelines.sources.layout import ONLY_SPLIT
-from pipelines.sources.listing import children
 from pipelines.sources.rules import role
 
-_IMAGES = ("images", "imgs", "JPEGImages")
 _MASKS = "masks"
 
 
 class Masks:
     """See `Reader`."""
 
-    by_stem = True
     rules = Rules(
         alone=("no_partner", "there is no mask of its stem"),
         lonely=("no_partner", "there is no image {}.* of its stem"),
@@ -34,6 +30,9 @@ class Masks:
     def __init__(self, root: str, annotations: Annotations) -> None:
         self._root, self._path = root, annotations.path
         self._inside = inside(root, annotations.path)
+
+    def key(self, source: str) -> str:
+        return without_extension(source)
 
     def begin(self) -> Iterator[Begun]:
         yield Vocabulary(has=frozenset(["mask"]))
@@ -46,44 +45,32 @@ class Masks:
                         "masks and images lie in one folder; put them into masks/ and images/, side by side",
                     )
                     return
-                yield View(images, split)
+                for view in [View(images, split)] if split else views_of(self._root, images, own):
+                    yield view
+                    yield Folder(view.prefix.rstrip("/"), view.split, UNLABELED)
                 if own is not None:
                     yield View(own, images=False)
-                yield Folder(images.rstrip("/"), split, UNLABELED)
-                yield Task((masks,), images, split, settings=own)
+                yield Task((masks,), images, settings=own)
         except OSError as error:
             yield refused(self._path, error)
 
     def _pairs(self) -> Iterator[tuple[str, str, str]]:
-        """Folders of masks, the prefix of their images' ids, and the split."""
-        folders = _folders(self._path, "")
-        masks, above = "", (self._inside or "").rpartition("/")[0]
+        """Folders of masks, the prefix of their images' ids, and their split where it is around both."""
         if self._inside == "":  # the input is named, with images and masks in it
-            around = [name for name in folders if _MASKS in _folders(self._path, name)]
-            if around:
-                for name in around:
-                    yield f"{name}/{_MASKS}", self._images(name), role(name) or name
-                return
-            masks = _MASKS if _MASKS in folders else ""
-        images = self._images(above)
-        splits = _folders(self._path, masks)
-        if splits and all(map(role, splits)):
-            for name in splits:
-                yield f"{masks}/{name}".lstrip("/"), f"{images}{name}/", role(name) or ""
+            folders = folders_in(self._path, "")
+            around = [name for name in folders if _MASKS in folders_in(self._path, name)]
+            for name in around:
+                yield f"{name}/{_MASKS}", images_beside(self._root, name), role(name) or name
+            if not around:
+                yield _MASKS if _MASKS in folders else "", images_beside(self._root, ""), ""
         else:
-            yield masks, images, ONLY_SPLIT
+            yield "", images_beside(self._root, (self._inside or "").rpartition("/")[0]), ""
 
     def _own(self, masks: str) -> str | None:
         """With what the ids of a folder of masks begin; None if it does not lie in the input."""
         if self._inside is None:
             return None
         return "".join(f"{part}/" for part in (self._inside, masks) if part)
-
-    def _images(self, above: str) -> str:
-        """Where the images of masks lie, of which a folder is above both."""
-        there = _folders(self._root, above)
-        prefix = f"{above}/" if above else ""
-        return next((f"{prefix}{name}/" for name in _IMAGES if name in there), prefix)
 
     def read(self, task: Task) -> Iterator[Read]:
         [folder], own = task.names, task.settings
@@ -100,7 +87,3 @@ class Masks:
 
     def finished(self, source: Source) -> Found:
         return source
-
-
-def _folders(root: str, folder: str) -> list[str]:
-    return sorted(one for one in children(root, folder) if isinstance(one, str))

@@ -70,8 +70,6 @@ class Rules(NamedTuple):
     """the reason and detail of the reject that an image is without annotation; None: it shows nothing"""
     lonely: tuple[str, str] = ("no_image", "there is no image {} of which it speaks")
     """the same of an annotation without image, whose key it gets"""
-    members_only: bool = False
-    """whether images of no list are passed over"""
 
 
 def unpacked(packed: bytes) -> Picture | Member | Said:
@@ -104,21 +102,20 @@ def joined(key: str, pieces: Iterable[bytes], rules: Rules) -> Iterator[Found]:
         yield from (Reject(picture.id, "named_twice", why) for picture in pictures)
         return
     picture = pictures[0]
-    if rules.members_only and not members:
-        yield Ignored(IN_NO_LIST)
+    known = said[0] if said else Said("")
+    split = known.split or picture.split or (members[0].split if members else "")
+    if known.fault:
+        yield Reject(picture.id, "bad_annotation", f"{known.where} {known.fault}")
     elif not said and rules.alone is not None:
         yield Reject(picture.id, *rules.alone)
+    elif not split:
+        yield Ignored(IN_NO_LIST)
     else:
-        known = said[0] if said else Said("")
-        split = known.split or picture.split or (members[0].split if members else "")
-        if known.fault:
-            yield Reject(picture.id, "bad_annotation", f"{known.where} {known.fault}")
-        else:
-            yield Source(picture.id, split, known.label or UNLABELED, picture.size, known.annotation)
+        yield Source(picture.id, split, known.label or UNLABELED, picture.size, known.annotation)
 
 
 IN_NO_LIST = "(in no list)"
-"""The kind of images that no list of a split has, where there are such lists."""
+"""The kind of images that are in no split, where lists say what is in one."""
 
 ELSEWHERE = "(elsewhere)"
 """The kind of images in folders that the annotations do not speak of."""

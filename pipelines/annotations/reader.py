@@ -9,6 +9,7 @@ from pipelines import storage
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.pieces import Keyed, Rules
 from pipelines.sources.found import Folder, Found, Guess, Source
+from pipelines.sources.reading import is_id
 
 
 class View(NamedTuple):
@@ -29,7 +30,6 @@ class Task(NamedTuple):
     """files, relative to the annotations"""
     prefix: str = ""
     """of the ids of their images"""
-    split: str = ""
     settings: Any = None
     """what else the format has to know"""
 
@@ -51,9 +51,10 @@ class Reader(Protocol):
     None raises for bad input.
     """
 
-    by_stem: bool
-    """whether images and annotations are partners by their stems: keys are without extensions then"""
     rules: Rules
+
+    def key(self, source: str) -> str:
+        """By what a source meets its annotation."""
 
     def begin(self) -> Iterator[Begun]:
         """What is to be read, and where the images lie: a quick look."""
@@ -83,6 +84,19 @@ def inside(root: str, path: str) -> str | None:
         return ""
     above = root.rstrip("/") + "/"
     return path.removeprefix(above) if path.startswith(above) else None
+
+
+def where_of(root: str, path: str, others: str) -> str:
+    """A file's name in what is on record: as of an id in the input, or within the folder of annotations."""
+    return inside(root, path) or inside(others, path) or path.rpartition("/")[2]
+
+
+def path_below(given: Any) -> str | None:
+    """Where an image lies below its folder, as a file says it; None if that is no such path."""
+    if not isinstance(given, str):
+        return None
+    name = given.replace("\\", "/").removeprefix("./")
+    return name if is_id(name) else None
 
 
 def exists(root: str, source: str) -> bool:

@@ -15,10 +15,19 @@ from pipelines.annotations.asked import Annotations, Format
 from pipelines.annotations.coco import Coco
 from pipelines.annotations.masks import Masks
 from pipelines.annotations.pieces import joined
-from pipelines.annotations.reader import Begun, Reader, Task
+from pipelines.annotations.reader import Begun, Reader, View
+from pipelines.annotations.table import Table
+from pipelines.annotations.voc import Voc
+from pipelines.annotations.yolo import Yolo
 from pipelines.sources.found import Folder, Found, Guess, Source
 
-_READERS: dict[Format, Callable[[str, Annotations], Reader]] = {"coco": Coco, "masks": Masks}
+_READERS: dict[Format, Callable[[str, Annotations], Reader]] = {
+    "coco": Coco,
+    "yolo": Yolo,
+    "voc": Voc,
+    "masks": Masks,
+    "table": Table,
+}
 
 
 def reader_of(root: str, annotations: Annotations) -> Reader:
@@ -30,10 +39,10 @@ def begin(reader: Reader, fractions: dict[str, str] | None) -> Iterator[Begun]:
     """All that a reader begins with; a refused guess where splits are to be made and there are some."""
     splits: set[str] = set()
     for begun in reader.begin():
-        if isinstance(begun, Folder | Task):
+        if isinstance(begun, Folder) or (isinstance(begun, View) and begun.images):
             splits.add(begun.split)
         yield begun
-    if fractions and (len(splits) > 1 or "" in splits):
+    if fractions and (len(splits - {""}) > 1 or splits == {""}):
         there = f" ({', '.join(sorted(splits - {''}))})" if splits - {""} else ""
         yield Guess(f"--split-fractions: the annotations have splits already{there}", refused=True)
 

@@ -71,8 +71,7 @@ class ListAnnotated(beam.PTransform):
             root
             | "Top" >> beam.FlatMap(top_of)
             | "Share folders" >> beam.Reshuffle()
-            | "Pictures"
-            >> beam.ParDo(_Pictures(self.root, reader.by_stem), views).with_outputs(_KEYED, main=_FOUND)
+            | "Pictures" >> beam.ParDo(_Pictures(self.root, reader), views).with_outputs(_KEYED, main=_FOUND)
         )
         met = (
             (read[_KEYED], gathered[_KEYED], listed[_KEYED])
@@ -126,12 +125,12 @@ class _Gather(beam.DoFn):
 
 
 class _Pictures(beam.DoFn):
-    def __init__(self, root: str, by_stem: bool) -> None:
-        self.root, self.by_stem = root, by_stem
+    def __init__(self, root: str, reader: Reader) -> None:
+        self.root, self.reader = root, reader
 
     def process(self, top: str | Found, views: list[View]) -> Iterator[Any]:
         by_prefix = {view.prefix: view for view in views}
-        yield from _tagged(pictures(self.root, top, by_prefix, by_stem=self.by_stem))
+        yield from _tagged(pictures(self.root, top, by_prefix, self.reader.key))
 
 
 class _Join(beam.DoFn):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pipelines.annotations.pieces import ELSEWHERE, Keyed, Picture
 from pipelines.annotations.reader import View
 from pipelines.sources.found import Folder, Found, Ignored, Source
+from pipelines.sources.layout import ONLY_SPLIT
 from pipelines.sources.listing import children, list_folder
-from pipelines.sources.rules import extension
+from pipelines.sources.rules import extension, role
+
+_IMAGES = ("images", "imgs", "JPEGImages")
 
 
 def top_of(root: str) -> Iterator[str | Found]:
@@ -17,7 +20,7 @@ def top_of(root: str) -> Iterator[str | Found]:
 
 
 def pictures(
-    root: str, top: str | Found, views: Mapping[str, View], *, by_stem: bool
+    root: str, top: str | Found, views: Mapping[str, View], key: Callable[[str], str]
 ) -> Iterator[Keyed | Found]:
     """The images of a folder of the input as pieces, and what else is in it; or of what lies beside it."""
     for found in list_folder(root, Folder(top, "", "")) if isinstance(top, str) else [top]:
@@ -28,8 +31,7 @@ def pictures(
         if view is None:
             yield Ignored(ELSEWHERE)
         elif view.images:
-            key = without_extension(found.id) if by_stem else found.id
-            yield Keyed(key, Picture(found.id, found.size, view.split).packed())
+            yield Keyed(key(found.id), Picture(found.id, found.size, view.split).packed())
 
 
 def files_below(root: str, folder: str) -> Iterator[Found]:
@@ -37,6 +39,25 @@ def files_below(root: str, folder: str) -> Iterator[Found]:
     tops = [folder] if folder else children(root, "")
     for top in tops:
         yield from list_folder(root, Folder(top, "", "")) if isinstance(top, str) else [top]
+
+
+def folders_in(root: str, folder: str) -> list[str]:
+    """The names of the folders in a folder, sorted."""
+    return sorted(one for one in children(root, folder) if isinstance(one, str))
+
+
+def images_beside(root: str, above: str) -> str:
+    """With what the ids begin of the images in a folder: of those in its own folder for them, or of all."""
+    there = folders_in(root, above)
+    prefix = f"{above}/" if above else ""
+    return next((f"{prefix}{name}/" for name in _IMAGES if name in there), prefix)
+
+
+def views_of(root: str, prefix: str, without: str | None = None) -> list[View]:
+    """The folders there, if their names are those of splits; or else all that is there, of one split."""
+    names = [name for name in folders_in(root, prefix.rstrip("/")) if f"{prefix}{name}/" != without]
+    splits = [View(f"{prefix}{name}/", split) for name in names if (split := role(name))]
+    return splits if splits and len(splits) == len(names) else [View(prefix, ONLY_SPLIT)]
 
 
 def without_extension(name: str) -> str:

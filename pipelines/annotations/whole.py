@@ -50,6 +50,6 @@ def _everything(
     for key, pieces in in_file.items():
         yield from without_pieces(reader.gathered(key, pieces))
     for top in top_of(root):
-        yield from without_pieces(pictures(root, top, views, by_stem=reader.by_stem))
+        yield from without_pieces(pictures(root, top, views, reader.key))
     for key, pieces in by_key.items():
         yield from finished(reader, key, pieces)
