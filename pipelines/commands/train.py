@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError, require
 from augment.mixing import Mixing, parse_mixing
-from augment.recipe import load_recipe
 from pipelines import storage
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
@@ -21,6 +20,7 @@ from pipelines.format.request import load_plugins
 from pipelines.images import list_images
 from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
+from pipelines.recipes import asked_recipe
 from pipelines.sources import check_root, checked_layout
 from pipelines.train import request as requests
 from pipelines.train.arms import Feed, open_feed, parse_arms
@@ -39,6 +39,7 @@ def train_command(
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     arms: str,
     model: str,
     epochs: int,
@@ -72,7 +73,7 @@ def train_command(
     folders = checked_layout(layout)
     check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe)
+    loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None
     made = split_fractions or validation_fraction
     group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
