@@ -21,14 +21,15 @@ from PIL import Image
 
 from augment.codec import encode_png
 from augment.targets import UNIT, Annotation, Object
+from augment.targets.moving import Moved
 from pipelines.export.coco import Coco
 from pipelines.export.digits import hundredths, millionths
 from pipelines.export.formats import Format, Item
-from pipelines.export.voc import Voc
-from pipelines.export.yolo import Yolo
+from pipelines.export.voc import Voc, _whole_box
+from pipelines.export.yolo import Yolo, _places
 from pipelines.format.example import Record
 from pipelines.format.layout import Shard
-from pipelines.format.targets import Targets
+from pipelines.format.targets import Targets, packed, unpacked
 
 HEIGHT, WIDTH = 90, 120
 CLASSES = ("car", "Straßenbahn & Bus", "yes")
@@ -383,3 +384,23 @@ def test_whole_pixels_that_were_read_are_written_again(ends):
     node = ElementTree.parse(io.BytesIO(entry)).find("object/bndbox")
     assert node is not None
     assert {end.tag: int(end.text or "") for end in node} == given_box
+
+
+@given(st.integers(64, 8192), st.integers(64, 8192), st.data())
+def test_a_record_loses_no_digit(width, height, data):
+    """In which places are float32."""
+    kinds = Targets(has=("boxes", "polygons"), classes=CLASSES, class_numbers=(1, 2, 3))
+    sides = (width, height)
+    whole = [sorted(data.draw(st.tuples(*[st.integers(0, side)] * 2))) for side in sides]
+    pixels = [whole[0][0], whole[1][0], whole[0][1] + 1, whole[1][1] + 1]
+    parts = [data.draw(st.integers(0, 10**6)) for _ in range(6)]
+    hundreds = [data.draw(st.integers(0, 100 * sides[i % 2])) for i in range(6)]
+    line = tuple(round(Fraction(value * sides[i % 2] * UNIT, 10**6)) for i, value in enumerate(parts))
+    two = tuple(round(Fraction(value * UNIT, 100)) for value in hundreds)
+    box = tuple(min(value, sides[i % 2]) * UNIT for i, value in enumerate(pixels))
+    given_thing = Object("car", box, (line, two))  # type: ignore[arg-type]
+    entries = packed(Moved((given_thing,), (0,), (), (), None), (), kinds, (height, width))
+    [thing] = unpacked(entries, kinds, (height, width, 3)).annotation.objects
+    assert _whole_box(thing) == _whole_box(given_thing)
+    assert _places(thing.polygons[0], width, height) == [f"{value / 10**6:.6f}" for value in parts]
+    assert [hundredths(value) for value in thing.polygons[1]] == [value / 100 for value in hundreds]
