@@ -15,7 +15,7 @@ from pipelines.export.formats import Item, Lines
 
 MASKS = "SegmentationClass"
 _TOUCH = UNIT // 256
-"""A part of a pixel that is too small to count: records have places in float32, by which whole ones are not."""
+"""A part of a pixel that is too small to count: records have places in float32, where whole ones are not."""
 
 
 class Voc(Annotated):
