@@ -397,3 +397,24 @@ def test_what_is_tied_to_places_and_cannot_move_is_refused_by_its_name(name):
     data = tf.data.Dataset.from_tensors({"image": np.zeros((8, 8, 3), np.uint8), "source": "x", **faces})
     with pytest.raises(RequestError, match=f"'faces/{name}' is tied to places in the image"):
         augment_dataset(data, recipe, seed=0, copy=0)
+
+
+def test_thousands_of_objects_are_written_and_more_than_a_record_holds_are_a_reject(tmp_path):
+    root = tmp_path / "in"
+    images, annotations = [], []
+    for number, count in enumerate((3000, 56_000)):
+        save_photo(root / f"images/{number}.png", number)
+        images.append({"id": number, "file_name": f"{number}.png", "height": 60, "width": 80})
+        annotations += [
+            {"id": i, "image_id": number, "category_id": 1, "bbox": [i % 50, i % 40, 20, 12]}
+            for i in range(count)
+        ]
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "ant"}]}
+    (root / "many_train.json").write_text(json.dumps(document))
+    (root / "moving.yaml").write_text(RECIPE)
+    ended = materialize(root, tmp_path / "out", "--max-rejects", 0.5, beside="many_train.json")
+    assert ended.status == 0, ended.err
+    [reject] = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
+    assert (reject["source"], reject["reason"]) == ("1.png", "too_large")
+    [sample] = datasets.numpy(str(tmp_path / "out"))
+    assert 2000 < len(sample["objects"]["bbox"]) <= 3000
