@@ -17,10 +17,11 @@ from pipelines import storage
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
-from pipelines.images import list_images
+from pipelines.images import Images, list_images
 from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import check_root, checked_layout
+from pipelines.sources.rules import role
 from pipelines.train import request as requests
 from pipelines.train.arms import Feed, open_feed, parse_arms
 from pipelines.train.models import find_model
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 0.001
 """Of Adam, for models that are not compiled."""
+
+VALIDATION = "0.2"
+"""The part of the training images that validates where there is neither a split for that nor one that tests."""
 
 
 def train_command(
@@ -70,6 +74,9 @@ def train_command(
     digests = load_plugins(list(plugins))
     loaded = load_recipe(recipe)
     fractions = parse_fractions(split_fractions) if split_fractions else None
+    by_default = False
+    if validation_fraction is None and not fractions and _only_trains(list_images(root, layout=folders)):
+        validation_fraction, by_default = VALIDATION, True
     made = split_fractions or validation_fraction
     group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
     wanted = parse_arms(arms, copies)
@@ -111,6 +118,13 @@ def train_command(
             early_stopping=found.early_stopping if early_stopping is None else early_stopping,
             mixed_precision=mixed_precision,
         )
+        if by_default:
+            kept, trains = feeds[0].images("validation"), feeds[0].images()
+            sys.stderr.write(
+                f"augshard: no split validates or tests, so {kept:,} of {kept + trains:,} images do, by the hash "
+                f"of their ids (--validation-fraction {VALIDATION}; with 0 all of them train, and nothing is "
+                "compared)\n"
+            )
         _check_fits(feeds[0], settings, learning_rate)
         request = {
             "recipe": loaded.canonical(),
@@ -163,6 +177,11 @@ def compare_command(*, outputs: Sequence[str], output: str) -> None:
     comparison = compare(read_outputs(outputs))
     written = [write_report(comparison, output), *write_excerpts(comparison, output)]
     sys.stdout.write("".join(f"{path}\n" for path in written))
+
+
+def _only_trains(images: Images) -> bool:
+    """Whether no split of theirs is for anything else."""
+    return not any(role(split) in ("validation", "test") for split in images.splits())
 
 
 def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> None:
