@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     {"augment"},
-    {"process", "storage"},
+    {"process", "progress", "storage"},
     {"quiet", "recipes", "sources"},
     {"format", "live"},
     {"engines", "plan"},

@@ -34,7 +34,7 @@ LEARNING_RATE = 0.001
 """Of Adam, for models that are not compiled."""
 
 VALIDATION = "0.2"
-"""The part of the training images that validates where there is neither a split for that nor one that tests."""
+"""The part of the training images that validates where no split does, nor one tests."""
 
 
 def train_command(
@@ -121,9 +121,8 @@ def train_command(
         if by_default:
             kept, trains = feeds[0].images("validation"), feeds[0].images()
             sys.stderr.write(
-                f"augshard: no split validates or tests, so {kept:,} of {kept + trains:,} images do, by the hash "
-                f"of their ids (--validation-fraction {VALIDATION}; with 0 all of them train, and nothing is "
-                "compared)\n"
+                f"augshard: no split validates or tests, so {kept:,} of {kept + trains:,} images do, by the "
+                f"hash of their ids (--validation-fraction {VALIDATION}; with 0 all train, and nothing is compared)\n"
             )
         _check_fits(feeds[0], settings, learning_rate)
         request = {

@@ -239,7 +239,9 @@ def test_where_there_is_only_a_split_to_train_on_a_part_of_it_validates_and_that
     request += ("--arms", "none", "--epochs", 1, "--output")
     ended = run_command(*request, tmp_path / "runs")
     assert ended.status == 0, ended.err
-    said = "no split validates or tests, so 2 of 20 images do, by the hash of their ids (--validation-fraction"
+    said = (
+        "no split validates or tests, so 2 of 20 images do, by the hash of their ids (--validation-fraction"
+    )
     assert said in ended.err
     assert json.loads((tmp_path / "runs/request.json").read_text())["validation_fraction"] == "0.2"
     [run] = read(tmp_path / "runs").values()

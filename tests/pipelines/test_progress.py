@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import storage
+from pipelines import progress, storage
 from pipelines.format.layout import PROGRESS
 from pipelines.format.request import Request
-from pipelines.materialize import progress
 from pipelines.materialize.plan_file import plan_and_save
 from pipelines.materialize.progress import Progress, ProgressBar
 from pipelines.plan import Plan
@@ -55,17 +54,23 @@ def test_a_line_says_how_much_is_done_and_how_much_is_left(tmp_path, monkeypatch
         count(-100)  # an attempt that is made again
     with Progress(str(tmp_path), "train-1") as count:
         count(100)
-    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 200 of 1,200 records, 200 records/s, 00:05 left"
+    assert (
+        lines(tmp_path, monkeypatch)[-1]
+        == "augshard: writing: 200 of 1,200 records, 200 records/s, 00:05 left"
+    )
 
 
 def test_what_was_there_before_is_done_but_has_no_part_in_the_rate(tmp_path, monkeypatch):
     plan(tmp_path, 600, copies=2)
     with Progress(str(tmp_path), "train-0") as count:
         count(600, kept=True)
-    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 600 of 1,200 records, 0 records/s"
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: writing: 600 of 1,200 records, 0 records/s"
     with Progress(str(tmp_path), "train-1") as count:
         count(100)
-    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 700 of 1,200 records, 100 records/s, 00:05 left"
+    assert (
+        lines(tmp_path, monkeypatch)[-1]
+        == "augshard: writing: 700 of 1,200 records, 100 records/s, 00:05 left"
+    )
 
 
 def test_the_plan_of_a_run_that_is_resumed_is_not_taken_for_the_new_one(tmp_path):
