@@ -69,7 +69,7 @@ def _check(
     """Files, then group after group records and rows; with an input its listing, and the sources."""
     root, rejects = audit.input, check_small_files(audit, manifest, augmenter.recipe)
     totals = Totals(audit, manifest)
-    with Bar("auditing", "records", manifest.records) as bar:
+    with Bar("auditing", "checks", manifest.records) as bar:
         checker = ShardChecker(audit, manifest, augmenter, bar.update)
         found = rederiver = None
         if root is not None:

@@ -121,8 +121,9 @@ def train_command(
         if by_default:
             kept, trains = feeds[0].images("validation"), feeds[0].images()
             sys.stderr.write(
-                f"augshard: no split validates or tests, so {kept:,} of {kept + trains:,} images do, by the "
-                f"hash of their ids (--validation-fraction {VALIDATION}; with 0 all train, and nothing is compared)\n"
+                f"augshard: no split validates or tests, so {kept:,} of {kept + trains:,} images do, "
+                f"by the hash of their ids (--validation-fraction {VALIDATION}; with 0 all train, "
+                "and nothing is compared)\n"
             )
         _check_fits(feeds[0], settings, learning_rate)
         request = {
