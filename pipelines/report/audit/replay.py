@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.audit.replay import Replay, Stage
+from pipelines.report.captions import UNCHANGED, said
 from pipelines.report.numbers import short
 from pipelines.report.sheet import Picture, draw_sheet, save_sheet
 from pipelines.report.table import Table
@@ -59,15 +60,13 @@ def write_strip(found: Replay, path: str) -> None:
 
     Raises RequestError if it cannot be written.
     """
-    pictures = [Picture(found.image, ["source"])]
+    pictures = [Picture(found.image, "source")]
     for number, stage in enumerate(found.stages, start=1):
-        caption = [
-            f"{number} {stage.op.id}",
-            *(f"{name} {short(value)}" for name, value in stage.parameters.items()),
-        ]
-        pictures.append(Picture(stage.pixels, caption if stage.applied else [*caption, "not applied"]))
+        words = ", ".join(said((stage.op,), stage.drawn)) or UNCHANGED * (not stage.op.deterministic)
+        title = f"{number} {stage.op.id}"
+        pictures.append(Picture(stage.pixels, title, words if stage.applied else "not applied"))
     if found.stored is not None:
-        pictures.append(Picture(found.stored, ["the record"]))
+        pictures.append(Picture(found.stored, "the record"))
     rows = [
         ("" if first else found.source, pictures[first : first + _IN_A_ROW])
         for first in range(0, len(pictures), _IN_A_ROW)
