@@ -71,7 +71,7 @@ def test_the_verdict_stands_on_top(page):
     top = page[: page.index("<main>")]
     assert "Bit-identical" in top
     assert "shards-k1, shards-k2, shards-k4, live-layer: those of live, bit by bit" in top
-    assert "<th>test accuracy</th>" in top
+    assert "<th>differences</th>" in top
 
 
 def test_every_arm_has_its_curves_and_its_lines_in_every_table(page):

@@ -67,8 +67,10 @@ def write_strip(found: Replay, path: str) -> None:
         pictures.append(Picture(stage.pixels, title, words if stage.applied else "not applied"))
     if found.stored is not None:
         pictures.append(Picture(found.stored, "the record"))
+    rows_needed = -(-len(pictures) // _IN_A_ROW)
+    each = -(-len(pictures) // rows_needed)  # lest one stand alone
     rows = [
-        ("" if first else found.source, pictures[first : first + _IN_A_ROW])
-        for first in range(0, len(pictures), _IN_A_ROW)
+        ("" if first else found.source, pictures[first : first + each])
+        for first in range(0, len(pictures), each)
     ]
     save_sheet(draw_sheet(rows, f"copy {found.copy}, op after op"), path)
