@@ -52,7 +52,7 @@ def test_each_parameter_is_of_the_kind_that_its_op_makes_it(parameters):
         "auto_augment.op_1": "operation",
         "auto_augment.magnitude_2": "magnitude",
         "auto_augment.sub_policy": "name",
-        "noise.key_low": "bits",
+        "noise.key_low": "random bits",
     }
     assert {name: parameters.kind(name) for name in kinds} == kinds
 

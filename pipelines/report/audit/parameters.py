@@ -16,7 +16,7 @@ from pipelines.audit.distributions import Fit
 from pipelines.report.captions import said
 from pipelines.report.numbers import short
 
-Kind = Literal["amount", "yes or no", "operation", "order", "name", "magnitude", "bits", "one value"]
+Kind = Literal["amount", "yes or no", "operation", "order", "name", "magnitude", "random bits", "one value"]
 """Of a parameter: an amount, of which there is a mean; yes or no; the number of a policy's operation; an
 order, digit by digit; a number that is a name; a magnitude, whose unit its operation decides; random bits;
 and what the recipe leaves at one value."""
@@ -32,7 +32,9 @@ class Parameters:
         self._ops = recipe.ops
         self._by_path = dict(paths(recipe.ops))
         self._fits = {fit.name: fit for fit in fits}
-        self.shown = tuple(fit.name for fit in fits if self.kind(fit.name) not in ("bits", "one value"))
+        self.shown = tuple(
+            fit.name for fit in fits if self.kind(fit.name) not in ("random bits", "one value")
+        )
         """what a picture's details list"""
         self.fixed = tuple(fit.name for fit in fits if self.kind(fit.name) == "one value")
 
@@ -48,7 +50,7 @@ class Parameters:
         if isinstance(op, AutoAugment) and name == "sub_policy":
             return "name"
         if name in KEY:
-            return "bits"
+            return "random bits"
         return "yes or no" if fit and fit.yes_or_no else "amount"
 
     @property
