@@ -18,7 +18,7 @@ from augment.keys import Words, fold_in, source_key, source_words
 from augment.ops.base import Op
 from augment.ops.sequence import Step, draw_steps
 from augment.program import Describe, plain_program, program
-from augment.recipe import Recipe
+from augment.recipe import Recipe, check_recipe
 
 NOT_AUGMENTED = -1
 """The copy number of a sample that is only brought to size."""
@@ -44,7 +44,7 @@ class Augmenter:
     def __init__(self, recipe: Recipe, seed: int, backend: backends.Name = "host") -> None:
         if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**64):
             raise RequestError(f"seed is {seed!r}; it must be a whole number from 0 to 2**64 - 1")
-        self.recipe = recipe
+        self.recipe = check_recipe(recipe)
         self.seed = int(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))

@@ -26,6 +26,7 @@ import importlib
 import itertools
 import json
 import math
+import os
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
@@ -251,6 +252,17 @@ def _flow(value: Any) -> str:
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(MOST_BYTES + 1)
+
+
+def check_recipe(recipe: object) -> Recipe:
+    """The recipe. Raises RequestError for anything else, such as the name of one."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    what = f"{recipe!r:.60}" if isinstance(recipe, (str, os.PathLike)) else f"a {type(recipe).__name__}"
+    given = f"{os.fspath(recipe)!r:.60}" if isinstance(recipe, (str, os.PathLike)) else "NAME_OR_FILE"
+    raise RequestError(
+        f"the recipe is {what}; it must be a Recipe, such as augment.load_recipe({given}) gives"
+    )
 
 
 def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _read) -> Recipe:
