@@ -20,7 +20,7 @@ FLOORS = (
     {"datasets"},
     {"materialize", "export", "audit", "train"},
     {"report"},
-    {"commands", "lint", "parity", "preview", "transforms"},
+    {"commands", "doctor", "lint", "parity", "preview", "transforms"},
     {"demo"},
     {"cli"},
 )
@@ -31,7 +31,13 @@ TENSORFLOW = {
     *(f"augment.kernels.device.{name}" for name in ("arrays", "color", "filters", "grain", "index")),
     *(f"augment.kernels.device.{name}" for name in ("jpeg", "levels", "loops", "resize", "warp")),
     *("augment.parity", "augment.tfdata"),
-    *("pipelines.commands.train", "pipelines.datasets.tfdata", "pipelines.format.parsing", "pipelines.live"),
+    *(
+        "pipelines.commands.train",
+        "pipelines.datasets.tfdata",
+        "pipelines.doctor",
+        "pipelines.format.parsing",
+        "pipelines.live",
+    ),
     *("pipelines.parity.ways", "pipelines.quiet"),
     *(f"pipelines.train.{name}" for name in ("checkpoint", "feeding", "models", "networks")),
     *(f"pipelines.train.{name}" for name in ("request", "run", "trainer")),
