@@ -15,7 +15,9 @@ FLOORS = (
     {"process", "progress", "storage"},
     {"quiet", "recipes", "sources"},
     {"format", "live"},
+    {"targets"},
     {"engines", "plan"},
+    {"annotations"},
     {"images"},
     {"datasets"},
     {"materialize", "export", "audit", "train"},
@@ -30,7 +32,7 @@ TENSORFLOW = {
     *("augment.graphs", "augment.kernels.device", "augment.layer"),
     *(f"augment.kernels.device.{name}" for name in ("arrays", "color", "filters", "grain", "index")),
     *(f"augment.kernels.device.{name}" for name in ("jpeg", "levels", "loops", "resize", "warp")),
-    *("augment.parity", "augment.tfdata"),
+    *("augment.mixing.tfdata", "augment.parity", "augment.tfdata"),
     *(
         "pipelines.commands.train",
         "pipelines.datasets.tfdata",

@@ -19,14 +19,15 @@ import numpy as np
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
-from augment.draws import Draw
+from augment.draws import Draw, at
 from pipelines import storage
 from pipelines.audit.deriving import SampleDeriver
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
+from pipelines.audit.targets import Claim, TargetsCheck
 from pipelines.format.digests import pixels_digest
-from pipelines.format.example import unpack
+from pipelines.format.example import Record, unpack
 from pipelines.sources import read_source
 
 FAR, OFTEN = 8, 0.01
@@ -79,6 +80,7 @@ class Rederiver:
         chosen: the samples; None for all.
         unseen: ids of sources, from which those that have a record are removed.
         progress: is called with each number of samples done.
+        targets: looks at what records have beside images.
     """
 
     def __init__(
@@ -89,9 +91,11 @@ class Rederiver:
         chosen: Chosen | None,
         unseen: set[str],
         progress: Callable[[int], object],
+        targets: TargetsCheck | None = None,
     ) -> None:
         self._audit, self._root, self._chosen, self._progress = audit, root, chosen, progress
         self.unseen = unseen
+        self._targets = targets
         self._recipe = augmenter.recipe
         self._deriver = SampleDeriver(augmenter)
         self._pool = ThreadPoolExecutor(CORES)
@@ -194,6 +198,15 @@ class Rederiver:
             found(
                 "row", f"the source has {derived.height}x{derived.width} pixels, in the samples table {was}"
             )
+        if self._targets:
+            outcome.findings += self._targets.findings(
+                member.source,
+                (derived.height, derived.width),
+                [
+                    (self._claim(sample), draw)
+                    for sample, draw in zip(samples, _each_draw(samples, draws, begin), strict=True)
+                ],
+            )
         for sample, (difference, finding) in zip(samples, compared, strict=True):
             outcome.derived += difference is not None
             if finding is not None:
@@ -224,15 +237,24 @@ class Rederiver:
             return None, None
         return np.abs(record.astype(np.int16) - mine).astype(np.uint8), None
 
+    def _claim(self, sample: Sample) -> Claim:
+        shard = sample.shard
+        row = {} if shard.rows is None else shard.rows.slice(sample.row, 1).to_pylist()[0]
+        return Claim(shard.file, sample.row, shard.place.copy, row, lambda: self._record(sample))
+
     def _stored(self, sample: Sample) -> bytes | None:
         """The encoded image of the record that a row describes."""
-        at = sample.shard.record_of.get(sample.row)
-        if at is None:
+        record = self._record(sample)
+        return None if record is None else record.image
+
+    def _record(self, sample: Sample) -> Record | None:
+        """The record that a row describes."""
+        place = sample.shard.record_of.get(sample.row)
+        if place is None:
             return None
         with storage.at(self._audit.directory).open(sample.shard.file) as file:
-            file.seek(at[0])
-            record = unpack(file.read(at[1]))
-        return None if record is None else record.image
+            file.seek(place[0])
+            return unpack(file.read(place[1]))
 
     def _counts(self, difference: np.ndarray) -> bool:
         """Whether a difference is a finding: any is, but for small ones in another parity class."""
@@ -255,6 +277,14 @@ class Rederiver:
             parity.differing += 1
             parity.differing_pixels += int(difference.any(axis=-1).sum())
             parity.largest = max(parity.largest, int(difference.max()))
+
+
+def _each_draw(samples: Sequence[Sample], draws: Draw, begin: int) -> Iterator[Draw | None]:
+    """What was drawn for each, of a block in which they begin there; None for those that draw nothing."""
+    for sample in samples:
+        augmented = sample.shard.place.copy != NOT_AUGMENTED
+        yield at(draws, begin) if augmented else None
+        begin += augmented
 
 
 def _augmented(samples: Sequence[Sample]) -> list[int]:

@@ -14,13 +14,20 @@ from pipelines.audit.align import longest_rising
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
-from pipelines.format.samples import schema
+from pipelines.format.samples import TABLE, schema
 from pipelines.plan import group_of, places, split_of
 from pipelines.sources import ONLY_SPLIT, is_id
 from pipelines.sources.groups import group_names
 
-OF_THE_SOURCE = ("label", "class", "source_sha256", "source_height", "source_width")
-"""Columns that are alike in all copies of a source."""
+_OF_THE_SOURCE = (
+    *("label", "class", "source_sha256", "source_height", "source_width"),
+    "annotation_sha256",
+)
+
+
+def of_the_source(schema: pa.Schema) -> list[str]:
+    """The columns that are alike in all copies of a source."""
+    return [name for name in schema.names if name in _OF_THE_SOURCE or name.startswith(TABLE)]
 
 
 class RowChecker:
@@ -28,7 +35,7 @@ class RowChecker:
 
     def __init__(self, audit: Audit, manifest: Manifest, augmenter: Augmenter) -> None:
         self._audit, self._manifest, self._augmenter = audit, manifest, augmenter
-        self.schema = schema(augmenter)
+        self.schema = schema(augmenter, manifest.targets)
 
     def check(self, file: str, table: pa.Table, split: str, copy: int, number: int) -> None:
         """One samples file: that of a shard of a copy."""
@@ -108,6 +115,8 @@ class RowChecker:
     def _lies_in(self, source: str, split: str, name: str) -> bool:
         """Whether an id is of a file of this class and split, as the layout reads folders."""
         request = self._manifest.request
+        if request.annotations:  # which say so, wherever a file lies
+            return True
         by_class, by_split = source.startswith(f"{name}/"), source.startswith(f"{split}/{name}/")
         if request.split_fractions or request.layout == "classes":
             return by_class
@@ -174,7 +183,8 @@ def compare_copies(
     audit: Audit, first_name: str, first: pa.Table, file: str, table: pa.Table, copy: int
 ) -> None:
     """What all copies of a source share, in one copy's samples file against the first's."""
-    if all(table.column(name).equals(first.column(name)) for name in ("source", *OF_THE_SOURCE)):
+    names = of_the_source(table.schema)
+    if all(table.column(name).equals(first.column(name)) for name in ("source", *names)):
         return
     said, mine = (_by_source(t) for t in (first, table))
     for source, (row, values) in mine.items():
@@ -182,7 +192,7 @@ def compare_copies(
             message = f"{first_name} has no row of this source"
             audit.findings.add(Finding("copies", message, file, row, source, copy))
             continue
-        for name, value, other in zip(OF_THE_SOURCE, values, said[source][1], strict=True):
+        for name, value, other in zip(names, values, said[source][1], strict=True):
             if value != other:
                 message = f"its {name} is {value!r}, in {first_name} {other!r}"
                 audit.findings.add(Finding("copies", message, file, row, source, copy))
@@ -192,7 +202,7 @@ def compare_copies(
 
 
 def _by_source(table: pa.Table) -> dict[str, tuple[int, tuple[object, ...]]]:
-    columns = [table.column(name).to_pylist() for name in OF_THE_SOURCE]
+    columns = [table.column(name).to_pylist() for name in of_the_source(table.schema)]
     sources = table.column("source").to_pylist()
     return {
         source: (row, values)

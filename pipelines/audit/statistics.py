@@ -114,7 +114,7 @@ class SamplesReader:
     def __init__(self, directory: str, manifest: Manifest) -> None:
         self._directory, self._manifest = directory, manifest
         request = manifest.request
-        self._schema = schema(Augmenter(request.parsed_recipe(), request.seed))
+        self._schema = schema(Augmenter(request.parsed_recipe(), request.seed), manifest.targets)
         self.parameters = [name for name in self._schema.names if "." in name]
         """the columns of drawn parameters"""
         self.unread: list[str] = []

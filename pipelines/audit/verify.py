@@ -10,6 +10,7 @@ from augment import backends
 from augment.augmenter import Augmenter
 from augment.errors import require
 from augment.parity import parity_class
+from pipelines.annotations import Annotations
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
@@ -19,12 +20,14 @@ from pipelines.audit.sampling import choose
 from pipelines.audit.shards import ShardChecker, ShardPlace
 from pipelines.audit.statistics import statistics
 from pipelines.audit.structure import Totals, check_manifest
+from pipelines.audit.targets import TargetsCheck
 from pipelines.format.bounds import RECORD_BYTES
 from pipelines.format.inside import read_in
 from pipelines.format.layout import RUN
 from pipelines.format.manifest import Manifest
 from pipelines.progress import Bar
 from pipelines.quiet import import_tensorflow
+from pipelines.targets import TargetsDeriver
 
 
 def verify(
@@ -34,6 +37,7 @@ def verify(
     backend: backends.Name | None = None,
     group_by: str | None = None,
     pictures: bool = False,
+    annotations: Annotations | None = None,
 ) -> None:
     """Audits a dataset; what is found is added to the audit.
 
@@ -52,7 +56,7 @@ def verify(
             check_whole_file(audit, name, listed)
         audit.unchecked.append("records, rows and sources were not looked at, for the manifest is wrong")
         return
-    looked = _check(audit, manifest, augmenter, samples, backend, pictures)
+    looked = _check(audit, manifest, augmenter, samples, backend, pictures, annotations)
     audit.statistics = statistics(audit, manifest)
     pattern = manifest.request.group_by if group_by is None else group_by
     check_leaks(audit, manifest, pattern, looked)
@@ -65,6 +69,7 @@ def _check(
     samples: int | None,
     backend: backends.Name | None,
     pictures: bool,
+    annotations: Annotations | None,
 ) -> Looked | None:
     """Files, then group after group records and rows; with an input its listing, and the sources."""
     root, rejects = audit.input, check_small_files(audit, manifest, augmenter.recipe)
@@ -77,7 +82,7 @@ def _check(
             chosen = None
             if samples is not None and samples < manifest.records:
                 chosen = choose(audit.directory, manifest, samples)
-            found = list_input(root, manifest, pictures=pictures)
+            found = list_input(root, manifest, annotations, pictures=pictures)
             bar.total = manifest.records + (
                 manifest.records if chosen is None else sum(map(len, chosen.values()))
             )
@@ -86,7 +91,11 @@ def _check(
                 require("TensorFlow", "an audit by the device backend (--backend host does without)")
                 import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
             augmenter = Augmenter(augmenter.recipe, augmenter.seed, by)
-            rederiver = Rederiver(audit, augmenter, root, chosen, set(found.sources), bar.update)
+            targets = None
+            if manifest.targets and annotations:
+                deriver = TargetsDeriver(augmenter, manifest.targets, annotations.path)
+                targets = TargetsCheck(deriver, found.annotations, manifest.image_shape)
+            rederiver = Rederiver(audit, augmenter, root, chosen, set(found.sources), bar.update, targets)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
             checker.compare_copies(shards)

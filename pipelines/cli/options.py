@@ -39,3 +39,11 @@ DuplicatesOption = Annotated[
         help="Keep pictures in one split that are equal, or nearly so: each image is looked at before.",
     ),
 ]
+AnnotationsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--annotations",
+        metavar="FILE|DIR",
+        help="What is in the images: COCO, YOLO, Pascal VOC, masks, or a table.",
+    ),
+]

@@ -73,6 +73,15 @@ def train(
     mixed_precision: Annotated[
         bool, typer.Option("--mixed-precision", help="Compute in float16 on GPUs, in bfloat16 elsewhere.")
     ] = False,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            "--mix", help="Mix each batch: mixup:ALPHA, cutmix:ALPHA (such as cutmix:1.0) or mosaic."
+        ),
+    ] = None,
+    class_weights: Annotated[
+        bool, typer.Option("--class-weights", help="Have all classes weigh the same in the loss.")
+    ] = False,
     determinism: Annotated[
         bool, typer.Option("--determinism/--no-determinism", help="Whether two runs have the same weights.")
     ] = True,
@@ -105,6 +114,8 @@ def train(
         weights=weights,
         early_stopping=early_stopping,
         mixed_precision=mixed_precision,
+        mix=mix,
+        class_weights=class_weights,
         deterministic=determinism,
         plugins=plugin or [],
     )

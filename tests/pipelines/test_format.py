@@ -33,6 +33,7 @@ from tests.forgery import write_samples
 
 FORMATS = ("png", "jpeg", "raw")
 CLASSES = 3
+NAMES = [f"class {i}" for i in range(CLASSES)]
 
 
 def their_features(storage: Storage, shape: Shape) -> tfds.features.FeaturesDict:
@@ -56,7 +57,7 @@ def their_features(storage: Storage, shape: Shape) -> tfds.features.FeaturesDict
 def test_features_json_is_what_tfds_writes_itself(stored, channels):
     storage, shape = Storage(format=stored), (40, 56, channels)
     expected = json_format.MessageToDict(their_features(storage, shape).to_proto())
-    assert ours.features(shape, storage, CLASSES) == expected
+    assert ours.features(shape, storage, NAMES) == expected
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -161,7 +162,7 @@ def test_dataset_info_is_understood_by_tfds(tmp_path):
     (tmp_path / "dataset_info.json").write_text(
         json_text(ours.dataset_info("x", {"train_c0": [(1, 9), (2, 9)]}))
     )
-    (tmp_path / "features.json").write_text(json_text(ours.features((4, 5, 3), storage, CLASSES)))
+    (tmp_path / "features.json").write_text(json_text(ours.features((4, 5, 3), storage, NAMES)))
     (tmp_path / "label.labels.txt").write_text("".join(f"{label}\n" for label in labels))
     info = tfds.builder_from_directory(str(tmp_path)).info
     assert "There is no split train" in info.description
