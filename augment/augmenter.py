@@ -44,7 +44,14 @@ class Augmenter:
     """
 
     def __init__(self, recipe: Recipe, seed: int, backend: backends.Name = "host") -> None:
-        self.recipe = check_recipe(recipe)
+        check_recipe(recipe)
+        if recipe.recipe_for:
+            label = min(recipe.recipe_for)
+            raise RequestError(
+                f"recipe {recipe.name}: class {label!r} has a recipe of its own in it, and here it is not "
+                f"known of which class an image is; give the recipe of one, such as recipe.of({label!r})"
+            )
+        self.recipe = recipe
         self.seed = check_seed(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError, require
 from augment.mixing import Mixing, parse_mixing
-from augment.recipe import load_recipe
 from pipelines import storage
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
@@ -21,6 +20,7 @@ from pipelines.format.request import load_plugins
 from pipelines.images import Images, list_images
 from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
+from pipelines.recipes import asked_recipe
 from pipelines.sources import check_root, checked_layout
 from pipelines.sources.rules import role
 from pipelines.train import request as requests
@@ -43,6 +43,7 @@ def train_command(
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     arms: str,
     model: str,
     epochs: int,
@@ -76,7 +77,7 @@ def train_command(
     folders = checked_layout(layout)
     check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe)
+    loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None
     by_default = False
     if validation_fraction is None and not fractions and _only_trains(list_images(root, layout=folders)):

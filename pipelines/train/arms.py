@@ -322,7 +322,7 @@ def open_feed(
             )
         validation = "validation"
         train_members, fed[validation] = train_members.carved(carved, images.groups)
-    live = Live(images.root, recipe, seed)
+    live = Live(images.root, recipe, seed, images.classes)
     if stored is None:
         train_members = live.usable(train_members)
     elif arm.name == "shards" and train_members.copies is None:

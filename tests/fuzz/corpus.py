@@ -19,7 +19,7 @@ from augment import codec
 from augment.recipe import Storage, load_recipe, preset_names, preset_text
 from pipelines.engines.job import Job
 from pipelines.format.copies import ClassCopies, tiers
-from pipelines.format.layout import SMALL, samples_file, shard_file
+from pipelines.format.layout import FEATURES, LABELS, REJECTS, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter, framed
 from pipelines.format.request import Request
@@ -96,7 +96,7 @@ def manifest(copies: int = 2) -> Manifest:
         "train": SplitCounts(sources=4, written=4, groups=2, augmented=True),
         "test": SplitCounts(sources=2, written=2, groups=1, augmented=False),
     }
-    files = {name: File(bytes=9, sha256="0" * 64) for name in SMALL}
+    files = {name: File(bytes=9, sha256="0" * 64) for name in (FEATURES, LABELS, REJECTS)}
     for split, counts in splits.items():
         for copy in request.copies_of(augmented=counts.augmented):
             for shard in range(counts.groups):

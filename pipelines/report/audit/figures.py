@@ -113,13 +113,13 @@ def _middle(levels: np.ndarray) -> int:
 
 def _of_values(fit: Fit) -> str:
     """Of values that are no amounts, and have no mean."""
-    return f"Histogram of {fit.name}: {fit.draws:,} draws; the largest deviation is {fit.deviation:.3f}"
+    return f"Histogram of {fit.title}: {fit.draws:,} draws; the largest deviation is {fit.deviation:.3f}"
 
 
 def _in_words(fit: Fit) -> str:
     (low, high), (first, last) = fit.observed_range, fit.promised_range
     return (
-        f"Histogram of {fit.name}: {fit.draws:,} draws from {short(low)} to {short(high)}, mean "
+        f"Histogram of {fit.title}: {fit.draws:,} draws from {short(low)} to {short(high)}, mean "
         f"{short(fit.observed_mean)}; promised from {short(first)} to {short(last)}, mean "
         f"{short(fit.promised_mean)}"
     )

@@ -218,7 +218,7 @@ def _fits(fits: list[Fit], parameters: Parameters) -> Table:
         columns = ("drawn", "mean drawn", "promised", "mean promised")
         rows.append(
             {
-                "parameter": fit.name,
+                "parameter": fit.title,
                 "draws": count(fit.draws),
                 **dict(zip(columns, values, strict=True)),
                 "deviation": f"{fit.deviation:.4f}",

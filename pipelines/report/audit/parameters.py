@@ -29,19 +29,21 @@ class Parameters:
     """Those of a recipe, with what an audit found of them."""
 
     def __init__(self, recipe: Recipe, fits: Sequence[Fit]) -> None:
-        self._ops = recipe.ops
-        self._by_path = dict(paths(recipe.ops))
-        self._fits = {fit.name: fit for fit in fits}
-        self.shown = tuple(
-            fit.name for fit in fits if self.kind(fit.name) not in ("random bits", "one value")
-        )
+        self._recipe = recipe
+        self._by_path = {path: op for _, one in recipe.distinct() for path, op in paths(one.ops)}
+        self._fits: dict[str, list[Fit]] = defaultdict(list)
+        for fit in fits:
+            self._fits[fit.name].append(fit)
+        kinds = {name: self.kind(name) for name in self._fits}
+        self.shown = tuple(name for name, kind in kinds.items() if kind not in ("random bits", "one value"))
         """what a picture's details list"""
-        self.fixed = tuple(fit.name for fit in fits if self.kind(fit.name) == "one value")
+        self.fixed = tuple(name for name, kind in kinds.items() if kind == "one value")
 
     def kind(self, parameter: str) -> Kind:
         path, _, name = parameter.rpartition(".")
-        op, fit = self._by_path.get(path), self._fits.get(parameter)
-        if fit and not fit.biased and len({*fit.promised_range, *fit.observed_range}) == 1:
+        op, fits = self._by_path.get(path), self._fits.get(parameter, [])
+        values = {end for fit in fits for end in (*fit.promised_range, *fit.observed_range)}
+        if len(values) == 1 and not any(fit.biased for fit in fits):
             return "one value"
         if isinstance(op, Policy) and name.startswith(("op_", "magnitude_")):
             return "operation" if name.startswith("op_") else "magnitude"
@@ -51,7 +53,7 @@ class Parameters:
             return "name"
         if name in KEY:
             return "random bits"
-        return "yes or no" if fit and fit.yes_or_no else "amount"
+        return "yes or no" if fits and all(fit.yes_or_no for fit in fits) else "amount"
 
     @property
     def kinds(self) -> set[Kind]:
@@ -82,9 +84,9 @@ class Parameters:
                 found += sorted({f"{path}:{OPERATIONS[v]}" for v in named.values()})
         return tuple(found)
 
-    def words(self, drawn: Mapping[str, Any]) -> str:
-        """What was done to a picture."""
-        return ", ".join(said(self._ops, drawn))
+    def words(self, drawn: Mapping[str, Any], label: str) -> str:
+        """What was done to a picture of a class."""
+        return ", ".join(said(self._recipe.of(label).ops, drawn))
 
     def written(self, drawn: Mapping[str, Any]) -> tuple[str, ...]:
         """The values of all that are shown; empty where there is none."""
