@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from augment.ops.operations import OPERATIONS
+from augment.ops.policy import operation_columns
 from pipelines.audit.replay import Replay, Stage
 from pipelines.report.captions import UNCHANGED, said
 from pipelines.report.numbers import short
@@ -47,11 +49,18 @@ def _match(found: Replay) -> str:
 
 
 def _drawn(stage: Stage) -> str:
-    return Table((), [(name, _exact(value)) for name, value in stage.parameters.items()] or [("",)]).text[:-1]
+    operations = operation_columns((stage.op,), stage.drawn)
+    rows = [
+        (name, f"{value} {OPERATIONS[value]}" if f"{stage.op.id}.{name}" in operations else _exact(value))
+        for name, value in stage.parameters.items()
+    ]
+    return Table((), rows or [("",)]).text[:-1]
 
 
 def _exact(value: Any) -> str:
     """So many digits that no two values of float32 look the same."""
+    if isinstance(value, np.integer):
+        return str(value)
     return f"{value:.9g}" if isinstance(value, np.floating) else short(value)
 
 
