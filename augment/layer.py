@@ -174,9 +174,11 @@ class AugmentLayer(BringToSize):
             )
         call = tf.convert_to_tensor(self._calls)
         self._calls.assign(call + 1)
+        context = tf.distribute.get_replica_context()
+        replica = tf.cast(context.replica_id_in_sync_group if context else 0, tf.int32)
         rows = tf.range(tf.shape(images)[0], dtype=tf.int32)
-        key = tf.cast(tf.stack([tf.zeros_like(rows) + call, rows], axis=-1), tf.uint32)
-        return {"image": images, "key": key, "copy": tf.zeros_like(rows)}
+        key = tf.stack([tf.zeros_like(rows) + call, replica * (1 << 24) + rows], axis=-1)
+        return {"image": images, "key": tf.cast(key, tf.uint32), "copy": tf.zeros_like(rows)}
 
     def _augmented(self, given: dict[str, tf.Tensor]) -> tf.Tensor:
         images, copy = given["image"], given["copy"]
