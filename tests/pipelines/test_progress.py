@@ -83,3 +83,18 @@ def test_the_plan_of_a_run_that_is_resumed_is_not_taken_for_the_new_one(tmp_path
     with ProgressBar(str(tmp_path), told.append):
         plan(tmp_path, 600, copies=3)
     assert [one.request.copies for one in told] == [3]
+
+
+def test_any_work_says_in_lines_how_far_it_is_and_what_it_is_at(monkeypatch):
+    heard = io.StringIO()
+    monkeypatch.setattr("sys.stderr", heard)
+    monkeypatch.setattr(progress, "LINES", 0.0)
+    with progress.Bar("live, seed 0", "steps", 1000, initial=900) as bar:
+        bar.set_postfix_str("epoch 10/10", refresh=False)
+        bar.update(4)
+    assert list(progress.Bar("statistics", "groups", 2).over("ab")) == ["a", "b"]
+    first, *rest = heard.getvalue().splitlines()
+    assert first == "augshard: live, seed 0: 904 of 1,000 steps, 4 steps/s, 00:24 left, epoch 10/10"
+    assert [line.partition(",")[0] for line in rest] == [
+        f"augshard: statistics: {n} of 2 groups" for n in (1, 2)
+    ]
