@@ -154,6 +154,7 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     images = ", ".join(f"{counts.written:,} {split}" for split, counts in manifest.splits.items())
     rows = {
         "images": images,
+        **({"targets": str(manifest.targets)} if manifest.targets else {}),
         "copies": _copies(manifest),
         "records": f"{manifest.records:,}" + (f" ({kept}{new:,} new)" if new else ""),
         "rejects": _rejects(manifest, output) if manifest.rejects else "0",
