@@ -19,7 +19,7 @@ from augment.keys import Words, check_seed, sample_key, source_words
 from augment.ops.base import Op
 from augment.ops.sequence import Step, draw_steps
 from augment.program import Describe, plain_program, program
-from augment.recipe import Recipe
+from augment.recipe import Recipe, check_recipe
 from augment.targets import Geometry, why_not
 
 NOT_AUGMENTED = -1
@@ -44,6 +44,7 @@ class Augmenter:
     """
 
     def __init__(self, recipe: Recipe, seed: int, backend: backends.Name = "host") -> None:
+        check_recipe(recipe)
         if recipe.recipe_for:
             label = min(recipe.recipe_for)
             raise RequestError(

@@ -1,7 +1,7 @@
 """`augshard preview`: a contact sheet of what a recipe does, before anything is written.
 
 Each row is one image: as it is without augmentation, then its copies, each with
-what was drawn for it. With each_op, each row is one op alone; an op draws the
+what fired of the recipe, in words. With each_op, each row is one op alone; an op draws the
 same alone as among others.
 """
 
@@ -18,12 +18,10 @@ from augment.by_class import ByClass
 from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
-from augment.ops.operations import OPERATIONS
-from augment.ops.policy import operation_columns
 from augment.ops.sizes import Resize
 from augment.recipe import Recipe, check_classes
 from pipelines.images import Images, list_images
-from pipelines.report.numbers import short
+from pipelines.report.captions import UNCHANGED, said
 from pipelines.report.sheet import Picture, Row, draw_sheet, save_sheet
 from pipelines.sources import Reject, Source
 from pipelines.sources.reading import contents_or_reject
@@ -49,7 +47,7 @@ def preview(
         if each_op:
             rows += _op_rows(augmenter.recipe, seed, source, image, copies)
         else:
-            plain = Picture(augmenter.plain(image), ["not augmented"])
+            plain = Picture(augmenter.plain(image), "not augmented")
             rows.append((source, [plain, *_copies(augmenter, source, image, copies)]))
     sheet = draw_sheet(rows, f"{recipe.name}, seed {seed}" + (f": {sources[0][0]}" if each_op else ""))
     save_sheet(sheet, output)
@@ -83,13 +81,9 @@ def _copies(augmenter: Augmenter, source: str, image: np.ndarray, copies: int) -
         block = augmenter.draw_copies(source_words([source]), copy)
         draw = at(block, 0)
         pixels = augmenter.sample(image, draw, augmented=True)
-        recorded = augmenter.recorded(draw)
-        operations = operation_columns(augmenter.recipe.ops, recorded)
-        caption = [
-            f"{name} {OPERATIONS[value] if name in operations else short(value)}"
-            for name, value in recorded.items()
-        ]
-        pictures.append(Picture(pixels, [f"copy {copy}", *caption]))
+        fired = said(augmenter.recipe.ops, augmenter.recorded(draw))
+        random = any(not op.deterministic for op in augmenter.recipe.ops)
+        pictures.append(Picture(pixels, f"copy {copy}", ", ".join(fired) or UNCHANGED * random))
     return pictures
 
 
@@ -106,5 +100,5 @@ def _op_rows(recipe: Recipe, seed: int, source: str, image: np.ndarray, copies: 
             frame = Resize(id="frame", height=height, width=width)
             alone = Recipe(recipe.name, (frame, op), recipe.storage, channels=recipe.channels)
             after = _copies(Augmenter(alone, seed), source, image, 1 if op.deterministic else copies)
-            yield op.id, [Picture(image, ["before"]), *after]
+            yield op.id, [Picture(image, "before"), *after]
         image = brought

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.by_class import ByClass
@@ -29,6 +28,7 @@ from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.plan import group_of, places
+from pipelines.progress import Bar
 from pipelines.report.audit.pixels import NEAR, NOTES, PixelSummary, summary_of
 from pipelines.report.thumbnail import Thumbnail, thumbnail
 from pipelines.sources import read_source
@@ -120,7 +120,7 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
     for one in chosen:
         groups[one.split, one.group].append(one)
     shown: list[Card] = []
-    with tqdm(total=len(chosen), desc="pictures", unit=" sources", disable=None, dynamic_ncols=True) as bar:
+    with Bar("pictures", "sources", len(chosen)) as bar:
         for (split, _), sources in groups.items():
             records = album.records(split, [one.source for one in sources], stored[split])
             for one in sources:
