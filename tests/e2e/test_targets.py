@@ -409,7 +409,7 @@ def test_thousands_of_objects_are_written_and_more_than_a_record_holds_are_a_rej
     annotations += [
         {"id": i, "image_id": 0, "category_id": 1, "bbox": [i % 50, i % 40, 20, 12]} for i in ants
     ]
-    around = np.linspace(0, 2 * np.pi, 140_000)
+    around = np.linspace(0, 2 * np.pi, 250_000)
     circle = np.stack([40 + 20 * np.cos(around), 30 + 20 * np.sin(around)], axis=1).round(3)
     outline = {"bbox": [20, 10, 40, 40], "segmentation": [circle.ravel().tolist()]}
     annotations.append({"id": 1000, "image_id": 1, "category_id": 1, **outline})
