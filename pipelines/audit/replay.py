@@ -31,7 +31,7 @@ from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
-from pipelines.format.targets import Targets, decoded_mask, difference, packed, unpacked
+from pipelines.format.targets import Targets, difference, moved_of, packed
 from pipelines.images import everything
 from pipelines.plan import group_of, places
 from pipelines.sources import Reject, Source, read_source
@@ -261,9 +261,7 @@ def _replayed(
     entries = record.targets if record else b""
     stored = Moved((), (), (), (), None)
     with contextlib.suppress(ValueError):
-        read = unpacked(entries, targets, manifest.image_shape)
-        mask = decoded_mask(read.mask, manifest.image_shape) if read.mask else None
-        stored = Moved(read.annotation.objects, read.ids, (), (), mask)
+        stored = moved_of(entries, targets, manifest.image_shape)
     known = Moved(annotated.annotation.objects, (), (), (), annotated.mask)
     told = "" if entries == right else difference(entries, right, targets, manifest.image_shape)
     return ReplayedTargets(targets, known, stored, told or "of other bytes" * (entries != right))
