@@ -78,12 +78,14 @@ def lint(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --fix replace a file.")] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Say which classes a recipe endangers, by their names: a mirrored "left", a 6 turned to a 9.
 
     Exit status: 0 nothing was found, or it was mended, 1 something was, 2 the request is wrong.
     """
+    from pipelines.annotations import annotations_of
     from pipelines.format.request import load_plugins
     from pipelines.lint import lint as check
     from pipelines.recipes import asked_recipe
@@ -97,6 +99,7 @@ def lint(
         json=json,
         fix=fix,
         overwrite=overwrite,
+        annotations=annotations_of(annotations, input or "") if annotations is not None else None,
     )
     sys.stdout.write(text)
     if found:
