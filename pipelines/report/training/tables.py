@@ -36,8 +36,10 @@ def points(found: AccuracyDifference, digits: int) -> str:
 
 def arms(comparison: Comparison) -> Table:
     several, digits = len(comparison.requests) > 1, digits_of(comparison)
-    names = {"train": "training", "validation": "validation", "test": "test"}
+    names = {"validation": "validation", "test": "test"}
     tested = comparison.task is CLASSES
+    if tested:  # other metrics take a whole split to tell
+        names = {"train": "training", **names}
     return Table.of(
         [
             {
@@ -171,8 +173,11 @@ def runs(documents: Iterable[RunDocument]) -> Table:
     for run in documents:
         kept, test = run["epochs"][run["kept_epoch"]], run["test"]
         task = task_of(run)
-        results = {task.words: kept[task.metric], f"val {task.words}": kept[f"val_{task.metric}"]}
-        results = {"loss": kept["loss"], **results, f"test {task.words}": test and test[task.metric]}
+        results = {"loss": kept["loss"], task.words: kept[task.metric]}
+        if task is not CLASSES:  # which takes a whole split to tell
+            del results[task.words]
+        results[f"val {task.words}"] = kept[f"val_{task.metric}"]
+        results[f"test {task.words}"] = test and test[task.metric]
         epochs = run["epochs"][1:] or run["epochs"]
         images, spent, waited = (
             sum(row[column] for row in epochs) for column in ("images", "seconds", "input_wait_seconds")
