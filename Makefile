@@ -7,10 +7,11 @@ ARGS   ?=
 BIN := $(VENV)/bin
 STORES := build/stores
 PEERS := build/peers
+SITE := build/site
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs bench image check-lock constraints clean
+.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs site bench image check-lock constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -51,6 +52,10 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 
 docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of each, from the ops themselves
 	$(BIN)/python -m docs.generate
+
+site: $(SITE)/.installed  ## docs/ as a site, in build/site/html; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/venv/bin/mkdocs build --strict --quiet $(ARGS)
+	@echo "==> open $(SITE)/html/index.html"
 
 bench: $(VENV)/.installed-test $(PEERS)/.installed  ## the job beside what others do; ARGS='--rows flowers,start'
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -97,6 +102,13 @@ $(STORES)/.installed:
 	@GOBIN=$(CURDIR)/$(STORES)/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
 	@touch $@
 
+# What makes the site and runs the notebooks, in a place of its own: no code of ours needs it.
+$(SITE)/.installed: docs/site.txt
+	@echo "==> installing MkDocs and Jupyter's kernel in $(SITE)"
+	@rm -rf $(SITE)/venv && $(PYTHON) -m venv $(SITE)/venv
+	@$(SITE)/venv/bin/pip --disable-pip-version-check --no-input --quiet install --no-deps -r docs/site.txt
+	@touch $@
+
 # What the benchmarks stand beside, in a place of its own: it is none of ours, and asks for other versions.
 $(PEERS)/.installed: benchmarks/peers.txt $(VENV)/.installed
 	@echo "==> installing the benchmarks' peers in $(PEERS)"
@@ -133,6 +145,7 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	    "tensorflow==$$version; platform_machine != 'x86_64'" | $(COMPILE) --no-deps - | $(TRIM) > docker/cpu.txt; \
 	  echo "tensorflow[and-cuda]==$$version" | $(COMPILE) -c constraints.txt \
 	    $$(grep -vx -- '--no-emit-package tensorflow' $(LOCK)/in-base) - | $(TRIM) > docker/gpu.txt
+	@printf '%s\n' mkdocs-material mkdocstrings-python ruff nbclient ipykernel | $(COMPILE) $(ARGS) - -o docs/site.txt
 	@rm -rf $(LOCK)
 	@echo "==> wrote constraints.txt"
 

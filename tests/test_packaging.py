@@ -80,12 +80,13 @@ BY_EXTRAS = {
     ("tests/e2e/test_readers.py", "torch"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
+    ("docs/pages.py", "mkdocs"),
     ("benchmarks/albumentations_loop.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
     ("benchmarks/feeding.py", "torch"),
 }
-"""What extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
-it is not there."""
+"""What extras, `make fuzz`, `make site` or benchmarks/README.md bring, and who imports it late, and says so
+where it is not there."""
 
 
 @pytest.mark.parametrize(
