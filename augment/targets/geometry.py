@@ -53,10 +53,10 @@ class MovedPolygons(NamedTuple):
 class Geometry:
     """Where one sample's kernels take what belongs to its image.
 
-    Coordinates are int64 in 256ths of a pixel, x before y. Those of boxes and polygons are of
-    edges, as in COCO: a pixel reaches from 0 to 256, the frame from 0 to 256 times its
+    Coordinates are int64 in 65,536ths of a pixel (UNIT), x before y. Those of boxes and polygons are of
+    edges, as in COCO: a pixel reaches from 0 to UNIT, the frame from 0 to UNIT times its
     side. Those of keypoints are of middles, as in OpenCV, torchvision and Albumentations:
-    (0, 0) is the middle of the first pixel, and the frame begins at -128. After every kernel
+    (0, 0) is the middle of the first pixel, and the frame begins at -UNIT / 2. After every kernel
     they are rounded to the nearest whole number, half up, so that kernels moved along
     one by one give what all give together (boxes excepted, which come out narrower together).
 

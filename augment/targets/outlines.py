@@ -54,7 +54,7 @@ class Outlines:
             self._cut(move.sides)
             self._corners = move(self._corners)
         self._corners = _rounded(self._corners, move.size)
-        flat = self._areas() == 0
+        flat = self._areas() < UNIT  # a 65,536th of a square pixel, for float64 may make that of nothing
         self.part[flat] = 0
         self._leave(~flat[self._owner])
 
@@ -77,7 +77,7 @@ class Outlines:
             self._become(self._corners[stays], self._owner[stays])
 
     def _areas(self) -> np.ndarray:
-        """float64 [polygons], in square 256ths of a pixel; summed in order, and so alike everywhere."""
+        """float64 [polygons], in square 65,536ths of a pixel; summed in order, and so alike everywhere."""
         x, y = self._corners.T
         terms = x[self._before] * y - x * y[self._before]
         return np.abs(np.bincount(self._owner, terms, len(self.part))) / 2
@@ -120,5 +120,5 @@ def _distances(places: np.ndarray, side: np.ndarray) -> np.ndarray:
 
 
 def _rounded(places: np.ndarray, size: Size) -> np.ndarray:
-    """To whole 256ths, half up, and into the frame, which cuts have left by no more than they are off."""
+    """To whole 65,536ths, half up, and into the frame, which cuts have left by no more than they are off."""
     return np.minimum(np.maximum(np.floor(places + 0.5), 0), [size[1] * UNIT, size[0] * UNIT])

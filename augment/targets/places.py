@@ -1,7 +1,7 @@
 """Where a kernel takes the places of an image: the inverse of where its pixels come from.
 
-Places are in 256ths of a pixel from the frame's top left corner, columns before rows, so that
-the middle of the first pixel is at (128, 128). They are float64; a sum or product of
+Places are in 65,536ths of a pixel from the frame's top left corner, columns before rows, so that
+the middle of the first pixel is at (32768, 32768). They are float64; a sum or product of
 them is rounded as IEEE 754 says, one at a time, and so to the same bits everywhere.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 
 from augment.kernels import kinds, maps
 
-UNIT = 256
-"""How many parts a pixel has."""
+UNIT = 1 << 16
+"""How many parts a pixel has: the six digits of a YOLO file come back, of images from 16 to 16,384 pixels."""
 _HALF = UNIT // 2
 
 Matrix = tuple[int, ...]
@@ -90,9 +90,9 @@ class Bent:
         """float64 [n, 2] to float64 [n, 2]: NaN for what has no place.
 
         An output place q shows the place q + d(q), where d is bilinear between pixels and constant
-        outside of their middles. From q = p on, q moves by p - q - d(q) until no more than an eighth of
-        a 256th of that is left along either axis; after 50 times by a quarter of it, for the map may
-        shrink to less than half. What is off by more than a 32nd of a pixel after 200 times has no place:
+        outside of their middles. From q = p on, q moves by p - q - d(q) until no more than a
+        2,048th of a pixel of that is left along either axis; after 50 times by a quarter of it, for the map
+        may shrink to less than half. What is off by more than a 32nd of a pixel after 200 times has no place:
         the map folds there, which elastic maps do not.
         """
         moved = np.full(places.shape, np.nan)
@@ -100,7 +100,7 @@ class Bent:
         at = moved[moving] = places[moving]
         for count in range(200):
             off = places[moving] - at - self._displaced(at)
-            far = np.abs(off).max(axis=1) > 1 / 8
+            far = np.abs(off).max(axis=1) > UNIT >> 11
             moving = moving[far]
             if not len(moving):
                 return moved
@@ -112,7 +112,7 @@ class Bent:
 
     @functools.cached_property
     def piece(self) -> float:
-        """How long a piece of a line may be that stays straight, in 256ths; a pixel at least.
+        """How long a piece of a line may be that stays straight, in 65,536ths; a pixel at least.
 
         A chord of length s strays from a curve by s s / 8 times how fast its slope changes, and may
         by an eighth of a pixel, as long as d stretches nothing; d's second differences tell how fast.
@@ -135,7 +135,7 @@ class Bent:
 
     @functools.cached_property
     def _field(self) -> np.ndarray:
-        """float64 [H W, 2]: d at the middle of each pixel, in 256ths."""
+        """float64 [H W, 2]: d at the middle of each pixel, in 65,536ths."""
         parts = np.stack([self.map.columns, self.map.rows], -1).reshape(-1, 2)
         return parts * float(UNIT >> maps.PLACE_BITS)
 

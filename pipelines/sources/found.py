@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from augment.targets import Vocabulary
 from pipelines.sources import rules
 
 Place = tuple[str, str]
@@ -22,6 +23,8 @@ class Source(NamedTuple):
     label: str
     size: int
     """in bytes"""
+    annotation: bytes = b""
+    """what is known of it (`augment.targets.Annotation.packed`); empty where nothing is annotated"""
 
 
 class Reject(NamedTuple):
@@ -64,7 +67,7 @@ class Guess(NamedTuple):
     refused: bool
 
 
-Found = Source | Reject | Ignored | Ungrouped | Guess
+Found = Source | Reject | Ignored | Ungrouped | Guess | Vocabulary
 
 
 @dataclasses.dataclass
@@ -87,8 +90,10 @@ class Listing:
     """the first of them by name"""
     rejects: int = 0
     guesses: frozenset[Guess] = frozenset()
+    vocabulary: Vocabulary | None = None
+    """of what images are annotated with; None where nothing is"""
     digest: int = 0
-    """the sum of the SHA-256 of every (id, size), modulo 2**256"""
+    """the sum of the SHA-256 of every (id, size), with the annotation's if it has one, modulo 2**256"""
 
     def add(self, found: Found | Folder) -> Listing:
         if isinstance(found, Source):
@@ -101,6 +106,8 @@ class Listing:
                     1,
                 )
             text = f"{found.size} {found.id}"
+            if found.annotation:
+                text += f" {hashlib.sha256(found.annotation).hexdigest()}"
             digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
             self.digest = (self.digest + digest) % (1 << 256)
             samples = self.samples.setdefault(place, [])
@@ -114,6 +121,8 @@ class Listing:
             self._add_ungrouped(1, found.source)
         elif isinstance(found, Guess):
             self.guesses |= {found}
+        elif isinstance(found, Vocabulary):
+            self.vocabulary = found if self.vocabulary is None else self.vocabulary.merge(found)
         else:
             self.rejects += 1
             if found.reason == "no_class":
@@ -134,6 +143,8 @@ class Listing:
         self._add_ungrouped(other.ungrouped, other.first_ungrouped)
         self.rejects += other.rejects
         self.guesses |= other.guesses
+        if other.vocabulary is not None:
+            self.add(other.vocabulary)
         self.digest = (self.digest + other.digest) % (1 << 256)
         return self
 

@@ -104,7 +104,8 @@ def test_a_record_of_another_size_or_kind_is_refused(form: str) -> None:
 def test_a_chunk_that_says_to_be_longer_than_its_file_takes_no_memory() -> None:
     code = (
         "import resource, struct; from augment import codec; from augment.recipe import Storage\n"
-        "import numpy as np; picture = np.zeros([4, 5, 3], np.uint8); png = codec.encode(picture, Storage())\n"
+        "import numpy as np; picture = np.zeros([4, 5, 3], np.uint8)\n"
+        "png = codec.encode(picture, Storage())\n"
         "codec.decode_stored(png, Storage(), picture.shape)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "longer = png[:33] + struct.pack('>I', 1 << 30) + png[37:]\n"

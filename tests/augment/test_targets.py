@@ -14,12 +14,13 @@ import pytest
 from augment.errors import RequestError
 from augment.kernels import formulas, kinds, maps, tables
 from augment.ops.geometry import Flip, Rot90
-from augment.targets import Geometry, why_not
+from augment.targets import UNIT, Annotation, Geometry, Object, Vocabulary, why_not
 from augment.targets.geometry import STAYING
 from augment.targets.places import MOVING, Bent
 
 SIZE = (20, 30)
-CORNERS = [[0, 0], [256 * 30, 0], [256 * 30, 256 * 20], [0, 256 * 20]]
+HALF = UNIT // 2
+CORNERS = [[0, 0], [UNIT * 30, 0], [UNIT * 30, UNIT * 20], [0, UNIT * 20]]
 NO, YES = np.False_, np.True_
 
 
@@ -46,7 +47,7 @@ def int64(*rows: Any) -> np.ndarray:
 
 
 def pixels(*rows: list[float]) -> np.ndarray:
-    return (np.array(rows) * 256).astype(np.int64)
+    return (np.array(rows) * UNIT).astype(np.int64)
 
 
 COLORS = (
@@ -62,7 +63,7 @@ COLORS = (
 def test_what_is_not_moved_stays_what_it_is(kernels):
     geometry = Geometry(kernels, SIZE)
     mask = np.arange(600, dtype=np.int32).reshape(SIZE)
-    points, boxes = int64([0, 0], [77, -128], [4000, 5000]), int64([0, 0, 7680, 5120], [1, 2, 3, 4])
+    points, boxes = pixels([0, 0], [0.3, -0.5], [15.6, 19.5]), pixels([0, 0, 30, 20], [0.1, 0.2, 0.3, 0.4])
     assert (geometry.size, geometry.mirrored) == (SIZE, False)
     np.testing.assert_array_equal(geometry.mask(mask), mask, strict=True)
     places, inside = geometry.points(points)
@@ -130,7 +131,9 @@ def test_what_leaves_the_frame_is_lost_even_if_it_is_padded_again():
 
 def test_a_point_is_inside_as_far_as_the_edges_of_its_pixels():
     geometry = Geometry((window(0, 0, 10, 10),), SIZE)
-    inside = geometry.points(int64([-128, 0], [-129, 0], [9 * 256 + 127, 0], [9 * 256 + 128, 0])).inside
+    inside = geometry.points(
+        int64([-HALF, 0], [-HALF - 1, 0], [9 * UNIT + HALF - 1, 0], [9 * UNIT + HALF, 0])
+    ).inside
     np.testing.assert_array_equal(inside, [True, False, True, False])
 
 
@@ -138,7 +141,7 @@ def test_points_may_have_any_number_of_axes():
     geometry = Geometry((window(0, 1, 20, 29),), SIZE)
     people = np.arange(2 * 17 * 2, dtype=np.int64).reshape(2, 17, 2)
     places, inside = geometry.points(people)
-    np.testing.assert_array_equal(places, people - [256, 0], strict=True)
+    np.testing.assert_array_equal(places, people - [UNIT, 0], strict=True)
     assert inside.shape == (2, 17)
     assert geometry.points(np.zeros((0, 2), np.int64)).places.shape == (0, 2)
 
@@ -158,20 +161,20 @@ def test_points_may_have_any_number_of_axes():
 )
 def test_degenerate_boxes_are_not_kept_and_huge_ones_are_cut(kernels):
     geometry = Geometry(kernels, SIZE)
-    huge, far = 1 << 40, 1 << 50
-    boxes = int64(
-        [500, 500, 500, 900],  # without width
-        [500, 500, 500, 500],  # a point
-        [-900, -900, 0, 0],  # outside, touching a corner
-        [7680, 0, 9000, 5120],  # outside, touching a side
-        [-far, 900, -900, far],
+    huge, far = 1 << 24, 1 << 34
+    boxes = pixels(
+        [2, 2, 2, 3.5],  # without width
+        [2, 2, 2, 2],  # a point
+        [-3.5, -3.5, 0, 0],  # outside, touching a corner
+        [30, 0, 35, 20],  # outside, touching a side
+        [-far, 3.5, -3.5, far],
         [-huge, -huge, huge, huge],
-        [0, 0, 7680, 5120],
+        [0, 0, 30, 20],
     )
     moved, part, kept = geometry.boxes(boxes)
     height, width = geometry.size
     assert (moved >= 0).all()
-    assert (moved <= [width * 256, height * 256] * 2).all()
+    assert (moved <= [width * UNIT, height * UNIT] * 2).all()
     np.testing.assert_array_equal(moved[:5], 0)
     np.testing.assert_array_equal(part[:5], 0)
     np.testing.assert_array_equal(kept, [False] * 6 + [True])
@@ -185,7 +188,7 @@ def test_degenerate_boxes_are_not_kept_and_huge_ones_are_cut(kernels):
 
 def test_thousands_of_boxes_move_as_each_does_alone():
     rng = np.random.default_rng(0)
-    boxes = np.sort(rng.integers(0, [7680, 5120], (2000, 2, 2)), axis=1).reshape(-1, 4)
+    boxes = np.sort(rng.integers(0, [30 * UNIT, 20 * UNIT], (2000, 2, 2)), axis=1).reshape(-1, 4)
     geometry = Geometry((affine(0.8, -0.6, 3, 0.6, 0.8, 1), orient(rows=True)), SIZE)
     together = geometry.boxes(boxes)
     for i in range(0, 2000, 97):
@@ -199,7 +202,7 @@ def test_of_a_box_the_part_that_is_seen_is_told_and_decides():
     boxes, part, kept = geometry.boxes(pixels([1, 2, 11, 6], [10, 2, 20, 6], [9, 2, 29, 6], [10, 2, 21, 6]))
     np.testing.assert_array_equal(part, [1, 1 / 10, 2 / 20, 1 / 11])
     np.testing.assert_array_equal(kept, [True, True, True, False])
-    np.testing.assert_array_equal(boxes[1], np.floor(np.array([10 / 11 * 5, 4, 5, 12]) * 256 + 0.5))
+    np.testing.assert_array_equal(boxes[1], np.floor(np.array([10 / 11 * 5, 4, 5, 12]) * UNIT + 0.5))
 
 
 def test_a_turned_box_counts_by_itself_and_not_by_its_hull():
@@ -210,14 +213,19 @@ def test_a_turned_box_counts_by_itself_and_not_by_its_hull():
     )
     boxes, part, _ = geometry.boxes(pixels([24.5, 5, 34.5, 15]))
     assert part[0] == pytest.approx(0.5, abs=0.06)
-    assert boxes[0, 2] <= 30 * 256
+    assert boxes[0, 2] <= 30 * UNIT
 
 
 def test_polygons_are_cut_where_the_frame_ends():
     geometry = Geometry((window(0, 0, 10, 10),), SIZE)
     triangle = pixels([5, 5], [15, 5], [5, 15])
     [polygon], part, kept = geometry.polygons([triangle])
-    assert set(map(tuple, polygon.tolist())) == {(1280, 1280), (2560, 1280), (2560, 2560), (1280, 2560)}
+    assert set(map(tuple, polygon.tolist())) == {
+        (5 * UNIT, 5 * UNIT),
+        (10 * UNIT, 5 * UNIT),
+        (10 * UNIT, 10 * UNIT),
+        (5 * UNIT, 10 * UNIT),
+    }
     assert (part.tolist(), kept.tolist()) == ([0.5], [True])
 
 
@@ -227,7 +235,7 @@ def test_a_polygon_that_is_cut_in_two_counts_what_is_left_of_both():
     [polygon], part, _ = geometry.polygons([letter])
     np.testing.assert_array_equal(part, [20 / 56])
     assert polygon[:, 0].min() == 0
-    assert polygon[:, 0].max() == 5 * 256
+    assert polygon[:, 0].max() == 5 * UNIT
 
 
 def test_nothing_that_lies_behind_the_horizon_is_seen():
@@ -240,7 +248,7 @@ def test_nothing_that_lies_behind_the_horizon_is_seen():
     boxes, part, kept = geometry.boxes(pixels([0, 0, 30, 4], [21, 0, 30, 20], [0.5, 1, 10.5, 2]))
     np.testing.assert_array_equal(kept, [True, False, True])
     np.testing.assert_array_equal(part[1:], [0, 1])
-    assert boxes[0, 2] == 30 * 256
+    assert boxes[0, 2] == 30 * UNIT
     assert part[0] == pytest.approx(12 / 30, abs=0.02)
 
 
@@ -315,10 +323,10 @@ def test_an_elastic_output_shows_at_a_moved_point_what_was_there(strength, size)
     for seed in range(5):
         map_ = maps.elastic(np.array([seed, 7], np.uint32), np.int64(strength), 3, size)
         bent = Bent(map_, size)
-        places = np.random.default_rng(seed).integers(0, [256 * size[1], 256 * size[0]], (200, 2)) * 1.0
+        places = np.random.default_rng(seed).integers(0, [UNIT * size[1], UNIT * size[0]], (200, 2)) * 1.0
         moved = bent(places)
         shown = moved + bent._displaced(moved)
-        np.testing.assert_allclose(shown, places, rtol=0, atol=0.5)
+        np.testing.assert_allclose(shown, places, rtol=0, atol=UNIT / 512)
 
 
 def test_a_displaced_map_may_shrink_and_where_it_folds_there_is_no_place():
@@ -327,7 +335,9 @@ def test_a_displaced_map_may_shrink_and_where_it_folds_there_is_no_place():
     for shrunk in (1.5, 2.5, 4.0):  # to less than half, from where q = p - d(q) does not hold still
         columns = np.int32([[round(32 * (shrunk - 1) * x) for x in range(31)]])
         geometry = Geometry((kinds.Warp(map=maps.Displaced(rows=still, columns=columns)),), (1, 31))
-        np.testing.assert_allclose(geometry.points(places).places[:, 0], places[:, 0] / shrunk, atol=8)
+        np.testing.assert_allclose(
+            geometry.points(places).places[:, 0], places[:, 0] / shrunk, atol=UNIT / 32
+        )
     apart = np.int32([[-320 if x % 2 else 320 for x in range(31)]])
     geometry = Geometry((kinds.Warp(map=maps.Displaced(rows=still, columns=apart)),), (1, 31))
     places, inside = geometry.points(places)
@@ -373,3 +383,18 @@ def test_the_example_in_the_docs_prints_what_stands_there():
     example, output = re.findall(r"```\w*\n(.*?)```", page, re.DOTALL)
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True)
     assert done.stdout == output
+
+
+def test_an_annotation_has_one_way_of_being_written():
+    car = Object("car", (0, 1, 2, 3), ((1, 2, 3, 4, 5, 6),), ((7, 8, 2), (0, 0, 0)), True)
+    annotation = Annotation((car, Object("Lkw", (0, 0, 0, 0))), "a/b.png", ("x", "y"), (("n", "1"),), (5, 6))
+    assert Annotation.unpacked(annotation.packed()) == annotation
+    assert Annotation.unpacked(annotation.packed()).packed() == annotation.packed()
+    assert Annotation.unpacked(Annotation().packed()) == Annotation()
+
+
+def test_what_vocabularies_say_adds_up_in_any_order():
+    one = Vocabulary(frozenset({(1, "car")}), ("eye",), has=frozenset({"boxes"}))
+    other = Vocabulary(frozenset({(2, "bus")}), columns=frozenset({"patient"}))
+    assert one.merge(other) == other.merge(one)
+    assert one.merge(other).classes == {(1, "car"), (2, "bus")}

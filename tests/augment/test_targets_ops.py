@@ -9,7 +9,7 @@ from augment.augmenter import Augmenter
 from augment.draws import Draw, at
 from augment.keys import source_words
 from augment.ops.base import Op
-from augment.targets import Geometry, why_not
+from augment.targets import UNIT, Geometry, why_not
 from tests.augment.conftest import EVERY_OP, recipe_of
 
 SIZE = (24, 32)
@@ -41,8 +41,8 @@ def test_where_a_keypoint_goes_the_moved_mask_has_what_was_there(entry):
     for i in range(COPIES):
         kernels = op.kernels(at(draw, i), SIZE)
         geometry = Geometry(kernels, SIZE)
-        places, inside = geometry.points(middles * 256)
-        x, y = (places[inside] + 128).T >> 8
+        places, inside = geometry.points(middles * UNIT)
+        x, y = (places[inside] + UNIT // 2).T // UNIT
         there = geometry.mask(ids, fill=-1)[y, x]
         # At the edges of an image that was moved already, the nearest place may be beyond them.
         assert np.count_nonzero(there < 0) <= (0 if len(kernels) < 2 else len(there) / 20)

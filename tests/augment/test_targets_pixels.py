@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from augment.kernels import host, kinds, maps
-from augment.targets import Geometry
+from augment.targets import UNIT, Geometry
 from tests.kernel_cases import SIZES, images, made
 
 MOVING = ("window", "orient", "affine", "projective", "elastic", "resize")
@@ -47,7 +47,7 @@ def test_a_moved_outline_encloses_the_moved_pixels_and_no_other(name, seed, size
     kernel = kernel_of(name, seed, size)
     box = rectangle(np.random.default_rng(seed), size)
     geometry = Geometry((kernel,), size)
-    left, top, right, bottom = (edge * 256 for edge in box)
+    left, top, right, bottom = (edge * UNIT for edge in box)
     outline = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     [polygon], _, _ = geometry.polygons([outline])
     hulls, _, _ = geometry.boxes(np.array([[left, top, right, bottom]]))
@@ -56,13 +56,13 @@ def test_a_moved_outline_encloses_the_moved_pixels_and_no_other(name, seed, size
     near = 0.5 if name == "elastic" else 1 / 64
     if len(rows):
         middles = np.stack([columns, rows], -1) + 0.5
-        assert (middles >= hulls[0, :2] / 256 - near).all()
-        assert (middles <= hulls[0, 2:] / 256 + near).all()
+        assert (middles >= hulls[0, :2] / UNIT - near).all()
+        assert (middles <= hulls[0, 2:] / UNIT + near).all()
     if len(polygon) < 3:
         assert len(rows) == 0
         return
     height, width = geometry.size
-    line = (polygon / 256).astype(np.float32)[:, np.newaxis]
+    line = (polygon / UNIT).astype(np.float32)[:, np.newaxis]
     seen = set(zip(rows.tolist(), columns.tolist(), strict=True))
     for row in range(height):
         for column in range(width):
@@ -111,8 +111,8 @@ def test_a_dot_that_is_painted_at_a_keypoint_is_where_the_keypoint_goes(degrees,
     kernels = (kinds.Warp(map=map_, border="constant"),)
     image = np.zeros((*size, 1), np.uint8)
     image[place[1], place[0]] = 255
-    [moved], [inside] = Geometry(kernels, size).points(np.array([place]) * 256)
-    x, y = moved / 256
+    [moved], [inside] = Geometry(kernels, size).points(np.array([place]) * UNIT)
+    x, y = moved / UNIT
     assume(inside and 2 <= x <= size[1] - 3 and 2 <= y <= size[0] - 3)
     levels = host.apply(kernels, image)[..., 0].astype(float)
     rows, columns = np.indices(size)
@@ -134,14 +134,14 @@ def test_kernels_together_move_what_they_move_one_by_one(seed, size, names):
     mask = images(rng, *size, 1)
     np.testing.assert_array_equal(both.mask(mask, 3), other.mask(one.mask(mask, 3), 3), strict=True)
 
-    points = rng.integers(-300, [256 * size[1] + 300, 256 * size[0] + 300], (20, 2))
+    points = rng.integers(-UNIT, [UNIT * size[1] + UNIT, UNIT * size[0] + UNIT], (20, 2))
     places, inside = one.points(points)
     again, still = other.points(places)
     together, seen = both.points(points)
     np.testing.assert_array_equal(seen, inside & still)
     np.testing.assert_array_equal(together[inside], again[inside])
 
-    triangles = list(rng.integers(0, [256 * size[1], 256 * size[0]], (5, 3, 2), endpoint=True))
+    triangles = list(rng.integers(0, [UNIT * size[1], UNIT * size[0]], (5, 3, 2), endpoint=True))
     between = one.polygons(triangles)
     after = other.polygons(between.polygons)
     direct = both.polygons(triangles)
@@ -151,7 +151,7 @@ def test_kernels_together_move_what_they_move_one_by_one(seed, size, names):
 
     if names[1] == "elastic":
         return  # whose edges are pieces that begin elsewhere
-    edges = np.sort(rng.integers(0, [[256 * size[1], 256 * size[0]]], (5, 2, 2), endpoint=True), axis=1)
+    edges = np.sort(rng.integers(0, [[UNIT * size[1], UNIT * size[0]]], (5, 2, 2), endpoint=True), axis=1)
     boxes = edges.reshape(-1, 4)
     tight, part, _ = both.boxes(boxes)
     wide = other.boxes(one.boxes(boxes).boxes).boxes
@@ -164,17 +164,17 @@ def test_kernels_together_move_what_they_move_one_by_one(seed, size, names):
 @settings(max_examples=60)
 @given(seed=SEEDS, size=SIZES)
 def test_points_follow_opencvs_own_transforms(seed, size):
-    """To within half of a 256th, and what its float64 loses."""
+    """To within half of a 65,536th, and what its float64 loses."""
     rng = np.random.default_rng(seed)
-    points = rng.integers(0, [256 * size[1], 256 * size[0]], (20, 2))
+    points = rng.integers(0, [UNIT * size[1], UNIT * size[0]], (20, 2))
     for name, bottom in (("affine", [0, 0, 1]), ("projective", [])):
         map_ = kernel_of(name, seed, size).map
         bits = maps.PROJECTIVE_BITS if name == "projective" else maps.AFFINE_BITS
         matrix = np.array([*(map_.matrix / 2.0**bits), *bottom]).reshape(3, 3)
         assume(np.linalg.cond(matrix[:2, :2]) < 1e4)
         forward = np.linalg.inv(matrix)
-        ahead = points / 256 @ forward[2, :2] + forward[2, 2]
-        expected = cv2.perspectiveTransform(points[np.newaxis] / 256, forward)[0]
+        ahead = points / UNIT @ forward[2, :2] + forward[2, 2]
+        expected = cv2.perspectiveTransform(points[np.newaxis] / UNIT, forward)[0]
         places, _ = Geometry((kinds.Warp(map=map_),), size).points(points)
         sure = (ahead > 1e-3) & (np.abs(expected) < 1e5).all(axis=1)
-        np.testing.assert_allclose(places[sure] / 256, expected[sure], rtol=1e-9, atol=0.5 / 256 + 1e-4)
+        np.testing.assert_allclose(places[sure] / UNIT, expected[sure], rtol=1e-9, atol=0.5 / UNIT + 1e-4)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from augment.kernels import kinds, maps
-from augment.targets import Geometry
+from augment.targets import UNIT, Geometry
 
 DOCUMENT = json.loads(Path(__file__).with_name("torchvision_targets.json").read_text())
 HEIGHT, WIDTH = len(DOCUMENT["mask"]), len(DOCUMENT["mask"][0])
@@ -101,20 +101,20 @@ def test_a_mask_is_torchvisions(call):
 
 
 EXACT = [call for call in CASES if not call.startswith("elastic") and "boxes" in CASES[call]]
-NEAR = 0.5 / 256 + 2e-4
+NEAR = 0.5 / UNIT + 2e-4
 """Pixels: half of what we round to, and torchvision's own rounding."""
 
 
-def in_256ths(pixels: list[Any]) -> np.ndarray:
-    return np.array(np.array(pixels) * 256, np.int64)
+def in_parts(pixels: list[Any]) -> np.ndarray:
+    return np.array(np.array(pixels) * UNIT, np.int64)
 
 
 @pytest.mark.parametrize("call", EXACT)
 def test_keypoints_are_torchvisions(call):
     theirs = np.array(CASES[call]["keypoints"])
     height, width = CASES[call]["size"]
-    places, inside = geometry_of(call).points(in_256ths(DOCUMENT["keypoints"]))
-    np.testing.assert_allclose(places / 256, theirs, rtol=0, atol=NEAR)
+    places, inside = geometry_of(call).points(in_parts(DOCUMENT["keypoints"]))
+    np.testing.assert_allclose(places / UNIT, theirs, rtol=0, atol=NEAR)
     expected = ((theirs >= -0.5) & (theirs < [width - 0.5, height - 0.5])).all(axis=1)
     np.testing.assert_array_equal(inside, expected)
 
@@ -122,9 +122,9 @@ def test_keypoints_are_torchvisions(call):
 @pytest.mark.parametrize("call", EXACT)
 def test_boxes_are_torchvisions_but_narrower_where_the_frame_cuts_what_was_turned(call):
     theirs = np.array(CASES[call]["boxes"])
-    boxes, part, _ = geometry_of(call).boxes(in_256ths(DOCUMENT["boxes"]))
+    boxes, part, _ = geometry_of(call).boxes(in_parts(DOCUMENT["boxes"]))
     turned = call.startswith(("rotate(x, 30", "affine", "perspective"))
-    for ours, their, share in zip(boxes / 256, theirs, part, strict=True):
+    for ours, their, share in zip(boxes / UNIT, theirs, part, strict=True):
         if share == 0:
             assert (their[2] - their[0]) * (their[3] - their[1]) == pytest.approx(0, abs=1e-3)
         elif share == 1 or not turned:
@@ -140,9 +140,9 @@ def test_elastic_moves_as_torchvisions_does_to_the_first_order():
     [call] = (call for call in CASES if call.startswith("elastic"))
     geometry, theirs = geometry_of(call), CASES[call]
     within = slice(0, 3)  # the others leave the frame
-    places, inside = geometry.points(in_256ths(DOCUMENT["keypoints"][within]))
+    places, inside = geometry.points(in_parts(DOCUMENT["keypoints"][within]))
     assert inside.all()
-    np.testing.assert_allclose(places / 256, theirs["keypoints"][within], rtol=0, atol=2 / 8)
-    boxes, part, _ = geometry.boxes(in_256ths(DOCUMENT["boxes"][within]))
+    np.testing.assert_allclose(places / UNIT, theirs["keypoints"][within], rtol=0, atol=2 / 8)
+    boxes, part, _ = geometry.boxes(in_parts(DOCUMENT["boxes"][within]))
     np.testing.assert_array_equal(part, 1)
-    np.testing.assert_allclose(boxes / 256, theirs["boxes"][within], rtol=0, atol=3 / 8)
+    np.testing.assert_allclose(boxes / UNIT, theirs["boxes"][within], rtol=0, atol=3 / 8)

@@ -1,0 +1,95 @@
+"""What is known of an image beside its pixels: things in it, a mask, words and numbers.
+
+An annotation travels with its source as few bytes, in one way of writing, so that equal ones have equal
+digests. Coordinates are those of `augment.targets.Geometry`: whole 65,536ths of a pixel (UNIT), x before y.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+
+class Object(NamedTuple):
+    """A thing in an image."""
+
+    name: str
+    """its class"""
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1: the edges; x0 <= x1, y0 <= y1"""
+    polygons: tuple[tuple[int, ...], ...] = ()
+    """its outline, in one part or several: x, y, x, y, ... of the corners of each; four are a rotated box"""
+    keypoints: tuple[tuple[int, int, int], ...] = ()
+    """x, y, visibility of each that the dataset names, in its order: whole numbers times UNIT are middles of
+    pixels; visibility as in COCO: 0 not labeled (then x = y = 0), 1 hidden, 2 seen"""
+    crowd: bool = False
+    """whether it stands for several (COCO's iscrowd), or is not to be judged by (VOC's difficult)"""
+
+
+class Annotation(NamedTuple):
+    """What is known of one image."""
+
+    objects: tuple[Object, ...] = ()
+    mask: str = ""
+    """where its mask lies, relative to the annotations: an image of class ids; empty without one"""
+    labels: tuple[str, ...] = ()
+    """classes of the image, where it can have several"""
+    columns: tuple[tuple[str, str], ...] = ()
+    """what else a table says of it, by name, sorted: for the samples table"""
+    size: tuple[int, int] | None = None
+    """height and width that the image has to have; None where nothing says so"""
+
+    def packed(self) -> bytes:
+        """As UTF-8, in the one way in which it is written."""
+        return json.dumps(self, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Annotation:
+        """Of bytes of our own making."""
+        objects, mask, labels, columns, size = json.loads(packed)
+        return cls(
+            tuple(_object(*fields) for fields in objects),
+            mask,
+            tuple(labels),
+            tuple((name, value) for name, value in columns),
+            (size[0], size[1]) if size else None,
+        )
+
+
+def _object(
+    name: str, box: list[int], polygons: list[list[int]], keypoints: list[list[int]], crowd: bool
+) -> Object:
+    return Object(
+        name,
+        (box[0], box[1], box[2], box[3]),
+        tuple(map(tuple, polygons)),
+        tuple((x, y, visibility) for x, y, visibility in keypoints),
+        crowd,
+    )
+
+
+class Vocabulary(NamedTuple):
+    """Names that annotations use, and what they say of images; two of them add up in any order."""
+
+    classes: frozenset[tuple[int, str]] = frozenset()
+    """of objects, or of a mask's ids: the place of each in its dataset's own order, and its name"""
+    keypoints: tuple[str, ...] = ()
+    """what every object has, in order"""
+    pairs: frozenset[tuple[int, int]] = frozenset()
+    """keypoints that change names when left and right are exchanged, by their places"""
+    labels: frozenset[str] = frozenset()
+    """of images that can have several"""
+    columns: frozenset[str] = frozenset()
+    has: frozenset[str] = frozenset()
+    """of "boxes", "polygons", "keypoints", "mask": what images can have"""
+
+    def merge(self, other: Vocabulary) -> Vocabulary:
+        """Keypoints are those of one of them: that there is no more than one set of names is for the plan."""
+        return Vocabulary(
+            self.classes | other.classes,
+            max(self.keypoints, other.keypoints),
+            self.pairs | other.pairs,
+            self.labels | other.labels,
+            self.columns | other.columns,
+            self.has | other.has,
+        )
