@@ -87,7 +87,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# One rule for each extra: test, arrayrecord, aws, gcp, heic.
+# One rule for each extra: test, train, arrayrecord, aws, gcp, heic.
 $(VENV)/.installed-%: $(VENV)/.installed
 	@echo "==> installing what augshard[$*] adds"
 	@$(call install,base $*)
@@ -131,14 +131,14 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	@$(PYTHON) -m venv $(LOCK)/venv
 	@$(LOCK)/venv/bin/pip --disable-pip-version-check --quiet install 'uv>=0.9'
 	@echo "==> solving for Python 3.10 to 3.13"
-	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra arrayrecord --extra aws --extra heic pyproject.toml - -o $(LOCK)/all.txt
+	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra train --extra arrayrecord --extra aws --extra heic pyproject.toml - -o $(LOCK)/all.txt
 	@$(COMPILE) -c $(LOCK)/all.txt pyproject.toml > $(LOCK)/base
 	@sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' $(LOCK)/base | sort -u > $(LOCK)/in-base
-	@for extra in test arrayrecord aws heic; do \
+	@for extra in test train arrayrecord aws heic; do \
 	  $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) --extra $$extra pyproject.toml > $(LOCK)/$$extra || exit 1; done
 	@$(GCP) | $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) pyproject.toml - > $(LOCK)/gcp
 	@{ echo "# Written by 'make constraints'. Each section below 'base' holds what that extra adds to it."; \
-	   for section in base test arrayrecord aws gcp heic; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
+	   for section in base test train arrayrecord aws gcp heic; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
 	@mv $(LOCK)/constraints.txt constraints.txt
 	@version=$$(sed -n 's/^tensorflow==\([^ ]*\).*/\1/p' constraints.txt); \
 	  printf '%s\n' "tensorflow-cpu==$$version; platform_machine == 'x86_64'" \

@@ -31,7 +31,9 @@ def normal(name: str) -> str:
 def required(*extras: str) -> set[str]:
     """Names of the distributions that pyproject.toml asks for, with those of its extras."""
     wanted = PROJECT["dependencies"] + [r for e in extras for r in PROJECT["optional-dependencies"][e]]
-    return {normal(re.match(r"[\w.-]+", requirement).group()) for requirement in wanted}
+    found = {normal(re.match(r"[\w.-]+", requirement).group()) for requirement in wanted}
+    ours = re.findall(rf"{PROJECT['name']}\[(\w+)\]", " ".join(wanted))  # an extra that holds others
+    return (found | required(*ours) if ours else found) - {PROJECT["name"]}
 
 
 def imported(*places: str) -> dict[str, str]:
@@ -112,7 +114,7 @@ def test_the_lock_names_no_place_to_download_from():
 
 def test_every_pin_in_the_lock_has_hashes():
     sections = locked()
-    assert list(sections) == ["base", "test", "arrayrecord", "aws", "gcp", "heic"]
+    assert list(sections) == ["base", "test", "train", "arrayrecord", "aws", "gcp", "heic"]
     for pins in sections.values():
         for pin, hashes in pins.items():
             assert hashes, f"{pin} has no hash"
@@ -123,7 +125,7 @@ def test_every_dependency_is_locked_in_its_section():
     sections = locked()
     base = names(sections["base"])
     assert required() <= base
-    for extra in ("test", "arrayrecord", "aws", "gcp", "heic"):
+    for extra in ("test", "train", "arrayrecord", "aws", "gcp", "heic"):
         assert required(extra) <= base | names(sections[extra]), f"run `make constraints` ({extra})"
 
 
