@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from augment.errors import RequestError, did_you_mean
+from pipelines.annotations import Annotations, everything_annotated
 from pipelines.format.copies import HowMany, in_copy, with_last
 from pipelines.format.copies import class_copies as copies_by_class
 from pipelines.format.request import Duplicates
-from pipelines.plan import places, split_of
+from pipelines.plan import places
+from pipelines.plan.splitting import in_splits
 from pipelines.plan.together import resplit, see_all
 from pipelines.sources import (
     Folder,
@@ -21,7 +23,6 @@ from pipelines.sources import (
     Listing,
     Reject,
     Source,
-    Ungrouped,
     check_root,
     list_folder,
     top_folders,
@@ -79,6 +80,7 @@ def list_images(
     split_fractions: dict[str, str] | None = None,
     group_by: str | None = None,
     duplicates: Duplicates | None = None,
+    annotations: Annotations | None = None,
 ) -> Images:
     """Lists a directory of images, by the rules of `augshard materialize`.
 
@@ -89,7 +91,7 @@ def list_images(
     listing = Listing()
     sources: list[Source] = []
     rejects: list[Reject] = []
-    for found in everything(root, layout, split_fractions, group_by):
+    for found in everything(root, layout, split_fractions, group_by, annotations):
         if isinstance(found, Source):
             sources.append(found)
             continue
@@ -136,9 +138,16 @@ def having(
 
 
 def everything(
-    root: str, layout: Layout, fractions: dict[str, str] | None, group_by: str | None = None
+    root: str,
+    layout: Layout,
+    fractions: dict[str, str] | None,
+    group_by: str | None = None,
+    annotations: Annotations | None = None,
 ) -> Iterator[Found | Folder]:
     """All that a listing finds, as the job does it; duplicates may still be in several splits."""
+    if annotations:
+        yield from everything_annotated(root, annotations, fractions, group_by)
+        return
     for top in top_folders(root, layout):
         if isinstance(top, Folder):
             yield from in_folder(root, top, fractions, group_by)
@@ -150,21 +159,4 @@ def in_folder(
     root: str, folder: Folder, fractions: dict[str, str] | None, group_by: str | None = None
 ) -> Iterator[Found | Folder]:
     """A class folder, once for every split that it may have images in, and all that is found in it."""
-    for split in fractions or [folder.split]:
-        yield folder._replace(split=split)
-    found = list_folder(root, folder)
-    while block := list(itertools.islice(found, _BLOCK)):
-        ids = [one.id for one in block if isinstance(one, Source)]
-        groups = iter(group_names(group_by, ids) if group_by else [])
-        for one in block:
-            if not isinstance(one, Source):
-                yield one
-                continue
-            group = next(groups, None)
-            if group_by and group is None:
-                yield Ungrouped(one.id)
-            yield one._replace(split=split_of(group or one.id, fractions)) if fractions else one
-
-
-_BLOCK = 1024
-"""What is listed before groups are looked for, at once."""
+    yield from in_splits(itertools.chain([folder], list_folder(root, folder)), fractions, group_by)

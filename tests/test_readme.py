@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from docs import generate
+from pipelines.cli import app
 from pipelines.demo import draw_vehicle
 from tests.in_process import Ended, augshard
 
@@ -82,6 +84,16 @@ def test_the_table_at_the_end_of_a_run_is_the_one_shown(materialized, page):
     assert materialized.status == 0, materialized.err
     said = without_measures(materialized.out)
     assert [line for line in said if "tensorflow_datasets" not in line] == without_measures(shown)
+
+
+def test_every_command_and_every_option_of_materialize_stands_in_the_docs():
+    page = (ROOT / "docs/commands.md").read_text("utf-8")
+    commands = get_command(app).commands
+    shown = set(re.findall(r"^\| `augshard (\w+)", page, re.MULTILINE))
+    assert shown == commands.keys()
+    options = {parameter.opts[0] for parameter in commands["materialize"].params}
+    table = page.partition("## Materialize")[2]
+    assert set(re.findall(r"^\| `(--[\w-]+)", table, re.MULTILINE)) == options
 
 
 def test_readers_and_live_give_the_same_samples_as_the_python_shown_says(folder, materialized):

@@ -7,6 +7,7 @@
     orientation.py  which way is up
     parts.py        what files are made of: segments, chunks, tags, boxes
     stored.py       what a record holds
+    mask.py         ids in place of levels
     depth.py        images of 16 bits
     canary.py       whether this machine's libraries write and read what every other's do
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from augment.codec import jpeg, netpbm, png
 from augment.codec.formats import EXTENSIONS, file_format
+from augment.codec.mask import decode_mask
 from augment.codec.orientation import orientation, turned
 from augment.codec.png import encode as encode_png
 from augment.codec.rejection import MAX_PIXELS, REASONS, DecodeError, Rejection
@@ -32,6 +34,7 @@ __all__ = [
     "DecodeError",
     "Rejection",
     "decode",
+    "decode_mask",
     "decode_stored",
     "encode",
     "encode_png",

@@ -12,7 +12,7 @@ from augment.errors import RequestError
 from augment.kernels import host, kinds
 from augment.kernels.maps import Size
 from augment.targets.outlines import Outlines
-from augment.targets.places import MOVING, UNIT, frame, move_of
+from augment.targets.places import MOVING, UNIT, Bent, corner, frame, move_of
 
 LEAST_PART = 0.1
 """A box or polygon of which less is seen is not kept. Ultralytics has a tenth too."""
@@ -131,7 +131,7 @@ class Geometry:
         _check("boxes", boxes, "[n, 4]", boxes.ndim == 2 and boxes.shape[-1] == 4)
         if (boxes[:, :2] > boxes[:, 2:]).any():
             raise ValueError("a box ends before it begins; x0 <= x1 and y0 <= y1 must hold for each")
-        outlines = self._moved(list(boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]))
+        outlines = self.outlines(corners_of(boxes), [4] * len(boxes))
         return MovedBoxes(outlines.hulls().astype(np.int64), outlines.part, _enough(outlines, least_part))
 
     def polygons(self, polygons: Sequence[np.ndarray], least_part: float = LEAST_PART) -> MovedPolygons:
@@ -144,15 +144,29 @@ class Geometry:
         """
         for polygon in polygons:
             _check("polygons", polygon, "[m, 2]", polygon.ndim == 2 and polygon.shape[-1] == 2)
-        outlines = self._moved(polygons)
+        corners = np.concatenate([np.zeros((0, 2), np.int64), *polygons])
+        outlines = self.outlines(corners, [len(polygon) for polygon in polygons])
         moved = [polygon.astype(np.int64) for polygon in outlines.polygons()]
         return MovedPolygons(moved, outlines.part, _enough(outlines, least_part))
 
-    def _moved(self, polygons: Sequence[np.ndarray]) -> Outlines:
-        outlines = Outlines(polygons)
-        for move in (frame(self._given), *self._moves):
+    def outlines(self, corners: np.ndarray, counts: Sequence[int]) -> Outlines:
+        """Moves closed lines, int64 [corners, 2], of which each has so many."""
+        outlines = Outlines(corners, counts)
+        looked_at = any(isinstance(move, Bent) or not move.turns for move in self._moves)
+        if not (looked_at and len(corners) and self._holds(corners)):
+            outlines.move(frame(self._given))
+        for move in self._moves:
             outlines.move(move)
         return outlines
+
+    def _holds(self, places: np.ndarray) -> bool:
+        """Whether all places, int64 [n, 2], lie in the frame of the image."""
+        return bool(places.min() >= 0 and (places.max(axis=0) <= corner(self._given)).all())
+
+
+def corners_of(boxes: np.ndarray) -> np.ndarray:
+    """int64 [4 n, 2]: four in order of each of boxes [n, 4]."""
+    return boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].reshape(-1, 2)
 
 
 def why_not(kernels: kinds.Kernels) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ class Straight:
     """from the image to the output; the divisor is above 0 for all that is seen"""
     size: maps.Size
     """of the output"""
+    shows_all: bool = False
+    """whether all of the image is in the output"""
+    turns: bool = False
+    """whether places go to places, whole ones to whole ones, and no more happens"""
 
     @property
     def mirrors(self) -> bool:
@@ -42,6 +47,9 @@ class Straight:
         """float64 [n, 2] to float64 [n, 2]: NaN for what lies at the horizon or behind it."""
         x, y = places.T
         a, b, c = self._rows
+        if self.matrix[8] > 0 and not any(self.matrix[6:8]):
+            flat: np.ndarray = (a[:2] * x + b[:2] * y + c[:2]) / float(self.matrix[8])
+            return flat.T
         across, down, divisor = a * x + b * y + c
         ahead = divisor > 0
         moved = np.full(places.shape, np.nan)
@@ -57,21 +65,26 @@ class Straight:
             return np.array([[0.0, 0.0, -1.0]])
         across, down, divisor = (self.matrix[i : i + 3] for i in (0, 3, 6))
         height, width = self.size
-        return np.array(
-            [
-                side
-                for along, length in ((across, width * UNIT), (down, height * UNIT))
-                for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
-            ],
-            np.float64,
-        )
+        sides = [
+            side
+            for along, length in ((across, width * UNIT), (down, height * UNIT))
+            for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
+        ]
+        return np.array([[float(value) for value in side] for side in sides])
 
     @functools.cached_property
     def _rows(self) -> np.ndarray:
         """float64 [3, 3, 1]: a column of the matrix each."""
-        return np.array(self.matrix, np.float64).reshape(3, 3).T[..., np.newaxis]
+        return np.array([float(value) for value in self.matrix]).reshape(3, 3).T[..., np.newaxis]
 
 
+@functools.lru_cache(maxsize=1024)
+def corner(size: maps.Size) -> np.ndarray:
+    """float64 [2]: where the frame of an image ends."""
+    return np.array([size[1] * UNIT, size[0] * UNIT], np.float64)
+
+
+@functools.lru_cache(maxsize=1024)
 def frame(size: maps.Size) -> Straight:
     """Everything stays; what lies outside of the frame is not seen."""
     return Straight((1, 0, 0, 0, 1, 0, 0, 0, 1), size)
@@ -149,47 +162,68 @@ def move_of(kernel: kinds.Kernel, size: maps.Size) -> Move:
 
 
 def _window(k: kinds.Window, size: maps.Size) -> Straight:
-    return _straight((1, 0, -int(k.left) * UNIT, 0, 1, -int(k.top) * UNIT, 0, 0, 1), (k.height, k.width))
+    return _shifted(int(k.left), int(k.top), (k.height, k.width))
 
 
 def _orient(k: kinds.Orient, size: maps.Size) -> Straight:
-    height, width = size[::-1] if k.transposed else size
-    across, down = ([0, 1, 0], [1, 0, 0]) if k.transposed else ([1, 0, 0], [0, 1, 0])
-    if k.rows:
-        down = [-down[0], -down[1], height * UNIT]
-    if k.columns:
-        across = [-across[0], -across[1], width * UNIT]
-    return _straight((*across, *down, 0, 0, 1), (height, width))
+    return _oriented(bool(k.transposed), bool(k.rows), bool(k.columns), size)
 
 
 def _resize(k: kinds.Resize, size: maps.Size) -> Straight:
-    top, left, height, width = (0, 0, *size) if k.box is None else (int(v) for v in k.box)
-    x, y = k.width * height, k.height * width
+    box = None if k.box is None else tuple(int(v) for v in k.box)
+    return _resized(box, (k.height, k.width), size)
+
+
+# Kept, for they are few, and the same for very many samples.
+
+
+@functools.lru_cache(maxsize=1024)
+def _shifted(left: int, top: int, size: maps.Size) -> Straight:
+    return _straight((1, 0, -left * UNIT, 0, 1, -top * UNIT, 0, 0, 1), size)
+
+
+@functools.lru_cache(maxsize=1024)
+def _oriented(transposed: bool, rows: bool, columns: bool, size: maps.Size) -> Straight:
+    height, width = size[::-1] if transposed else size
+    across, down = ([0, 1, 0], [1, 0, 0]) if transposed else ([1, 0, 0], [0, 1, 0])
+    if rows:
+        down = [-down[0], -down[1], height * UNIT]
+    if columns:
+        across = [-across[0], -across[1], width * UNIT]
+    return Straight((*across, *down, 0, 0, 1), (height, width), shows_all=True, turns=True)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resized(box: tuple[int, ...] | None, to: maps.Size, size: maps.Size) -> Straight:
+    top, left, height, width = (0, 0, *size) if box is None else box
+    x, y = to[1] * height, to[0] * width
     matrix = (x, 0, -x * left * UNIT, 0, y, -y * top * UNIT, 0, 0, height * width)
-    return _straight(matrix, (k.height, k.width))
+    return _straight(matrix, to, shows_all=box is None)
 
 
 def _warp(k: kinds.Warp, size: maps.Size) -> Move:
     if isinstance(k.map, maps.Displaced):
         return Bent(k.map, size)
     m = [int(value) for value in k.map.matrix]
-    source = (*m, 0, 0, 1 << maps.AFFINE_BITS) if isinstance(k.map, maps.Affine) else tuple(m)
-    return _straight(_inverse(functools.reduce(_times, (_FROM_PIXELS, source, _TO_PIXELS))), size)
+    source = m if isinstance(k.map, maps.Projective) else [*m, 0, 0, 1 << maps.AFFINE_BITS]
+    return _straight(_inverse(_of_places(source)), size)
 
 
-_TO_PIXELS: Matrix = (1, 0, -_HALF, 0, 1, -_HALF, 0, 0, UNIT)
-"""From places to those of maps: pixels, with whole numbers in their middles."""
-_FROM_PIXELS: Matrix = (UNIT, 0, _HALF, 0, UNIT, _HALF, 0, 0, 1)
+def _of_places(m: Sequence[int]) -> Matrix:
+    """A map of pixels, with whole numbers in their middles, as one of places."""
+    rows = [(a, b, UNIT * c - _HALF * (a + b)) for a, b, c in (m[:3], m[3:6], m[6:])]
+    across, down, divisor = rows
+    return (
+        *(UNIT * value + _HALF * last for value, last in zip(across, divisor, strict=True)),
+        *(UNIT * value + _HALF * last for value, last in zip(down, divisor, strict=True)),
+        *divisor,
+    )
 
 
-def _straight(matrix: Matrix, size: maps.Size) -> Straight:
+def _straight(matrix: Matrix, size: maps.Size, *, shows_all: bool = False) -> Straight:
     """With the shortest numbers, which float64 holds exactly more often."""
     divisor = math.gcd(*matrix) or 1
-    return Straight(tuple(value // divisor for value in matrix), size)
-
-
-def _times(one: Matrix, other: Matrix) -> Matrix:
-    return tuple(sum(one[3 * i + k] * other[3 * k + j] for k in range(3)) for i in range(3) for j in range(3))
+    return Straight(tuple(value // divisor for value in matrix), size, shows_all)
 
 
 def _determinant(m: Matrix) -> int:

@@ -16,7 +16,6 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,
-    LABELS,
     MANIFEST,
     REJECTS,
     RUN,
@@ -70,10 +69,10 @@ def check_small_files(audit: Audit, manifest: Manifest, recipe: Recipe) -> froze
 
     Their content is looked at where they have the manifest's digest: it must follow from the manifest.
     """
-    expected = {
-        LABELS: "".join(f"{label}\n" for label in manifest.classes),
-        FEATURES: json_text(tfds.features(recipe.image_shape, recipe.storage, len(manifest.classes))),
-    }
+    features = tfds.features(recipe.image_shape, recipe.storage, manifest.classes, manifest.targets)
+    expected = {FEATURES: json_text(features)}
+    for name, labels in tfds.label_files(manifest.classes, manifest.targets).items():
+        expected[name] = "".join(f"{label}\n" for label in labels)
     for name, text in expected.items():
         if check_whole_file(audit, name, manifest.files[name]):
             with storage.at(audit.directory).open(name) as file:
@@ -91,7 +90,7 @@ _LAST_STEP = "a run ended before its last step, which the same augshard material
 
 def _check_dataset_info(audit: Audit, manifest: Manifest) -> None:
     """What tells TFDS of the splits, which follows from the manifest and is written after it."""
-    expected = tfds.dataset_info(manifest.request.name, manifest.shard_lengths())
+    expected = tfds.dataset_info(manifest.request.name, manifest.shard_lengths(), manifest.supervised)
     text = json_text(expected).encode()
     try:
         with storage.at(path_in(audit.directory, DATASET_INFO)).open() as file:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pipelines.annotations import Annotations
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.leaks import Looked, look
 from pipelines.audit.structure import LISTING_REASONS
@@ -31,19 +32,27 @@ class Listed(NamedTuple):
     rejects: frozenset[Reject]
     looked: Looked | None
     """its pictures, if they were looked at"""
+    annotations: dict[str, bytes]
+    """of each source, where it has any"""
 
 
-def list_input(root: str, manifest: Manifest, *, pictures: bool = False) -> Listed:
+def list_input(
+    root: str, manifest: Manifest, beside: Annotations | None = None, *, pictures: bool = False
+) -> Listed:
     """Lists the input as the job does, and looks at all its pictures if `pictures`, or if the job did."""
     request, rejects, splits = manifest.request, set[Reject](), Counter[str]()
     listing, kept = Listing(), list[Source]()
     looks = pictures or bool(request.duplicates)
 
+    annotations: dict[str, bytes] = {}
+
     def add(source: Source) -> None:
         listing.add(source)
+        if source.annotation:
+            annotations[source.id] = source.annotation
         splits[source.split] += 1
 
-    for found in everything(root, request.layout, request.split_fractions, request.group_by):
+    for found in everything(root, request.layout, request.split_fractions, request.group_by, beside):
         if not isinstance(found, Source):
             listing.add(found)
             rejects |= {found} if isinstance(found, Reject) else set()
@@ -60,9 +69,9 @@ def list_input(root: str, manifest: Manifest, *, pictures: bool = False) -> List
     sys.stderr.writelines(f"augshard: warning: {sentence}\n" for sentence in dim(root, listing))
     counts = {split: planned.sources for split, planned in manifest.splits.items()}
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
-    again = () if same else everything(root, request.layout, request.split_fractions)
+    again = () if same else everything(root, request.layout, request.split_fractions, None, beside)
     ids = {found.id for found in again if isinstance(found, Source) and _has_record(found, manifest)}
-    return Listed(same, ids, frozenset(rejects), looked)
+    return Listed(same, ids, frozenset(rejects), looked, annotations)
 
 
 def _has_record(source: Source, manifest: Manifest) -> bool:
@@ -93,7 +102,9 @@ def check_listing(
             add(Finding("vanished", "the source is not in the input any more", source=source))
     for source in sorted(new - set(renamed.values())):
         add(Finding("new", "the input has it, and the dataset has not", source=source))
-    if not (listed.same or new or vanished or {"changed", "reject"} & audit.findings.counts.keys()):
+    if not (
+        listed.same or new or vanished or {"changed", "annotation", "reject"} & audit.findings.counts.keys()
+    ):
         message = "names, sizes or counts of the files in the input are not those that the manifest says"
         add(Finding("listing", message))
 

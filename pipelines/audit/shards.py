@@ -14,14 +14,15 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from augment.augmenter import CORES, Augmenter
+from augment.augmenter import CORES
+from augment.by_class import ByClass
 from pipelines import storage
 from pipelines.audit import align, samples_table
 from pipelines.audit.decoding import Decoder
 from pipelines.audit.files import check_file
 from pipelines.audit.findings import Audit, Finding
-from pipelines.format.digests import SourcesDigest
-from pipelines.format.example import unpack
+from pipelines.format.digests import SourcesDigest, bytes_digest
+from pipelines.format.example import Record, unpack
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
@@ -33,7 +34,7 @@ _DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
 
 
 _NO_CRC = "crc", "its data do not have their CRC"
-_NO_RECORD = "record", "it is no record of ours: it must be an Example of image, label, source and copy"
+_NO_RECORD = "record", "it is no record of ours: it must be an Example with all that features.json says"
 
 
 class ShardPlace(NamedTuple):
@@ -69,20 +70,22 @@ class _Stored:
     label: int = 0
     copy: int = 0
     pixels: str | None = None
-    """SHA-256 of the decoded levels, None where they cannot be decoded"""
+    """digest of the decoded levels, None where they cannot be decoded"""
+    targets: str = ""
+    """digest of what it has beside the image, in datasets with targets"""
 
 
 class ShardChecker:
     """Checks shard after shard of one dataset. `progress` is called with each number of records done."""
 
     def __init__(
-        self, audit: Audit, manifest: Manifest, augmenter: Augmenter, progress: Callable[[int], object]
+        self, audit: Audit, manifest: Manifest, augmenters: ByClass, progress: Callable[[int], object]
     ) -> None:
-        self._audit, self._manifest, self._augmenter = audit, manifest, augmenter
-        self._checker = samples_table.RowChecker(audit, manifest, augmenter)
+        self._audit, self._manifest, self._recipe = audit, manifest, augmenters.recipe
+        self._checker = samples_table.RowChecker(audit, manifest, augmenters)
         self._progress = progress
         self._pool = ThreadPoolExecutor(CORES)
-        self._decoder = Decoder(augmenter)
+        self._decoder = Decoder(augmenters)
         self._owner = {file.sha256: name for name, file in manifest.files.items() if file.records}
 
     def check(self, place: ShardPlace) -> Shard:
@@ -199,7 +202,7 @@ class ShardChecker:
 
     def _stored(self, shard: Shard, reader: ShardReader, sources: list[str] | None) -> Iterator[_Stored]:
         """Every record in order, its pixels decoded by threads a block at a time."""
-        height, width = self._augmenter.recipe.image_size
+        height, width = self._recipe.image_size
         block = max(1, min(64, _DECODED_AT_ONCE // (3 * height * width)))
         waiting: collections.deque[tuple[list[_Stored], Future[list[str | None]]]] = collections.deque()
         pending: list[_Stored] = []
@@ -220,8 +223,9 @@ class ShardChecker:
         for number, frame in enumerate(reader):
             item, image = _Stored(frame.start, len(frame.data)), None
             record = unpack(frame.data) if frame.sound else None  # damaged names name nothing
-            if record is not None:
-                item.source, item.label, item.copy = record.source, record.label, record.copy
+            if record is not None and self._is_ours(record):
+                item.targets = bytes_digest(record.targets) if self._manifest.targets else ""
+                item.source, item.label, item.copy = record.source, record.label or 0, record.copy
                 image = record.image
             else:
                 source = sources[number] if sources and number < len(sources) else None
@@ -236,6 +240,10 @@ class ShardChecker:
         submit()
         while waiting:
             yield from done()
+
+    def _is_ours(self, record: Record) -> bool:
+        has_targets = self._manifest.targets is not None
+        return (record.label is not None) == self._manifest.labeled and (has_targets or not record.targets)
 
     def _compare(
         self, shard: Shard, table: pa.Table, stored: list[_Stored], sources: list[str], *, whole: bool
@@ -259,7 +267,8 @@ class ShardChecker:
             message = f"the record was moved: the samples table has it as record {row}"
             self._found("moved", message, shard, number, sources[row])
         labels, digests = (table.column(name).to_pylist() for name in ("label", "pixels_blake3"))
-        lossless = self._augmenter.recipe.storage.format != "jpeg"
+        lossless = self._recipe.storage.format != "jpeg"
+        targets = table["targets_blake3"].to_pylist() if self._manifest.targets else [""] * len(table)
         for number, row in found.pairs:
             item = stored[number]
             if item.source is None:
@@ -271,6 +280,9 @@ class ShardChecker:
             if item.copy != shard.place.copy:
                 message = f"its copy is {item.copy}; the shard's is {shard.place.copy}"
                 self._found("copy", message, shard, number, item.source)
+            if item.targets != targets[row]:
+                message = "its targets do not have the digest that the samples table has"
+                self._found("targets", message, shard, number, item.source)
             if item.pixels is None:
                 message = "its image cannot be decoded to the size that the manifest says"
                 self._found("image", message, shard, number, item.source)
@@ -289,9 +301,10 @@ class ShardChecker:
 
 
 def _sources_digest(rows: pa.Table, rejects: Sequence[Reject]) -> str:
-    digest = SourcesDigest()
-    for source, sha256 in zip(rows["source"].to_pylist(), rows["source_sha256"].to_pylist(), strict=True):
-        digest.add(source, sha256)
+    digest, names = SourcesDigest(), ("source", "source_sha256", "annotation_sha256")
+    columns = {name: rows[name].to_pylist() for name in names if name in rows.column_names}
+    for source, its in zip(columns["source"], SourcesDigest.of_columns(columns), strict=True):
+        digest.add(source, its)
     return digest.hexdigest(rejects)
 
 

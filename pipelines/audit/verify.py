@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from augment import backends
-from augment.augmenter import Augmenter
+from augment.by_class import ByClass
 from augment.errors import require
 from augment.parity import parity_class
+from pipelines.annotations import Annotations
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
@@ -21,11 +22,13 @@ from pipelines.audit.sampling import choose
 from pipelines.audit.shards import ShardChecker, ShardPlace
 from pipelines.audit.statistics import statistics
 from pipelines.audit.structure import Totals, check_manifest
+from pipelines.audit.targets import TargetsCheck
 from pipelines.format.bounds import RECORD_BYTES
 from pipelines.format.inside import read_in
 from pipelines.format.layout import RUN
 from pipelines.format.manifest import Manifest
 from pipelines.quiet import import_tensorflow
+from pipelines.targets import TargetsDeriver
 
 
 def verify(
@@ -35,6 +38,7 @@ def verify(
     backend: backends.Name | None = None,
     group_by: str | None = None,
     pictures: bool = False,
+    annotations: Annotations | None = None,
 ) -> None:
     """Audits a dataset; what is found is added to the audit.
 
@@ -47,13 +51,13 @@ def verify(
     if manifest is None:
         return
     check_strays(audit, manifest)
-    augmenter = check_manifest(audit, manifest)
-    if augmenter is None:
+    augmenters = check_manifest(audit, manifest)
+    if augmenters is None:
         for name, listed in manifest.files.items():
             check_whole_file(audit, name, listed)
         audit.unchecked.append("records, rows and sources were not looked at, for the manifest is wrong")
         return
-    looked = _check(audit, manifest, augmenter, samples, backend, pictures)
+    looked = _check(audit, manifest, augmenters, samples, backend, pictures, annotations)
     audit.statistics = statistics(audit, manifest)
     pattern = manifest.request.group_by if group_by is None else group_by
     check_leaks(audit, manifest, pattern, looked)
@@ -62,31 +66,36 @@ def verify(
 def _check(
     audit: Audit,
     manifest: Manifest,
-    augmenter: Augmenter,
+    augmenters: ByClass,
     samples: int | None,
     backend: backends.Name | None,
     pictures: bool,
+    annotations: Annotations | None,
 ) -> Looked | None:
     """Files, then group after group records and rows; with an input its listing, and the sources."""
-    root, rejects = audit.input, check_small_files(audit, manifest, augmenter.recipe)
+    root, rejects = audit.input, check_small_files(audit, manifest, augmenters.recipe)
     totals = Totals(audit, manifest)
     with tqdm(desc="auditing", unit=" records", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
         bar.total = manifest.records
-        checker = ShardChecker(audit, manifest, augmenter, bar.update)
+        checker = ShardChecker(audit, manifest, augmenters, bar.update)
         found = rederiver = None
         if root is not None:
             audit.parity = _parity(manifest)
             chosen = None
             if samples is not None and samples < manifest.records:
                 chosen = choose(audit.directory, manifest, samples)
-            found = list_input(root, manifest, pictures=pictures)
+            found = list_input(root, manifest, annotations, pictures=pictures)
             bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
-            by = (backend or _other_backend(audit.directory)) if augmenter.has_device else "host"
+            by = (backend or _other_backend(audit.directory)) if augmenters.has_device else "host"
             if by == "device":
                 require("TensorFlow", "an audit by the device backend (--backend host does without)")
                 import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
-            augmenter = Augmenter(augmenter.recipe, augmenter.seed, by)
-            rederiver = Rederiver(audit, augmenter, root, chosen, set(found.sources), bar.update)
+            augmenters = ByClass(augmenters.recipe, augmenters.seed, by)
+            targets = None
+            if manifest.targets and annotations:
+                deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
+                targets = TargetsCheck(deriver, found.annotations, manifest.image_shape)
+            rederiver = Rederiver(audit, augmenters, root, chosen, set(found.sources), bar.update, targets)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
             checker.compare_copies(shards)

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    AnnotationsOption,
     DuplicatesOption,
     FindingsOption,
     GroupByOption,
     InputOption,
     LayoutOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -23,6 +25,7 @@ def materialize(
     input: InputOption,  # noqa: A002 (the option's name)
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
     recipe: RecipeOption,
+    recipe_for: RecipeForOption = None,
     seed: SeedOption = 0,
     copies: Annotated[
         str | None,
@@ -59,6 +62,7 @@ def materialize(
     max_rejects: Annotated[
         float, typer.Option("--max-rejects", help="The largest part of images that may be unusable.")
     ] = 0.01,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start over in a directory of ours.")
@@ -85,6 +89,7 @@ def materialize(
         root=input,
         output=output,
         recipe=recipe,
+        recipe_for=recipe_for or [],
         seed=seed,
         copies=copies,
         balance=balance,
@@ -94,6 +99,7 @@ def materialize(
         split_fractions=split_fractions,
         group_by=group_by,
         duplicates=duplicates,
+        annotations=annotations,
         layout=layout,
         shards=shards,
         shard_size=shard_size,
@@ -143,6 +149,7 @@ def audit(
             help="Also find pictures in two splits that are nearly equal; decodes all of --input.",
         ),
     ] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Prove what is in the shards: whole, and what follows from sources, recipe and seed.
@@ -163,6 +170,7 @@ def audit(
         backend=backend,
         group_by=group_by,
         duplicates=duplicates,
+        annotations=annotations,
         plugins=plugin or [],
     )
 
@@ -171,7 +179,10 @@ def export(
     context: typer.Context,
     directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="folders, webdataset, parquet or arrayrecord.")
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="folders, webdataset, parquet, arrayrecord, coco, yolo or voc."
+        ),
     ],
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the export is written.")],
     splits: Annotated[
@@ -185,7 +196,7 @@ def export(
         str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")
     ] = "embedded",
 ) -> None:
-    """Write a finished dataset as image folders, WebDataset, Parquet or ArrayRecord.
+    """Write a finished dataset as image folders, WebDataset, Parquet, ArrayRecord, COCO, YOLO or Pascal VOC.
 
     Run it again to go on with what was interrupted. Any option of Beam's may follow.
     """

@@ -9,6 +9,14 @@ import typer
 RecipeOption = Annotated[
     str, typer.Option("--recipe", metavar="NAME|FILE", help="A preset, or a path to a recipe in YAML.")
 ]
+RecipeForOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recipe-for",
+        metavar="CLASS=NAME|FILE",
+        help="Another recipe for one class, of the same size and storage. May be repeated.",
+    ),
+]
 InputOption = Annotated[
     str, typer.Option("--input", metavar="DIR", help="DIR/<class>/... or DIR/<split>/<class>/...")
 ]
@@ -37,5 +45,13 @@ DuplicatesOption = Annotated[
         "--duplicates",
         metavar="same-split",
         help="Keep pictures in one split that are equal, or nearly so: each image is looked at before.",
+    ),
+]
+AnnotationsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--annotations",
+        metavar="FILE|DIR",
+        help="What is in the images: COCO, YOLO, Pascal VOC, masks, or a table.",
     ),
 ]

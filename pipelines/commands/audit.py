@@ -10,8 +10,9 @@ from typing import cast, get_args
 from augment import backends
 from augment.errors import RequestError, did_you_mean, require
 from pipelines import storage
+from pipelines.annotations import Annotations, annotations_of
 from pipelines.audit.findings import open_audit
-from pipelines.format.manifest import json_text, read_manifest
+from pipelines.format.manifest import Manifest, json_text, read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
@@ -34,6 +35,7 @@ def audit_command(
     backend: str | None = None,
     group_by: str | None = None,
     duplicates: bool = False,
+    annotations: str | None = None,
     plugins: Sequence[str] = (),
 ) -> None:
     """Audits a dataset, or replays one sample of it.
@@ -53,6 +55,7 @@ def audit_command(
             backend=backend,
             group_by=group_by,
             duplicates=duplicates,
+            annotations=annotations,
         )
     if sample is None or copy is None:
         raise RequestError("one sample is given by --sample SOURCE and --copy K together")
@@ -61,7 +64,9 @@ def audit_command(
             "--sample replays one sample; leave --samples, --report, --json, --backend, --group-by and "
             "--duplicates out"
         )
-    return _replay(directory, root=root, sample=sample, copy=copy, strip=strip or "replay.png")
+    return _replay(
+        directory, root=root, annotations=annotations, sample=sample, copy=copy, strip=strip or "replay.png"
+    )
 
 
 def _audit(
@@ -74,6 +79,7 @@ def _audit(
     backend: str | None,
     group_by: str | None,
     duplicates: bool,
+    annotations: str | None,
 ) -> None:
     if samples is not None and root is None:
         raise RequestError(f"--samples {samples}: samples are derived from their sources; add --input DIR")
@@ -92,11 +98,12 @@ def _audit(
     if root is not None:
         check_root(root)
     audit = open_audit(directory, root)
+    beside = _annotations(directory, audit.manifest, root, annotations)
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
     by = cast("backends.Name | None", backend)
-    verify(audit, count, backend=by, group_by=group_by, pictures=duplicates)
+    verify(audit, count, backend=by, group_by=group_by, pictures=duplicates, annotations=beside)
     if report is not None:
         from pipelines.report.audit.page import page
 
@@ -108,7 +115,32 @@ def _audit(
         sys.exit(1)
 
 
-def _replay(directory: str, *, root: str | None, sample: str, copy: int, strip: str) -> None:
+def _annotations(
+    directory: str, manifest: Manifest | None, root: str | None, annotations: str | None
+) -> Annotations | None:
+    """What lies beside the images, where a dataset was made of that. Raises RequestError if it is another."""
+    made_of = manifest and manifest.request.annotations
+    if annotations is None:
+        if made_of and root is not None:
+            raise RequestError(
+                f"{directory}: its targets come from {made_of} annotations; add --annotations FILE|DIR, "
+                "which it was made with"
+            )
+        return None
+    if root is None:
+        raise RequestError(f"--annotations {annotations}: they are of sources; add --input DIR")
+    beside = annotations_of(annotations, root)
+    if manifest and beside.format != made_of:
+        was = f"{made_of} annotations" if made_of else "images alone"
+        raise RequestError(
+            f"--annotations {annotations}: it holds {beside.format}, and {directory} was made of {was}"
+        )
+    return beside
+
+
+def _replay(
+    directory: str, *, root: str | None, annotations: str | None, sample: str, copy: int, strip: str
+) -> None:
     _check_outputs(directory, {"--strip": strip})
     if root is None:
         raise RequestError(f"--sample {sample}: it is derived from its source; add --input DIR")

@@ -10,8 +10,8 @@ from typing import cast, get_args
 from augment import backends
 from augment.errors import RequestError, did_you_mean, require
 from augment.labels.findings import findings, summary
-from augment.recipe import NAME, Recipe, load_recipe
-from pipelines import storage
+from augment.recipe import NAME, Recipe
+from pipelines.annotations import annotations_of
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
@@ -23,6 +23,7 @@ from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.recipes import asked_recipe
 from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
 from pipelines.sources.words import counted
@@ -33,6 +34,7 @@ def materialize_command(
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     seed: int = 0,
     copies: str | None = None,
     balance: str | None = None,
@@ -42,6 +44,7 @@ def materialize_command(
     split_fractions: str | None = None,
     group_by: str | None = None,
     duplicates: str | None = None,
+    annotations: str | None = None,
     layout: str = "auto",
     shards: int | None = None,
     shard_size: str = "128MiB",
@@ -71,8 +74,9 @@ def materialize_command(
     engine.check(root, output, our_options)
     if not engine.dry_run:
         check_root(root)
+    beside = annotations_of(annotations, root) if annotations is not None else None
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
+    loaded = asked_recipe(recipe, recipe_for)
     name = name if name is not None else loaded.name
     if not NAME.fullmatch(name) or len(name) > NAME_LENGTH:
         raise RequestError(
@@ -92,6 +96,7 @@ def materialize_command(
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
         group_by=checked_group_by(group_by, split_fractions),
         duplicates=checked_duplicates(duplicates, split_fractions),
+        annotations=beside.format if beside else None,
         layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),
@@ -106,7 +111,8 @@ def materialize_command(
             overwrite=overwrite,
             engine=engine,
             backend=cast(backends.Name, backend),
-            before_work=lambda: _warn_of_labels(loaded, class_folders(root, request.layout)),
+            annotations=beside,
+            before_work=lambda: _warn_of_labels(loaded, _classes(root, request)),
             tell=lambda plan: sys.stderr.write(describe(plan)),
         )
     except JobFailed as failure:
@@ -116,6 +122,11 @@ def materialize_command(
         sys.stderr.write(f"augshard: warning: {warning}\n")
     rows = _table(outcome, outcome.manifest, output) if outcome.manifest else outcome.elsewhere
     sys.stdout.write(Table((), list(rows.items())).text)
+
+
+def _classes(root: str, request: Request) -> Sequence[str]:
+    """Their names, where they are those of folders."""
+    return () if request.annotations else class_folders(root, request.layout)
 
 
 _MOST_WARNINGS = 3

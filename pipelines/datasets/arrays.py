@@ -23,9 +23,14 @@ from pipelines.datasets.selection import check_shuffle, chosen_copies, shuffled
 from pipelines.format.example import Record, unpack
 from pipelines.format.manifest import read_manifest
 from pipelines.format.stored import StoredCopy
+from pipelines.format.targets import arrays
 
 Sample = dict[str, Any]
-"""`image` uint8 [H, W, C], `label` int64, `source` str, `copy` int64; of a batch, arrays of these."""
+"""`image` uint8 [H, W, C], `label` int64, `source` str, `copy` int64; of a batch, arrays of these.
+
+Where a dataset has targets, they are as `pipelines.format.targets.arrays` has them; those of a batch are a
+list for each of `objects` and `labels`, and one array of masks. Where images have no label there is none.
+"""
 
 
 def numpy(
@@ -120,27 +125,32 @@ class Samples(Sequence[Sample]):
         at += len(self) if at < 0 else 0
         if not 0 <= at < len(self):
             raise IndexError(f"there is no sample {number}; there are {len(self):,}")
-        [(record, image)] = self._read(np.array([at]))
+        [(record, image, targets)] = self._read(np.array([at]))
         return {
             "image": image.copy() if not image.flags.writeable else image,
-            "label": np.int64(record.label),
+            **({"label": np.int64(record.label)} if record.label is not None else {}),
             "source": record.source,
             "copy": np.int64(record.copy),
+            **targets,
         }
 
     def batch(self, numbers: Sequence[int] | np.ndarray) -> Sample:
         """Those samples as one: `image` uint8 [n, H, W, C], `label` and `copy` int64 [n], `source` [n]."""
         images = np.empty((len(numbers), *self._shape), np.uint8)
-        records = []
-        for i, (record, image) in enumerate(self._read(np.asarray(numbers, np.int64))):
+        records, targets = [], []
+        for i, (record, image, its) in enumerate(self._read(np.asarray(numbers, np.int64))):
             images[i] = image
             records.append(record)
-        return {
-            "image": images,
-            "label": np.array([record.label for record in records], np.int64),
-            "source": np.array([record.source for record in records], object),
-            "copy": np.array([record.copy for record in records], np.int64),
-        }
+            targets.append(its)
+        batch: Sample = {"image": images}
+        if self.manifest.labeled:
+            batch["label"] = np.array([record.label for record in records], np.int64)
+        batch["source"] = np.array([record.source for record in records], object)
+        batch["copy"] = np.array([record.copy for record in records], np.int64)
+        for name in targets[0] if targets else ():
+            values = [its[name] for its in targets]
+            batch[name] = np.stack(values) if name == "segmentation_mask" else values
+        return batch
 
     def batches(
         self,
@@ -185,19 +195,22 @@ class Samples(Sequence[Sample]):
             found[i] = stored.read([at])[0]
         return found
 
-    def _read(self, numbers: np.ndarray) -> Iterator[tuple[Record, np.ndarray]]:
-        """Each record with its image, which may be read-only."""
+    def _read(self, numbers: np.ndarray) -> Iterator[tuple[Record, np.ndarray, dict[str, Any]]]:
+        """Each record with its image, which may be read-only, and its targets."""
+        targets, labeled = self.manifest.targets, self.manifest.labeled
         for stored, at in self._places(numbers):
             record = unpack(stored.read([at])[0])
-            expected = (stored.sources[at], int(stored.labels[at]), stored.copy)
+            label = int(stored.labels[at]) if labeled else None
+            expected = (stored.sources[at], label, stored.copy)
             if record is None or (record.source, record.label, record.copy) != expected:
                 raise OSError(
                     f"{stored.directory}: the record of {expected[0]} in copy {stored.copy} of split "
                     f"{stored.split} is another one; augshard audit {stored.directory} says more"
                 )
             try:
-                yield record, decode_stored(record.image, self._storage, self._shape)
-            except DecodeError as error:
+                its = arrays(record.targets, targets, self._shape) if targets else {}
+                yield record, decode_stored(record.image, self._storage, self._shape), its
+            except (DecodeError, ValueError) as error:
                 raise OSError(f"{stored.directory}: {record.source}: {error}") from None
 
     def _places(self, numbers: np.ndarray) -> Iterator[tuple[StoredCopy, int]]:

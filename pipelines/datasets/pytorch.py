@@ -30,9 +30,9 @@ def torch(
 ) -> TorchSamples:
     """The samples of `datasets.numpy` as a map-style dataset, for a DataLoader; its arguments are the same.
 
-    A sample is a dictionary of `image`, a uint8 tensor [H, W, C], `label` int, `source` str and `copy` int.
-    Its order is that of the dataset, so a DataLoader is asked neither to shuffle nor to draw. See `batches`
-    for what is faster.
+    A sample is a dictionary of `image`, a uint8 tensor [H, W, C], `label` int, `source` str and `copy` int,
+    and of what the dataset has beside images, as tensors. Its order is the dataset's, so a DataLoader is
+    asked neither to shuffle nor to draw. See `batches` for what is faster.
     """
     return TorchSamples(Samples(directory, split, copies, shuffle, epoch))
 
@@ -65,8 +65,8 @@ class TorchSamples(data.Dataset[Sample]):
 
     def __getitem__(self, number: int) -> Sample:
         sample = self.current()[number]
-        image = pytorch.from_numpy(sample["image"])
-        return {**sample, "image": image, "label": int(sample["label"]), "copy": int(sample["copy"])}
+        numbers = {name: int(sample[name]) for name in ("label", "copy") if name in sample}
+        return {name: _tensor(values) for name, values in sample.items()} | numbers
 
     def batches(
         self, size: int, *, drop_last: bool = False, rank: int | None = None, ranks: int | None = None
@@ -113,6 +113,12 @@ class Batches(data.IterableDataset[Sample]):
             yield {name: _tensor(values) for name, values in batch.items()}
 
 
-def _tensor(values: np.ndarray) -> Any:
-    """Text, of which there are no tensors, becomes a list."""
+def _tensor(values: Any) -> Any:
+    """Text, of which there are no tensors, becomes a list or stays; what lists hold becomes tensors."""
+    if isinstance(values, dict):
+        return {name: _tensor(inside) for name, inside in values.items()}
+    if isinstance(values, list):
+        return [_tensor(inside) for inside in values]
+    if not isinstance(values, np.ndarray):
+        return values
     return values.tolist() if values.dtype == object else pytorch.from_numpy(values)

@@ -100,10 +100,12 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    samples = accounted(
-        listed, sources, account, lambda files: augment_usable(files, recipe, seed=seed, copy=copy)
-    )
-    return _given(of_length(samples, len(ordered)), as_supervised, batch_size)
+
+    def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
+        return augment_usable(files, recipe, seed=seed, copy=copy, classes=images.classes)
+
+    samples = accounted(listed, sources, account, augmented)
+    return _given(of_length(samples, len(ordered)), "label", as_supervised, batch_size)
 
 
 def from_shards(
@@ -149,7 +151,7 @@ def from_shards(
 
     @tf.autograph.experimental.do_not_convert
     def parsed(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        return parse(record, stored, shape, classes)
+        return parse(record, stored, shape, classes, manifest.targets, labeled=manifest.labeled)
 
     if shuffle is not None:
         records = _shuffled_records(Samples(directory, split, copies, shuffle, epoch))
@@ -159,14 +161,24 @@ def from_shards(
         records = _remote_records(shards, manifest.image_size)
     records = of_length(records, sum(count for _, count in shards))
     samples = records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return _given(samples, as_supervised, batch_size).prefetch(tf.data.AUTOTUNE)
+    return _given(samples, manifest.supervised, as_supervised, batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def _given(samples: tf.data.Dataset, as_supervised: bool, batch_size: int | None) -> tf.data.Dataset:
-    """Samples in the form that is asked for."""
+def _given(
+    samples: tf.data.Dataset, learned: str | None, as_supervised: bool, batch_size: int | None
+) -> tf.data.Dataset:
+    """Samples in the form that is asked for. Raises RequestError for pairs where nothing is `learned`."""
     if as_supervised:
-        samples = samples.map(lambda sample: (sample["image"], sample["label"]))
-    return samples if batch_size is None else samples.batch(batch_size)
+        if learned is None:
+            raise RequestError(
+                "as_supervised: images of this dataset have neither a label nor a mask, only objects; take "
+                "them from the dictionaries"
+            )
+        samples = samples.map(lambda sample: (sample["image"], sample[learned]))
+    if batch_size is None:
+        return samples
+    several = isinstance(samples.element_spec, dict) and {"objects", "labels"} & samples.element_spec.keys()
+    return samples.ragged_batch(batch_size) if several else samples.batch(batch_size)
 
 
 def _shard(directory: str, manifest: Manifest, name: str) -> str:

@@ -34,7 +34,9 @@ class ArrayRecord(Format):
         for name, file in sorted(files.items()):
             split = name.removeprefix(f"{manifest.request.name}-").partition(".")[0]
             lengths.setdefault(split, []).append((file.records or 0, file.bytes))
-        features = tfds.features(manifest.image_shape, manifest.request.storage, len(manifest.classes))
+        features = tfds.features(
+            manifest.image_shape, manifest.request.storage, manifest.classes, manifest.targets
+        )
         info = tfds.dataset_info(manifest.request.name, lengths) | {"fileFormat": "array_record"}
         return {
             FEATURES: json_text(features),

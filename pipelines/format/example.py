@@ -2,7 +2,7 @@
 
     example  = 1: features      features = 1: entry, for each name in alphabetical order
     entry    = 1: name, 2: feature
-    feature  = 1: (1: bytes) or 3: (1: packed varints)
+    feature  = 1: (1: bytes) or 2: (1: packed float32) or 3: (1: packed varints)
 
 as tensorflow/core/example/{example,feature}.proto say, in the wire format of protocol buffers. Serialized
 deterministically, as protocol buffers else are not; read strictly: other bytes are none of ours.
@@ -12,21 +12,27 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Record(NamedTuple):
     """One sample as it is stored."""
 
     image: bytes
-    label: int
+    label: int | None
+    """None where images have none of their own"""
     source: str
     copy: int
+    targets: bytes = b""
+    """entries between those of the label and the source; see `pipelines.format.targets`"""
 
 
-def serialize(*, image: bytes, label: int, source: str, copy: int) -> bytes:
+def serialize(*, image: bytes, label: int | None, source: str, copy: int, targets: bytes = b"") -> bytes:
     """A record's bytes."""
-    before, behind = _around(len(image), label, source, copy)
+    before, behind = _around(len(image), label, source, copy, targets)
     return b"".join((before, image, behind))
 
 
@@ -38,7 +44,7 @@ def unpack(data: bytes) -> Record | None:
     start, end = head.end(), head.end() + _read_varint(head["length"])
     tail = _TAIL.fullmatch(data, end)
     if tail is None:
-        return None
+        return _unpack_annotated(data, start, end, _signed(head["copy"]))
     label, copy = _signed(tail["label"]), _signed(head["copy"])
     try:
         source = tail["source"].decode()
@@ -49,11 +55,29 @@ def unpack(data: bytes) -> Record | None:
     return Record(data[start:end], label, source, copy)
 
 
-def _around(image: int, label: int, source: str, copy: int) -> tuple[bytes, bytes]:
+def _unpack_annotated(data: bytes, start: int, end: int, copy: int) -> Record | None:
+    """The same of a record with other entries behind its image, which lies from `start` to `end`."""
+    try:
+        entries = list(_entries(data, end))
+        (first, values, _), (last, ends, behind) = entries[0], entries[-1]
+        label = int(values[0]) if first == b"label" else None
+        source = str(ends[0], "utf-8")  # type: ignore[arg-type]  # of anything else a TypeError
+    except (ValueError, IndexError, TypeError):
+        return None
+    after = end if label is None else entries[1][2]
+    targets = data[after:behind]
+    if last != b"source" or (data[:start], data[end:]) != _around(end - start, label, source, copy, targets):
+        return None
+    return Record(data[start:end], label, source, copy, targets)
+
+
+def _around(
+    image: int, label: int | None, source: str, copy: int, targets: bytes = b""
+) -> tuple[bytes, bytes]:
     """What is before and behind an image of so many bytes, which may be many and are not looked at."""
     first, behind = (
         _entry_of_number(b"copy", copy),
-        _entry_of_number(b"label", label) + _entry_of_source(source),
+        (b"" if label is None else _entry_of_number(b"label", label)) + targets + _entry_of_source(source),
     )
     value = _opening(1, image)
     values = _opening(1, len(value) + image) + value
@@ -70,6 +94,81 @@ def _entry_of_number(name: bytes, value: int) -> bytes:
 @functools.lru_cache(maxsize=64)  # the copies of a source come one after the other
 def _entry_of_source(source: str) -> bytes:
     return _entry(b"source", 1, _field(1, source.encode()))
+
+
+def entry_of_numbers(name: bytes, values: Sequence[int]) -> bytes:
+    """Of int64, perhaps none."""
+    small = values and 0 <= min(values) <= max(values) < 128
+    packed = bytes(values) if small else b"".join(_varint(value % (1 << 64)) for value in values)
+    return _entry(name, 3, _field(1, packed) if packed else b"")
+
+
+def entry_of_floats(name: bytes, values: np.ndarray) -> bytes:
+    """Of numbers of any shape, which are rounded to float32."""
+    packed = values.astype("<f4").tobytes()
+    return _entry(name, 2, _field(1, packed) if packed else b"")
+
+
+def entry_of_bytes(name: bytes, value: bytes) -> bytes:
+    return _entry(name, 1, _field(1, value))
+
+
+Values = list[bytes] | list[float] | list[int]
+
+
+def lists(entries: bytes) -> dict[bytes, Values]:
+    """What some entries hold, by name. Raises ValueError unless they are entries, in the order of names."""
+    found: dict[bytes, Values] = {}
+    for name, values, _ in _entries(entries, 0):
+        if found and name <= next(reversed(found)):
+            raise ValueError(f"entry {name!r} is out of order")
+        found[name] = values
+    return found
+
+
+def _entries(data: bytes, at: int) -> Iterator[tuple[bytes, Values, int]]:
+    """Name, values and beginning of each entry; of the last of all the end is that of the data.
+
+    Raises ValueError for what is none.
+    """
+    while at < len(data):
+        begin = at
+        at, entry = _sized(data, at, 10)
+        behind, name = _sized(entry, 0, 10)
+        behind, feature = _sized(entry, behind, 18)
+        if behind != len(entry) or not feature:
+            raise ValueError("an entry has more than a name and a feature")
+        behind, packed = _sized(feature, 0, feature[0])
+        if behind != len(feature):
+            raise ValueError("a feature has more than one list")
+        yield name, _values(feature[0] >> 3, packed), begin
+
+
+def _values(kind: int, packed: bytes) -> Values:
+    if not packed and kind in (1, 2, 3):
+        return []
+    behind, values = _sized(packed, 0, 10)
+    if behind != len(packed) or kind not in (1, 2, 3):
+        raise ValueError("a list is none that is written here")
+    if kind == 1:
+        return [values]
+    if kind == 2:
+        return np.frombuffer(values, "<f4").astype(float).tolist()
+    return [_signed(match[0]) for match in _VARINT.finditer(values)]
+
+
+_VARINT = re.compile(rb"[\x80-\xff]{0,9}[\x00-\x7f]", re.DOTALL)
+
+
+def _sized(data: bytes, at: int, tag: int) -> tuple[int, bytes]:
+    """Where a field of a length ends, and what it holds. Raises ValueError if it is not there in full."""
+    length = _VARINT.match(data, at + 1)
+    if length is None or data[at] != tag:
+        raise ValueError(f"there is no field {tag >> 3} at {at}")
+    end = length.end() + _read_varint(length[0])
+    if end > len(data):
+        raise ValueError("a field is longer than what holds it")
+    return end, data[length.end() : end]
 
 
 def _entry(name: bytes, kind: int, values: bytes) -> bytes:

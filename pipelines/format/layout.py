@@ -14,8 +14,10 @@ SAMPLES = "samples"
 DATASET_INFO = "dataset_info.json"
 FEATURES = "features.json"
 LABELS = "label.labels.txt"
-SMALL = (FEATURES, LABELS, REJECTS)
-"""Files that are no shards, of which the manifest has the digest."""
+OBJECT_LABELS = "objects-label.labels.txt"
+SEVERAL_LABELS = "labels.labels.txt"
+LABEL_FILES = (LABELS, OBJECT_LABELS, SEVERAL_LABELS)
+"""Those of which a dataset has one or more, a class a line."""
 
 WORK = ".unfinished"
 """Holds what a run in progress needs; absent from a finished dataset."""

@@ -33,8 +33,11 @@ from pipelines.format.bounds import (
 )
 from pipelines.format.copies import ClassCopies, SplitCopies, Tier, class_copies, tiers, tiers_of
 from pipelines.format.inside import read_in
-from pipelines.format.layout import MANIFEST, SMALL, samples_file, shard_file, tfds_split
+from pipelines.format.layout import FEATURES, MANIFEST, REJECTS, samples_file, shard_file, tfds_split
 from pipelines.format.request import SCHEMA_VERSION, Request
+from pipelines.format.targets import Targets
+from pipelines.format.tfds import label_files
+from pipelines.sources import UNLABELED
 
 
 class SplitCounts(SplitCopies):
@@ -68,6 +71,8 @@ class Manifest(BaseModel):
     """height and width"""
     classes: Annotated[tuple[ClassName, ...], Field(max_length=MOST_CLASSES)]
     """by label"""
+    targets: Targets | None = None
+    """what records have beside images; None: nothing"""
     splits: Annotated[dict[SplitName, SplitCounts], Field(max_length=MOST_SPLITS)]
     records: Count
     rejects: Count
@@ -84,6 +89,18 @@ class Manifest(BaseModel):
     def image_shape(self) -> Shape:
         """Height, width and channels of every image."""
         return (*self.image_size, self.request.channels)
+
+    @property
+    def supervised(self) -> str | None:
+        """The feature that is learned of an image, where there is one."""
+        if self.labeled:
+            return "label"
+        return "segmentation_mask" if self.targets and "mask" in self.targets.has else None
+
+    @property
+    def labeled(self) -> bool:
+        """Whether records have a label."""
+        return self.classes != (UNLABELED,)
 
     def tiers(self, split: str) -> tuple[Tier, ...]:
         """The stored copies of a split, those of the same sources together."""
@@ -134,7 +151,7 @@ class Manifest(BaseModel):
         if sum(tier.shards for split in self.splits for tier in self.tiers(split)) != listed:
             yield "files", f"name, splits and copies in it do not make the {listed:,} shards that it lists"
             return
-        names = set(SMALL)
+        names = {FEATURES, REJECTS} | label_files(self.classes, self.targets).keys()
         for place in self._places():
             names |= {shard_file(self.request.name, *place), samples_file(*place)}
         for name in sorted(names ^ self.files.keys()):

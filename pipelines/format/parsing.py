@@ -2,31 +2,85 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from augment.codec import DecodeError, jpeg, png
 from augment.codec.formats import JPEG
 from augment.recipe import Shape, Storage
+from pipelines.format.targets import Targets
 
 
 def parse(
-    record: tf.Tensor, storage: Storage, shape: Shape, classes: int | None = None
-) -> dict[str, tf.Tensor]:
-    """A record (string scalar) as image uint8 [H, W, C], label int64, source string, copy int64.
+    record: tf.Tensor,
+    storage: Storage,
+    shape: Shape,
+    classes: int | None = None,
+    targets: Targets | None = None,
+    *,
+    labeled: bool = True,
+) -> dict[str, Any]:
+    """A record (string scalar) as image uint8 [H, W, C], label int64, source string, copy int64; and targets.
 
-    Fails with tf.errors.InvalidArgumentError for one that is not, or whose label is none of `classes`.
+    These are as `parse_targets` has them. Fails with tf.errors.InvalidArgumentError for one that is not, or
+    whose label is none of `classes`.
     """
-    parsed = tf.io.parse_single_example(
-        record,
-        {
-            "image": tf.io.FixedLenFeature([], tf.string),
-            "label": tf.io.FixedLenFeature([], tf.int64),
-            "source": tf.io.FixedLenFeature([], tf.string),
-            "copy": tf.io.FixedLenFeature([], tf.int64),
-        },
-    )
-    label = parsed["label"] if classes is None else checked_label(parsed["label"], classes)
-    return {**parsed, "label": label, "image": decode_stored(parsed["image"], storage, shape)}
+    spec = {
+        "image": tf.io.FixedLenFeature([], tf.string),
+        "source": tf.io.FixedLenFeature([], tf.string),
+        "copy": tf.io.FixedLenFeature([], tf.int64),
+    }
+    if labeled:
+        spec["label"] = tf.io.FixedLenFeature([], tf.int64)
+    parsed = dict(tf.io.parse_single_example(record, spec))
+    if labeled and classes is not None:
+        parsed["label"] = checked_label(parsed["label"], classes)
+    parsed["image"] = decode_stored(parsed["image"], storage, shape)
+    return parsed if targets is None else parsed | parse_targets(record, targets, shape)
+
+
+def parse_targets(record: tf.Tensor, targets: Targets, shape: Shape) -> dict[str, Any]:
+    """What a record (string scalar) has beside its image, as TFDS reads it.
+
+    `objects`: a dictionary of bbox float32 [n, 4], id and label int64 [n], is_crowd bool [n], keypoints
+    float32 [n, k, 3] and segmentation, a ragged float32 [n, polygons, corners, 2]; `labels` int64 [m];
+    `segmentation_mask` uint8 [H, W, 1]: as many of these as the dataset has.
+    """
+    spec: dict[str, Any] = {}
+    if targets.labels:
+        spec["labels"] = _several([], tf.int64)
+    if "mask" in targets.has:
+        spec["segmentation_mask"] = tf.io.FixedLenFeature([], tf.string)
+    if targets.has_objects:
+        spec |= {f"objects/{name}": _several([], tf.int64) for name in ("id", "is_crowd", "label")}
+        spec["objects/bbox"] = _several([4], tf.float32)
+    if "keypoints" in targets.has:
+        spec["objects/keypoints"] = _several([len(targets.keypoints), 3], tf.float32)
+    if "polygons" in targets.has:
+        spec[f"{_RAGGED}flat_values"] = _several([2], tf.float32)
+        spec |= {f"{_RAGGED}row_lengths_{rank}": _several([], tf.int64) for rank in (0, 1)}
+    parsed = tf.io.parse_single_example(record, spec)
+    found = {name: value for name, value in parsed.items() if "/" not in name}
+    if "mask" in targets.has:
+        found["segmentation_mask"] = decode_stored(found["segmentation_mask"], Storage(), (*shape[:2], 1))
+    objects = {name[8:]: value for name, value in parsed.items() if name.count("/") == 1}
+    if targets.has_objects:
+        objects["is_crowd"] = tf.cast(objects["is_crowd"], tf.bool)
+        if "polygons" in targets.has:
+            objects["segmentation"] = tf.RaggedTensor.from_nested_row_lengths(
+                parsed[f"{_RAGGED}flat_values"],
+                [parsed[f"{_RAGGED}row_lengths_{rank}"] for rank in (0, 1)],
+            )
+        found["objects"] = objects
+    return found
+
+
+_RAGGED = "objects/segmentation/ragged_"
+
+
+def _several(shape: list[int], dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:
+    return tf.io.FixedLenSequenceFeature(shape, dtype, allow_missing=True)
 
 
 def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:

@@ -42,6 +42,8 @@ SCHEMA_VERSION: Final = 1
 Duplicates = Literal["same-split"]
 """What becomes of pictures that are equal, or nearly so."""
 
+AnnotationFormat = Literal["coco", "yolo", "voc", "masks", "table"]
+
 _HOW_MANY: Final = {"copies", "class_copies", "balance", "originals"}
 """Fields that decide which copies there are, and no byte of one."""
 
@@ -75,6 +77,8 @@ class Request(BaseModel):
     """a regular expression whose one group, in a source's id, names what splits do not tear"""
     duplicates: Duplicates | None = None
     """whether splits do not tear pictures that are equal, or nearly so"""
+    annotations: AnnotationFormat | None = None
+    """what lies beside the images and says what is in them; None: nothing"""
     layout: Layout = "auto"
     shards: Groups | None = None
     """groups a split; None: by shard_bytes"""
@@ -90,6 +94,11 @@ class Request(BaseModel):
     @field_serializer("split_fractions")
     def _as_pairs(self, value: dict[str, str] | None) -> list[list[str]] | None:
         return None if value is None else [list(pair) for pair in value.items()]
+
+    @property
+    def recipe_for(self) -> tuple[str, ...]:
+        """The classes that have recipes of their own, in a request that the user made."""
+        return tuple(label for group in self.recipe.get("recipe_for", ()) for label in group["classes"])
 
     @property
     def storage(self) -> Storage:
@@ -147,7 +156,11 @@ class Request(BaseModel):
     def fingerprint(self, groups: dict[str, int]) -> str:
         """SHA-256 of all that decides the bytes of a shard; not of which copies there are."""
         decides = self.model_dump(mode="json", exclude={*_HOW_MANY, "shards", "shard_bytes"})
-        for later in ("group_by", "duplicates"):  # which datasets from before they were there do not have
+        for later in (
+            "group_by",
+            "duplicates",
+            "annotations",
+        ):  # which datasets from before they were there do not have
             if decides[later] is None:
                 del decides[later]
         text = json.dumps(
@@ -159,13 +172,16 @@ class Request(BaseModel):
 
     def differences(self, other: Request) -> list[str]:
         """What differs from another request, which copies apart, in words."""
-        mine = self.model_dump(mode="json", exclude=_HOW_MANY)
-        theirs = other.model_dump(mode="json", exclude=_HOW_MANY)
+        mine, theirs = self._asked(), other._asked()
         return [
             f"{field} was {_short(theirs[field])}, now {_short(mine[field])}"
             for field in mine
             if mine[field] != theirs[field]
         ]
+
+    def _asked(self) -> dict[str, Any]:
+        asked = self.model_dump(mode="json", exclude=_HOW_MANY)
+        return {**asked, "recipe_for": asked["recipe"].pop("recipe_for", None)}
 
 
 _NAMED = 5

@@ -9,15 +9,14 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from augment.augmenter import Augmenter
+from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.format.bounds import (
     Copy,
@@ -27,10 +26,13 @@ from pipelines.format.bounds import (
     Sha256,
     SplitName,
 )
+from pipelines.format.targets import Targets
 from pipelines.sources import ID_BYTES, Reject
 from pipelines.storage import disk
 
 _KEY = b"augshard"
+TABLE = "table/"
+"""Begins the name of a column that comes from a table beside the images."""
 BLOCK = 1 << 12
 """Sources whose rows are made, and written, at once."""
 
@@ -56,14 +58,12 @@ class Receipt:
     """the sources of the shard's group that have no record in it"""
 
 
-def schema(augmenter: Augmenter) -> pa.Schema:
-    """The columns: where a sample lies, where it came from, every drawn parameter.
+def schema(recipe: Recipe, targets: Targets | None = None) -> pa.Schema:
+    """The columns: where a sample lies, where it came from, what became of targets, every drawn parameter.
 
     The parameters' columns are `<op id>.<parameter>`, null for samples that are not
-    augmented; they follow from the ops.
+    augmented, or whose class has a recipe without them; they follow from the ops.
     """
-    none = augmenter.draw_copies(np.zeros([0, 2], np.uint32), 0)
-    drawn = augmenter.recorded(none)
     return pa.schema(
         [
             pa.field("split", pa.string(), nullable=False),
@@ -77,9 +77,18 @@ def schema(augmenter: Augmenter) -> pa.Schema:
             pa.field("source_height", pa.int32(), nullable=False),
             pa.field("source_width", pa.int32(), nullable=False),
             pa.field("pixels_blake3", pa.string(), nullable=False),
-            *(pa.field(name, pa.from_numpy_dtype(values.dtype)) for name, values in drawn.items()),
+            *(_of_targets(targets) if targets else ()),
+            *(pa.field(name, pa.from_numpy_dtype(kind)) for name, kind in recipe.columns().items()),
         ]
     )
+
+
+def _of_targets(targets: Targets) -> Iterator[pa.Field]:
+    yield pa.field("annotation_sha256", pa.string(), nullable=False)
+    yield pa.field("objects", pa.int32(), nullable=False)
+    for name in ("clipped", "dropped", "targets_blake3"):
+        yield pa.field(name, pa.string(), nullable=False)
+    yield from (pa.field(TABLE + name, pa.string()) for name in targets.columns)
 
 
 class SamplesWriter:

@@ -6,10 +6,14 @@ TFDS itself is not needed to write them. int64 are JSON strings, as in protos.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from augment.recipe import Shape, Storage
 from pipelines import storage
+from pipelines.format.layout import LABELS, OBJECT_LABELS, SEVERAL_LABELS
+from pipelines.format.targets import Targets
+from pipelines.sources import UNLABELED
 
 if TYPE_CHECKING:
     from pipelines.format.manifest import Manifest
@@ -18,7 +22,21 @@ VERSION = "1.0.0"
 _FEATURES = "tensorflow_datasets.core.features"
 
 
-def features(shape: Shape, storage: Storage, classes: int) -> dict[str, Any]:
+def label_files(classes: Sequence[str], targets: Targets | None) -> dict[str, Sequence[str]]:
+    """The files that name classes, by label; those of images, of objects, and of images that have several."""
+    files: dict[str, Sequence[str]] = {}
+    if tuple(classes) != (UNLABELED,):
+        files[LABELS] = classes
+    if targets and targets.has_objects:
+        files[OBJECT_LABELS] = targets.classes
+    if targets and targets.labels:
+        files[SEVERAL_LABELS] = targets.labels
+    return files
+
+
+def features(
+    shape: Shape, storage: Storage, classes: Sequence[str], targets: Targets | None = None
+) -> dict[str, Any]:
     """What stands in features.json."""
     dimensions = {"dimensions": [str(side) for side in shape]}
     if storage.format == "raw":
@@ -31,33 +49,95 @@ def features(shape: Shape, storage: Storage, classes: int) -> dict[str, Any]:
             "pythonClassName": f"{_FEATURES}.image_feature.Image",
             "image": {"dtype": "uint8", "encodingFormat": storage.format, "shape": dimensions},
         }
-    label = {
-        "pythonClassName": f"{_FEATURES}.class_label_feature.ClassLabel",
-        "classLabel": {"numClasses": str(classes)},
-    }
     source = {"pythonClassName": f"{_FEATURES}.text_feature.Text", "text": {}}
     copy = {
         "pythonClassName": f"{_FEATURES}.scalar.Scalar",
         "tensor": {"dtype": "int64", "encoding": "none", "shape": {}},
     }
+    found = {"copy": copy, "image": image, "source": source}
+    if tuple(classes) != (UNLABELED,):
+        found["label"] = _label(len(classes))
+    if targets:
+        found |= _of_targets(shape, targets)
+    return _dictionary(found)
+
+
+def _of_targets(shape: Shape, targets: Targets) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if targets.labels:
+        found["labels"] = _sequence(_label(len(targets.labels)))
+    if targets.has_objects:
+        box = {"bboxFormat": "REL_YXYX", "dtype": "float32", "shape": {"dimensions": ["4"]}}
+        objects = {
+            "bbox": {
+                "pythonClassName": f"{_FEATURES}.bounding_boxes.BBoxFeature",
+                "boundingBox": box,
+            },
+            "id": _tensor("int64"),
+            "is_crowd": _tensor("bool"),
+            "label": _label(len(targets.classes)),
+        }
+        if "keypoints" in targets.has:
+            objects["keypoints"] = _tensor("float32", len(targets.keypoints), 3)
+        if "polygons" in targets.has:
+            objects["segmentation"] = _sequence(_sequence(_tensor("float32", 2)))
+        found["objects"] = _sequence(_dictionary(objects))
+    if "mask" in targets.has:
+        dimensions = {"dimensions": [*map(str, shape[:2]), "1"]}
+        found["segmentation_mask"] = {
+            "pythonClassName": f"{_FEATURES}.image_feature.Image",
+            "image": {"dtype": "uint8", "encodingFormat": "png", "shape": dimensions},
+        }
+    return found
+
+
+def _label(classes: int) -> dict[str, Any]:
     return {
-        "pythonClassName": f"{_FEATURES}.features_dict.FeaturesDict",
-        "featuresDict": {"features": {"copy": copy, "image": image, "label": label, "source": source}},
+        "pythonClassName": f"{_FEATURES}.class_label_feature.ClassLabel",
+        "classLabel": {"numClasses": str(classes)},
     }
 
 
-def dataset_info(name: str, splits: dict[str, list[tuple[int, int]]]) -> dict[str, Any]:
+def _tensor(dtype: str, *shape: int) -> dict[str, Any]:
+    sides = {"dimensions": [str(side) for side in shape]} if shape else {}
+    return {
+        "pythonClassName": f"{_FEATURES}.tensor_feature.Tensor",
+        "tensor": {"dtype": dtype, "encoding": "none", "shape": sides},
+    }
+
+
+def _sequence(feature: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pythonClassName": f"{_FEATURES}.sequence_feature.Sequence",
+        "sequence": {"feature": feature, "length": "-1"},
+    }
+
+
+def _dictionary(features: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pythonClassName": f"{_FEATURES}.features_dict.FeaturesDict",
+        "featuresDict": {"features": features},
+    }
+
+
+def dataset_info(
+    name: str, splits: dict[str, list[tuple[int, int]]], supervised: str | None = "label"
+) -> dict[str, Any]:
     """What stands in dataset_info.json.
 
-    `splits` has (records, bytes) of each shard by split. A split without records
-    is left out: TFDS cannot read one.
+    `splits` has (records, bytes) of each shard by split. A split without records is left out: TFDS cannot
+    read one. `supervised` is the feature that is learned of an image, if there is one.
     """
     return {
         "name": name,
         "version": VERSION,
         "moduleName": "augshard",
         "fileFormat": "tfrecord",
-        "supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}},
+        **(
+            {"supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": supervised}]}}}
+            if supervised
+            else {}
+        ),
         "splits": [
             {
                 "name": split,

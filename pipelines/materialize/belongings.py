@@ -21,7 +21,7 @@ from pipelines.format.layout import (
     FORMER_MANIFEST,
     FORMER_PLAN,
     JOB,
-    LABELS,
+    LABEL_FILES,
     LOCK,
     MANIFEST,
     OUTCOME,
@@ -126,7 +126,7 @@ def _ours(output: str) -> Callable[[str], bool]:
     manifests, plans = _manifests(output), _plans(output)
     named = {name for manifest in manifests for name in manifest.files}
     if manifests or plans:
-        named |= {MANIFEST, RUN, REJECTS, LABELS, FEATURES, DATASET_INFO}
+        named |= {MANIFEST, RUN, REJECTS, *LABEL_FILES, FEATURES, DATASET_INFO}
 
     def is_ours(name: str) -> bool:
         if name in named or _WORK_FILE.fullmatch(name):

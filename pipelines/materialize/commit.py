@@ -16,7 +16,6 @@ from pipelines.format.copies import SplitCopies
 from pipelines.format.layout import (
     DATASET_INFO,
     FEATURES,
-    LABELS,
     MANIFEST,
     REJECTS,
     RUN,
@@ -143,9 +142,10 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
     recipe, request = job_recipe(plan.request), plan.request
     texts: dict[str, Iterable[str]] = {
         REJECTS: _rejects_text(shards.rejects),
-        LABELS: (f"{label}\n" for label in plan.classes),
-        FEATURES: [json_text(tfds.features(recipe.image_shape, recipe.storage, len(plan.classes)))],
+        FEATURES: [json_text(tfds.features(recipe.image_shape, recipe.storage, plan.classes, plan.targets))],
     }
+    for name, labels in tfds.label_files(plan.classes, plan.targets).items():
+        texts[name] = [f"{label}\n" for label in labels]
     small = {name: _write_counted(run.output, name, text) for name, text in texts.items()}
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -153,6 +153,7 @@ def write_dataset(shards: Shards, plan: Plan, run: Run) -> float:
         request=request,
         image_size=recipe.image_size,
         classes=plan.classes,
+        targets=plan.targets,
         splits={
             split: _counts(planned, shards.written, split, plan.copies(split)[0])
             for split, planned in plan.splits.items()
@@ -199,7 +200,7 @@ def is_shown_to_tfds(output: str, manifest: Manifest) -> bool:
 
 
 def _dataset_info(manifest: Manifest) -> str:
-    return json_text(tfds.dataset_info(manifest.request.name, manifest.shard_lengths()))
+    return json_text(tfds.dataset_info(manifest.request.name, manifest.shard_lengths(), manifest.supervised))
 
 
 def _write_counted(output: str, name: str, text: Iterable[str]) -> File:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from augment import backends, codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.by_class import ByClass
 from augment.draws import Draw, at
 from augment.keys import source_words
 from pipelines import storage
@@ -17,8 +18,10 @@ from pipelines.format.digests import pixels_digest
 from pipelines.format.example import serialize
 from pipelines.format.records import framed
 from pipelines.format.request import Request, job_recipe
-from pipelines.sources import Reject, read_source
+from pipelines.format.targets import Targets
+from pipelines.sources import UNLABELED, Reject, read_source
 from pipelines.sources.reading import rejected
+from pipelines.targets import SampleTargets, TargetsDeriver
 
 Contents = bytes | OSError | None
 """What a source holds, or why that cannot be read; None where whoever derives it is to read it."""
@@ -26,6 +29,9 @@ Contents = bytes | OSError | None
 
 SOURCE_COLUMNS = ("source", "class", "label", "source_sha256", "source_height", "source_width")
 """Of the samples table, the columns that say of what a sample was made."""
+
+PIXELS = "pixels_blake3"
+"""Of the samples table, the column that has the digest of a sample's levels."""
 
 
 class PassingFault(Exception):
@@ -38,6 +44,7 @@ class Member(NamedTuple):
     source: str
     label: str
     contents: Contents = None
+    annotation: bytes = b""
 
 
 class Derived(NamedTuple):
@@ -47,10 +54,11 @@ class Derived(NamedTuple):
     """one a copy: those of all sources, framed, one after the other"""
     columns: dict[str, list[Any]]
     """of the samples table, for all copies alike"""
-    pixel_digests: list[list[str]]
-    """one list a copy"""
+    copies: dict[str, list[list[Any]]]
+    """of the samples table, one list a copy: digests, and what became of targets"""
     drawn: dict[str, np.ndarray]
-    """columns of the samples table, for the copies that are augmented: [sources with records, copies]"""
+    """columns of the samples table, for the copies that are augmented: [sources with records, copies]; masked
+    where classes have recipes of their own"""
     rejects: list[Reject]
 
 
@@ -71,85 +79,123 @@ class Deriver:
         classes: of the plan, whose places are the labels.
         root: where the sources lie.
         backend: who computes the pixels.
+        targets: what records have beside images.
+        annotations: where masks lie.
     """
 
     def __init__(
-        self, request: Request, classes: Sequence[str], root: str, backend: backends.Name = "host"
+        self,
+        request: Request,
+        classes: Sequence[str],
+        root: str,
+        backend: backends.Name = "host",
+        targets: Targets | None = None,
+        annotations: str = "",
     ) -> None:
-        self.augmenter = Augmenter(job_recipe(request), request.seed, backend)
+        self.augmenters = ByClass(job_recipe(request), request.seed, backend)
         self._labels = {label: number for number, label in enumerate(classes)}
         self._root = root
+        self._unlabeled = tuple(classes) == (UNLABELED,)
+        self._targets = TargetsDeriver(self.augmenters, targets, annotations) if targets else None
 
     def derive(self, members: Sequence[Member], copies: Sequence[int]) -> Derived:
         """Some sources' samples. Raises PassingFault, and OpError for what an op makes of one.
 
         `copies`: NOT_AUGMENTED can only be the first of them.
         """
-        draws = self._draws([member.source for member in members], copies)
+        found: dict[int, _One | Reject] = {}
+        drawn: list[tuple[Sequence[int], Draw]] = []
+        for augmenter, places in self.augmenters.parts([member.label for member in members]):
+            draws = _draws(augmenter, [members[position].source for position in places], copies)
+            drawn.append((places, draws))
+            for place, position in enumerate(places):
+                found[position] = self._one(augmenter, members[position], copies, draws, place)
         columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
         records: list[list[bytes]] = [[] for _ in copies]
-        digests: list[list[str]] = [[] for _ in copies]
+        by_copy: dict[str, list[list[Any]]] = {}
         rejects: list[Reject] = []
         written: list[int] = []
-        for position, member in enumerate(members):
-            made = self._one(member, copies, draws, position)
+        for position in range(len(members)):
+            made = found[position]
             if isinstance(made, Reject):
                 rejects.append(made)
                 continue
             written.append(position)
-            for name, value in zip(SOURCE_COLUMNS, made.source, strict=True):
-                columns[name].append(value)
-            for number, (record, digest) in enumerate(made.copies):
+            for name, value in made.source.items():
+                columns.setdefault(name, []).append(value)
+            for number, (record, its) in enumerate(made.copies):
                 records[number].append(record)
-                digests[number].append(digest)
-        drawn = {name: values[written] for name, values in self.augmenter.recorded(draws).items()}
-        return Derived([b"".join(its) for its in records], columns, digests, drawn, rejects)
+                for name, value in its.items():
+                    by_copy.setdefault(name, [[] for _ in copies])[number].append(value)
+        recorded = self.augmenters.recorded(drawn, (len(members), len(_augmented(copies))))
+        parameters = {name: values[written] for name, values in recorded.items()}
+        return Derived([b"".join(its) for its in records], columns, by_copy, parameters, rejects)
 
     def samples(self, member: Member, copies: Sequence[int]) -> Samples | Reject:
         """One source's samples themselves, as a reader of its records sees them. Raises as `derive`."""
-        draws = self._draws([member.source], copies)
-        made = self._made(member, copies, draws, 0)
+        augmenter = self.augmenters.of(member.label)
+        draws = _draws(augmenter, [member.source], copies)
+        made = self._made(augmenter, member, copies, draws, 0)
         if isinstance(made, Reject):
             return made
-        stored = self.augmenter.recipe.storage
-        drawn = {name: values[0] for name, values in self.augmenter.recorded(draws).items()}
+        stored = augmenter.recipe.storage
+        drawn = {name: values[0] for name, values in augmenter.recorded(draws).items()}
         return Samples([codec.round_trip(image, stored) for image in made.images], drawn)
 
-    def _one(self, member: Member, copies: Sequence[int], draws: Draw, place: int) -> _One | Reject:
+    def _one(
+        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Draw, place: int
+    ) -> _One | Reject:
         """One source's records; its draws are those at a place of the first axis."""
-        made = self._made(member, copies, draws, place)
+        made = self._made(augmenter, member, copies, draws, place)
         if isinstance(made, Reject):
             return made
-        label, stored = self._labels[member.label], self.augmenter.recipe.storage
+        label, stored = self._labels[member.label], augmenter.recipe.storage
+        values = (member.source, member.label, label, made.sha256, *made.size)
+        source = dict(zip(SOURCE_COLUMNS, values, strict=True))
+        targets: Sequence[SampleTargets | None] = [None] * len(copies)
+        if self._targets:
+            try:
+                annotated = self._targets.read(member.source, member.annotation, made.size)
+            except OSError as error:
+                raise self._passing(member.source, error) from None
+            if isinstance(annotated, Reject):
+                return annotated
+            source |= annotated.columns(self._targets.targets)
+            targets = [
+                self._targets.sample(annotated, made.size, draw, member.label)
+                for draw in _each(draws, copies, place)
+            ]
         records = []
-        for sample, copy in zip(made.images, copies, strict=True):
-            encoded = codec.encode(sample, stored)
-            record = serialize(image=encoded, label=label, source=member.source, copy=copy)
-            records.append((framed(record), pixels_digest(sample)))
-        return _One((member.source, member.label, label, made.sha256, *made.size), records)
+        for sample, copy, its in zip(made.images, copies, targets, strict=True):
+            record = serialize(
+                image=codec.encode(sample, stored),
+                label=None if self._unlabeled else label,
+                source=member.source,
+                copy=copy,
+                targets=its.entries if its else b"",
+            )
+            records.append((framed(record), {PIXELS: pixels_digest(sample), **(its.columns if its else {})}))
+        return _One(source, records)
 
-    def _made(self, member: Member, copies: Sequence[int], draws: Draw, place: int) -> _Made | Reject:
+    def _made(
+        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Draw, place: int
+    ) -> _Made | Reject:
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
         try:
-            image = self.augmenter.recipe.decode_source(contents)
+            image = augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        images = [self.augmenter.plain(image)] if copies[0] == NOT_AUGMENTED else []
-        augmented = len(copies) - len(images)
-        if augmented:
-            head = self.augmenter.head(image)
-            images += [self.augmenter.tail(head, at(draws, (place, number))) for number in range(augmented)]
+        head: np.ndarray | None = None
+        images = []
+        for draw in _each(draws, copies, place):
+            if draw is None:
+                images.append(augmenter.plain(image))
+                continue
+            head = augmenter.head(image) if head is None else head
+            images.append(augmenter.tail(head, draw))
         return _Made(hashlib.sha256(contents).hexdigest(), image.shape[:2], images)
-
-    def _draws(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:
-        """All parameters of sources, but for copies that are not augmented: arrays [sources, copies, ...]."""
-        augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
-        if not augmented:
-            return {}
-        words = source_words(sources)[:, np.newaxis]
-        return self.augmenter.draw((words[..., 0], words[..., 1]), np.array([augmented], np.int32))
 
     def _read(self, member: Member) -> bytes | Reject:
         contents = member.contents
@@ -162,11 +208,38 @@ class Deriver:
             return contents
         if reject := rejected(member.source, contents):
             return reject
-        raise PassingFault(
-            f"{member.source}: it cannot be read ({storage.reason(contents)}); make it readable, or put it "
+        raise self._passing(member.source, contents)
+
+    def _passing(self, source: str, error: OSError) -> PassingFault:
+        return PassingFault(
+            f"{source}: it cannot be read ({storage.reason(error)}); make it readable, or put it "
             "back, and run the same command again, or take it out of the input and start over with "
             "--overwrite"
         )
+
+
+def _augmented(copies: Sequence[int]) -> list[int]:
+    return [copy for copy in copies if copy != NOT_AUGMENTED]
+
+
+def _draws(augmenter: Augmenter, sources: Sequence[str], copies: Sequence[int]) -> Draw:
+    """All parameters of sources, but for copies that are not augmented: arrays [sources, copies, ...]."""
+    augmented = _augmented(copies)
+    if not augmented:
+        return {}
+    words = source_words(sources)[:, np.newaxis]
+    return augmenter.draw((words[..., 0], words[..., 1]), np.array([augmented], np.int32))
+
+
+def _each(draws: Draw, copies: Sequence[int], place: int) -> Iterator[Draw | None]:
+    """What was drawn for each copy of the source at a place; None for NOT_AUGMENTED, the first of them."""
+    augmented = 0
+    for copy in copies:
+        if copy == NOT_AUGMENTED:
+            yield None
+        else:
+            yield at(draws, (place, augmented))
+            augmented += 1
 
 
 class _Made(NamedTuple):
@@ -183,7 +256,7 @@ class _Made(NamedTuple):
 class _One(NamedTuple):
     """What is made of one source."""
 
-    source: tuple[Any, ...]
-    """by SOURCE_COLUMNS"""
-    copies: list[tuple[bytes, str]]
-    """of each the framed record, and the digest of its pixels"""
+    source: dict[str, Any]
+    """columns of the samples table, for all copies alike"""
+    copies: list[tuple[bytes, dict[str, Any]]]
+    """of each the framed record, and its own columns"""

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from augment import backends
 from augment.augmenter import CORES, NOT_AUGMENTED
 from augment.errors import OpError
 from augment.parity import parity_class
@@ -32,8 +31,9 @@ from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, parity_differences
 from pipelines.format.records import ShardWriter
 from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, read_receipt, schema
-from pipelines.materialize.derive import SOURCE_COLUMNS, Derived, Member, PassingFault
+from pipelines.materialize.derive import Derived, Member, PassingFault
 from pipelines.materialize.processes import Pool, ProcessEnded
+from pipelines.materialize.run import Run
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
 
@@ -66,13 +66,13 @@ class Finished(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """The sources that one task handles together, in order: (id, label)."""
+    """The sources that one task handles together, in order: (id, label, annotation)."""
 
     split: str
     number: int
     tier: Tier
     """its copies, and how many groups there are of it"""
-    sources: Sequence[tuple[str, str]]
+    sources: Sequence[tuple[str, str, bytes]]
 
 
 class GroupWriter:
@@ -85,9 +85,7 @@ class GroupWriter:
     def __init__(
         self,
         plan: Plan,
-        root: str,
-        output: str,
-        backend: backends.Name = "host",
+        run: Run,
         processes: int = CORES,
     ) -> None:
         differences = parity_differences(plan.parity_class, parity_class())
@@ -97,11 +95,12 @@ class GroupWriter:
                 f"({'; '.join(differences)}), so its pixels may differ; make all workers alike and run the "
                 "same command again, or start over with --overwrite"
             )
-        self.plan, self._root, self.output = plan, root, storage.at(output)
-        self._pool = Pool(processes, plan.sources, plan.request, plan.classes, root, backend)
-        self._recipe = self._pool.here.augmenter.recipe
-        self.schema = schema(self._pool.here.augmenter)
-        self._ahead = storage.at(root).ahead
+        self.plan, self._root, self.output = plan, run.input, storage.at(run.output)
+        made_of = (plan.request, plan.classes, run.input, run.backend, plan.targets, run.annotations)
+        self._pool = Pool(processes, plan.sources, *made_of)
+        self._recipe = self._pool.here.augmenters.recipe
+        self.schema = schema(self._recipe, plan.targets)
+        self._ahead = storage.at(run.input).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
     @property
@@ -254,29 +253,36 @@ class GroupWriter:
     ) -> list[Reject]:
         """Writes the records and rows of some sources in all copies; those that have none are returned."""
         rejects: list[Reject] = []
-        columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
-        digests: list[list[str]] = [[] for _ in copies]
+        columns: dict[str, list[Any]] = collections.defaultdict(list)
+        by_copy: dict[str, list[list[Any]]] = collections.defaultdict(lambda: [[] for _ in copies])
+        rows = 0
         drawn: dict[str, list[np.ndarray]] = collections.defaultdict(list)
         for derived in self._derived(block, copies):
-            written = len(derived.pixel_digests[0])
-            for one, its in zip(derived.columns["source"], derived.columns["source_sha256"], strict=True):
+            written = len(derived.columns["source"])
+            rows += written
+            for one, its in zip(
+                derived.columns["source"], SourcesDigest.of_columns(derived.columns), strict=True
+            ):
                 sources.add(one, its)
             for shard, framed in zip(shards, derived.records, strict=True):
                 shard.write(framed, written)
             for name, values in derived.columns.items():
                 columns[name] += values
-            for pixels, more in zip(digests, derived.pixel_digests, strict=True):
-                pixels += more
+            for name, lists in derived.copies.items():
+                for values, more in zip(by_copy[name], lists, strict=True):
+                    values += more
             for name, drawn_now in derived.drawn.items():
                 drawn[name].append(drawn_now)
             rejects += derived.rejects
             progress(len(copies) * (written + len(derived.rejects)))
-        rows = len(digests[0])
-        parameters = {name: np.concatenate(values) for name, values in drawn.items()}
+        joined = np.ma.concatenate if self._recipe.recipe_for else np.concatenate
+        parameters = {name: joined(values) for name, values in drawn.items()}
         not_drawn: dict[str, Any] = dict.fromkeys((n for n in self.schema.names if "." in n), [None] * rows)
         augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
-        for copy, shard, table, pixels in zip(copies, shards, tables, digests, strict=True):
+        for number, (copy, shard, table) in enumerate(zip(copies, shards, tables, strict=True)):
             its_own = not_drawn
+            if not rows:
+                continue
             if copy != NOT_AUGMENTED:
                 its_own = {name: values[:, augmented.index(copy)] for name, values in parameters.items()}
             table.write(
@@ -286,7 +292,7 @@ class GroupWriter:
                     "shard": [block.number] * rows,
                     "record": range(shard.records - rows, shard.records),
                     **columns,
-                    "pixels_blake3": pixels,
+                    **{name: lists[number] for name, lists in by_copy.items()},
                     **its_own,
                 }
             )
@@ -310,20 +316,20 @@ class GroupWriter:
     def _members(self, block: Group) -> Iterator[Member]:
         """The sources: with what they hold, read some ahead, where they lie in a store."""
         if self._readers is None:
-            yield from (Member(source, label) for source, label in block.sources)
+            yield from (Member(source, label, None, its) for source, label, its in block.sources)
             return
         coming: collections.deque[Future[Member]] = collections.deque()
-        for source, label in block.sources:
-            coming.append(self._readers.submit(self._read, source, label))
+        for source, label, annotation in block.sources:
+            coming.append(self._readers.submit(self._read, source, label, annotation))
             if len(coming) == self._ahead:
                 yield coming.popleft().result()
         yield from (read.result() for read in coming)
 
-    def _read(self, source: str, label: str) -> Member:
+    def _read(self, source: str, label: str, annotation: bytes) -> Member:
         try:
-            return Member(source, label, read_source(self._root, source))
+            return Member(source, label, read_source(self._root, source), annotation)
         except OSError as error:
-            return Member(source, label, error)
+            return Member(source, label, error, annotation)
 
 
 def _sources_of(receipt: Receipt, samples: str) -> dict[str, str]:

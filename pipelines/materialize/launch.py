@@ -11,6 +11,7 @@ from augment import backends
 from augment.errors import RequestError
 from augment.parity import parity_class
 from pipelines import storage
+from pipelines.annotations import Annotations
 from pipelines.engines.engine import Engine, JobFailed
 from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, parity_differences, read_manifest
@@ -35,6 +36,7 @@ def launch(
     overwrite: bool,
     engine: Engine,
     backend: backends.Name = "host",
+    annotations: Annotations | None = None,
     before_work: Callable[[], None] = lambda: None,
     tell: Callable[[Plan], object] = lambda _: None,
 ) -> Outcome:
@@ -45,13 +47,17 @@ def launch(
     Raises RequestError if what is asked is wrong, JobFailed if the work failed.
     """
     if engine.dry_run:  # which asks neither the service nor a store for anything
-        pipeline = _pipeline(request, _run(root, output, max_rejects, engine, backend), None, engine)
+        pipeline = _pipeline(
+            request, _run(root, output, max_rejects, engine, backend, annotations), None, engine
+        )
         return Outcome(elsewhere=engine.described(pipeline))
     root, output = check_root(root), storage.at(output).absolute()
     storage.check_text(output, "output")
     if not overwrite and (done := _nothing_left(request, output, engine)):
         return done
     _check_output(root, output, overwrite)
+    if annotations:
+        _check_apart(storage.at(annotations.path).real(), storage.at(output).real(), output, "annotations")
     _check_input(root, request)
     with only_run(output):
         job = engine.rejoin(request, output)
@@ -59,7 +65,7 @@ def launch(
             belongings.finish_emptying(output)
             if overwrite:
                 if engine.workers_here and storage.at(output).names() - {WORK}:
-                    _check_listing(root, request)
+                    _check_listing(root, request, annotations)
                 belongings.empty(output)
             finished, plan = _finished(output), saved_plan(output)
             _check_same(request, output, finished, plan, workers_here=engine.workers_here)
@@ -72,16 +78,33 @@ def launch(
             if engine.workers_here:
                 backends.backend("host")  # or what takes its place, if there is something
             before_work()
-            run = _run(root, output, max_rejects, engine, backend)
+            run = _run(root, output, max_rejects, engine, backend, annotations)
             begun = _begun(finished, plan, output)
             job = engine.submit(_pipeline(request, run, begun, engine), request, output)
         return _come_of(engine, job, root, output, tell)
 
 
-def _run(root: str, output: str, max_rejects: float, engine: Engine, backend: backends.Name) -> Run:
-    about = {**about_run(root, output, engine.runner, engine.arguments), "backend": backend}
-    workers = engine.workers_a_machine()
-    return Run(root, output, max_rejects, about, time.time(), backend, workers, awaited=engine.awaited)
+def _run(
+    root: str,
+    output: str,
+    max_rejects: float,
+    engine: Engine,
+    backend: backends.Name,
+    annotations: Annotations | None,
+) -> Run:
+    where = annotations.path if annotations else ""
+    about = {**about_run(root, output, engine.runner, engine.arguments, where), "backend": backend}
+    return Run(
+        root,
+        output,
+        max_rejects,
+        about,
+        time.time(),
+        backend,
+        engine.workers_a_machine(),
+        where,
+        awaited=engine.awaited,
+    )
 
 
 def _pipeline(request: Request, run: Run, begun: Begun | None, engine: Engine) -> Any:
@@ -129,28 +152,30 @@ def _check_output(root: str, output: str, overwrite: bool) -> None:
         raise RequestError(f"output {output}: {storage.reason(error)}") from None
 
 
-def _check_apart(root: str, real: str, output: str) -> None:
+def _check_apart(root: str, real: str, output: str, what: str = "input") -> None:
     root, real = os.path.join(root, ""), os.path.join(real, "")
     if real.startswith(root):
         raise RequestError(
-            f"output {output}: it lies inside the input, whose files it would then be; "
+            f"output {output}: it lies inside the {what}, whose files it would then be; "
             "give a directory elsewhere"
         )
     if root.startswith(real):
-        raise RequestError(f"output {output}: the input lies inside it; give a directory of its own")
+        raise RequestError(f"output {output}: the {what} would lie inside it; give a directory of its own")
 
 
 def _check_input(root: str, request: Request) -> None:
     """What can be known from the top folders alone, before anything slow is imported."""
+    if request.annotations:  # which say what is a split, and what a class
+        return
     errors = top_errors(request, top_folders(root, request.layout))
     if errors:
         raise RequestError(f"input {root}: " + "; ".join(errors))
 
 
-def _check_listing(root: str, request: Request) -> None:
+def _check_listing(root: str, request: Request, annotations: Annotations | None) -> None:
     """Raises RequestError for what only a listing shows: nothing is removed for what cannot be made."""
     listing = Listing()
-    for found in everything(root, request.layout, request.split_fractions, request.group_by):
+    for found in everything(root, request.layout, request.split_fractions, request.group_by, annotations):
         listing.add(found)
     errors = make_plan(request, listing, None).errors
     if errors:

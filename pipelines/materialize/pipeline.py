@@ -14,9 +14,10 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.metrics import Metrics
 
-from augment import backends
 from augment.errors import RequestError, require
 from pipelines import plan, storage
+from pipelines.annotations import Annotations
+from pipelines.annotations.transform import ListAnnotated
 from pipelines.format.copies import in_copy
 from pipelines.format.request import Request
 from pipelines.images import in_folder
@@ -31,10 +32,10 @@ from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, to
 
 GroupKey = tuple[str, int, int]
 """A split, the first copy of one of its tiers, and the number of a group of that."""
-Member = tuple[int, str, str]
-"""A source's place, id and label."""
+Member = tuple[int, str, str, bytes]
+"""A source's place, id, label and annotation."""
 
-NOBODY: Member = (0, "", "")
+NOBODY: Member = (0, "", "", b"")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
@@ -49,11 +50,15 @@ def materialize(
         run: where from, where to, and what must hold before the manifest is written.
         begun: what the output was begun with, if it was.
     """
-    found = start | List(run.input, request.layout, request.split_fractions, request.group_by)
+    by = (request.split_fractions, request.group_by)
+    if request.annotations:
+        found = start | ListAnnotated(run.input, Annotations(run.annotations, request.annotations), *by)
+    else:
+        found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
         found |= KeepTogether(run.input, request.split_fractions, request.group_by)
     planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
-    written = found | Group(planned) | Write(planned, run.input, run.output, run.backend, run.workers)
+    written = found | Group(planned) | Write(planned, run)
     return (found, written) | Commit(planned, run)
 
 
@@ -137,23 +142,14 @@ class Write(beam.PTransform):
 
     Args:
         planned: the plan.
-        root, output: where from and where to; absolute, or URLs.
-        backend: who computes the pixels, which are the same.
-        workers: of Beam's on one machine, which share its cores.
+        run: where from and where to, and who computes the pixels, which are the same.
     """
 
-    def __init__(
-        self,
-        planned: beam.pvalue.AsSingleton,
-        root: str,
-        output: str,
-        backend: backends.Name = "host",
-        workers: int = 1,
-    ) -> None:
+    def __init__(self, planned: beam.pvalue.AsSingleton, run: Run) -> None:
         super().__init__()
-        _check_place("root", root)
-        _check_place("output", output)
-        self.planned, self.writing = planned, WriteGroup(root, output, backend, workers)
+        _check_place("root", run.input)
+        _check_place("output", run.output)
+        self.planned, self.writing = planned, WriteGroup(run)
 
     def expand(
         self, groups: beam.PCollection[tuple[GroupKey, Iterable[Member]]]
@@ -269,7 +265,8 @@ class AssignToGroup(beam.DoFn):
                     place, source = int(order[i]), block[i]
                     group = plan.group_of(place, tier.groups)
                     # A place is within int64.
-                    yield (split, tier.first, group), (place - 2**63, source.id, source.label)
+                    member = (place - 2**63, source.id, source.label, source.annotation)
+                    yield (split, tier.first, group), member
 
 
 @beam.typehints.with_output_types(tuple[GroupKey, Member])
@@ -286,8 +283,8 @@ class EveryGroup(beam.DoFn):
 class WriteGroup(beam.DoFn):
     """A group to what it left in the output."""
 
-    def __init__(self, root: str, output: str, backend: backends.Name, workers: int) -> None:
-        self.root, self.output, self.backend, self.workers = root, output, backend, workers
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self._writer: Any = None
         self._images, self._samples, self._rejects, self._bytes = (
             Metrics.counter("augshard", name)
@@ -300,22 +297,23 @@ class WriteGroup(beam.DoFn):
         from pipelines.materialize import group
 
         (split, first, number), members = members_of
-        sources = [(source, label) for _, source, label in sorted(members) if source]
+        sources = [(source, label, its) for _, source, label, its in sorted(members) if source]
         note = f"{split}_c{first}-{number}" if first > 0 else f"{split}-{number}"
         # When stopped it ends as if it were done: an error would be tried again.
-        with suppress(Stopped), Progress(self.output, note) as progress:
+        run = self.run
+        with suppress(Stopped), Progress(run.output, note) as progress:
             try:
                 if self._writer is None:
-                    if self.backend == "device":
+                    if run.backend == "device":
                         require("TensorFlow", "the device backend")
                         import_tensorflow(threads_an_op=1)  # each core has a source; sharing costs a fifth
-                    processes = max(1, group.CORES // self.workers)
-                    self._writer = group.GroupWriter(planned, self.root, self.output, self.backend, processes)
+                    processes = max(1, group.CORES // run.workers)
+                    self._writer = group.GroupWriter(planned, run, processes)
                 mine = group.Group(split, number, planned.tier(split, first), sources)
                 finished = self._writer.write(mine, progress)
             except (group.GroupFailed, RequestError) as failed:
                 with suppress(OSError):  # which hides no other
-                    stop(self.output)  # the other groups may fail alike, and the user is to know soon
+                    stop(run.output)  # the other groups may fail alike, and the user is to know soon
                 yield GroupFiles(split, number, fault=str(failed))
                 return
             new = [one for one in finished if not one.kept]

@@ -39,11 +39,19 @@ class Run:
     """who computes the pixels"""
     workers: int = 1
     """of Beam's on one machine, which share its cores"""
+    annotations: str = ""
+    """what lies beside the input and says what is in its images; absolute, or a URL"""
     awaited: bool = True
     """whether a launcher tells the user what came of it; else the job has to fail with it"""
 
 
-def about_run(input: str, output: str, runner: str, arguments: Sequence[str]) -> dict[str, Any]:  # noqa: A002
+def about_run(
+    input: str,  # noqa: A002
+    output: str,
+    runner: str,
+    arguments: Sequence[str],
+    annotations: str = "",
+) -> dict[str, Any]:
     """What run.json says of where and with what a run began. `arguments` are Beam's options."""
     names = "augshard apache-beam numpy opencv-python-headless pillow pyarrow tensorflow"
     return {
@@ -55,6 +63,7 @@ def about_run(input: str, output: str, runner: str, arguments: Sequence[str]) ->
         "runner": runner,
         "beam_options": without_secrets(arguments),
         "input": input,
+        **({"annotations": annotations} if annotations else {}),
         "output": output,
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from augment.by_class import ByClass
 from augment.errors import RequestError, did_you_mean
 from augment.parity import parity_class
 from pipelines.format.bounds import ClassName, Count, ParityClass, SplitName
@@ -22,6 +23,7 @@ from pipelines.format.copies import (
 )
 from pipelines.format.layout import Shard
 from pipelines.format.request import Request, job_recipe
+from pipelines.format.targets import Targets, targets_of
 from pipelines.plan.asked import parse_balance, parse_bytes, parse_copies, parse_fractions
 from pipelines.plan.extending import Stored, check_extends
 from pipelines.plan.order import estimated_bytes, group_count, group_of, places, split_of
@@ -31,6 +33,7 @@ from pipelines.sources.found import Place
 from pipelines.sources.groups import group_names
 from pipelines.sources.rules import role
 from pipelines.sources.words import listed
+from pipelines.targets import check_moves
 
 __all__ = [
     "Plan",
@@ -59,6 +62,8 @@ class Plan(BaseModel):
     request: Request
     fingerprint: str = ""
     classes: tuple[ClassName, ...] = ()
+    targets: Targets | None = None
+    """what records have beside images; None: nothing"""
     splits: dict[SplitName, SplitCopies] = {}
     images: dict[SplitName, dict[ClassName, Count]] = {}
     """how many, by split and class"""
@@ -145,6 +150,9 @@ def _unknown_classes(request: Request, labels: Sequence[str]) -> Iterator[str]:
     for label in request.class_copies or ():
         if label not in labels:
             yield f"--copies: there is no class {label!r}; {did_you_mean(label, labels)}"
+    for label in request.recipe_for:
+        if label not in labels:
+            yield f"--recipe-for: there is no class {label!r}; {did_you_mean(label, labels)}"
 
 
 def _augmented(request: Request, splits: Iterable[str]) -> set[str]:
@@ -191,6 +199,10 @@ def make_plan(
         }
         if stored:
             check_extends(Stored(request, splits), stored)
+        targets = None
+        if listing.vocabulary is not None:
+            targets = targets_of(listing.vocabulary)
+            check_moves(ByClass(job_recipe(request), request.seed))
         here = parity_class()
     except RequestError as error:
         return Plan(request=request, errors=(str(error),))
@@ -198,6 +210,7 @@ def make_plan(
         request=request,
         fingerprint=request.fingerprint({split: planned.groups for split, planned in splits.items()}),
         classes=tuple(label for label, _ in listing.classes()),
+        targets=targets,
         splits=splits,
         images=by_split,
         listing_digest=listing.hexdigest(),

@@ -10,7 +10,17 @@ before its slashes. So the same files have the same ids, on a disk and in a stor
 the locale: names are read from disks as bytes.
 """
 
-from pipelines.sources.found import Folder, Found, Guess, Ignored, Listing, Reject, Source, Ungrouped
+from pipelines.sources.found import (
+    UNLABELED,
+    Folder,
+    Found,
+    Guess,
+    Ignored,
+    Listing,
+    Reject,
+    Source,
+    Ungrouped,
+)
 from pipelines.sources.layout import ONLY_SPLIT, Layout, checked_layout, class_folders, top_folders
 from pipelines.sources.listing import list_folder
 from pipelines.sources.names import class_errors, split_errors
@@ -20,6 +30,7 @@ __all__ = [
     "ID_BYTES",
     "MAX_BYTES",
     "ONLY_SPLIT",
+    "UNLABELED",
     "Folder",
     "Found",
     "Guess",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from augment.codec import reads_heif
-from pipelines.sources.found import Listing, Place
+from pipelines.sources.found import UNLABELED, Listing, Place
 from pipelines.sources.layout import Layout
 from pipelines.sources.names import class_errors, split_errors
 from pipelines.sources.rules import HEIF, PICTURES
@@ -128,7 +128,7 @@ def warnings(listing: Listing) -> list[str]:
     """What to mind before the work, each kind in one sentence."""
     said = sorted(guess.sentence for guess in listing.guesses if not guess.refused)
     labels = [label for label, _ in listing.classes()]
-    if len(labels) == 1:
+    if len(labels) == 1 and labels != [UNLABELED]:
         said.append(f"there is only one class, {labels[0]!r}: a classifier learns nothing from it")
     for split in sorted({split for split, _ in listing.counts}):
         missing = [label for label in labels if not listing.counts.get((split, label))]

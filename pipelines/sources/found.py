@@ -13,6 +13,13 @@ from pipelines.sources import rules
 Place = tuple[str, str]
 """A split and a class."""
 
+UNLABELED = "unlabeled"
+"""The one class of images that have none of their own, only targets; their records have no label."""
+
+
+UNLABELED = "unlabeled"
+"""The class of images that have none of their own, such as those that objects or a mask are known of."""
+
 
 class Source(NamedTuple):
     """One input image."""

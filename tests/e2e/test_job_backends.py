@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from augment.kernels import canary
 from augment.parity import parity_class
 from augment.recipe import preset_names
 from pipelines.materialize.pipeline import WriteGroup
+from tests.in_process import run_of
 
 POLICIES = ("rand_augment", "trivial_augment", "auto_augment: {policy: imagenet}", "aug_mix")
 
@@ -138,7 +140,7 @@ def test_c9_without_tensorflow_a_host_that_computes_something_else_is_refused(
 
 @pytest.mark.usefixtures("nothing_but_the_host")
 def test_a_worker_without_tensorflow_fails_its_group_by_a_sentence(tmp_path):
-    write = WriteGroup("photos", str(tmp_path), "device", 1)
+    write = WriteGroup(dataclasses.replace(run_of("photos", tmp_path), backend="device"))
     [failed] = write.process((("train", 0, 0), []), None)
     assert failed.fault.startswith("the device backend needs TensorFlow, which is not installed here; ")
 

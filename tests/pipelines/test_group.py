@@ -25,11 +25,12 @@ from pipelines.format import records
 from pipelines.format.request import Request
 from pipelines.format.samples import read_receipt
 from pipelines.materialize import derive, group
-from pipelines.materialize.derive import Derived, Member
+from pipelines.materialize.derive import Derived, Member, _draws
 from pipelines.materialize.group import Finished, Group, GroupFailed, GroupWriter
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Folder, Listing, Source, list_folder
 from tests.forgery import write_samples
+from tests.in_process import run_of
 
 RECIPE = "ops: [resize: {height: 6, width: 7}, flip: {horizontal: 0.5}, brightness: {delta: 0.3}]"
 COPIES = 3
@@ -44,9 +45,7 @@ class Job(NamedTuple):
     group: Group
 
     def write(self) -> list[Finished]:
-        return GroupWriter(self.plan, str(self.root), str(self.output)).write(
-            self.group, lambda *_, **__: None
-        )
+        return GroupWriter(self.plan, run_of(self.root, self.output)).write(self.group, lambda *_, **__: None)
 
     def files(self) -> dict[str, bytes]:
         found = (path for path in sorted(self.output.rglob("*")) if path.is_file())
@@ -80,7 +79,7 @@ def job(tmp_path) -> Job:
     listing = Listing().add(folder)
     for one in found:
         listing.add(one)
-    sources = sorted((source.id, source.label) for source in found if isinstance(source, Source))
+    sources = sorted((source.id, source.label, b"") for source in found if isinstance(source, Source))
     plan = make_plan(request, listing, None)
     return Job(root, output, plan, Group("train", 0, plan.tier("train", 0), sources))
 
@@ -257,21 +256,24 @@ def test_c8_rows_are_written_in_blocks_that_change_nothing_but_row_groups(job, m
 def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
     monkeypatch.setattr(group, "BLOCK", 100)
     monkeypatch.setattr(records, "_BUFFER", 1000)
-    writer = GroupWriter(job.plan, str(job.root), str(job.output))
+    writer = GroupWriter(job.plan, run_of(job.root, job.output))
     alike = {"class": "cat", "label": 0, "source_sha256": "0" * 64, "source_height": 9, "source_width": 8}
 
     def derive_nothing(members: Sequence[Member], copies: Sequence[int]) -> Derived:
         sources = [member.source for member in members]
         columns = {"source": sources, **{name: [value] * len(sources) for name, value in alike.items()}}
         digests = [[f"{source:>64}" for source in sources] for _ in copies]
-        drawn = here.augmenter.recorded(here._draws(sources, copies))
-        return Derived([b"record" * len(sources) for _ in copies], columns, digests, drawn, [])
+        augmenter = here.augmenters.of("cat")
+        drawn = augmenter.recorded(_draws(augmenter, sources, copies))
+        return Derived(
+            [b"record" * len(sources) for _ in copies], columns, {"pixels_blake3": digests}, drawn, []
+        )
 
     here = writer._pool.here
     monkeypatch.setattr(here, "derive", derive_nothing)
 
     def peak(images: int) -> int:
-        sources = [(f"cat/{number}.png", "cat") for number in range(images)]
+        sources = [(f"cat/{number}.png", "cat", b"") for number in range(images)]
         tracemalloc.start()
         try:
             whole = dataclasses.replace(job.group, sources=sources)

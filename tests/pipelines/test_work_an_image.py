@@ -28,6 +28,7 @@ from pipelines.materialize.group import Group, GroupWriter
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Folder, Listing, Source, list_folder
 from pipelines.storage import disk
+from tests.in_process import run_of
 
 SOURCES, COPIES = 128, 3
 SAMPLES = SOURCES * COPIES
@@ -91,9 +92,8 @@ def plan(tmp_path) -> Plan:
 
 def group_of(plan: Plan, root: Path) -> Group:
     found = list_folder(str(root), Folder("cat", "train", "cat"))
-    return Group(
-        "train", 0, plan.tier("train", 0), [(one.id, one.label) for one in found if isinstance(one, Source)]
-    )
+    sources = [(one.id, one.label, b"") for one in found if isinstance(one, Source)]
+    return Group("train", 0, plan.tier("train", 0), sources)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ class _Counted:
 
 
 def test_an_image_is_decoded_resized_digested_and_copied_as_seldom_as_can_be(plan, counts, tmp_path):
-    writer = GroupWriter(plan, str(tmp_path / "in"), str(tmp_path / "out"), processes=1)
+    writer = GroupWriter(plan, run_of(tmp_path / "in", tmp_path / "out"), processes=1)
     counts.clear()  # of the canary, which is tried once a process
     writer.write(group_of(plan, tmp_path / "in"), lambda *_, **__: None)
     writer.close()
@@ -184,13 +184,13 @@ def test_an_image_is_decoded_resized_digested_and_copied_as_seldom_as_can_be(pla
 def with_processes(plan, tmp_path, monkeypatch) -> Iterator[GroupWriter]:
     """A writer whose processes are ready, so that nothing is derived here any more."""
     monkeypatch.setattr(processes, "WORTH_IT", 0)
-    writer = GroupWriter(plan, str(tmp_path / "in"), str(tmp_path / "out"), processes=2)
+    writer = GroupWriter(plan, run_of(tmp_path / "in", tmp_path / "out"), processes=2)
     pool, [source] = writer._pool, group_of(plan, tmp_path / "in").sources[:1]
     for _ in range(2):
-        pool.derive([derive.Member(*source)], [0]).result()
+        pool.derive([derive.Member(*source[:2])], [0]).result()
     while not all(process.ready for process in pool._processes):
         time.sleep(0.01)
-    pool.derive([derive.Member(*source)], [0]).result()
+    pool.derive([derive.Member(*source[:2])], [0]).result()
     yield writer
     writer.close()
 

@@ -1,0 +1,130 @@
+"""One large JSON object, of whose long lists no more than an item is held at a time."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from pipelines.annotations.exact import as_decimal
+
+MOST = 1 << 26
+"""The longest item, in characters."""
+
+BEGIN = object()
+"""Stands in front of a list's items, if there are any."""
+
+_BLOCK = 1 << 20
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder(parse_float=as_decimal)
+
+
+class BadFile(ValueError):
+    """Why a whole file cannot be used, as the predicate of a sentence about it."""
+
+
+def items(file: BinaryIO, lists: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """Each item of some lists of an object with the list's name, and all its other values with theirs.
+
+    In the order of the file; a list begins with BEGIN. Fractions are decimals. Raises BadFile.
+    """
+    text = _Text(file)
+    if text.peek() != "{":
+        raise BadFile("is no JSON object, {...}")
+    for _ in text.separated("{", "}"):
+        name = text.value()
+        if not isinstance(name, str):
+            raise text.wrong("a name in quotes is due")
+        text.skip(":")
+        if name in lists:
+            if text.peek() != "[":
+                raise BadFile(f"has {name!r} that is no list")
+            yield name, BEGIN
+            for _ in text.separated("[", "]"):
+                yield name, text.value()
+        else:
+            yield name, text.value()
+    if text.peek():
+        raise text.wrong("there is more behind its end")
+
+
+class _Text:
+    """What a file holds, read as far as it is looked at."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._decoder = file, codecs.getincrementaldecoder("utf-8-sig")()
+        self._held, self._at, self._before, self._ended = "", 0, 0, False
+
+    def peek(self) -> str:
+        """The next character that is no blank; empty at the end."""
+        while True:
+            self._at = _end_of(_BLANKS, self._held, self._at)
+            if self._at < len(self._held) or not self._more(_BLOCK):
+                return self._held[self._at : self._at + 1]
+
+    def skip(self, character: str) -> None:
+        if self.peek() != character:
+            raise self.wrong(f"a {character} is due")
+        self._at += 1
+
+    def separated(self, opening: str, closing: str) -> Iterator[None]:
+        """Stops in front of each item between brackets, and behind the closing one."""
+        self.skip(opening)
+        if self.peek() != closing:
+            yield
+            while self.peek() == ",":
+                self._at += 1
+                yield
+        self.skip(closing)
+
+    def value(self) -> Any:
+        """The next value, whole."""
+        self.peek()
+        block = _BLOCK
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._held, self._at)
+            except json.JSONDecodeError as error:
+                if self._is_cut(error) and self._more(block):
+                    block *= 2
+                    continue
+                raise self.wrong(error.msg[:1].lower() + error.msg[1:], error.pos) from None
+            except RecursionError:
+                raise self.wrong("it is nested too deep") from None
+            except ValueError:  # of whole numbers of thousands of digits
+                raise self.wrong("it has a number that is too long") from None
+            if end > len(self._held) - 4 and self._more(block):  # it may be a number that goes on: 1 of 1e+9
+                continue
+            self._at = end
+            return value
+
+    def wrong(self, what: str, at: int | None = None) -> BadFile:
+        place = self._before + (self._at if at is None else at)
+        return BadFile(f"is not the JSON that it should be: {what}, at character {place:,}")
+
+    def _is_cut(self, error: json.JSONDecodeError) -> bool:
+        """Whether the error may be that the text ends here."""
+        return error.msg.startswith("Unterminated string") or error.pos > len(self._held) - 16
+
+    def _more(self, block: int) -> bool:
+        """Reads on; whether there was more."""
+        if self._ended:
+            return False
+        self._before += self._at
+        self._held, self._at = self._held[self._at :], 0
+        if len(self._held) > MOST:
+            raise self.wrong(f"one value takes more than {MOST:,} characters")
+        read = self._file.read(block)
+        self._ended = not read
+        try:
+            self._held += self._decoder.decode(read, final=self._ended)
+        except UnicodeDecodeError as error:
+            raise BadFile(f"is not UTF-8 ({error.reason})") from None
+        return True
+
+
+def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at

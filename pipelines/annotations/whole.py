@@ -1,0 +1,55 @@
+"""Everything that an input with annotations holds, in memory: what `ListAnnotated` finds, without Beam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pipelines.annotations.asked import Annotations
+from pipelines.annotations.pieces import Keyed
+from pipelines.annotations.reader import InFile, Task, View
+from pipelines.annotations.steps import begin, finished, reader_of
+from pipelines.annotations.walking import pictures, top_of
+from pipelines.plan.splitting import in_splits
+from pipelines.sources.found import Folder, Found
+
+
+def everything_annotated(
+    root: str, annotations: Annotations, fractions: dict[str, str] | None, group_by: str | None = None
+) -> Iterator[Found | Folder]:
+    """All that is found in an input, as the job finds it; duplicates may still be in several splits."""
+    yield from in_splits(_everything(root, annotations, fractions), fractions, group_by)
+
+
+def _everything(
+    root: str, annotations: Annotations, fractions: dict[str, str] | None
+) -> Iterator[Found | Folder]:
+    reader = reader_of(root, annotations)
+    in_file: dict[str, list[bytes]] = {}
+    by_key: dict[str, list[bytes]] = {}
+
+    def without_pieces(found: Iterable[Keyed | InFile | Found | Folder]) -> Iterator[Found | Folder]:
+        for one in found:
+            if isinstance(one, Keyed):
+                by_key.setdefault(one.key, []).append(one.piece)
+            elif isinstance(one, InFile):
+                in_file.setdefault(one.key, []).append(one.piece)
+            else:
+                yield one
+
+    views: dict[str, View] = {}
+    tasks: list[Task] = []
+    for begun in begin(reader, fractions):
+        if isinstance(begun, View):
+            views[begun.prefix] = begun
+        elif isinstance(begun, Task):
+            tasks.append(begun)
+        else:
+            yield begun
+    for task in tasks:
+        yield from without_pieces(reader.read(task))
+    for key, pieces in in_file.items():
+        yield from without_pieces(reader.gathered(key, pieces))
+    for top in top_of(root):
+        yield from without_pieces(pictures(root, top, views, reader.key))
+    for key, pieces in by_key.items():
+        yield from finished(reader, key, pieces)

@@ -1,0 +1,281 @@
+"""What records have of a sample beside its image: objects, a mask, labels, in the form of TFDS.
+
+objects/bbox          float32 [n, 4]     ymin, xmin, ymax, xmax, in parts of the image's sides
+objects/id            int64 [n]          the place of each in its annotation, from 0
+objects/is_crowd      bool [n]
+objects/keypoints     float32 [n, k, 3]  x, y in pixels, and visibility; if the dataset has keypoints
+objects/label         int64 [n]          by `Targets.classes`
+objects/segmentation  float32 [n, polygons, corners, 2]  x, y in pixels; if the dataset has outlines
+labels                int64 [m]          by `Targets.labels`; if images can have several
+segmentation_mask     PNG of uint8 [H, W, 1]; if the dataset has masks
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from augment import codec
+from augment.errors import RequestError
+from augment.recipe import Shape
+from augment.targets import UNIT, Annotation, Moved, Object, Vocabulary
+from pipelines.format.bounds import MOST_CLASSES, Text
+from pipelines.format.example import entry_of_bytes, entry_of_floats, entry_of_numbers, lists
+
+Kind = Literal["boxes", "keypoints", "mask", "polygons"]
+
+MOST_KEYPOINTS = 1_000
+
+
+class Targets(BaseModel):
+    """What every record of a dataset can have, and by which names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    has: Annotated[tuple[Kind, ...], Field(max_length=4)]
+    classes: Annotated[tuple[Text, ...], Field(max_length=MOST_CLASSES)] = ()
+    """of objects and of a mask's ids, in the order of their dataset"""
+    class_numbers: Annotated[tuple[int, ...], Field(max_length=MOST_CLASSES)] = ()
+    """what stood for each in what was read: category ids of COCO, numbers of YOLO, a mask's ids"""
+    keypoints: Annotated[tuple[Text, ...], Field(max_length=MOST_KEYPOINTS)] = ()
+    pairs: Annotated[tuple[tuple[int, int], ...], Field(max_length=MOST_KEYPOINTS)] = ()
+    """keypoints that change places when left and right are exchanged"""
+    labels: Annotated[tuple[Text, ...], Field(max_length=MOST_CLASSES)] = ()
+    """of images that can have several"""
+    columns: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()
+    """of the samples table, which come from a table beside the images"""
+
+    @functools.cached_property
+    def number(self) -> dict[str, int]:
+        """The label of each class."""
+        return {name: i for i, name in enumerate(self.classes)}
+
+    @functools.cached_property
+    def label_number(self) -> dict[str, int]:
+        """The number of each of `labels`."""
+        return {name: i for i, name in enumerate(self.labels)}
+
+    @property
+    def has_objects(self) -> bool:
+        return bool(set(self.has) - {"mask"})
+
+
+def targets_of(vocabulary: Vocabulary) -> Targets:
+    """Raises RequestError for names that do not go together."""
+    numbered = sorted(vocabulary.classes)
+    names = [name for _, name in numbered]
+    for name in sorted(names):
+        if names.count(name) > 1:
+            raise RequestError(
+                f"--annotations: class {name!r} has several numbers "
+                f"({', '.join(str(number) for number, its in numbered if its == name)}); give it one"
+            )
+    count = len(vocabulary.keypoints)
+    for pair in sorted(vocabulary.pairs):
+        if not all(0 <= place < count for place in pair):
+            raise RequestError(f"--annotations: keypoints {pair} are a pair, and there are only {count}")
+    return Targets(
+        has=tuple(kind for kind in get_args(Kind) if kind in vocabulary.has),
+        classes=tuple(names),
+        class_numbers=tuple(number for number, _ in numbered),
+        keypoints=vocabulary.keypoints,
+        pairs=tuple(sorted(vocabulary.pairs)),
+        labels=tuple(sorted(vocabulary.labels)),
+        columns=tuple(sorted(vocabulary.columns)),
+    )
+
+
+def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[int, int]) -> bytes:
+    """The entries of a record, in the order of their names."""
+    objects, entries = moved.objects, []
+    if targets.labels:
+        entries.append(entry_of_numbers(b"labels", sorted(targets.label_number[name] for name in labels)))
+    if targets.has_objects:
+        sides = np.array([size[0], size[1], size[0], size[1]], np.float64) * UNIT
+        boxes = np.array([one.box for one in objects], np.float64).reshape(-1, 4)[:, [1, 0, 3, 2]] / sides
+        entries += [
+            entry_of_floats(b"objects/bbox", boxes),
+            entry_of_numbers(b"objects/id", moved.numbers),
+            entry_of_numbers(b"objects/is_crowd", [int(one.crowd) for one in objects]),
+        ]
+        if "keypoints" in targets.has:
+            none = ((0, 0, 0),) * len(targets.keypoints)
+            points = np.array([one.keypoints or none for one in objects], np.float64)
+            entries.append(
+                entry_of_floats(b"objects/keypoints", points / [UNIT, UNIT, 1] if len(points) else points)
+            )
+        entries.append(entry_of_numbers(b"objects/label", [targets.number[one.name] for one in objects]))
+        if "polygons" in targets.has:
+            polygons = [polygon for one in objects for polygon in one.polygons]
+            corners = [place for polygon in polygons for place in polygon]
+            name = b"objects/segmentation/ragged_"
+            entries += [
+                entry_of_floats(name + b"flat_values", np.array(corners, np.float64) / UNIT),
+                entry_of_numbers(name + b"row_lengths_0", [len(one.polygons) for one in objects]),
+                entry_of_numbers(name + b"row_lengths_1", [len(polygon) // 2 for polygon in polygons]),
+            ]
+    if moved.mask is not None:
+        png = codec.encode_png(moved.mask[..., np.newaxis])
+        entries.append(entry_of_bytes(b"segmentation_mask", png))
+    return b"".join(entries)
+
+
+class Read(NamedTuple):
+    """The targets of a record."""
+
+    annotation: Annotation
+    """in the coordinates of its image"""
+    ids: tuple[int, ...]
+    """the place of each object in the annotation of its source"""
+    mask: bytes
+    """a PNG; empty without one"""
+
+
+def unpacked(entries: bytes, targets: Targets, shape: Shape) -> Read:
+    """The targets of a record that may be anybody's. Raises ValueError for what `packed` does not make."""
+    found = lists(entries)
+    height, width, _ = shape
+
+    def numbers(name: bytes) -> list[int]:
+        values = found.pop(name, [])
+        whole = [value for value in values if isinstance(value, int)]
+        if len(whole) != len(values):
+            raise ValueError(f"{name.decode()} holds no whole numbers")
+        return whole
+
+    labels = [_named(targets.labels, i) for i in numbers(b"labels")] if targets.labels else []
+    objects: tuple[Object, ...] = ()
+    ids: tuple[int, ...] = ()
+    if targets.has_objects:
+        ids = tuple(numbers(b"objects/id"))
+        names = [_named(targets.classes, i) for i in numbers(b"objects/label")]
+        crowd = [bool(value) for value in numbers(b"objects/is_crowd")]
+        sides = np.array([height, width, height, width]) * UNIT
+        boxes = np.rint(_floats(found, b"objects/bbox", (-1, 4)) * sides).astype(np.int64)[:, [1, 0, 3, 2]]
+        count = len(targets.keypoints)
+        points: list[Any] = [()] * len(ids)
+        if "keypoints" in targets.has:
+            places = _floats(found, b"objects/keypoints", (-1, count, 3)) * [UNIT, UNIT, 1]
+            points = [tuple(map(tuple, its)) for its in np.rint(places).astype(np.int64).tolist()]
+        outlines: list[Any] = [()] * len(ids)
+        if "polygons" in targets.has:
+            outlines = _outlines(found, numbers)
+        fields = (names, boxes.tolist(), outlines, points, crowd)
+        if any(len(each) != len(ids) for each in fields):
+            raise ValueError("its objects do not have all that they should")
+        objects = tuple(
+            Object(name, tuple(box), outline, its, is_crowd)
+            for name, box, outline, its, is_crowd in zip(*fields, strict=True)
+        )
+    mask = found.pop(b"segmentation_mask", [b""])
+    if found or len(mask) != 1 or not isinstance(mask[0], bytes):
+        raise ValueError("it has entries that are none of this dataset's")
+    return Read(Annotation(objects, labels=tuple(labels)), ids, mask[0])
+
+
+def arrays(entries: bytes, targets: Targets, shape: Shape) -> dict[str, Any]:
+    """The targets of a record as NumPy has them, by the names and in the forms of TFDS.
+
+    `objects`: a dictionary of bbox float32 [n, 4], id and label int64 [n], is_crowd bool [n], keypoints
+    float32 [n, k, 3] and segmentation, for each object a list of float32 [corners, 2]; `labels` int64 [m];
+    `segmentation_mask` uint8 [H, W, 1]: as many of these as the dataset has. Raises ValueError for entries
+    that are none of this dataset's, and DecodeError for a mask that is none.
+    """
+    checked, found = unpacked(entries, targets, shape), lists(entries)
+    values: dict[str, Any] = {}
+    if targets.labels:
+        values["labels"] = np.array(found[b"labels"], np.int64)
+    if targets.has_objects:
+        values["objects"] = objects = {
+            "bbox": np.array(found[b"objects/bbox"], np.float32).reshape(-1, 4),
+            "id": np.array(found[b"objects/id"], np.int64),
+            "is_crowd": np.array(found[b"objects/is_crowd"], np.bool_),
+            "label": np.array(found[b"objects/label"], np.int64),
+        }
+        if "keypoints" in targets.has:
+            points = np.array(found[b"objects/keypoints"], np.float32)
+            objects["keypoints"] = points.reshape(-1, len(targets.keypoints), 3)
+        if "polygons" in targets.has:
+            name = b"objects/segmentation/ragged_"
+            corners = np.array(found[name + b"flat_values"], np.float32).reshape(-1, 2)
+            lengths = [int(length) for length in found[name + b"row_lengths_1"]]
+            polygons = np.split(corners, np.cumsum(lengths)[:-1]) if lengths else []
+            objects["segmentation"] = list(_split(polygons, [int(n) for n in found[name + b"row_lengths_0"]]))
+    if "mask" in targets.has:
+        values["segmentation_mask"] = decoded_mask(checked.mask, shape)[..., np.newaxis]
+    return values
+
+
+def difference(record: bytes, right: bytes, targets: Targets, shape: Shape) -> str:
+    """In what the entries of a record differ from what they should be, as the end of a sentence."""
+    try:
+        there = unpacked(record, targets, shape)
+    except ValueError as error:
+        return f"{error}"
+    here = unpacked(right, targets, shape)
+    if there.ids != here.ids:
+        return f"it has the objects {_listed(there.ids)}, and should have {_listed(here.ids)}"
+    for number, its, own in zip(here.ids, there.annotation.objects, here.annotation.objects, strict=True):
+        for field, value, expected in zip(Object._fields, its, own, strict=True):
+            if value != expected:
+                return f"object {number} has {field} {_pixels(value)}, and should have {_pixels(expected)}"
+    said, expected = there.annotation.labels, here.annotation.labels
+    if said != expected:
+        return f"its labels are {_listed(said)}, and should be {_listed(expected)}"
+    return "its mask is another" if there.mask != here.mask else ""
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(map(str, values)) or "none"
+
+
+def _pixels(value: Any) -> str:
+    """A place or several, in pixels; names as they are."""
+    if isinstance(value, (str, bool)):
+        return str(value)
+    flat = np.array(value, np.float64).ravel() / UNIT
+    shown = ", ".join(f"{number:.2f}".rstrip("0").rstrip(".") for number in flat[:8])
+    return f"({shown}{', ...' if len(flat) > 8 else ''})"
+
+
+def decoded_mask(png: bytes, shape: Shape) -> np.ndarray:
+    """uint8 [H, W] of a record's mask. Raises DecodeError unless it is one of this size."""
+    from augment.recipe import Storage
+
+    return codec.decode_stored(png, Storage(), (*shape[:2], 1))[..., 0]
+
+
+def _named(names: Sequence[str], number: int) -> str:
+    if not 0 <= number < len(names):
+        raise ValueError(f"{number} is no class of this dataset")
+    return names[number]
+
+
+def _floats(found: dict[bytes, Any], name: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    values = found.pop(name, ())
+    array = np.array(values, np.float64)
+    if not all(isinstance(value, float) for value in values) or not (np.abs(array) <= 1 << 20).all():
+        raise ValueError(f"{name.decode()} holds no numbers of a picture")
+    return array.reshape(shape) if array.size else np.zeros((0, *shape[1:]))
+
+
+def _outlines(found: dict[bytes, Any], numbers: Any) -> list[tuple[tuple[int, ...], ...]]:
+    name = b"objects/segmentation/ragged_"
+    corners = np.rint(_floats(found, name + b"flat_values", (-1, 2)) * UNIT).astype(np.int64)
+    counts, lengths = numbers(name + b"row_lengths_0"), numbers(name + b"row_lengths_1")
+    if sum(counts) != len(lengths) or sum(lengths) != len(corners) or min([*counts, *lengths, 0]) < 0:
+        raise ValueError("its outlines do not have as many corners as they say")
+    each = _split(corners.tolist(), lengths)
+    polygons = [tuple(value for corner in polygon for value in corner) for polygon in each]
+    return [tuple(its) for its in _split(polygons, counts)]
+
+
+def _split(values: list[Any], lengths: Sequence[int]) -> Iterator[list[Any]]:
+    at = 0
+    for length in lengths:
+        yield values[at : at + length]
+        at += length

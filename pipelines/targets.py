@@ -1,0 +1,132 @@
+"""From what a source is annotated with to the targets of its samples: for whoever makes or proves samples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from augment import codec
+from augment.by_class import ByClass
+from augment.draws import Draw
+from augment.errors import RequestError
+from augment.targets import Annotation, Moved, moved
+from augment.targets.moving import Parts
+from pipelines import storage
+from pipelines.format.digests import bytes_digest
+from pipelines.format.samples import TABLE
+from pipelines.format.targets import Targets, packed
+from pipelines.sources import Reject, read_source
+from pipelines.sources.reading import rejected
+
+
+class Annotated(NamedTuple):
+    """What is known of one source."""
+
+    annotation: Annotation
+    mask: np.ndarray | None
+    """uint8 [H, W], of the source's size"""
+    sha256: str
+    """of the annotation, and of its mask's file if it has one"""
+
+    def columns(self, targets: Targets) -> dict[str, Any]:
+        """Of the samples table, for all copies alike."""
+        said = dict(self.annotation.columns)
+        return {"annotation_sha256": self.sha256} | {TABLE + name: said.get(name) for name in targets.columns}
+
+
+class SampleTargets(NamedTuple):
+    """The targets of one sample."""
+
+    entries: bytes
+    """of its record"""
+    columns: dict[str, Any]
+    """of the samples table"""
+    moved: Moved
+
+
+class TargetsDeriver:
+    """Derives the targets of one dataset's samples. Used by several threads at once.
+
+    Args:
+        augmenters: of the recipe.
+        targets: what records have.
+        root: where masks lie.
+
+    Raises RequestError if the recipe's ops cannot move targets.
+    """
+
+    def __init__(self, augmenters: ByClass, targets: Targets, root: str) -> None:
+        check_moves(augmenters)
+        self._augmenters, self.targets, self._root = augmenters, targets, root
+
+    def read(self, source: str, annotation: bytes, size: Sequence[int]) -> Annotated | Reject:
+        """What is known of a source whose image has `size`. Raises OSError for a mask that cannot be read."""
+        known, digest = Annotation.unpacked(annotation), hashlib.sha256(annotation)
+        if known.size and known.size != tuple(size):
+            return Reject(
+                source,
+                "other_size",
+                f"its annotation is of an image of {_shown(known.size)}, and it has {_shown(size)}",
+            )
+        if not known.mask:
+            return Annotated(known, None, digest.hexdigest())
+        try:
+            contents = read_source(self._root, known.mask)
+        except FileNotFoundError:
+            return Reject(source, "no_partner", f"its mask {known.mask} is not there")
+        except OSError as error:
+            if reject := rejected(source, error):
+                return reject._replace(detail=f"its mask {known.mask}: {reject.detail}")
+            raise OSError(error.errno, f"its mask {known.mask}: {storage.reason(error)}") from None
+        digest.update(hashlib.sha256(contents).digest())
+        try:
+            mask = codec.decode_mask(contents)
+        except codec.DecodeError as error:
+            found = error.rejection
+            return Reject(source, "bad_mask", f"{known.mask}: {found.reason}: {found.detail}")
+        if mask.shape != tuple(size):
+            return Reject(
+                source,
+                "other_size",
+                f"its mask {known.mask} has {_shown(mask.shape)} pixels, and it has {_shown(size)}",
+            )
+        return Annotated(known, mask, digest.hexdigest())
+
+    def sample(
+        self, annotated: Annotated, size: Sequence[int], draw: Draw | None, label: str
+    ) -> SampleTargets:
+        """The targets of one sample, of its draw; None where it is not augmented.
+
+        `size` is the source's, `label` its class.
+        """
+        annotation, targets = annotated.annotation, self.targets
+        geometry = self._augmenters.of(label).geometry((size[0], size[1]), draw)
+        found = moved(annotation.objects, annotated.mask, geometry, targets.pairs)
+        entries = packed(found, annotation.labels, targets, geometry.size)
+        columns = {
+            "objects": len(found.objects),
+            "clipped": _parts(found.clipped),
+            "dropped": _parts(found.dropped),
+            "targets_blake3": bytes_digest(entries),
+        }
+        return SampleTargets(entries, columns, found)
+
+
+def check_moves(augmenters: ByClass) -> None:
+    """Raises RequestError if a recipe's ops cannot move targets."""
+    for augmenter in augmenters.each:
+        if reason := augmenter.why_no_targets():
+            name = augmenter.recipe.name
+            raise RequestError(f"recipe {name}: targets cannot move with its images: {reason}")
+
+
+def _parts(parts: Parts) -> str:
+    """`3:0.0421 7:0`: the place of each object in its annotation, and which part of it is seen."""
+    return " ".join(f"{number}:{part:.4f}" for number, part in parts)
+
+
+def _shown(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))

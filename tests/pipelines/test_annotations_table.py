@@ -1,0 +1,169 @@
+"""Tables beside images: Hugging Face's layout in three kinds of files, and what is wrong with some."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from augment.targets import Annotation, Vocabulary
+from tests.pipelines.annotated import assert_beam_finds_the_same, look, put
+
+DIFFER = 'give all classes names, or write them as texts of JSON lines, where 3 and "3" differ'
+ROWS: list[dict[str, Any]] = [
+    {"file_name": "a.png", "label": "cat", "labels": ["wild", "big"], "age": 3, "note": 'says "hi", twice'},
+    {"file_name": "deep/b.png", "label": "dog", "labels": [], "age": None, "note": "ü\nline"},
+]
+
+
+def put_table(root: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif name.endswith(".jsonl"):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(column for row in rows for column in row)))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: "|".join(v) if isinstance(v, list) else v for k, v in row.items()})
+        path.write_bytes(text.getvalue().encode("utf-8-sig"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_each_kind_of_file_says_the_same(tmp_path, kind):
+    put(tmp_path, "a.png", "deep/b.png")
+    put_table(tmp_path, f"metadata.{kind}", ROWS)
+    found = look(tmp_path, ".")
+    assert not found.refused
+    assert not found.rejects
+    assert found.places == {("train", "cat"): 1, ("train", "dog"): 1}
+    assert found.vocabulary == Vocabulary(
+        labels=frozenset(["wild", "big"]), columns=frozenset(["age", "note"])
+    )
+    assert found.annotation("a.png") == Annotation(
+        labels=("big", "wild"), columns=(("age", "3"), ("note", 'says "hi", twice'))
+    )
+    assert found.annotation("deep/b.png") == Annotation(columns=(("note", "ü\nline"),))
+    assert found.passed_over == {f".{kind}": 1}
+
+
+def test_tables_lie_in_the_folder_of_their_split(tmp_path):
+    for folder in ("train", "test"):
+        put(tmp_path, f"{folder}/a.png")
+        put_table(tmp_path, f"{folder}/metadata.csv", [{"file_name": "a.png", "width": 1.5}])
+    found = look(tmp_path, ".")
+    assert found.places == {("train", "unlabeled"): 1, ("test", "unlabeled"): 1}
+    assert found.annotation("test/a.png").columns == (("width", "1.5"),)
+    assert_beam_finds_the_same(tmp_path, ".")
+
+
+def test_a_column_may_say_the_split_and_a_table_may_lie_elsewhere(tmp_path):
+    put(tmp_path, *(f"in/{name}.png" for name in "abcd"))
+    splits = {"a": "train", "b": "val", "c": "fold_1"}
+    rows = [{"file_name": f"./{name}.png", "split": split, "label": 7} for name, split in splits.items()]
+    put_table(tmp_path, "all.jsonl", [*rows, {"file_name": "d.png", "label": 8}])
+    found = look(tmp_path / "in", "../all.jsonl")
+    assert found.places == {("train", "7"): 1, ("validation", "7"): 1, ("fold_1", "7"): 1}
+    assert found.rejects == {
+        "d.png": ("bad_annotation", "all.jsonl#4 has the split None, which must be a word"),
+    }
+    [refused] = look(tmp_path / "in", "../all.jsonl", fractions={"train": "0.5", "test": "0.5"}).refused
+    assert refused == "--split-fractions: the annotations have splits already"
+
+
+def test_what_does_not_fit_is_a_reject_and_everything_else_stays(tmp_path):
+    put(tmp_path, *(f"{name}.png" for name in ("good", "half", "none", "twice", "list", "unlisted")))
+    rows = [
+        {"file_name": "good.png", "label": "a"},
+        {"file_name": "half.png", "label": 0.5},
+        {"file_name": "none.png"},
+        {"file_name": "twice.png", "label": "a"},
+        {"file_name": "twice.png", "label": "b"},
+        {"file_name": "list.png", "label": "a", "labels": {"b": 1}},
+        {"file_name": "gone.png", "label": "a"},
+        {"file_name": "../../etc/x.png", "label": "a"},
+    ]
+    put_table(tmp_path, "metadata.jsonl", rows)
+    found = look(tmp_path, "metadata.jsonl")
+    assert list(found.sources) == ["good.png"]
+    table = "metadata.jsonl"
+    assert found.rejects == {
+        "half.png": ("bad_annotation", f"{table}#2 has the label 0.5; a class is a word or a whole number"),
+        "none.png": ("bad_annotation", f"{table}#3 has no label"),
+        "twice.png": ("named_twice", f"'{table}#4' and '{table}#5' speak of it"),
+        "list.png": (
+            "bad_annotation",
+            f"{table}#6 has the labels {{'b': 1}}, which must be a list, or a text such as 'a|b'",
+        ),
+        "unlisted.png": ("not_annotated", "the table does not list it"),
+        f"{table}#7": ("no_image", "there is no image gone.png of which it speaks"),
+        f"{table}#8": (
+            "bad_annotation",
+            "its file_name is '../../etc/x.png', which is no path below the input",
+        ),
+    }
+    assert_beam_finds_the_same(tmp_path, "metadata.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "t.csv",
+            "image,label\na.png,cat\n",
+            "it has no column 'file_name', which says of which image a row is; it has 'image' and 'label'",
+        ),
+        ("t.csv", "", "it has no column 'file_name', which says of which image a row is; it has none"),
+        ("t.csv", "file_name,file_name\n", "it has two columns 'file_name'"),
+        ("t.csv", "file_name,label\na.png\n", "it has 1 fields in line 2, for 2 columns"),
+        ("t.csv", 'file_name,label\n"a.png\n', "it is no CSV: unexpected end of data, in line 2"),
+        ("t.csv", b"file_name,label\na.png,\xff\n", "it is not UTF-8 (invalid start byte)"),
+        (
+            "t.csv",
+            "file_name,label\na.png,3\nb.png,cat\n",
+            f"it has a label that is a number in row 2 (3) and a word in row 3 ('cat'): {DIFFER}",
+        ),
+        (
+            "t.jsonl",
+            '{"file_name": "a.png", "labels": [3]}\n{"file_name": "b.png", "labels": ["3"]}\n',
+            f"it has a labels that is a number in row 1 (3) and a word in row 2 ('3'): {DIFFER}",
+        ),
+        (
+            "t.jsonl",
+            '{"file_name": "a.png"}\n[1]\n',
+            "it has '[1]' in line 2, where a JSON object, {...}, is due",
+        ),
+        (
+            "t.jsonl",
+            '{"file_name": "a.png"}\n{"label": "a"}\n',
+            "it has no file_name in row 2, which has 'label'; each row must have one",
+        ),
+        (
+            "t.parquet",
+            "no table at all",
+            "it is no Parquet file (Parquet magic bytes not found in footer. Either the file is corrupted "
+            "or this is not a parquet file.)",
+        ),
+    ],
+)
+def test_a_table_that_is_wrong_is_refused_in_a_sentence(tmp_path, name, content, said):
+    put(tmp_path, "a.png", "b.png")
+    put(tmp_path, name, content=content)
+    assert look(tmp_path, name).refused == [f"annotations {tmp_path}/{name}: {said}"]
+
+
+def test_two_tables_of_one_folder_are_refused(tmp_path):
+    put(tmp_path, "a.png")
+    for kind in ("csv", "jsonl"):
+        put_table(tmp_path, f"metadata.{kind}", [{"file_name": "a.png"}])
+    [refused] = look(tmp_path, ".").refused
+    assert refused.endswith("'metadata.csv' and 'metadata.jsonl' lie in one folder; leave one of them there")
