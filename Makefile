@@ -11,7 +11,7 @@ SITE := build/site
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs site bench image check-lock constraints clean
+.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs site notebooks bench image check-lock constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -26,7 +26,7 @@ demo: $(VENV)/.installed  ## the whole tour on a small dataset that it draws its
 test: $(VENV)/.installed-test  ## all tests but the slow ones and those on engines and stores, in two processes
 	$(BIN)/python -m pytest -m "not slow and not engines and not stores" -n 2 --dist worksteal $(ARGS)
 
-test-slow: $(VENV)/.installed-test  ## the slow tests alone
+test-slow: $(VENV)/.installed-test $(SITE)/.installed  ## the slow tests alone, the notebooks among them
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal $(ARGS) || test $$? -eq 5  # 5: there are none
 
 test-engines: $(VENV)/.installed-test  ## the tests on Flink and Prism, which need Java, Maven and Go
@@ -56,6 +56,9 @@ docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of e
 site: $(SITE)/.installed  ## docs/ as a site, in build/site/html; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(SITE)/venv/bin/mkdocs build --strict --quiet $(ARGS)
 	@echo "==> open $(SITE)/html/index.html"
+
+notebooks: $(VENV)/.installed-test $(SITE)/.installed  ## run docs/notebooks and keep what they show; ARGS=cifar10 for one
+	$(BIN)/python -m docs.notebooks $(ARGS)
 
 bench: $(VENV)/.installed-test $(PEERS)/.installed  ## the job beside what others do; ARGS='--rows flowers,start'
 	$(BIN)/python -m benchmarks $(ARGS)

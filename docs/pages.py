@@ -2,16 +2,19 @@
 
 The same files are read on the repository's own pages, so their links are those of files. A link that leaves
 docs/ goes to the page made of that file, or to a listing of it; one to a folder becomes its text alone.
+Notebooks are pages with what they showed when they were run last.
 """
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import os
 import posixpath
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mkdocs.structure.files import File, Files
 
@@ -36,6 +39,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that lie elsewhere, and what any page links to."""
     for path, page in PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / path).read_text(encoding="utf-8")))
+    for path in sorted((ROOT / "docs/notebooks").glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=_notebook(path)))
     pages = [file for file in files if file.is_documentation_page()]
     for target in sorted({target for file in pages for target in _outside(file)}):
         files.append(_listing(config, target))
@@ -82,6 +87,8 @@ def _source(path: str) -> str:
         return PAGES[path]
     if path != inside and Path(path).suffix in (".md", ".webp", ".svg"):
         return inside
+    if path != inside and Path(path).suffix == ".ipynb":
+        return f"{inside.removesuffix('.ipynb')}.md"
     small = (ROOT / path).stat().st_size <= LARGEST_LISTING
     return f"files/{path}.md" if small else f"files/{path}"
 
@@ -102,3 +109,26 @@ def _listing(config: MkDocsConfig, path: str) -> File:
     text = (ROOT / path).read_text(encoding="utf-8")
     language = Path(path).suffix.lstrip(".") or "text"
     return File.generated(config, source, content=f"# {path}\n\n````{language}\n{text}\n````\n")
+
+
+def _notebook(path: Path) -> str:
+    """A notebook as Markdown."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+        else:
+            parts += [f"````python\n{source}\n````", *map(_output, cell["outputs"])]
+    return "\n\n".join(parts)
+
+
+def _output(output: dict[str, Any]) -> str:
+    data = {kind: "".join(text) for kind, text in output.get("data", {}).items()}
+    if "text/html" in data:
+        return f'<div class="output">{data["text/html"]}</div>'
+    if "image/png" in data:
+        said = html.escape(data.get("text/plain", ""))
+        return f'<div class="output"><img alt="{said}" src="data:image/png;base64,{data["image/png"]}"></div>'
+    text = data.get("text/plain") or "".join(output.get("text", ""))
+    return f"````text\n{text.strip()}\n````"

@@ -83,6 +83,8 @@ BY_EXTRAS = {
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
     ("docs/pages.py", "mkdocs"),
+    ("docs/notebooks/__main__.py", "nbclient"),
+    ("docs/notebooks/__main__.py", "nbformat"),
     ("benchmarks/albumentations_loop.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
     ("benchmarks/feeding.py", "torch"),
