@@ -138,6 +138,8 @@ class Read(NamedTuple):
 def unpacked(entries: bytes, targets: Targets, shape: Shape) -> Read:
     """The targets of a record that may be anybody's. Raises ValueError for what `packed` does not make."""
     found = lists(entries)
+    if found.keys() != _names(targets):
+        raise ValueError("it has other entries than this dataset's records")
     height, width, _ = shape
 
     def numbers(name: bytes) -> list[int]:
@@ -172,8 +174,8 @@ def unpacked(entries: bytes, targets: Targets, shape: Shape) -> Read:
             for name, box, outline, its, is_crowd in zip(*fields, strict=True)
         )
     mask = found.pop(b"segmentation_mask", [b""])
-    if found or len(mask) != 1 or not isinstance(mask[0], bytes):
-        raise ValueError("it has entries that are none of this dataset's")
+    if len(mask) != 1 or not isinstance(mask[0], bytes):
+        raise ValueError("its mask is no file")
     return Read(Annotation(objects, labels=tuple(labels)), ids, mask[0])
 
 
@@ -247,6 +249,19 @@ def decoded_mask(png: bytes, shape: Shape) -> np.ndarray:
     from augment.recipe import Storage
 
     return codec.decode_stored(png, Storage(), (*shape[:2], 1))[..., 0]
+
+
+def _names(targets: Targets) -> set[bytes]:
+    """The entries that every record has."""
+    outline = (b"flat_values", b"row_lengths_0", b"row_lengths_1")
+    names = {b"labels"} if targets.labels else set()
+    if targets.has_objects:
+        names |= {b"objects/" + name for name in (b"bbox", b"id", b"is_crowd", b"label")}
+    if "keypoints" in targets.has:
+        names.add(b"objects/keypoints")
+    if "polygons" in targets.has:
+        names |= {b"objects/segmentation/ragged_" + name for name in outline}
+    return names | ({b"segmentation_mask"} if "mask" in targets.has else set())
 
 
 def _named(names: Sequence[str], number: int) -> str:

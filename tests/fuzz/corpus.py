@@ -17,17 +17,20 @@ from PIL import Image
 
 from augment import codec
 from augment.recipe import Storage, load_recipe, preset_names, preset_text
+from augment.targets import UNIT, Moved, Object
 from pipelines.engines.job import Job
 from pipelines.format.copies import ClassCopies, tiers
-from pipelines.format.layout import SMALL, samples_file, shard_file
+from pipelines.format.layout import FEATURES, LABELS, REJECTS, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter, framed
 from pipelines.format.request import Request
 from pipelines.format.samples import Receipt
+from pipelines.format.targets import packed
 from pipelines.materialize.run import Outcome
 from pipelines.plan import make_plan
 from pipelines.sources import Folder, Listing, Reject, Source
 from tests.forgery import write_samples
+from tests.fuzz.targets import TARGETED
 
 FOUND = Path(__file__).parent / "found"
 
@@ -69,6 +72,27 @@ def _records() -> Iterator[bytes]:
             yield codec.encode(picture, Storage(format=form))
 
 
+def _targets() -> Iterator[bytes]:
+    car = Object("car", (0, 0, UNIT, 2 * UNIT), ((0, 0, UNIT, 0, UNIT, UNIT),), ((5, 6, 2), (0, 0, 0)))
+    truck = Object("truck", (1, 2, 3, 4), (), ((0, 0, 1), (0, 0, 2)), True)
+    for objects in ((), (car,), (car, truck)):
+        moved = Moved(objects, tuple(range(len(objects))), (), (), np.zeros((4, 5), np.uint8))
+        yield packed(moved, ["b"], TARGETED, (4, 5))
+
+
+def _annotations() -> Iterator[bytes]:
+    yield (
+        b"<annotation><size><width>30</width><height>40</height><depth>3</depth></size><object>"
+        b"<name>car</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax>"
+        b"<ymax>9</ymax></bndbox></object></annotation>"
+    )
+    yield b"0 0.5 0.5 0.2 0.2 0.1 0.1 2 0.2 0.2 1\n1 0.25 0.25 0.1 0.1 0 0 0 0 0 0\n"
+    yield b'{"info": {"a": [1, "x"]}, "images": [{"id": 1}], "annotations": [{"bbox": [1.5, 2]}, {}]}'
+    file = io.BytesIO()
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4), "P").save(file, "PNG")
+    yield file.getvalue()
+
+
 def _tags() -> Iterator[bytes]:
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -84,6 +108,8 @@ def _recipes() -> Iterator[bytes]:
     for name in preset_names():
         yield preset_text(name).encode()
     yield b"ops: &all\n  - resize: {height: 8, width: 8, p: 1.0}\n  - flip: {id: a, horizontal: .5}\n"
+    own = b"[{resize: {height: 8, width: 8}}, invert]"
+    yield b"ops: [{resize: {height: 8, width: 8}}]\nrecipe_for: [{classes: [a, b], ops: " + own + b"}]\n"
     yield b'{"name": "x", "storage": {"format": "jpeg", "quality": 90}, "ops": [{"zoom": {"scale": 1}}]}'
 
 
@@ -96,7 +122,7 @@ def manifest(copies: int = 2) -> Manifest:
         "train": SplitCounts(sources=4, written=4, groups=2, augmented=True),
         "test": SplitCounts(sources=2, written=2, groups=1, augmented=False),
     }
-    files = {name: File(bytes=9, sha256="0" * 64) for name in SMALL}
+    files = {name: File(bytes=9, sha256="0" * 64) for name in (FEATURES, LABELS, REJECTS)}
     for split, counts in splits.items():
         for copy in request.copies_of(augmented=counts.augmented):
             for shard in range(counts.groups):
@@ -192,4 +218,6 @@ _MADE = {
     "tfrecord": _shards,
     "samples": _samples,
     "work": _work,
+    "targets": _targets,
+    "annotation": _annotations,
 }
