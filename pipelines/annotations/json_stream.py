@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pipelines.annotations.exact import as_decimal
-
 MOST = 1 << 26
 """The longest item, in characters."""
 
@@ -18,7 +16,7 @@ BEGIN = object()
 
 _BLOCK = 1 << 20
 _BLANKS = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder(parse_float=as_decimal)
+_DECODER = json.JSONDecoder()
 
 
 class BadFile(ValueError):
@@ -28,7 +26,7 @@ class BadFile(ValueError):
 def items(file: BinaryIO, lists: frozenset[str]) -> Iterator[tuple[str, Any]]:
     """Each item of some lists of an object with the list's name, and all its other values with theirs.
 
-    In the order of the file; a list begins with BEGIN. Fractions are decimals. Raises BadFile.
+    In the order of the file; a list begins with BEGIN. Raises BadFile.
     """
     text = _Text(file)
     if text.peek() != "{":

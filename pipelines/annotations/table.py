@@ -8,19 +8,29 @@ through.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from augment.targets import Annotation, Vocabulary
 from pipelines import storage
 from pipelines.annotations.asked import TABLES, Annotations
-from pipelines.annotations.exact import BadAnnotation, shown
 from pipelines.annotations.files import files_near
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import BadAnnotation, shown
 from pipelines.annotations.pieces import Keyed, Rules, Said
-from pipelines.annotations.reader import Begun, Read, Task, View, inside, path_below, refused, where_of
+from pipelines.annotations.reader import (
+    Begun,
+    Read,
+    Reader,
+    Task,
+    View,
+    inside,
+    path_below,
+    refused,
+    where_of,
+)
 from pipelines.annotations.table_rows import FILE_NAME, columns_of, rows_of, text_of
-from pipelines.sources.found import UNLABELED, Folder, Found, Reject, Source
+from pipelines.sources.found import UNLABELED, Folder, Reject
 from pipelines.sources.layout import ONLY_SPLIT
 from pipelines.sources.rules import extension, role
 from pipelines.sources.words import listed
@@ -29,16 +39,13 @@ _LABEL, _LABELS, _SPLIT = "label", "labels", "split"
 _OURS = frozenset((FILE_NAME, _LABEL, _LABELS, _SPLIT))
 
 
-class Table:
+class Table(Reader):
     """See `Reader`."""
 
     rules = Rules(alone=("not_annotated", "the table does not list it"))
 
     def __init__(self, root: str, annotations: Annotations) -> None:
         self._root, self._path = root, annotations.path
-
-    def key(self, source: str) -> str:
-        return source
 
     def begin(self) -> Iterator[Begun]:
         try:
@@ -97,12 +104,6 @@ class Table:
         except (OSError, BadFile) as error:
             yield refused(path, error)
         yield Vocabulary(labels=frozenset(labels), columns=frozenset(columns))
-
-    def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
-        yield from (Keyed(key, piece) for piece in pieces)
-
-    def finished(self, source: Source) -> Found:
-        return source
 
 
 def _said(where: str, row: Mapping[str, Any], split: str, *, labeled: bool) -> Said:

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 from pipelines import storage
-from pipelines.annotations.exact import BadAnnotation, as_decimal, shown
 from pipelines.annotations.files import lines_of
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import BadAnnotation, shown
 from pipelines.sources.rules import extension
 from pipelines.sources.words import listed
 
@@ -108,7 +109,7 @@ def _json_lines(path: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_float=as_decimal)
+            row = json.loads(line, parse_float=Decimal)
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipelines import storage
-from pipelines.annotations.exact import shown
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import shown
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 

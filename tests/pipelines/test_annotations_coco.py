@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_a_reject_and_everything_else_stays(tmp_path):
     assert found.rejects == {
         "train2017/nan.jpg": (
             "bad_annotation",
-            f"{file}#1 has an annotation (2) whose bbox is nan, no number",
+            f"{file}#1 has an annotation (2) whose bbox is nan, which is no place in an image",
         ),
         "train2017/class.jpg": (
             "bad_annotation",

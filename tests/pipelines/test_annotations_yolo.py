@@ -148,7 +148,7 @@ def test_labels_lie_beside_their_images_where_no_folder_is_called_images(tmp_pat
         ),
         ("9 0.5 0.5 1 1", "has the class 9, which is none of 0 to 2"),
         ("0.5 0.5 0.5 1 1", "has the class 0.5, which is none of 0 to 2"),
-        ("0 nan 0.5 1 1", "has a number that is 'nan', no number"),
+        ("0 nan 0.5 1 1", "has a number that is 'nan', which is no place in an image"),
         ("0 inf 0.5 1 1", "has a number that is 'inf', which is no place in an image"),
         ("0 320 240 1 1", "has 320, where parts of the image's sides are due, from 0 to 1"),
         ("0 0.5 0.5 -0.1 1", "has a box that is -0.1 wide and 1 high"),
