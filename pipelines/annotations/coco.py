@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from augment.targets import Annotation, Object
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.coco_objects import Categories, Raw, categories_of, has_polygons, object_of, raw_of
+from pipelines.annotations.coco_objects import Categories, Raw, categories_of, object_of, raw_of
 from pipelines.annotations.files import files_near
 from pipelines.annotations.json_stream import BEGIN, BadFile, items
 from pipelines.annotations.numbers import FARTHEST, BadAnnotation, shown
@@ -131,7 +131,7 @@ class Coco(Reader):
         name = task.names[0]
         where = where_of(self._root, self._at(name), self._path)
         lists, categories, polygons = set[str](), list[Any](), False
-        held: dict[str, list[Raw]] = {}
+        held: dict[str, list[tuple[Any, ...]]] = {}
         try:
             with self._open(name) as file:
                 for number, (key, item) in enumerate(items(file, _LISTS)):
@@ -141,9 +141,10 @@ class Coco(Reader):
                         known = _known(item, where, task)
                         yield InFile(f"{where}#{_id(item, 'id', 'an image')}", _packed(_IMAGE, known))
                     elif key == "annotations":
-                        image, raw = _id(item, "image_id", "an annotation"), raw_of(number, item)
-                        polygons |= has_polygons(raw)
-                        held.setdefault(image, []).append(raw)
+                        image = _id(item, "image_id", "an annotation")
+                        held.setdefault(image, []).append(raw_of(number, item))
+                        outline = item.get("segmentation")
+                        polygons = polygons or (isinstance(outline, list) and len(outline) > 0)
                         if number % _HELD == 0:
                             yield from _released(held, where)
                     elif key == "categories":
@@ -172,7 +173,7 @@ class Coco(Reader):
             if piece[:1] == _IMAGE:
                 images.append(content)
             else:
-                raw += content
+                raw += map(Raw._make, content)
         names = sorted({image.source for image in images if image.source})
         if not images:
             count = f"{len(raw):,} annotation{'s are' if len(raw) > 1 else ' is'}"
@@ -231,7 +232,7 @@ def _said(key: str, image: _Known, raw: list[Raw], categories: Categories) -> Sa
 _IMAGE, _ANNOTATIONS = b"I", b"A"
 
 
-def _released(held: dict[str, list[Raw]], where: str) -> Iterator[InFile]:
+def _released(held: dict[str, list[tuple[Any, ...]]], where: str) -> Iterator[InFile]:
     """What is held, which then is no more."""
     for image, raw in held.items():
         yield InFile(f"{where}#{image}", _packed(_ANNOTATIONS, raw))
@@ -248,7 +249,7 @@ def _file_name(item: Any) -> str | None:
 
 def _id(item: Any, field: str, what: str) -> str:
     given = item.get(field) if isinstance(item, dict) else None
-    if isinstance(given, bool) or not isinstance(given, int | str):
+    if type(given) is not int and type(given) is not str:
         raise BadFile(f"has {what} whose {field!r} is {shown(given)}; it must be a number or a text")
     return str(given)
 

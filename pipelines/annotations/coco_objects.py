@@ -58,21 +58,15 @@ class Raw(NamedTuple):
     iscrowd: Any
 
 
-def raw_of(number: int, item: dict[str, Any]) -> Raw:
-    segmentation = item.get("segmentation")
-    return Raw(
-        number,
-        item.get("id"),
-        item.get("category_id"),
-        item.get("bbox"),
-        None if isinstance(segmentation, dict) else segmentation,
-        item.get("keypoints"),
-        item.get("iscrowd"),
-    )
+_FIELDS = Raw._fields[1:]
 
 
-def has_polygons(raw: Raw) -> bool:
-    return isinstance(raw.segmentation, list) and bool(raw.segmentation)
+def raw_of(number: int, item: dict[str, Any]) -> tuple[Any, ...]:
+    """The fields of a Raw, as they are written fastest."""
+    fields = (number, *map(item.get, _FIELDS))
+    if isinstance(item.get("segmentation"), dict):
+        return Raw._make(fields)._replace(segmentation=None)
+    return fields
 
 
 def categories_of(items: list[Any]) -> Categories:
@@ -109,7 +103,7 @@ def object_of(raw: Raw, categories: Categories) -> Object:
         raise BadAnnotation(f"category_id is {shown(given)}, which is none of its categories")
     if not isinstance(raw.bbox, list) or len(raw.bbox) != 4:
         raise BadAnnotation(f"bbox is {shown(raw.bbox)}; it must be [x, y, width, height]")
-    x, y, width, height = (number(one, "bbox") for one in raw.bbox)
+    x, y, width, height = [number(one, "bbox") for one in raw.bbox]
     if width < 0 or height < 0:
         raise BadAnnotation(f"bbox is {width} wide and {height} high")
     return Object(

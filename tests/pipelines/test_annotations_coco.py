@@ -261,17 +261,15 @@ def test_what_is_no_annotations_is_refused_before_any_work(tmp_path):
     )
 
 
-@settings(max_examples=50)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=9),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-        max_leaves=8,
-    ),
-    st.lists(st.integers() | st.text(max_size=9)),
-    st.integers(1, 7),
-    st.booleans(),
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.just('{"a": 1}, {"'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
 )
+
+
+@settings(max_examples=50)
+@given(ANY_JSON, st.lists(ANY_JSON, max_size=9), st.integers(1, 7) | st.just(1000), st.booleans())
 def test_a_stream_of_json_gives_what_the_whole_does_however_it_is_cut(other, listed, block, spaced):
     text = json.dumps({"a": other, "images": listed, "b": -12.5e3}, indent=1 if spaced else None).encode()
     with pytest.MonkeyPatch.context() as patch:
