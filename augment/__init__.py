@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from augment.augmenter import Augmenter, augment_image
     from augment.errors import RequestError
     from augment.keys import source_words
-    from augment.layer import AugmentLayer, export_inference
+    from augment.layer import AugmentLayer, MixLayer, export_inference
+    from augment.mixing.batch import mix_batch
+    from augment.mixing.tfdata import mix_dataset
     from augment.recipe import Recipe, Storage, load_recipe, parse_recipe
     from augment.tfdata import augment_dataset
 
 _HOMES = {
     "AugmentLayer": "layer",
     "Augmenter": "augmenter",
+    "MixLayer": "layer",
     "Recipe": "recipe",
     "RequestError": "errors",
     "Storage": "recipe",
@@ -34,6 +37,8 @@ _HOMES = {
     "augment_image": "augmenter",
     "export_inference": "layer",
     "load_recipe": "recipe",
+    "mix_batch": "mixing.batch",
+    "mix_dataset": "mixing.tfdata",
     "parse_recipe": "recipe",
     "source_words": "keys",
 }
@@ -41,6 +46,7 @@ _HOMES = {
 __all__ = [
     "AugmentLayer",
     "Augmenter",
+    "MixLayer",
     "Recipe",
     "RequestError",
     "Storage",
@@ -48,6 +54,8 @@ __all__ = [
     "augment_image",
     "export_inference",
     "load_recipe",
+    "mix_batch",
+    "mix_dataset",
     "parse_recipe",
     "source_words",
 ]

@@ -72,7 +72,8 @@ def rounded_root(x: Array) -> Array:
         root = math.isqrt(x)
         return root + (x > root * root + root)
     root = cast((np.sqrt if is_numpy(x) else tf.sqrt)(cast(x, np.float64)), np.int64)  # off by one at most
-    low, high = cast(x <= root * root - root, np.int64), cast(x > root * root + root, np.int64)
+    low = cast((x <= root * root - root) & (root > 0), np.int64)
+    high = cast(x > root * root + root, np.int64)
     return root - low + high
 
 
@@ -83,8 +84,8 @@ def shift_right(x: Array, bits: int) -> Array:
     return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
 
 
-def take(table: np.ndarray, index: Array) -> Array:
-    return table[index] if is_numpy(index) else tf.gather(tf.constant(table), index)
+def take(table: Array, index: Array) -> Array:
+    return table[index] if is_numpy(index) else tf.gather(tf.convert_to_tensor(table), index)
 
 
 def where(condition: Array, x: Array, y: Array) -> Array:
@@ -118,3 +119,25 @@ def total(x: Array) -> Array:
 def ones(like: Array, dtype: type[np.generic]) -> Array:
     """An array of ones, shaped like `like`."""
     return np.ones(np.shape(like), dtype) if is_numpy(like) else tf.ones_like(like, dtype)
+
+
+def argsort(x: Array) -> Array:
+    """int32 [n]: the places in the order of int64 [n]; equal ones stay in theirs."""
+    if is_numpy(x):
+        return np.argsort(x, kind="stable").astype(np.int32)
+    return tf.argsort(x, stable=True)
+
+
+def counted_up(count: Array, *, like: Array) -> Array:
+    """int32 [count]: 0, 1 and so on, of the kind of `like`."""
+    return np.arange(count, dtype=np.int32) if is_numpy(like) else tf.range(count, dtype=tf.int32)
+
+
+def axis_length(x: Array, axis: int) -> Array:
+    """How long an axis is, as a number where that is known when a graph is made."""
+    return x.shape[axis] if is_numpy(x) or x.shape[axis] is not None else tf.shape(x)[axis]
+
+
+def reshaped(x: Array, sides: list[Array]) -> Array:
+    """Of other sides, which are numbers or, in a graph, scalars."""
+    return np.reshape(x, sides) if is_numpy(x) else tf.reshape(x, sides)

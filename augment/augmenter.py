@@ -15,7 +15,7 @@ from augment.draws import Draw, at, recorded
 from augment.errors import OpError, RequestError
 from augment.kernels.kinds import has_device
 from augment.kernels.maps import Size
-from augment.keys import Words, fold_in, source_key, source_words
+from augment.keys import Words, check_seed, sample_key, source_words
 from augment.ops.base import Op
 from augment.ops.sequence import Step, draw_steps
 from augment.program import Describe, plain_program, program
@@ -44,10 +44,14 @@ class Augmenter:
     """
 
     def __init__(self, recipe: Recipe, seed: int, backend: backends.Name = "host") -> None:
-        if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**64):
-            raise RequestError(f"seed is {seed!r}; it must be a whole number from 0 to 2**64 - 1")
+        if recipe.recipe_for:
+            label = min(recipe.recipe_for)
+            raise RequestError(
+                f"recipe {recipe.name}: class {label!r} has a recipe of its own in it, and here it is not "
+                f"known of which class an image is; give the recipe of one, such as recipe.of({label!r})"
+            )
         self.recipe = recipe
-        self.seed = int(seed)
+        self.seed = check_seed(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
         self.kernels: Describe = functools.partial(program, steps)
@@ -81,11 +85,7 @@ class Augmenter:
 
         Returns arrays [...], by op id and parameter (`augment.draws.Draw`).
         """
-        return draw_steps(self.recipe.steps, self._key(source, copy))
-
-    def _key(self, source: Words, copy: Array) -> Words:
-        low = cast(copy, np.uint32)
-        return fold_in(source_key(self.seed, source), (low ^ low, low))
+        return draw_steps(self.recipe.steps, sample_key(self.seed, source, copy))
 
     def draw_copies(self, source: Array, copy: int) -> Draw:
         """`draw` for one copy of sources [n, 2]; empty for NOT_AUGMENTED."""
@@ -143,7 +143,7 @@ class Augmenter:
                 yield op, {}, image
             return
         [(high, low)] = source_words([source])
-        key = self._key((np.array([high]), np.array([low])), np.array([copy], np.int32))
+        key = sample_key(self.seed, (np.array([high]), np.array([low])), np.array([copy], np.int32))
         for step in self.recipe.steps:
             after = image
             for last, op in enumerate(step.ops, start=1):

@@ -28,7 +28,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from augment.array_api import Array, is_numpy, tf
+from augment.array_api import Array, cast, is_numpy, tf
+from augment.errors import RequestError
 
 Words = tuple[Array, Array]
 """64 bits as two uint32 arrays (high, low) that broadcast against each other."""
@@ -160,3 +161,16 @@ def source_words(sources: Iterable[str | bytes]) -> np.ndarray:
 def source_key(seed: int, source: Words) -> Words:
     """The key of a source, from which the keys of its copies are folded."""
     return fold_in(seed_key(seed), source)
+
+
+def sample_key(seed: int, source: Words, copy: Array) -> Words:
+    """The keys of samples, from which those of ops are folded: of sources in copies, whole numbers [...]."""
+    low = cast(copy, np.uint32)
+    return fold_in(source_key(seed, source), (low ^ low, low))
+
+
+def check_seed(seed: int) -> int:
+    """Raises RequestError for what is no seed of an augmentation."""
+    if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**64):
+        raise RequestError(f"seed is {seed!r}; it must be a whole number from 0 to 2**64 - 1")
+    return int(seed)

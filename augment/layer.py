@@ -25,9 +25,11 @@ from augment.errors import RequestError
 from augment.kernels import device
 from augment.kernels.kinds import Kernels
 from augment.keys import Words, source_words
+from augment.mixing.batch import Mixer, check_input
+from augment.mixing.tfdata import mixed_batch
 from augment.recipe import Recipe, recipe_from_document
 
-__all__ = ["AugmentLayer", "BringToSize", "export_inference", "source_words"]
+__all__ = ["AugmentLayer", "BringToSize", "MixLayer", "export_inference", "source_words"]
 
 
 def _inputs(channels: int) -> dict[str, tuple[str, list[int | None], str]]:
@@ -48,10 +50,7 @@ class BringToSize(keras.layers.Layer):
     """
 
     def __init__(self, recipe: Recipe, **kwargs: Any) -> None:
-        if keras.backend.backend() != "tensorflow":
-            raise RequestError(
-                f"Keras runs on {keras.backend.backend()}; augshard's layers need KERAS_BACKEND=tensorflow"
-            )
+        _check_backend()
         super().__init__(**kwargs)
         self.recipe = recipe
         self._augmenter = Augmenter(recipe, seed=0)
@@ -162,6 +161,57 @@ class AugmentLayer(BringToSize):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="augshard")
+class MixLayer(keras.layers.Layer):
+    """Mixes a batch in training, as `mix_batch` does; leaves its images alone at inference.
+
+    Args:
+        mixing: `mixup:ALPHA`, `cutmix:ALPHA` or `mosaic`.
+        classes: how many there are.
+        seed: as for AugmentLayer.
+
+    Call arguments:
+        inputs: a dictionary of `image`, uint8 [B, H, W, C], as AugmentLayer with dtype="uint8" returns;
+            `label`, whole numbers [B]; and in training `key` and `copy`, as for AugmentLayer.
+        training: whether to mix.
+
+    Returns a dictionary of `image`, [B, H, W, C], whole levels in the layer's compute dtype, and `label`,
+    float32 [B, classes], of which a row adds up to 1 exactly. Both are those of `mix_batch` to the bit.
+
+    Raises RequestError for inputs of other types or shapes.
+    """
+
+    def __init__(self, mixing: str, classes: int, seed: int = 0, **kwargs: Any) -> None:
+        _check_backend()
+        super().__init__(**kwargs)
+        self._mixer, self.classes = Mixer(mixing, seed), classes
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> dict[str, tf.Tensor]:
+        for name in ("image", "label", "key", "copy") if training else ("image", "label"):
+            check_input(name, inputs.get(name))
+        image, label = inputs["image"], tf.one_hot(inputs["label"], self.classes)
+        if training:
+            mixed = mixed_batch(self._mixer, inputs, self.classes)
+            image, label = mixed["image"], mixed["label"]
+        return {"image": tf.cast(image, self.compute_dtype), "label": label}
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> dict[str, keras.KerasTensor]:
+        image = inputs["image"]
+        label = keras.KerasTensor((image.shape[0], self.classes), dtype="float32")
+        return {"image": keras.KerasTensor(image.shape, dtype=self.compute_dtype), "label": label}
+
+    def get_config(self) -> dict[str, Any]:
+        mixing, seed = str(self._mixer.mixing), self._mixer.seed
+        return {**super().get_config(), "mixing": mixing, "classes": self.classes, "seed": seed}
+
+
+def _check_backend() -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise RequestError(
+            f"Keras runs on {keras.backend.backend()}; augshard's layers need KERAS_BACKEND=tensorflow"
+        )
 
 
 def _check(name: str, found: Any, channels: int) -> None:

@@ -20,9 +20,12 @@ SOURCE = "example.png"
 
 
 def shown(recipe: Recipe) -> str:
-    """HTML: the recipe's YAML, then the example picture not augmented and in some copies, by seed 0."""
+    """HTML: the recipe's YAML, then the example picture not augmented and in some copies, by seed 0.
+
+    The picture is of none of the classes that have recipes of their own.
+    """
     copies = 1 if all(step.deterministic for step in recipe.steps) else COPIES
-    pictures = [_picture(recipe, copy) for copy in (NOT_AUGMENTED, *range(copies))]
+    pictures = [_picture(recipe.of_others, copy) for copy in (NOT_AUGMENTED, *range(copies))]
     return f"<pre>{html.escape(repr(recipe))}</pre>\n<div>{''.join(pictures)}</div>"
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import cv2
+import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from augment.errors import RequestError, require
 from augment.recipe import Recipe, load_recipe
+from augment.targets import UNIT, Annotation, Object
 from pipelines.quiet import import_tensorflow
 
 RECIPE = """\
@@ -35,6 +41,24 @@ FACES = {
 """A model that sees no mirrored copies learns the way they face, and calls all that validates a truck."""
 MARK = ".augshard-demo"
 """Lies in a directory that the demo made, and may make anew."""
+CLASSES = ("car", "truck")
+"""In a mask their ids are 1 and 2."""
+KEYPOINTS = ("front_wheel", "rear_wheel")
+"""The outermost wheels. They are no pair: what a mirror turns round drives the other way, and the wheel in
+front is still the one in front."""
+ANNOTATIONS, MASKS = "annotations", "masks"
+_WHEELS = {"car": (0.2, 0.8), "truck": (0.14, 0.32, 0.84)}
+"""Where they are along the vehicle, from behind."""
+
+
+class Drawn(NamedTuple):
+    """A picture, and what is known of it because we drew it."""
+
+    picture: Image.Image
+    annotation: Annotation
+    """the vehicle: its box and outline to half a pixel, as it is drawn at twice the size; and its wheels"""
+    mask: np.ndarray
+    """uint8 [H, W]: the vehicle's id where it covers half of a pixel or more, else 0"""
 
 
 def demo(directory: str) -> None:
@@ -111,17 +135,73 @@ def _compare(images: str, recipe: Recipe, dataset: str) -> tuple[int, int]:
 
 def draw_dataset(directory: str) -> None:
     """Writes DIR/<split>/{car,truck}/*.jpg, the same bytes every time."""
+    for name, drawn in _drawn_dataset():
+        path = os.path.join(directory, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        drawn.picture.save(path, quality=90)
+
+
+def write_annotations(directory: str) -> None:
+    """Writes what is known of the pictures of `draw_dataset`, as COCO and as masks.
+
+    DIR/annotations/instances_<split>.json, and DIR/masks/<split>/{car,truck}/*.png, gray with class ids.
+    """
+    documents: dict[str, dict[str, list[Any]]] = {}
+    for name, drawn in _drawn_dataset():
+        path = os.path.join(directory, MASKS, os.path.splitext(name)[0] + ".png")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        Image.fromarray(drawn.mask).save(path)
+        document = documents.setdefault(name.partition("/")[0], {"images": [], "annotations": []})
+        number, size = (
+            len(document["images"]) + 1,
+            {"width": drawn.picture.width, "height": drawn.picture.height},
+        )
+        document["images"].append({"id": number, "file_name": name, **size})
+        thing = _as_coco(drawn.annotation.objects[0])
+        document["annotations"].append({"id": number, "image_id": number, **thing})
+    categories = [
+        {"id": number, "name": label, "keypoints": KEYPOINTS, "skeleton": []}
+        for number, label in enumerate(CLASSES, start=1)
+    ]
+    os.makedirs(os.path.join(directory, ANNOTATIONS), exist_ok=True)
+    for split, document in documents.items():
+        path = os.path.join(directory, ANNOTATIONS, f"instances_{split}.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**document, "categories": categories}, file)
+
+
+def _as_coco(thing: Object) -> dict[str, Any]:
+    """Keypoints count from the middle of the first pixel, all else from its edge, there as here."""
+    x0, y0, x1, y1 = (value / UNIT for value in thing.box)
+    outlines = [np.array(polygon).reshape(-1, 2) / UNIT for polygon in thing.polygons]
+    area = sum(cv2.contourArea(one.astype(np.float32)) for one in outlines)  # of halves, so it is exact
+    return {
+        "category_id": CLASSES.index(thing.name) + 1,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "segmentation": [one.ravel().tolist() for one in outlines],
+        "area": area,
+        "keypoints": [value for x, y, seen in thing.keypoints for value in (x / UNIT, y / UNIT, seen)],
+        "num_keypoints": len(thing.keypoints),
+        "iscrowd": 0,
+    }
+
+
+def _drawn_dataset() -> Iterator[tuple[str, Drawn]]:
+    """Each picture with the path that it has."""
     for split, count in COUNTS.items():
-        for label in ("car", "truck"):
-            folder = os.path.join(directory, split, label)
-            os.makedirs(folder)
+        for label in CLASSES:
             for number in range(count):
                 chance = random.Random(f"{split} {label} {number}")  # noqa: S311
-                picture = draw_vehicle(label, chance, faces=FACES[split, label])
-                picture.save(os.path.join(folder, f"{label}_{number:03}.jpg"), quality=90)
+                drawn = draw_with_truth(label, chance, faces=FACES[split, label])
+                yield f"{split}/{label}/{label}_{number:03}.jpg", drawn
 
 
 def draw_vehicle(label: str, chance: random.Random, faces: str | None = None) -> Image.Image:
+    """The picture of `draw_with_truth`."""
+    return draw_with_truth(label, chance, faces).picture
+
+
+def draw_with_truth(label: str, chance: random.Random, faces: str | None = None) -> Drawn:
     """A car or a truck on a road, 192x144, drawn at twice the size and then reduced.
 
     One that faces `left` or `right` has its headlights on; else it may face either way.
@@ -151,26 +231,62 @@ def draw_vehicle(label: str, chance: random.Random, faces: str | None = None) ->
         front, lamp = left + length, floor - body // 2
         beam = [(front - 8, lamp), (width, lamp - 36), (width, floor + 24), (front - 8, lamp + 10)]
         ink.polygon(beam, fill=(255, 246, 180))
+    cover = Image.new("L", (width, height))
+    shadow = ImageDraw.Draw(cover)
+
+    def part(shape: str, place: Any, *more: Any, fill: tuple[int, ...]) -> None:
+        getattr(ink, shape)(place, *more, fill=fill)
+        getattr(shadow, shape)(place, *more, fill=1)
+
     if label == "car":
         cabin = [(0.18, 0), (0.32, -0.85), (0.68, -0.85), (0.86, 0)]
-        points = [(left + fx * length, floor - body + fy * body) for fx, fy in cabin]
-        ink.polygon(points, fill=paint)
+        part("polygon", [(left + fx * length, floor - body + fy * body) for fx, fy in cabin], fill=paint)
         window = [(0.26, -0.05), (0.36, -0.72), (0.64, -0.72), (0.76, -0.05)]
-        ink.polygon([(left + fx * length, floor - body + fy * body) for fx, fy in window], fill=glass)
-        ink.rounded_rectangle((left, floor - body, left + length, floor), 14, fill=paint)
+        part("polygon", [(left + fx * length, floor - body + fy * body) for fx, fy in window], fill=glass)
+        part("rounded_rectangle", (left, floor - body, left + length, floor), 14, fill=paint)
     else:
         cargo = tuple(chance.randint(150, 250) for _ in range(3))
-        ink.rectangle((left, floor - int(2.6 * body), left + int(0.68 * length), floor), fill=cargo)
+        part("rectangle", (left, floor - int(2.6 * body), left + int(0.68 * length), floor), fill=cargo)
         cab = left + int(0.71 * length)
-        ink.rounded_rectangle((cab, floor - int(1.9 * body), left + length, floor), 10, fill=paint)
-        ink.rectangle((cab + 14, floor - int(1.7 * body), left + length - 8, floor - body), fill=glass)
+        part("rounded_rectangle", (cab, floor - int(1.9 * body), left + length, floor), 10, fill=paint)
+        part("rectangle", (cab + 14, floor - int(1.7 * body), left + length - 8, floor - body), fill=glass)
     radius = int((20 if label == "car" else 24) * scale)
-    for center in (0.2, 0.8) if label == "car" else (0.14, 0.32, 0.84):
-        x = left + int(center * length)
-        ink.ellipse((x - radius, floor - radius, x + radius, floor + radius), fill=(25, 25, 25))
-        ink.ellipse(
-            (x - radius // 2, floor - radius // 2, x + radius // 2, floor + radius // 2), fill=(170, 170, 170)
-        )
+    wheels = [left + int(center * length) for center in _WHEELS[label]]
+    for x in wheels:
+        for r, level in ((radius, 25), (radius // 2, 170)):
+            part("ellipse", (x - r, floor - r, x + r, floor + r), fill=(level, level, level))
     if faces == "left" or (faces is None and chance.random() < 0.5):
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return image.reduce(2).filter(ImageFilter.GaussianBlur(chance.uniform(0, 0.6)))
+        image, cover = (one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in (image, cover))
+        wheels = [width - 1 - x for x in wheels]
+    picture = image.reduce(2).filter(ImageFilter.GaussianBlur(chance.uniform(0, 0.6)))
+    return Drawn(picture, *_truth(label, np.asarray(cover), wheels, floor))
+
+
+def _truth(label: str, cover: np.ndarray, wheels: list[int], floor: int) -> tuple[Annotation, np.ndarray]:
+    """Of what covers a picture at twice the size, and of its wheels' places there, the rear one first."""
+    half = UNIT // 2
+    x, y, w, h = cv2.boundingRect(cover)
+    box = (x * half, y * half, (x + w) * half, (y + h) * half)
+    points = tuple((x * half - half // 2, floor * half - half // 2, 2) for x in (wheels[-1], wheels[0]))
+    thing = Object(
+        label,
+        box,
+        tuple(tuple((corners * half).ravel().tolist()) for corners in _outlines(cover)),
+        points,
+    )
+    parts = cover.reshape(cover.shape[0] // 2, 2, -1, 2).sum(axis=(1, 3))
+    return Annotation((thing,)), np.where(parts >= 2, CLASSES.index(label) + 1, 0).astype(np.uint8)
+
+
+def _outlines(cover: np.ndarray) -> list[np.ndarray]:
+    """Along the edges of pixels. OpenCV's contours run through the middles of the outermost pixels: of three
+    for each, those beside an edge are nearer to it than to any other."""
+    thrice = cover.repeat(3, axis=0).repeat(3, axis=1)
+    contours, _ = cv2.findContours(thrice, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outlines = []
+    for contour in contours:
+        edges = np.round((contour.reshape(-1, 2) + 0.5) / 3).astype(int)
+        edges = edges[(edges != np.roll(edges, 1, axis=0)).any(axis=1)]
+        turns = np.roll(edges, -1, axis=0) - edges != edges - np.roll(edges, 1, axis=0)
+        outlines.append(edges[turns.any(axis=1)])
+    return outlines

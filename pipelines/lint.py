@@ -9,14 +9,22 @@ import textwrap
 from augment.errors import RequestError
 from augment.labels.findings import LIMITS, Finding, findings, listed, opaque
 from augment.labels.hazards import CHANGES
-from augment.recipe import Recipe
+from augment.labels.mending import mended
+from augment.recipe import Recipe, check_classes
 from pipelines.format.manifest import json_text
 from pipelines.images import list_images
 from pipelines.sources import Layout, checked_layout
 
 
 def lint(
-    recipe: Recipe, *, labels: str | None, directory: str | None, layout: str = "auto", json: str | None
+    recipe: Recipe,
+    *,
+    labels: str | None,
+    directory: str | None,
+    layout: str = "auto",
+    json: str | None = None,
+    fix: str | None = None,
+    overwrite: bool = False,
 ) -> tuple[str, bool]:
     """Checks a recipe against class names.
 
@@ -26,14 +34,22 @@ def lint(
             is only said what the recipe can do.
         layout: of that directory.
         json: where the same is written for programs.
+        fix: where the recipe is written that the findings call for, if there are any.
+        overwrite: whether a file that is there may be replaced by it.
 
     Returns what there is to say, and whether something was found that the recipe does
-    not acknowledge. Raises RequestError if the names cannot be read.
+    not acknowledge, and is not mended. Raises RequestError if the names cannot be read.
     """
     if labels is not None and directory is not None:
         raise RequestError("--labels and --input both say which classes there are; give one of them")
     folders = checked_layout(layout)
     classes = _from_file(labels) if labels is not None else _from_folders(directory, folders)
+    if classes:
+        check_classes(recipe, classes)
+    elif fix is not None:
+        raise RequestError(
+            "--fix mends what a recipe does to classes; give their names by --labels or --input"
+        )
     found = findings(recipe, classes)
     unknown = opaque(classes)
     if json is not None:
@@ -58,8 +74,28 @@ def lint(
             f"({listed(unknown)}): whether their labels are endangered cannot be known.\n"
         )
     parts.append(textwrap.fill(LIMITS, 100) + "\n")
-    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in recipe.advice()]
-    return "\n".join(parts), any(not finding.acknowledged for finding in found)
+    advice = dict.fromkeys(sentence for _, one in recipe.distinct() for sentence in one.advice())
+    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in advice]
+    wrong = any(not finding.acknowledged for finding in found)
+    if fix is not None:
+        parts.append(_fix(recipe, classes, fix, overwrite) if wrong else f"nothing to mend, so no {fix}\n")
+    return "\n".join(parts), wrong and fix is None
+
+
+def _fix(recipe: Recipe, classes: list[str], path: str, overwrite: bool) -> str:
+    """Writes the recipe that the findings call for; what there is to say of it."""
+    other = mended(recipe, classes)
+    if not path.endswith((".yaml", ".yml")):
+        raise RequestError(f"--fix {path}: a recipe is a file whose name ends in .yaml")
+    try:
+        with open(path, "w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(f"{other!r}\n")
+    except FileExistsError:
+        raise RequestError(f"--fix {path}: it is there; give a new file, or add --overwrite") from None
+    except OSError as error:
+        raise RequestError(f"--fix {path}: it cannot be written ({error.strerror})") from None
+    own = ", ".join(f"{listed(labels)}" for labels, _ in other.distinct()[1:])
+    return f"mended  {path}: " + (f"other recipes for {own}" if own else "of all classes") + "\n"
 
 
 def _from_file(path: str) -> list[str]:
@@ -86,7 +122,11 @@ def _from_folders(directory: str | None, layout: Layout) -> list[str]:
 
 
 def _about_recipe(recipe: Recipe) -> str:
-    rows = [(key, CHANGES[hazard.change]) for key, hazard in recipe.hazards().items()]
+    rows = [
+        (key + f" of {listed(labels)}" * bool(labels), CHANGES[hazard.change])
+        for labels, one in recipe.distinct()
+        for key, hazard in one.hazards().items()
+    ]
     if not rows:
         return f"recipe {recipe.name}: it changes no picture in a way that could matter to a label.\n"
     width = max(len(key) for key, _ in rows)

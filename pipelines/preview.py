@@ -14,17 +14,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.by_class import ByClass
 from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops.operations import OPERATIONS
 from augment.ops.policy import operation_columns
 from augment.ops.sizes import Resize
-from augment.recipe import Recipe
+from augment.recipe import Recipe, check_classes
 from pipelines.images import Images, list_images
 from pipelines.report.numbers import short
 from pipelines.report.sheet import Picture, Row, draw_sheet, save_sheet
-from pipelines.sources import Reject
+from pipelines.sources import Reject, Source
 from pipelines.sources.reading import contents_or_reject
 from pipelines.sources.rules import role
 
@@ -38,15 +39,16 @@ def preview(
     """
     there = list_images(directory)
     there.tell()
-    sources = list(itertools.islice(_usable(there, seed, recipe), 1 if each_op else images))
+    check_classes(recipe, there.classes)
+    augmenters = ByClass(recipe, seed)
+    sources = list(itertools.islice(_usable(there, augmenters), 1 if each_op else images))
     if not sources:
         raise RequestError(f"input {directory}: none of its images can be used")
     rows: list[Row] = []
-    for source, image in sources:
+    for source, augmenter, image in sources:
         if each_op:
-            rows += _op_rows(recipe, seed, source, image, copies)
+            rows += _op_rows(augmenter.recipe, seed, source, image, copies)
         else:
-            augmenter = Augmenter(recipe, seed)
             plain = Picture(augmenter.plain(image), ["not augmented"])
             rows.append((source, [plain, *_copies(augmenter, source, image, copies)]))
     sheet = draw_sheet(rows, f"{recipe.name}, seed {seed}" + (f": {sources[0][0]}" if each_op else ""))
@@ -54,24 +56,25 @@ def preview(
     return sheet.size
 
 
-def _usable(images: Images, seed: int, recipe: Recipe) -> Iterator[tuple[str, np.ndarray]]:
-    """Source ids with their pixels, a class after the other, in the order of the shards.
+def _usable(images: Images, augmenters: ByClass) -> Iterator[tuple[str, Augmenter, np.ndarray]]:
+    """Source ids, who augments them, and their pixels, a class after the other, in the order of the shards.
 
     What cannot be used is said on stderr, and passed over.
     """
     splits = images.splits()
     first = next((split for split in splits if role(split) == "train"), splits[0])
-    by_class: dict[str, list[str]] = {}
-    for source in images.ordered(first, seed):
-        by_class.setdefault(source.label, []).append(source.id)
+    by_class: dict[str, list[Source]] = {}
+    for source in images.ordered(first, augmenters.seed):
+        by_class.setdefault(source.label, []).append(source)
     in_turn = itertools.zip_longest(*(by_class[label] for label in sorted(by_class)))
-    for source_id in itertools.chain.from_iterable(in_turn):
-        if source_id is not None:
-            contents = contents_or_reject(images.root, source_id)
+    for source in itertools.chain.from_iterable(in_turn):
+        if source is not None:
+            contents = contents_or_reject(images.root, source.id)
             if isinstance(contents, Reject):
-                sys.stderr.write(f"augshard: warning: {source_id}: {contents.reason}: {contents.detail}\n")
+                sys.stderr.write(f"augshard: warning: {source.id}: {contents.reason}: {contents.detail}\n")
             else:
-                yield source_id, recipe.decode_source(contents)
+                augmenter = augmenters.of(source.label)
+                yield source.id, augmenter, augmenter.recipe.decode_source(contents)
 
 
 def _copies(augmenter: Augmenter, source: str, image: np.ndarray, copies: int) -> list[Picture]:

@@ -105,7 +105,11 @@ class Forger:
             self.list_again(samples)
         info = self.out / "dataset_info.json"
         info.write_text(
-            json_text(tfds.dataset_info(self.manifest.request.name, self.manifest.shard_lengths()))
+            json_text(
+                tfds.dataset_info(
+                    self.manifest.request.name, self.manifest.shard_lengths(), self.manifest.supervised
+                )
+            )
         )
 
     def list_again(self, name: str, records: int | None = None) -> None:
@@ -128,8 +132,9 @@ def write_samples(path: str, columns: dict[str, Any], schema: pa.Schema, receipt
 def sources_digest(rows: list[dict[str, Any]], rejects: tuple[Reject, ...]) -> str:
     """What a receipt says of rows and rejects."""
     digest = SourcesDigest()
-    for row in rows:
-        digest.add(row["source"], row["source_sha256"])
+    columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {"source_sha256": []}
+    for row, its in zip(rows, SourcesDigest.of_columns(columns), strict=True):
+        digest.add(row["source"], its)
     return digest.hexdigest(rejects)
 
 

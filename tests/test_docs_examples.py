@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_an_image_is_inverted_if_and_only_if_the_samples_table_says_so(
     recipe: Recipe, photo_of: Callable[..., np.ndarray]
 ) -> None:
     augmenter, preset = Augmenter(recipe, seed=0), load_recipe("flowers_layers")
-    assert schema(augmenter).names[-1] == "invert_colors.applied"
+    assert schema(augmenter.recipe).names[-1] == "invert_colors.applied"
     photo = photo_of(48, 64)
     applied = []
     for source in (f"roses/{i}.jpg" for i in range(8)):
@@ -65,6 +66,18 @@ def test_the_recipe_in_python_is_the_one_in_yaml_beside_it() -> None:
     recipe = names["recipe"]
     assert isinstance(recipe, Recipe)
     assert recipe == parse_recipe(yaml, name="other")
+
+
+def test_the_mixing_on_the_page_is_the_same_in_the_input_pipeline_and_in_the_model() -> None:
+    page = (EXAMPLES.parent / "live.md").read_text(encoding="utf-8")
+    section = re.search(r"\n## Mixing\n(.*?)\n## ", page, re.DOTALL)
+    assert section is not None
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", section[1], re.DOTALL):
+        exec(block, names)
+    made = names["made"]
+    assert made["image"].shape == (16, 32, 32, 3)
+    assert len(np.unique(made["label"])) > 8
 
 
 def test_the_ops_of_ones_own_on_the_page_give_the_same_levels_everywhere(

@@ -32,7 +32,7 @@ TENSORFLOW = {
     *("augment.graphs", "augment.kernels.device", "augment.layer"),
     *(f"augment.kernels.device.{name}" for name in ("arrays", "color", "filters", "grain", "index")),
     *(f"augment.kernels.device.{name}" for name in ("jpeg", "levels", "loops", "resize", "warp")),
-    *("augment.parity", "augment.tfdata"),
+    *("augment.mixing.tfdata", "augment.parity", "augment.tfdata"),
     *("pipelines.commands.train", "pipelines.datasets.tfdata", "pipelines.format.parsing", "pipelines.live"),
     *("pipelines.parity.ways", "pipelines.quiet"),
     *(f"pipelines.train.{name}" for name in ("checkpoint", "feeding", "models", "networks")),

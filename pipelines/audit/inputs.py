@@ -102,7 +102,9 @@ def check_listing(
             add(Finding("vanished", "the source is not in the input any more", source=source))
     for source in sorted(new - set(renamed.values())):
         add(Finding("new", "the input has it, and the dataset has not", source=source))
-    if not (listed.same or new or vanished or {"changed", "reject"} & audit.findings.counts.keys()):
+    if not (
+        listed.same or new or vanished or {"changed", "annotation", "reject"} & audit.findings.counts.keys()
+    ):
         message = "names, sizes or counts of the files in the input are not those that the manifest says"
         add(Finding("listing", message))
 

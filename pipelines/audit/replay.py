@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.by_class import ByClass
 from augment.draws import recorded
 from augment.errors import RequestError
 from augment.ops.base import Op
@@ -84,7 +85,8 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
     Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
-    augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)
+    augmenters = ByClass(manifest.request.parsed_recipe(), manifest.request.seed)
+    augmenter = augmenters.of(row["class"])
     contents, image = _decoded(root, source, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
@@ -98,7 +100,7 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
         stages=stages,
         shard=shard,
         record=row["record"],
-        stored=_record(directory, shard, row["record"], source, augmenter),
+        stored=_record(directory, shard, row["record"], source, augmenters),
         sample=sample,
         other_draws=_other_draws(stages, row),
         same_digest=pixels_digest(last) == row["pixels_blake3"],
@@ -160,11 +162,11 @@ def _stages(augmenter: Augmenter, image: np.ndarray, source: str, copy: int) -> 
         image = after
 
 
-def _record(directory: str, shard: str, number: int, source: str, augmenter: Augmenter) -> np.ndarray | None:
+def _record(directory: str, shard: str, number: int, source: str, augmenters: ByClass) -> np.ndarray | None:
     """The pixels of a record, uint8 [H, W, C]; None if it is not there, or is another's."""
     with contextlib.suppress(OSError):
-        for _, data in read_records(path_in(directory, shard), {number}, augmenter.recipe.image_size):
-            return Decoder(augmenter).record(data, source)
+        for _, data in read_records(path_in(directory, shard), {number}, augmenters.recipe.image_size):
+            return Decoder(augmenters).record(data, source)
     return None
 
 

@@ -60,7 +60,7 @@ class TargetsCheck:
             return
         of_source = annotated.columns(self._deriver.targets)
         for claim, draw in claims:
-            sample = self._deriver.sample(annotated, size, draw)
+            sample = self._deriver.sample(annotated, size, draw, claim.row["class"])
             right = of_source | sample.columns
             wrong = [name for name, value in right.items() if claim.row.get(name) != value]
             if "annotation_sha256" in wrong:

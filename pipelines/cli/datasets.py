@@ -14,6 +14,7 @@ from pipelines.cli.options import (
     InputOption,
     LayoutOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -24,6 +25,7 @@ def materialize(
     input: InputOption,  # noqa: A002 (the option's name)
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
     recipe: RecipeOption,
+    recipe_for: RecipeForOption = None,
     seed: SeedOption = 0,
     copies: Annotated[
         str | None,
@@ -87,6 +89,7 @@ def materialize(
         root=input,
         output=output,
         recipe=recipe,
+        recipe_for=recipe_for or [],
         seed=seed,
         copies=copies,
         balance=balance,
@@ -176,7 +179,10 @@ def export(
     context: typer.Context,
     directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="folders, webdataset, parquet or arrayrecord.")
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="folders, webdataset, parquet, arrayrecord, coco, yolo or voc."
+        ),
     ],
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the export is written.")],
     splits: Annotated[
@@ -190,7 +196,7 @@ def export(
         str, typer.Option("--runner", help="embedded, or a runner of Beam's, with its options.")
     ] = "embedded",
 ) -> None:
-    """Write a finished dataset as image folders, WebDataset, Parquet or ArrayRecord.
+    """Write a finished dataset as image folders, WebDataset, Parquet, ArrayRecord, COCO, YOLO or Pascal VOC.
 
     Run it again to go on with what was interrupted. Any option of Beam's may follow.
     """

@@ -11,6 +11,7 @@ from pipelines.cli.options import (
     GroupByOption,
     InputOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -29,6 +30,7 @@ def train(
     ],
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training images.")],
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the runs are kept.")],
+    recipe_for: RecipeForOption = None,
     arms: Annotated[
         str, typer.Option("--arms", help="How to feed the model: none, shards, live, live-layer.")
     ] = "none,shards,live",
@@ -70,6 +72,15 @@ def train(
     mixed_precision: Annotated[
         bool, typer.Option("--mixed-precision", help="Compute in float16 on GPUs, in bfloat16 elsewhere.")
     ] = False,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            "--mix", help="Mix each batch: mixup:ALPHA, cutmix:ALPHA (such as cutmix:1.0) or mosaic."
+        ),
+    ] = None,
+    class_weights: Annotated[
+        bool, typer.Option("--class-weights", help="Have all classes weigh the same in the loss.")
+    ] = False,
     determinism: Annotated[
         bool, typer.Option("--determinism/--no-determinism", help="Whether two runs have the same weights.")
     ] = True,
@@ -85,6 +96,7 @@ def train(
         root=input,
         output=output,
         recipe=recipe,
+        recipe_for=recipe_for or [],
         arms=arms,
         model=model,
         epochs=epochs,
@@ -102,6 +114,8 @@ def train(
         weights=weights,
         early_stopping=early_stopping,
         mixed_precision=mixed_precision,
+        mix=mix,
+        class_weights=class_weights,
         deterministic=determinism,
         plugins=plugin or [],
     )

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from augment.errors import RequestError
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
+from pipelines.export.known import format_named
 from pipelines.export.launch import Exported, launch
+from pipelines.export.pictures import Pictures
 
 
 def export_command(
@@ -57,8 +59,9 @@ def _table(exported: Exported, output: str) -> dict[str, str]:
     assert manifest is not None  # noqa: S101 (of an export that is finished)
     size = sum(file.bytes for file in manifest.files.values())
     files = f"{len(manifest.files):,}, {size / 1e6:,.1f} MB"
-    if manifest.request.to == "folders":
-        files = f"{manifest.records:,} images, which {len(manifest.files):,} files list"
+    if issubclass(format_named(manifest.request.to), Pictures):
+        lists = sum(file.records is not None for file in manifest.files.values())
+        files = f"{manifest.records:,} images, which {lists:,} files list"
     copies = (f"{split} {', '.join(map(str, copies))}" for split, copies in manifest.request.copies.items())
     return {
         "format": manifest.request.to,

@@ -10,8 +10,7 @@ from typing import cast, get_args
 from augment import backends
 from augment.errors import RequestError, did_you_mean, require
 from augment.labels.findings import findings, summary
-from augment.recipe import NAME, Recipe, load_recipe
-from pipelines import storage
+from augment.recipe import NAME, Recipe
 from pipelines.annotations import annotations_of
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.engines import choose
@@ -24,6 +23,7 @@ from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.recipes import asked_recipe
 from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
 from pipelines.sources.words import counted
@@ -34,6 +34,7 @@ def materialize_command(
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     seed: int = 0,
     copies: str | None = None,
     balance: str | None = None,
@@ -75,7 +76,7 @@ def materialize_command(
         check_root(root)
     beside = annotations_of(annotations, root) if annotations is not None else None
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
+    loaded = asked_recipe(recipe, recipe_for)
     name = name if name is not None else loaded.name
     if not NAME.fullmatch(name) or len(name) > NAME_LENGTH:
         raise RequestError(

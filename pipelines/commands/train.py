@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError, require
-from augment.recipe import load_recipe
+from augment.mixing import Mixing, parse_mixing
 from pipelines import storage
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
@@ -20,6 +20,7 @@ from pipelines.format.request import load_plugins
 from pipelines.images import list_images
 from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
+from pipelines.recipes import asked_recipe
 from pipelines.sources import check_root, checked_layout
 from pipelines.train import request as requests
 from pipelines.train.arms import Feed, open_feed, parse_arms
@@ -38,6 +39,7 @@ def train_command(
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     arms: str,
     model: str,
     epochs: int,
@@ -55,6 +57,8 @@ def train_command(
     weights: str | None = None,
     early_stopping: bool | None = None,
     mixed_precision: bool = False,
+    class_weights: bool = False,
+    mix: str | None = None,
     deterministic: bool = True,
     plugins: Sequence[str] = (),
 ) -> None:
@@ -65,10 +69,11 @@ def train_command(
     check_range("--batch-size", batch_size, 1, 100_000)
     check_range("--train-seeds", train_seeds, 1, 1000)
     check_range("--learning-rate", learning_rate, 1e-9, 1000)
+    mixing = None if mix is None else _checked_mixing(mix, batch_size, class_weights)
     folders = checked_layout(layout)
     check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe)
+    loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None
     made = split_fractions or validation_fraction
     group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
@@ -110,6 +115,8 @@ def train_command(
             learning_rate=LEARNING_RATE if learning_rate is None else learning_rate,
             early_stopping=found.early_stopping if early_stopping is None else early_stopping,
             mixed_precision=mixed_precision,
+            class_weights=class_weights,
+            mixing=mixing,
         )
         _check_fits(feeds[0], settings, learning_rate)
         request = {
@@ -130,6 +137,8 @@ def train_command(
             "learning_rate": learning_rate,
             "early_stopping": settings.early_stopping,
             "mixed_precision": mixed_precision,
+            **({"class_weights": True} if class_weights else {}),
+            **({"mix": str(mixing)} if mixing else {}),
             "deterministic": deterministic,
             **requests.surroundings(),
         }
@@ -165,6 +174,22 @@ def compare_command(*, outputs: Sequence[str], output: str) -> None:
     sys.stdout.write("".join(f"{path}\n" for path in written))
 
 
+def _checked_mixing(mix: str, batch_size: int, class_weights: bool) -> Mixing:
+    """Raises RequestError for what is no mixing, or does not go with the rest of the request."""
+    mixing = parse_mixing(mix, where="--mix")
+    if batch_size < mixing.of:
+        raise RequestError(
+            f"--mix {mix}: it mixes {mixing.of} images of a batch, and --batch-size is {batch_size}; "
+            f"let it be {mixing.of} or more"
+        )
+    if class_weights:
+        raise RequestError(
+            f"--mix {mix}: a mixed image is of several classes, of which none can weigh its loss; "
+            "leave --class-weights out, and balance the copies if classes are of unequal size"
+        )
+    return mixing
+
+
 def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> None:
     """Raises RequestError if the data or the model make the request wrong; before anything is written."""
     if len(feed.classes) < 2:
@@ -183,6 +208,16 @@ def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> 
             f"--model {name}: it is compiled, so its optimizer has a learning rate of its own; "
             "leave --learning-rate out"
         )
+    if settings.mixing and model.compiled and "sparse" in _name_of(model.loss):
+        raise RequestError(
+            f"--model {name}: it is compiled with a loss that takes a label as a number, and by --mix a "
+            "label is the shares of classes; compile it with categorical_crossentropy, or not at all"
+        )
+
+
+def _name_of(loss: Any) -> str:
+    """Of a loss that Keras was given: its name, a function or a Loss."""
+    return str(getattr(loss, "name", None) or getattr(loss, "__name__", loss))
 
 
 def _train_all(

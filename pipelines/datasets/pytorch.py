@@ -31,7 +31,7 @@ def torch(
     """The samples of `datasets.numpy` as a map-style dataset, for a DataLoader; its arguments are the same.
 
     A sample is a dictionary of `image`, a uint8 tensor [H, W, C], `label` int, `source` str and `copy` int,
-    and of what the dataset has beside images, as tensors. Its order is that of the dataset, so a DataLoader is
+    and of what the dataset has beside images, as tensors. Its order is the dataset's, so a DataLoader is
     asked neither to shuffle nor to draw. See `batches` for what is faster.
     """
     return TorchSamples(Samples(directory, split, copies, shuffle, epoch))

@@ -100,9 +100,11 @@ def from_images(
             "copy": np.full(len(ordered), copy, np.int64),
         }
     )
-    samples = accounted(
-        listed, sources, account, lambda files: augment_usable(files, recipe, seed=seed, copy=copy)
-    )
+
+    def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
+        return augment_usable(files, recipe, seed=seed, copy=copy, classes=images.classes)
+
+    samples = accounted(listed, sources, account, augmented)
     return _given(of_length(samples, len(ordered)), "label", as_supervised, batch_size)
 
 

@@ -1,1 +1,1 @@
-"""A finished dataset in other formats: image folders, WebDataset, Parquet and ArrayRecord."""
+"""A finished dataset in other formats: folders, WebDataset, Parquet, ArrayRecord, COCO, YOLO and VOC."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from pipelines import storage
+from pipelines.export.formats import Format, Lines
 from pipelines.export.known import form_of
 from pipelines.export.request import EXPORT, ExportManifest, ExportRequest
 from pipelines.export.shard import WHOLE, Written, unfinished
 from pipelines.format.bounds import MANIFEST_BYTES
 from pipelines.format.inside import read_in, read_record
-from pipelines.format.layout import OUTCOME, WORK
+from pipelines.format.layout import OUTCOME, WORK, Shard
 from pipelines.format.manifest import File, json_text, read_manifest
 from pipelines.format.work import clear_work
 
@@ -53,12 +56,13 @@ def commit(_: None, written: Iterable[Written], request: ExportRequest, run: Run
         said = faults or [f"{missing} of {len(shards)} shards were not written; run it again to go on"]
         return _fail(run, said[0])
     out = storage.at(run.output)
-    for name, text in form.texts(files).items():
-        out.write(unfinished(out, name), text)
-        files[name] = File(bytes=len(text.encode()), sha256=hashlib.sha256(text.encode()).hexdigest())
+    lists = {split: _lines(out, form, [s for s in shards if s.split == split]) for split in request.copies}
+    texts = [(name, iter([text])) for name, text in form.texts(files).items()]
+    for name, parts in (*texts, *form.joined(lists)):
+        files[name] = _write(out, unfinished(out, name), parts)
     records = sum(file.records or 0 for file in files.values())
     if out.is_file_system:
-        there, expected = sum(1 for _ in out.list(WHOLE)), len(files) + records * form.files_a_record
+        there, expected = sum(1 for _ in out.list(WHOLE)), len(files) + form.files_beside(lists)
         if there != expected:
             return _fail(
                 run,
@@ -68,6 +72,28 @@ def commit(_: None, written: Iterable[Written], request: ExportRequest, run: Run
     done = ExportManifest(request=request, records=records, files=files)
     out.write(DONE, json_text(done.model_dump(mode="json", exclude_none=True)))
     return finish(run.output)
+
+
+def _lines(out: storage.Location, form: Format, shards: list[Shard]) -> Lines:
+    """Reads the lists of shards: of images, or whatever stands a line in their files."""
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for shard in shards:
+            with out.open(unfinished(out, form.file(shard))) as file:
+                yield from map(json.loads, file)
+
+    return lines
+
+
+def _write(out: storage.Location, name: str, parts: Iterable[str]) -> File:
+    digest, size = hashlib.sha256(), 0
+    with out.writing(name) as file:
+        for part in parts:
+            content = part.encode()
+            file.write(content)
+            digest.update(content)
+            size += len(content)
+    return File(bytes=size, sha256=digest.hexdigest())
 
 
 def finish(output: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import zlib
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.codec import decode_stored, encode_png
+from augment.targets import Annotation
 from pipelines.format.example import Record
 from pipelines.format.layout import Shard, tfds_split
 from pipelines.format.manifest import File, Manifest
@@ -24,6 +26,14 @@ class Item(NamedTuple):
     record: Record
     label: str
     """the name of its class"""
+    annotation: Annotation = Annotation()
+    """what is in it, in places of its own image"""
+    mask: bytes = b""
+    """a PNG of 8-bit gray; empty if it has none"""
+
+
+Lines = Callable[[], Iterator[dict[str, Any]]]
+"""Reads the lists of a split's shards, one after the other, as often as it is called."""
 
 
 class Writer(Protocol):
@@ -46,8 +56,6 @@ class Format(ABC):
     """distributions whose versions decide bytes"""
     shows_pictures = True
     """whether images are files such as others read, and not records"""
-    files_a_record = 0
-    """of its own, beside the file of the shard"""
 
     def __init__(self, manifest: Manifest, *, keeps_extensions: bool) -> None:
         self.manifest, self.keeps_extensions = manifest, keeps_extensions
@@ -64,9 +72,21 @@ class Format(ABC):
     def how_to_read(self, output: str) -> str:
         """What a user types to read an export."""
 
+    def why_not(self) -> str | None:
+        """Why the dataset cannot be written so, as the end of a sentence; None if it can."""
+        return None
+
     def texts(self, files: dict[str, File]) -> dict[str, str]:
         """The small files beside those of the shards, which are `files`."""
         return {}
+
+    def joined(self, lists: dict[str, Lines]) -> Iterator[tuple[str, Iterator[str]]]:
+        """Files that are put together from the lists of all shards, in parts; `lists` has those by split."""
+        yield from ()
+
+    def files_beside(self, lists: dict[str, Lines]) -> int:
+        """How many files there are beside those of the shards and of all."""
+        return 0
 
     def versions(self) -> dict[str, str]:
         """Of all that decides bytes here. Raises importlib.metadata.PackageNotFoundError."""
@@ -94,15 +114,23 @@ class Format(ABC):
             if parts[: len(above)] == above and len(parts) > len(above):
                 parts = parts[len(above) :]
                 break
-        copy = "original" if item.record.copy == NOT_AUGMENTED else f"c{item.record.copy}"
         inside = "/".join(parts)
         stem = inside if self.keeps_extensions else without_extension(inside)
-        return f"{split}/{item.label}/{stem}__{copy}.{self.extension}"
+        return f"{split}/{item.label}/{stem}__{copy_name(item.record.copy)}.{self.extension}"
+
+    def stem(self, source: str, split: str) -> str:
+        """What of a source's id is in names: sources of one split have to differ in it."""
+        return without_extension(source)
 
 
 def numbered(shard: Shard) -> str:
     """`train_c0-00001-of-00004`."""
     return f"{tfds_split(shard.split, shard.copy)}-{shard.number:05d}-of-{shard.of:05d}"
+
+
+def copy_name(copy: int) -> str:
+    """`c2`, or `original`."""
+    return "original" if copy == NOT_AUGMENTED else f"c{copy}"
 
 
 def without_extension(source: str) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from augment.errors import RequestError, did_you_mean
 from pipelines.export.arrayrecord import ArrayRecord
+from pipelines.export.coco import Coco
 from pipelines.export.folders import Folders
 from pipelines.export.formats import Format
 from pipelines.export.parquet import Parquet
 from pipelines.export.request import ExportRequest
+from pipelines.export.voc import Voc
 from pipelines.export.webdataset import WebDataset
+from pipelines.export.yolo import Yolo
 from pipelines.format.manifest import Manifest
 
-FORMATS: dict[str, type[Format]] = {form.name: form for form in (Folders, WebDataset, Parquet, ArrayRecord)}
+FORMATS: dict[str, type[Format]] = {
+    form.name: form for form in (Folders, WebDataset, Parquet, ArrayRecord, Coco, Yolo, Voc)
+}
 
 
 def format_named(name: str) -> type[Format]:

@@ -15,7 +15,7 @@ from augment.keys import source_words
 from pipelines import storage
 from pipelines.engines.engine import Engine, JobFailed, Rows
 from pipelines.export.commit import DONE, Run, finish, saved_failure
-from pipelines.export.formats import Format, without_extension
+from pipelines.export.formats import Format
 from pipelines.export.known import form_of, format_named
 from pipelines.export.progress import ProgressBar
 from pipelines.export.request import (
@@ -69,6 +69,8 @@ def launch(
     manifest = read_manifest(directory)
     request = _request(directory, manifest, to, chosen(directory, manifest, splits, copies))
     form = form_of(request, manifest)
+    if reason := form.why_not():
+        raise RequestError(f"{directory}: it cannot be exported --to {to}: {reason}")
     run = Run(directory, output, awaited=engine.awaited)
     if engine.dry_run:
         return Exported(elsewhere=engine.described(_pipeline(engine, manifest, request, run)))
@@ -122,8 +124,9 @@ def _request(
     directory: str, manifest: Manifest, to: str, copies: dict[str, tuple[int, ...]]
 ) -> ExportRequest:
     form: type[Format] = format_named(to)
+    short = form(manifest, keeps_extensions=False)
     keeps = form.shows_pictures and any(
-        _clash(directory, manifest, split, copies[split][0]) for split in copies
+        _clash(directory, manifest, short, split, copies[split][0]) for split in copies
     )
     try:
         libraries = form(manifest, keeps_extensions=keeps).versions()
@@ -142,8 +145,8 @@ def _request(
     )
 
 
-def _clash(directory: str, manifest: Manifest, split: str, copy: int) -> bool:
-    """Whether two sources of a split differ in their extension alone; by 64 bits of a hash of each."""
+def _clash(directory: str, manifest: Manifest, form: Format, split: str, copy: int) -> bool:
+    """Whether short names of two sources of a split are equal; by 64 bits of a hash of each."""
     names = []
     for number in range(manifest.groups(split, copy)):
         try:
@@ -153,7 +156,7 @@ def _clash(directory: str, manifest: Manifest, split: str, copy: int) -> bool:
                 f"{directory}: the samples of split {split}, copy {copy} cannot be read ({error}); "
                 f"augshard audit {directory} says more"
             ) from None
-        names.append(source_words(without_extension(source) for source in rows["source"].to_pylist()))
+        names.append(source_words(form.stem(source, split) for source in rows["source"].to_pylist()))
     words = np.concatenate(names)
     return len(np.unique(words, axis=0)) < len(words)
 

@@ -18,6 +18,7 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import STOP, WORK, Shard, shard_file
 from pipelines.format.manifest import File, read_manifest
 from pipelines.format.records import ShardReader
+from pipelines.format.targets import unpacked
 from pipelines.sources import is_id
 from pipelines.storage import disk
 
@@ -107,19 +108,28 @@ class ShardExporter:
         for number, frame in enumerate(reader):
             if number % _LOOKS == 0 and self._out.size(STOP) is not None:
                 raise Stopped
-            record = unpack(frame.data) if frame.sound else None
-            label = (record and record.label) or 0
-            if (
-                record is None
-                or record.copy != shard.copy
-                or not is_id(record.source)
-                or not 0 <= label < len(manifest.classes)
-            ):
+            item = self._item(number, frame.data) if frame.sound else None
+            if item is None or item.record.copy != shard.copy:
                 raise self._damaged(source)
-            yield Item(number, frame.data, record, manifest.classes[label])
+            yield item
         listed = manifest.files[source]
         if reader.damage or (reader.size, reader.sha256) != (listed.bytes, listed.sha256):
             raise self._damaged(source)
+
+    def _item(self, number: int, data: bytes) -> Item | None:
+        """What a record holds; None if it is none of the dataset."""
+        manifest, record = self.manifest, unpack(data)
+        label = (record and record.label) or 0
+        if record is None or not is_id(record.source) or not 0 <= label < len(manifest.classes):
+            return None
+        item = Item(number, data, record, manifest.classes[label])
+        if manifest.targets is None:
+            return item
+        try:
+            read = unpacked(record.targets, manifest.targets, manifest.image_shape)
+        except ValueError:
+            return None
+        return item._replace(annotation=read.annotation, mask=read.mask)
 
     def _damaged(self, source: str) -> ExportFailed:
         path = os.path.join(self._directory, source)

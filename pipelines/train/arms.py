@@ -128,6 +128,8 @@ class Feed:
     layer: AugmentLayer | None
     """what a live-layer model begins with; its images are of `layer_shape`"""
     layer_shape: Shape | None
+    seed: int
+    """of the augmentation"""
     validation: str | None
     """the split for `evaluation` that validates, if there is one"""
     test: str | None
@@ -142,28 +144,53 @@ class Feed:
         """Those of an epoch."""
         return len(self._train)
 
-    def epochs(self, first: int, *, batch: int, train_seed: int) -> tf.data.Dataset:
+    def copy(self, epoch: int) -> int:
+        """The copy that epoch `epoch`, from 0, sees, as for `Arm.copy`.
+
+        Where classes have copies of their own, which round of them: shards have one.
+        """
+        return 0 if self.arm.name == "shards" and self._train.copies is not None else self.arm.copy(epoch)
+
+    @property
+    def class_weights(self) -> np.ndarray:
+        """float32 [classes]: n / (k * n_c) for a class of n_c of an epoch's n samples, k classes having any.
+
+        So all classes weigh the same in an epoch's loss, and a sample 1 on average.
+        """
+        counts = np.bincount(self._train.labels, minlength=len(self.classes))
+        return (len(self._train) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
+
+    def epochs(self, first: int, *, batch: int, train_seed: int, named: bool = False) -> tf.data.Dataset:
         """The batches of epoch `first`, from 0, and of those after it, without end.
 
         Every epoch has ceil(train_samples / batch) of them, the last of which may be smaller.
         Yields (x, y) with y int64 [B]. x is uint8 [B, *image_shape]; in live-layer a
         dictionary of what AugmentLayer takes, `image` [B, *layer_shape], `key` and `copy`.
+        With `named` it yields (x, y, who): a dictionary of `key`, uint32 [B, 2], and `copy`, int64 [B], by
+        which a batch is mixed. It is the same in every arm: the copy is that of live training.
         The order is a function of `train_seed`, the epoch and the sources' ids, the same in
         every arm; it depends on no state, global seeds included.
         """
 
-        def begin(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def begin(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             order = self._train.order(train_seed, int(epoch))
+            fresh = self._train.copies_in(int(epoch))[order]
             if self._train.copies is None:
-                return order, np.array(self.arm.copy(int(epoch)), np.int64)
-            stored = self.arm.name == "shards"
-            return order, (self._train.copies if stored else self._train.copies_in(int(epoch)))[order]
+                return order, np.array(self.arm.copy(int(epoch)), np.int64), fresh
+            return order, self._train.copies[order] if self.arm.name == "shards" else fresh, fresh
 
         @tf.autograph.experimental.do_not_convert
         def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-            rows, copy = tf.numpy_function(begin, [epoch], [tf.int64, tf.int64], stateful=False)
-            shape = [] if self._train.copies is None else [None]
-            samples = self._samples(tf.ensure_shape(rows, [None]), tf.ensure_shape(copy, shape))
+            begun = tf.numpy_function(begin, [epoch], [tf.int64] * 3, stateful=False)
+            shapes = [None], [] if self._train.copies is None else [None], [None]
+            rows, copy, fresh = map(tf.ensure_shape, begun, shapes)
+            samples = self._samples(rows, copy)
+            if named:
+                with tf.init_scope():  # outside of the graph, which would hold them all
+                    keys = tf.constant(self._train.keys)
+                who = {"key": tf.gather(keys, rows), "copy": fresh}
+                both = tf.data.Dataset.zip(samples, tf.data.Dataset.from_tensor_slices(who))
+                samples = both.map(lambda sample, who: (*sample, who))
             # A file that cannot be read for once would be left out, and this epoch not the one of other arms.
             return samples.apply(tf.data.experimental.assert_cardinality(self.train_samples)).batch(batch)
 
@@ -290,7 +317,7 @@ def open_feed(
             )
         validation = "validation"
         train_members, fed[validation] = train_members.carved(validation_fraction, images.groups)
-    live = Live(images.root, recipe, seed)
+    live = Live(images.root, recipe, seed, images.classes)
     if stored is None:
         train_members = live.usable(train_members)
     elif arm.name == "shards" and train_members.copies is None:
@@ -305,6 +332,7 @@ def open_feed(
         image_shape=recipe.image_shape,
         layer=layer,
         layer_shape=layer_shape,
+        seed=seed,
         validation=validation,
         test=next(iter(named_as("test", fed)), None),
         _train=train_members,

@@ -67,9 +67,9 @@ def keep(output: str, request: TrainingRequest, earlier: TrainingRequest | None)
         write_text(os.path.join(output, REQUEST), json_text(request))
         return
     differences = [
-        f"{name.replace('_', ' ')} was {_short(earlier.get(name))}, now {_short(value)}"
-        for name, value in request.items()
-        if earlier.get(name) != value
+        f"{name.replace('_', ' ')} was {_short(earlier.get(name))}, now {_short(request.get(name))}"
+        for name in dict.fromkeys((*request, *earlier))
+        if earlier.get(name) != request.get(name)
     ]
     if differences:
         raise RequestError(
@@ -82,6 +82,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return "not given"
     if isinstance(value, str) and _DIGEST.fullmatch(value):
         return value[:12]
     text = json.dumps(value, ensure_ascii=False)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from augment.errors import RequestError
+from augment.mixing import Mixing
 from pipelines import storage
 from pipelines.format.manifest import json_text
 from pipelines.train import checkpoint
@@ -49,6 +50,8 @@ class Settings:
     learning_rate: float
     early_stopping: bool
     mixed_precision: bool
+    class_weights: bool = False
+    mixing: Mixing | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +106,8 @@ def train_run(
         batch=settings.batch,
         learning_rate=settings.learning_rate,
         mixed_precision=settings.mixed_precision,
+        class_weights=settings.class_weights,
+        mixing=settings.mixing,
         strategy=strategy,
     )
     reached = Reached(checkpoint.digest(trainer.variables))
@@ -165,7 +170,7 @@ def _one_epoch_more(
     epoch = len(reached.history)
     trained = trainer.train(epoch, tick)
     judged = trainer.answers(feed.validation) if feed.validation else None
-    row = _row(epoch, feed.arm.copy(epoch), trained, judged, checkpoint.digest(trainer.variables))
+    row = _row(epoch, feed.copy(epoch), trained, judged, checkpoint.digest(trainer.variables))
     early, best = reached.early, reached.best
     if settings.early_stopping and judged:
         early = early.after(epoch, judged.loss)

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from augment.layer import MixLayer
+from augment.mixing import Mixing
 from pipelines.train.arms import Feed
 from pipelines.train.models import Model, check_model
 
@@ -56,6 +58,8 @@ class Trainer:
         batch: samples a step.
         learning_rate: of Adam, for a model that is not compiled.
         mixed_precision: whether to compute in half precision; see `precision`.
+        class_weights: whether a rare class weighs more in the loss; see `Feed.class_weights`.
+        mixing: by what a batch is mixed, if it is; each device's part of it by itself.
         strategy: how to use several devices; see `default_strategy`.
 
     Raises RequestError for a model that does not fit the data.
@@ -70,9 +74,13 @@ class Trainer:
         batch: int,
         learning_rate: float,
         mixed_precision: bool,
+        class_weights: bool = False,
+        mixing: Mixing | None = None,
         strategy: tf.distribute.Strategy,
     ) -> None:
         self._feed, self._seed, self._batch, self._strategy = feed, seed, batch, strategy
+        self._weights = tf.constant(feed.class_weights) if class_weights else None
+        self._mix = MixLayer(str(mixing), len(feed.classes), feed.seed) if mixing else None
         keras.backend.clear_session()  # so that the names of variables count from 0 again
         keras.utils.set_random_seed(seed)
         with strategy.scope(), _policy(precision() if mixed_precision else "float32"):
@@ -80,9 +88,10 @@ class Trainer:
             output = check_model(model.name, self.model, shape=feed.image_shape, classes=len(feed.classes))
             self._binary = output.shape[-1] == 1
             optimizer = self.model.optimizer if self.model.compiled else keras.optimizers.Adam(learning_rate)
-            loss = self.model.loss if self.model.compiled else _loss(self._binary)
+            loss = self.model.loss if self.model.compiled else self._own_loss()
             self._threshold = 0.0 if getattr(loss, "from_logits", False) else 0.5
-            self._whole = _with_input(self.model, feed)
+            image = keras.Input(feed.image_shape, name="image")
+            self._whole = keras.Model(image, self.model(image))
             self._whole.compile(optimizer, loss, metrics=[self._accuracy()], jit_compile=False)
             self._whole.optimizer.build(self._whole.trainable_variables)
         self._train_step: Callable[[Any], tf.Tensor] | None = None
@@ -91,10 +100,24 @@ class Trainer:
         self._evaluations: dict[str, tf.data.Dataset] = {}
         self._look: Callable[[Any], tuple[tf.Tensor, tf.Tensor]] | None = None
 
-    def _accuracy(self) -> keras.metrics.Metric:
+    def _own_loss(self) -> keras.losses.Loss:
         if self._binary:
-            return keras.metrics.BinaryAccuracy(name="accuracy", threshold=self._threshold)
+            return keras.losses.BinaryCrossentropy()
+        if self._mix:
+            return keras.losses.CategoricalCrossentropy()
+        return keras.losses.SparseCategoricalCrossentropy()
+
+    def _accuracy(self) -> keras.metrics.Metric:
+        """How often the class is told; of what is mixed, that of the largest share."""
+        if self._binary:
+            return keras.metrics.MeanMetricWrapper(self._told, name="accuracy")
+        if self._mix:
+            return keras.metrics.CategoricalAccuracy(name="accuracy")
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+
+    def _told(self, shares: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        told = tf.equal(shares > 0.5, outputs > self._threshold)
+        return tf.reduce_mean(tf.cast(told, tf.float32), axis=-1)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -141,14 +164,22 @@ class Trainer:
         if there == epoch:
             return batches, 0.0
         began = time.perf_counter()
-        every = self._feed.epochs(epoch, batch=self._batch, train_seed=self._seed)
+        every = self._feed.epochs(
+            epoch, batch=self._batch, train_seed=self._seed, named=self._mix is not None
+        )
         batches = iter(self._strategy.experimental_distribute_dataset(every))
         return batches, time.perf_counter() - began
 
     def _make_train_step(self, spec: Any) -> Callable[[Any], tf.Tensor]:
-        def on_device(batch: tuple[Any, tf.Tensor]) -> dict[str, tf.Tensor]:
-            x, y = batch
-            return self._whole.train_step((x if isinstance(x, dict) else _levels(x), self._targets(y)))
+        def on_device(batch: tuple[Any, ...]) -> dict[str, tf.Tensor]:
+            x, y, *who = batch
+            weights = () if self._weights is None else (tf.gather(self._weights, y),)
+            if self._feed.layer:
+                x = self._feed.layer(x, training=True)
+            if self._mix:
+                mixed = self._mix({"image": tf.cast(x, tf.uint8), "label": y, **who[0]}, training=True)
+                x, y = mixed["image"], mixed["label"]
+            return self._whole.train_step((_levels(x), self._targets(y), *weights))
 
         def step(batch: Any) -> tf.Tensor:
             results = self._strategy.run(on_device, args=(batch,))
@@ -185,7 +216,11 @@ class Trainer:
         return loss, tf.argmax(output, axis=-1)
 
     def _targets(self, y: tf.Tensor) -> tf.Tensor:
-        return tf.cast(y[:, tf.newaxis], tf.float32) if self._binary else y
+        """What the loss takes for labels, int64 [B], or for shares of classes, float32 [B, classes]."""
+        if not (self._binary or self._mix):
+            return y
+        shares = y if y.dtype.is_floating else tf.one_hot(y, len(self._feed.classes))
+        return shares[:, 1:] if self._binary else shares
 
 
 def default_strategy() -> tf.distribute.Strategy:
@@ -209,23 +244,6 @@ def _policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _loss(binary: bool) -> keras.losses.Loss:
-    return keras.losses.BinaryCrossentropy() if binary else keras.losses.SparseCategoricalCrossentropy()
-
-
-def _with_input(model: keras.Model, feed: Feed) -> keras.Model:
-    """The model behind what the arm feeds it: images, or what augments them first."""
-    if feed.layer is None or feed.layer_shape is None:
-        image = keras.Input(feed.image_shape, name="image")
-        return keras.Model(image, model(image))
-    inputs = {
-        "image": keras.Input(feed.layer_shape, dtype="uint8", name="image"),
-        "key": keras.Input([2], dtype="uint32", name="key"),
-        "copy": keras.Input([], dtype="int32", name="copy"),
-    }
-    return keras.Model(inputs, model(feed.layer(inputs)))
-
-
 def _levels(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [B, H, W, C] as the float32 that models take."""
+    """[B, H, W, C] as the float32 that models take."""
     return tf.cast(image, tf.float32)

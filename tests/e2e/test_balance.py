@@ -193,6 +193,7 @@ def test_an_epoch_of_every_arm_has_each_source_as_often_as_it_has_copies(skewed,
         name: open_feed(Arm(name), input=str(skewed), recipe=recipe, shards=str(output))
         for name in ("none", "shards", "live", "live-layer")
     }
+    assert [feed.copy(2) for feed in feeds.values()] == [-1, 0, 2, 2]
     first = {name: batches_of(feed, 0) for name, feed in feeds.items()}
     for batches in first.values():
         assert np.bincount(np.concatenate([y for _, y in batches])).tolist() == [24, 24, 24]
@@ -212,6 +213,15 @@ def test_an_epoch_of_every_arm_has_each_source_as_often_as_it_has_copies(skewed,
         Exception, match="have copies by class, of which an epoch has all; leave --copies out"
     ):
         open_feed(Arm("shards", 2), input=str(skewed), recipe=recipe, shards=str(output))
+
+
+def test_class_weights_make_classes_alike_and_are_one_where_copies_do(skewed, materialize, recipe_file):
+    recipe = load_recipe(recipe_file("png"))
+    plain = open_feed(Arm("live"), input=str(skewed), recipe=recipe).class_weights
+    np.testing.assert_array_equal(plain, np.array([36 / 3 / 24, 36 / 3 / 7, 36 / 3 / 5], np.float32))
+    shards = str(materialize(skewed, *BALANCED))
+    balanced = open_feed(Arm("live"), input=str(skewed), recipe=recipe, shards=shards).class_weights
+    assert balanced.tolist() == [1, 1, 1]
 
 
 def test_the_audit_finds_a_source_in_a_copy_that_it_does_not_have(skewed, materialize, run_command, tmp_path):

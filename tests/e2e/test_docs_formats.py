@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import demo
+
 DOCS = Path(__file__).parents[2] / "docs"
-OPTIONAL = ("torch", "webdataset", "datasets", "array_record")
+OPTIONAL = ("torch", "webdataset", "datasets", "array_record", "pycocotools")
 
 
 def examples(page: str) -> dict[str, list[str]]:
@@ -24,13 +26,20 @@ def examples(page: str) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def here(materialize, run_command, images, tmp_path_factory) -> Path:
-    """A folder with OUT, and with what the commands on the page export from it."""
+    """A folder with OUT and CARS, and with what the commands on the page export from them."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "OUT").symlink_to(materialize(images, "--copies", 2, "--shards", 3, "--include-originals"))
     commands = re.findall(r"^augshard (export .*)$", (DOCS / "export.md").read_text("utf-8"), re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 7
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr(demo, "COUNTS", {"train": 3, "validation": 1})
+        demo.draw_dataset("images")
+        demo.write_annotations(".")
+        Path("cars.yaml").write_text(demo.RECIPE)
+        told = ("--annotations", "annotations", "--recipe", "cars.yaml", "--copies", 1)
+        ended = run_command("materialize", "--input", "images", "--output", "CARS", *told)
+        assert ended.status == 0, ended.err
         for command in commands:
             if "arrayrecord" in command:
                 pytest.importorskip("array_record", reason="the extra arrayrecord")
@@ -57,4 +66,5 @@ def test_every_way_has_an_example():
     assert {heading for _, heading in PAGES} == {
         *("Without TensorFlow", "PyTorch", "Shuffled", "Image folders", "WebDataset"),
         *("Parquet, for Hugging Face", "ArrayRecord, for Grain and JAX"),
+        "COCO, YOLO and Pascal VOC",
     }

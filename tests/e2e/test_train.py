@@ -42,6 +42,12 @@ def compiled(size, classes):
     return model
 
 
+def compiled_for_numbers(size, classes):
+    model = keras.Sequential([keras.Input([*size, 3]), keras.layers.Flatten(), keras.layers.Dense(classes)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
 @pytest.fixture(autouse=True)
 def as_before():
     """The command turns determinism on for its process, which here is that of other tests too."""
@@ -148,6 +154,25 @@ def test_arms_of_equal_pixels_have_equal_weights_after_every_epoch(run_command, 
         f'augshard: output {output}: its runs are of another request: model was "{MODEL}", now "small_cnn"; '
         "batch size was 8, now 4. Write to another directory\n"
     )
+
+
+def test_arms_that_mix_their_batches_have_equal_weights_and_others_than_without(
+    run_command, request_of, tmp_path
+):
+    output, request = tmp_path / "runs", request_of(arms="shards,live,live-layer")
+    ended = run_command(*request, "--output", output, "--mix", "cutmix:1")
+    assert ended.status == 0, ended.err
+    after = digests(output)
+    assert after["shards-k2"] == after["live"] == after["live-layer"]
+    assert json.loads((output / "request.json").read_text())["mix"] == "cutmix:1.0"
+    assert "--mix cutmix:1.0" in (output / "report.html").read_text(encoding="utf-8")
+
+    plain = run_command(*request, "--output", output)
+    assert plain.status == 2
+    assert 'mix was "cutmix:1.0", now not given. Write to another directory' in plain.err
+    other = run_command(*request, "--output", tmp_path / "other", "--arms", "live", "--mix", "mixup:0.2")
+    assert other.status == 0, other.err
+    assert digests(tmp_path / "other")["live"] != after["live"]
 
 
 @pytest.mark.slow
@@ -305,6 +330,30 @@ def refused(run_command, request_of, tmp_path):
             ("--early-stopping",),
             "early stopping goes by the validation loss, and there is no validation split; carve one by "
             "--validation-fraction 0.1, or train all epochs with --no-early-stopping",
+        ),
+        (
+            ("--mix", "nonsense:1"),
+            "--mix nonsense:1: there is no mixing 'nonsense'; there is cutmix, mixup, mosaic, "
+            "such as cutmix:1.0",
+        ),
+        (
+            ("--mix", "cutmix:0"),
+            "--mix cutmix:0: alpha is '0'; it must be a number above 0, to 100 at most",
+        ),
+        (
+            ("--mix", "mosaic", "--batch-size", 1),
+            "--mix mosaic: it mixes 4 images of a batch, and --batch-size is 1; let it be 4 or more",
+        ),
+        (
+            ("--mix", "cutmix:1", "--class-weights"),
+            "--mix cutmix:1: a mixed image is of several classes, of which none can weigh its loss; leave "
+            "--class-weights out, and balance the copies if classes are of unequal size",
+        ),
+        (
+            ("--mix", "cutmix:1", "--model", f"{__name__}:compiled_for_numbers"),
+            f"--model {__name__}:compiled_for_numbers: it is compiled with a loss that takes a label as a "
+            "number, and by --mix a label is the shares of classes; compile it with "
+            "categorical_crossentropy, or not at all",
         ),
         (("--arms", "shard,live"), "--arms: there is no arm 'shard'; did you mean shards?"),
     ],

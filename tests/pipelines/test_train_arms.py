@@ -134,6 +134,18 @@ def test_an_epoch_holds_the_copy_that_is_its_own_of_every_source_in_an_order_of_
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
+def test_what_a_batch_is_mixed_by_is_the_same_in_every_arm(opened):
+    names = []
+    for arm in (Arm("shards", copies=1), Arm("live"), Arm("live-layer"), Arm("none")):
+        batches = opened(arm).epochs(0, batch=BATCH, train_seed=5, named=True).take(6)
+        names.append([(who["key"].numpy(), who["copy"].numpy()) for _, _, who in batches])
+    for others in names[1:]:
+        assert_equal(others, names[0])
+    keys, copies = zip(*names[0], strict=True)
+    assert len(np.unique(np.concatenate(keys[:3]), axis=0)) == 20
+    assert [set(numbers.tolist()) for numbers in copies] == [{0}] * 3 + [{1}] * 3
+
+
 def test_epochs_follow_each_other_as_each_is_alone(opened):
     feed = opened(Arm("shards"))
     alone = [

@@ -15,6 +15,8 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 
 from augment.errors import RequestError
+from augment.keys import source_words
+from augment.mixing import mix_batch, parse_mixing
 from pipelines.train import checkpoint, run
 from pipelines.train.arms import Arm
 from pipelines.train.early import MIN_DELTA, PATIENCE
@@ -29,16 +31,22 @@ SIZE, CLASSES, BATCH = (6, 7), ("a", "b", "c"), 8
 class Noise:
     """A Feed of pictures that are made up, others in every epoch."""
 
-    arm, image_shape, layer = Arm("live"), (*SIZE, 3), None
+    arm, image_shape, layer, seed = Arm("live"), (*SIZE, 3), None, 9
 
     def __init__(self, classes=CLASSES, validation="validation", test="test", samples=21) -> None:
         self.classes, self.validation, self.test, self.train_samples = classes, validation, test, samples
 
-    def epochs(self, first, *, batch, train_seed):
+    def copy(self, epoch):
+        return self.arm.copy(epoch)
+
+    def epochs(self, first, *, batch, train_seed, named=False):
         def of_epoch(number):
             made = lambda number: self.made((train_seed, int(number)))  # noqa: E731
             images, labels = tf.numpy_function(made, [number], [tf.uint8, tf.int64], stateful=False)
             samples = tf.ensure_shape(images, [None, *SIZE, 3]), tf.ensure_shape(labels, [None])
+            if named:
+                who = {"key": tf.constant(self.keys), "copy": tf.fill([self.train_samples], number)}
+                samples = (*samples, who)
             return tf.data.Dataset.from_tensor_slices(samples).batch(batch)
 
         return tf.data.Dataset.range(first, 1000).flat_map(of_epoch)
@@ -50,6 +58,10 @@ class Noise:
 
     def evaluation(self, split, *, batch):
         return tf.data.Dataset.from_tensor_slices(self.made((len(split), 1000))).batch(batch)
+
+    @property
+    def keys(self):
+        return source_words(map(str, range(self.train_samples)))
 
     def made(self, seed):
         rng = np.random.default_rng(seed)
@@ -143,6 +155,58 @@ def test_the_loop_is_the_training_and_the_evaluation_of_keras(classes, model):
         assert [[epoch.loss], [epoch.accuracy]] == [history["loss"], history["accuracy"]]
     judged = theirs.evaluate(feed.evaluation("validation", batch=BATCH), verbose=0)
     np.testing.assert_allclose([answers.loss, answers.accuracy], judged, rtol=1e-6)
+
+
+def kerass(feed, **compiled):
+    """A model of Keras's own that begins as ours does."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(5)
+    model = with_everything((*SIZE, 3), len(feed.classes))
+    model.compile(keras.optimizers.Adam(0.01), jit_compile=False, **compiled)
+    return model
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.filterwarnings("ignore:`shuffle=True`")
+def test_mixed_batches_are_trained_on_with_the_shares_of_their_classes(classes):
+    feed = Noise(CLASSES[:classes])
+    ours = trainer(feed, mixing=parse_mixing("cutmix:1.0"))
+    epoch = ours.train(0, lambda loss: None)
+    answers = ours.answers("validation")
+
+    theirs = kerass(feed, loss="binary_crossentropy" if classes == 2 else "categorical_crossentropy")
+    images, labels = feed.made((5, 0))
+    batches = []
+    for first in range(0, feed.train_samples, BATCH):
+        part = slice(first, first + BATCH)
+        given = {"seed": feed.seed, "key": feed.keys[part], "copy": 0, "classes": classes}
+        x, y = mix_batch(images[part], labels[part], "cutmix:1.0", **given)
+        batches.append((x, y[:, 1:] if classes == 2 else y))
+    samples = tuple(map(np.concatenate, zip(*batches, strict=True)))
+    mixed = tf.data.Dataset.from_tensor_slices(samples).batch(BATCH)
+    history = theirs.fit(mixed, verbose=0).history
+    variables = [*theirs.variables, *theirs.optimizer.variables]
+    assert checkpoint.digest(ours.variables) == checkpoint.digest(variables)
+    assert [epoch.loss] == history["loss"]
+    x, y = feed.made((10, 1000))
+    shares = np.eye(classes, dtype=np.float32)[y]
+    judged = theirs.evaluate(x, shares[:, 1:] if classes == 2 else shares, batch_size=BATCH, verbose=0)
+    np.testing.assert_allclose(answers.loss, judged, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True`")
+def test_class_weights_are_those_of_keras():
+    feed = Noise()
+    feed.class_weights = np.array([2.0, 0.5, 1.25], np.float32)
+    ours = trainer(feed, class_weights=True)
+    epoch = ours.train(0, lambda loss: None)
+    theirs = kerass(feed, loss="sparse_categorical_crossentropy")
+    weights = dict(enumerate(feed.class_weights.tolist()))
+    batches = feed.epoch(0, batch=BATCH, train_seed=5)
+    history = theirs.fit(batches, class_weight=weights, verbose=0).history
+    variables = [*theirs.variables, *theirs.optimizer.variables]
+    assert checkpoint.digest(ours.variables) == checkpoint.digest(variables)
+    assert [epoch.loss] == history["loss"]
 
 
 def test_an_epoch_says_how_many_images_it_saw_and_how_long_it_waited_for_them():
@@ -396,6 +460,7 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 tf.config.experimental.enable_op_determinism()
 
+from augment.mixing import parse_mixing
 from pipelines.train import checkpoint
 from pipelines.train.models import Model
 from pipelines.train.trainer import Trainer
@@ -407,9 +472,10 @@ def plain(shape, classes):
     return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
 
 
-def on(strategy, build, samples):
+def on(strategy, build, samples, **more):
     model, feed = Model("mine", build), Noise(samples=samples)
-    how = {"seed": 5, "batch": BATCH, "learning_rate": 0.01, "mixed_precision": False}
+    feed.class_weights = np.array([2.0, 0.5, 1.25], np.float32)
+    how = {"seed": 5, "batch": BATCH, "learning_rate": 0.01, "mixed_precision": False, **more}
     return Trainer(model, feed, strategy=strategy, **how)
 
 
@@ -440,6 +506,15 @@ checkpoint.restore(sys.argv[1], again.variables)
 assert np.isfinite(again.train(1, lambda loss: None).loss)
 assert checkpoint.digest(again.variables) == checkpoint.digest(first.variables)
 assert np.isfinite(again.answers("test").loss)
+
+# Classes weigh on two devices what they weigh on one; what is mixed on two is the same each time.
+two, one = (on(strategy, plain, 22, class_weights=True) for strategy in (both, tf.distribute.get_strategy()))
+a, b = (trainer.train(0, lambda loss: None) for trainer in (two, one))
+np.testing.assert_allclose(a.loss, b.loss, rtol=1e-5)
+np.testing.assert_allclose(weights(two), weights(one), atol=2e-5)
+two, again = (on(both, plain, 22, mixing=parse_mixing("cutmix:1.0")) for _ in range(2))
+assert two.train(0, lambda loss: None).loss == again.train(0, lambda loss: None).loss
+assert checkpoint.digest(two.variables) == checkpoint.digest(again.variables)
 """
 
 

@@ -21,7 +21,9 @@ class Ops:
 
     def __init__(self, recipe: Recipe, parameters: Sequence[str]) -> None:
         self.parameters = tuple(parameters)
-        self._operations = operation_columns(recipe.ops, parameters)
+        self._operations = {
+            name for _, one in recipe.distinct() for name in operation_columns(one.ops, parameters)
+        }
 
     def is_operation(self, parameter: str) -> bool:
         """Whether its values are the numbers of a policy's operations."""

@@ -108,7 +108,7 @@ def _middle(levels: np.ndarray) -> int:
 def _in_words(fit: Fit) -> str:
     (low, high), (first, last) = fit.observed_range, fit.promised_range
     return (
-        f"Histogram of {fit.name}: {fit.draws:,} draws from {short(low)} to {short(high)}, mean "
+        f"Histogram of {fit.title}: {fit.draws:,} draws from {short(low)} to {short(high)}, mean "
         f"{short(fit.observed_mean)}; promised from {short(first)} to {short(last)}, mean "
         f"{short(fit.promised_mean)}"
     )

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.augmenter import NOT_AUGMENTED
+from augment.by_class import ByClass
 from pipelines.audit.decoding import Decoder
 from pipelines.audit.findings import Audit
 from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
@@ -167,7 +168,7 @@ class _Album:
     def __init__(self, audit: Audit, manifest: Manifest, reader: SamplesReader, most_bytes: int) -> None:
         self._audit, self._manifest, self._reader, self._most_bytes = audit, manifest, reader, most_bytes
         request = manifest.request
-        self._decoder = Decoder(Augmenter(request.parsed_recipe(), request.seed))
+        self._decoder = Decoder(ByClass(request.parsed_recipe(), request.seed))
 
     def records(self, split: str, sources: list[str], copies: list[int]) -> dict[str, list[_Record]]:
         """For each of a group's sources, of each copy its row, its file and the record's bytes."""
@@ -191,22 +192,22 @@ class _Album:
         return found
 
     def shown(self, one: _Chosen, records: list[_Record]) -> Card:
-        plain = self._original(one.source, records[0][0]["source_sha256"] if records else "")
+        plain = self._original(one, records[0][0]["source_sha256"] if records else "")
         tiles = [self._copy(plain, *record) for record in records]
         if plain is not None:
             tiles.insert(0, Tile("source", one.source, *self._picture(plain)))
         return Card(one.split, one.label, one.source, tuple(tiles))
 
-    def _original(self, source: str, digest: str) -> np.ndarray | None:
+    def _original(self, one: _Chosen, digest: str) -> np.ndarray | None:
         """The source as a recipe that did nothing but bring it to size would have it."""
         if self._audit.input is None:
             return None
         try:
-            contents = read_source(self._audit.input, source)
+            contents = read_source(self._audit.input, one.source)
         except (OSError, ValueError):
             return None
         same = hashlib.sha256(contents).hexdigest() == digest
-        return self._decoder.source(contents) if same else None
+        return self._decoder.source(contents, one.label) if same else None
 
     def _copy(self, plain: np.ndarray | None, row: dict[str, Any], file: str, record: bytes | None) -> Tile:
         pixels = None if record is None else self._decoder.record(record)

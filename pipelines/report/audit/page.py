@@ -102,7 +102,7 @@ def _findings(audit: Audit) -> Table:
 
 def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, Any]:
     """What the template shows of single images."""
-    ops = Ops(manifest.request.parsed_recipe(), [fit.name for fit in found.fits])
+    ops = Ops(manifest.request.parsed_recipe(), list(dict.fromkeys(fit.name for fit in found.fits)))
     sheets = cards(gallery(audit, manifest, found), list(audit.findings), found.duplicates)
     fits = [fit for fit in found.fits if not fit.yes_or_no]
     fits.sort(key=lambda fit: ops.is_operation(fit.name))  # their figures are higher
@@ -207,7 +207,7 @@ def _fits(fits: list[Fit]) -> Table:
         columns = ("drawn", "mean drawn", "promised", "mean promised")
         rows.append(
             {
-                "parameter": fit.name,
+                "parameter": fit.title,
                 "draws": count(fit.draws),
                 **dict(zip(columns, values, strict=True)),
                 "deviation": f"{fit.deviation:.4f}",

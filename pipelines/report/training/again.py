@@ -60,6 +60,10 @@ def _of_training(request: dict[str, Any], runs: list[FinishedRun], number: str) 
     line.append("--early-stopping" if request["early_stopping"] else "--no-early-stopping")
     if request["mixed_precision"]:
         line.append("--mixed-precision")
+    if request.get("mix"):
+        line += ["--mix", request["mix"]]
+    if request.get("class_weights"):
+        line.append("--class-weights")
     if not request["deterministic"]:
         line.append("--no-determinism")
     return [*line, "--output", f"RUNS{number}"]

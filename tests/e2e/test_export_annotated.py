@@ -1,0 +1,279 @@
+"""A dataset with targets goes out as COCO, YOLO and VOC, and says there what it was told."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from pipelines import demo
+from pipelines.export import commit
+
+ANNOTATED = ["coco", "voc", "yolo"]
+RECIPES = {
+    "nothing": """
+ops:
+  - resize: {height: 144, width: 192}
+""",
+    "moving": """
+ops:
+  - resize: {height: 72, width: 96}
+  - flip: {horizontal: 0.5}
+  - rotation: {factor: 0.1}
+""",
+}
+
+
+class Out(NamedTuple):
+    """A dataset and what it was told."""
+
+    directory: Path
+    root: Path
+    """with images, annotations and masks"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """The demo's pictures, each with two boxes more, of which one stands for a crowd."""
+    root, chance = tmp_path_factory.mktemp("told"), random.Random(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "COUNTS", {"train": 5, "validation": 2})
+        demo.draw_dataset(str(root / "images"))
+        demo.write_annotations(str(root))
+    for path in (root / "annotations").iterdir():
+        document = json.loads(path.read_text())
+        things = document["annotations"]
+        for image in document["images"]:
+            for crowd in (0, 1):
+                x, y = chance.randrange(10000) / 100, chance.randrange(10000) / 100
+                box = [x, y, chance.randrange(100, 4000) / 100, chance.randrange(100, 4000) / 100]
+                more = {"bbox": box, "iscrowd": crowd, "category_id": 2, "image_id": image["id"]}
+                things.append({"id": len(things) + 1, **more})
+        path.write_text(json.dumps(document))
+    return root
+
+
+@pytest.fixture(scope="module")
+def materialized(root, run_command, tmp_path_factory) -> Callable[..., Out]:
+    """Runs a recipe on what lies beside the images; each once."""
+    done: dict[tuple[str, str], Out] = {}
+
+    def run(recipe: str, annotations: str, *options: object) -> Out:
+        if (recipe, annotations) not in done:
+            place = tmp_path_factory.mktemp("outs")
+            (place / "recipe.yaml").write_text(RECIPES[recipe])
+            ended = run_command(
+                *("materialize", "--input", root / "images", "--annotations", root / annotations),
+                *("--recipe", place / "recipe.yaml", "--output", place / "out", "--name", "cars", *options),
+            )
+            assert ended.status == 0, ended.err
+            done[recipe, annotations] = Out(place / "out", root)
+        return done[recipe, annotations]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def out(materialized) -> Out:
+    """Three shards a copy, two copies."""
+    return materialized("moving", "annotations", "--copies", 2, "--shards", 3)
+
+
+@pytest.fixture(scope="module")
+def exported(run_command, tmp_path_factory) -> Callable[..., Path]:
+    done: dict[tuple[Out, str], Path] = {}
+
+    def run(out: Out, to: str, *options: object, into: Path | None = None) -> Path:
+        if into is None and (out, to) in done:
+            return done[out, to]
+        output = into or tmp_path_factory.mktemp("exports") / to
+        ended = run_command("export", out.directory, "--to", to, "--output", output, *options)
+        assert ended.status == 0, ended.err
+        return done.setdefault((out, to), output) if into is None else output
+
+    return run
+
+
+def things_of(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What is in each image of a COCO file, by the image's source."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    sources = {image["id"]: image.get("source", image["file_name"]) for image in document["images"]}
+    names = {category["id"]: category["name"] for category in document["categories"]}
+    for thing in document["annotations"]:
+        wanted = {name: thing[name] for name in ("bbox", "iscrowd")}
+        wanted["segmentation"] = thing.get("segmentation", [])
+        wanted["keypoints"] = thing.get("keypoints", [0] * 6)
+        found.setdefault(sources[thing["image_id"]], []).append(
+            wanted | {"class": names[thing["category_id"]]}
+        )
+    return found
+
+
+def test_coco_comes_out_as_it_went_in_to_the_last_digit(materialized, exported):
+    told = materialized("nothing", "annotations", "--copies", 1, "--shards", 2)
+    to = exported(told, "coco")
+    for split in ("train", "validation"):
+        name = f"annotations/instances_{split}.json"
+        given, written = (json.loads((place / name).read_text()) for place in (told.root, to))
+        assert things_of(given) == things_of(written)
+        assert given["categories"] == written["categories"]
+        for ids in (
+            [image["id"] for image in written["images"]],
+            [one["id"] for one in written["annotations"]],
+        ):
+            assert ids == list(range(1, len(ids) + 1))
+
+
+def test_all_three_have_the_same_boxes(out, exported):
+    coco, voc, yolo = (exported(out, to) for to in ANNOTATED)
+    data = yaml.safe_load((yolo / "data.yaml").read_text())
+    assert data["names"] == {0: "car", 1: "truck"}
+    seen = crowds = 0
+    for split, key in (("train", "train"), ("validation", "val")):
+        document = json.loads((coco / f"annotations/instances_{split}.json").read_text())
+        listed = (voc / f"ImageSets/Main/{split}.txt").read_text().splitlines()
+        stems = [f"{split}/{image['file_name'].removesuffix('.png')}" for image in document["images"]]
+        assert listed == stems
+        for image, stem in zip(document["images"], stems, strict=True):
+            things = [one for one in document["annotations"] if one["image_id"] == image["id"]]
+            pictures = [
+                coco / f"images/{stem}.png",
+                yolo / f"images/{stem}.png",
+                voc / f"JPEGImages/{stem}.png",
+            ]
+            assert len({path.read_bytes() for path in pictures}) == 1
+            assert pictures[1].parent.parent == yolo / data[key]
+            objects = ElementTree.parse(voc / f"Annotations/{stem}.xml").findall("object")
+            for thing, node in zip(things, objects, strict=True):
+                left, top, right, bottom = (int(end.text or "") for end in node.find("bndbox") or ())
+                x, y, w, h = thing["bbox"]
+                assert (left, top) == (int(x + 0.005) + 1, int(y + 0.005) + 1)
+                assert right - 1 <= x + w + 0.01
+                assert bottom - 1 <= y + h + 0.01
+                assert (x + w - 0.02, y + h - 0.02) <= (right, bottom)
+                assert node.findtext("difficult") == str(thing["iscrowd"])
+            alone = [thing for thing in things if not thing["iscrowd"]]
+            lines = (yolo / f"labels/{stem}.txt").read_text().splitlines()
+            for thing, line in zip(alone, lines, strict=True):
+                number, cx, cy, w, h, *points = map(float, line.split())
+                assert number + 1 == thing["category_id"]
+                box = [(cx - w / 2) * 96, (cy - h / 2) * 72, w * 96, h * 72]
+                assert box == pytest.approx(thing["bbox"], abs=0.0052)
+                places = (np.array(points).reshape(-1, 3) * [96, 72, 1]).ravel().tolist()
+                assert places == pytest.approx(thing["keypoints"], abs=0.0052)
+            seen, crowds = seen + len(things), crowds + len(things) - len(alone)
+    assert seen > 60
+    assert crowds > 20
+
+
+def test_masks_go_to_voc_as_they_came(materialized, exported):
+    told = materialized("nothing", "masks", "--copies", 1)
+    to = exported(told, "voc")
+    names = (to / "ImageSets/Segmentation/train.txt").read_text().splitlines()
+    assert names == (to / "ImageSets/Main/train.txt").read_text().splitlines()
+    assert len(names) == 10
+    for name in names:
+        mask = Image.open(to / f"SegmentationClass/{name}.png")
+        original = Image.open(told.root / f"masks/{name.removesuffix('__c0')}.png")
+        assert mask.mode == "P"
+        assert (np.asarray(mask) == np.asarray(original)).all()
+
+
+def test_c4_an_annotated_export_is_the_same_bytes_by_several_workers(out, exported, tree, tmp_path):
+    options = ("--direct_running_mode=multi_threading", "--direct_num_workers=3")
+    assert tree(exported(out, "coco", *options, into=tmp_path / "x")) == tree(exported(out, "coco"))
+
+
+def test_c7_an_annotated_export_that_is_killed_is_absent_and_can_be_gone_on_with(
+    out, exported, start_command, tree, tmp_path
+):
+    expected = tree(exported(out, "voc"))
+    process = start_command("export", out.directory, "--to", "voc", "--output", tmp_path / "x")
+    whole, deadline = tmp_path / "x/.unfinished/whole", time.monotonic() + 60
+    while sum(path.is_file() for path in whole.rglob("*")) < 2 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert set(os.listdir(tmp_path / "x")) == {".unfinished"}
+    assert tree(exported(out, "voc", into=tmp_path / "x")) == expected
+
+
+def test_c7_an_export_that_ends_while_lists_are_put_together_is_finished_by_the_next_run(
+    out, exported, run_command, tree, tmp_path, monkeypatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commit, "_write", full)
+        ended = run_command("export", out.directory, "--to", "coco", "--output", tmp_path / "x")
+    assert ended.status == 1
+    assert set(os.listdir(tmp_path / "x")) == {".unfinished"}
+    assert tree(exported(out, "coco", into=tmp_path / "x")) == tree(exported(out, "coco"))
+
+
+def test_the_manifest_names_the_lists_and_what_was_put_together(out, exported):
+    to = exported(out, "coco")
+    document = json.loads((to / "_export.json").read_text())
+    assert {name for name in document["files"] if not name.startswith("_files/")} == {
+        f"annotations/instances_{split}.json" for split in ("train", "validation")
+    }
+    listed = [
+        json.loads(line) for path in (to / "_files").iterdir() for line in path.read_text().splitlines()
+    ]
+    assert {line["file"] for line in listed} == {str(path.relative_to(to)) for path in to.rglob("*.png")}
+    assert document["records"] == len(listed)
+
+
+def test_names_are_whole_where_two_would_be_one(root, run_command, tmp_path):
+    folder, document = (
+        tmp_path / "in",
+        {"images": [], "annotations": [], "categories": [{"id": 1, "name": "car"}]},
+    )
+    (folder / "images").mkdir(parents=True)
+    for number, name in enumerate(("a.png", "images/a.png"), start=1):
+        Image.new("RGB", (30, 20), (number, 0, 0)).save(folder / name)
+        document["images"].append({"id": number, "file_name": name})
+        thing = {"id": number, "image_id": number, "category_id": 1, "bbox": [1, 2, 10, 10]}
+        document["annotations"].append(thing)
+    (tmp_path / "instances.json").write_text(json.dumps(document))
+    out, to, recipe = tmp_path / "out", tmp_path / "to", tmp_path / "recipe.yaml"
+    recipe.write_text("ops:\n  - resize: {height: 20, width: 30}\n")
+    told = ("--annotations", tmp_path / "instances.json", "--recipe", recipe, "--copies", 1)
+    for words in (
+        ("materialize", "--input", folder, "--output", out, *told),
+        ("export", out, "--to", "coco", "--output", to),
+    ):
+        ended = run_command(*words)
+        assert ended.status == 0, ended.err
+    names = sorted(str(path.relative_to(to)) for path in to.rglob("*.png"))
+    assert names == ["images/train/a.png__c0.png", "images/train/images/a.png__c0.png"]
+
+
+@pytest.mark.parametrize("to", ANNOTATED)
+def test_a_dataset_without_targets_is_refused_with_what_would_be_right(
+    materialize, images, run_command, tmp_path, to
+):
+    ended = run_command("export", materialize(images, "--copies", 1), "--to", to, "--output", tmp_path / "x")
+    assert ended.status == 2
+    assert f"cannot be exported --to {to}: its records have no boxes, polygons or keypoints" in ended.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_masks_alone_do_not_go_to_coco(materialized, run_command, tmp_path):
+    told = materialized("nothing", "masks", "--copies", 1)
+    ended = run_command("export", told.directory, "--to", "coco", "--output", tmp_path / "x")
+    assert (ended.status, "--to voc, which has masks" in ended.err) == (2, True)
