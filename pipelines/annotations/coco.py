@@ -12,6 +12,7 @@ import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import quote
 
 from augment.targets import Annotation, Object
 from pipelines import storage
@@ -251,7 +252,7 @@ def _id(item: Any, field: str, what: str) -> str:
     given = item.get(field) if isinstance(item, dict) else None
     if type(given) is not int and type(given) is not str:
         raise BadFile(f"has {what} whose {field!r} is {shown(given)}; it must be a number or a text")
-    return str(given)
+    return quote(str(given), safe="")
 
 
 _NOT_THE_SPLIT = {

@@ -113,12 +113,11 @@ class Yolo(Reader):
         if source.annotation.strip():
             try:
                 size = upright_size(self._root, source.id)
-                objects = objects_of(source.annotation, self._data, size)
-            except DecodeError as error:
-                return Reject(source.id, error.rejection.reason, error.rejection.detail)
+                annotation = Annotation(objects_of(source.annotation, self._data, size), size=size)
+            except DecodeError:
+                pass  # as which it is rejected when it is read
             except BadAnnotation as error:
                 return Reject(source.id, "bad_annotation", f"its labels: {error}")
-            annotation = Annotation(objects, size=size)
         return source._replace(annotation=annotation.packed())
 
 
