@@ -11,7 +11,8 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
 from augment import codec
-from augment.augmenter import CORES, NOT_AUGMENTED, check_copy, pixels_form
+from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
+from augment.beside import Beside, in_elements
 from augment.by_class import ByClass
 from augment.draws import at
 from augment.errors import RequestError
@@ -45,7 +46,8 @@ def augment_dataset(
     Args:
         dataset: of dictionaries with `image`, an image file's bytes or uint8
             [H, W, C] of the recipe's channels, and `source`, its source id, or else `tfds_id`,
-            as TFDS adds it with `ReadConfig(add_tfds_id=True)`; other entries pass through.
+            as TFDS adds it with `ReadConfig(add_tfds_id=True)`; `objects` and `segmentation_mask` move
+            with the image (`augment.beside`), other entries pass through.
         recipe, seed, copy: as for `augment_image`. Within a graph, `copy` may be a tensor, an
             int64 scalar from 0: then one graph serves every epoch.
         batch_size: how many there are to be in a batch, of which the last may have fewer, as after
@@ -59,9 +61,18 @@ def augment_dataset(
     over it, or over its batch.
     """
     checked_batch_size(batch_size)
-    if batch_size is None:
-        return _one_by_one(dataset, recipe, seed, copy, classes)
-    return _in_batches(dataset, recipe, seed, copy, classes, int(batch_size))
+    spec = dataset.element_spec
+    _checked(spec, recipe)
+    beside = in_elements(spec, Augmenter(recipe.of_others, seed))
+    if beside is not None and recipe.recipe_for:
+        raise RequestError(
+            f"recipe {recipe.name}: classes have recipes of their own in it, which move no boxes and masks "
+            "here; give the recipe of one, such as recipe.of('car'), or use datasets.from_images"
+        )
+    if batch_size is not None and not beside:
+        return _in_batches(dataset, recipe, seed, copy, classes, int(batch_size))
+    live = _one_by_one(dataset, recipe, seed, copy, classes, beside)
+    return live if batch_size is None else live.ragged_batch(int(batch_size))
 
 
 def augment_usable(
@@ -71,9 +82,10 @@ def augment_usable(
     seed: int,
     copy: int | tf.Tensor,
     classes: Sequence[str] | None = None,
+    beside: Beside | None = None,
 ) -> tf.data.Dataset:
     """As `augment_dataset`, but what cannot be decoded is left out without a word."""
-    return _one_by_one(files, recipe, seed, copy, classes, leave_out=True)
+    return _one_by_one(files, recipe, seed, copy, classes, beside, leave_out=True)
 
 
 def of_length(dataset: tf.data.Dataset, count: int | None) -> tf.data.Dataset:
@@ -106,8 +118,10 @@ class _Host:
         seed: int,
         copy: int | tf.Tensor,
         classes: Sequence[str] | None,
+        beside: Beside | None = None,
     ) -> None:
         """Raises RequestError for a dataset, a seed or a copy that are not to be augmented."""
+        self._beside = beside
         self._identity = _checked(spec, recipe)
         self._recipe, self._copy = recipe, copy
         self._augmenters = ByClass(recipe, seed)
@@ -157,39 +171,57 @@ class _Host:
         return blocks.prefetch(1).map(make, num_parallel_calls=self._at_once, deterministic=True)
 
     def who(self, element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """By what a sample is made, beside its image: its source, and its label if classes differ."""
-        source = element[self._identity]
-        return (source, element["label"]) if self._recipe.recipe_for else (source,)
+        """By what a sample is made, beside its image: its source, its label if classes differ, targets."""
+        label = (element["label"],) if self._recipe.recipe_for else ()
+        return element[self._identity], *label, *((self._beside.taken(element),) if self._beside else ())
 
     def samples(
         self, who: tuple[tf.Tensor, ...], images: tf.Tensor, *, leave_out: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Of a block: uint8 [k, H, W, C]; why there is none, or "", string [k]; their places, int64 [k]."""
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Of a block: uint8 [k, H, W, C]; why there is none, or "", string [k]; their places, int64 [k];
+        what became of targets, string [k]."""
 
         def block(
-            images: np.ndarray, copy: np.ndarray, sources: np.ndarray, *labels: np.ndarray
-        ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            names = [self._named(label) for label in labels[0].tolist()] if labels else [""] * len(sources)
-            return self._made(sources, names, images, int(copy), leave_out=leave_out)
+            images: np.ndarray, copy: np.ndarray, sources: np.ndarray, *rest: np.ndarray
+        ) -> tuple[np.ndarray, ...]:
+            labels, names = self._recipe.recipe_for, [""] * len(sources)
+            if labels:
+                names = [self._named(label) for label in rest[0].tolist()]
+            taken = rest[-1] if self._beside else None
+            return self._made(sources, names, images, taken, int(copy), leave_out=leave_out)
 
         # A stateful op would make the map serial.
-        dtypes = [tf.uint8, tf.string, tf.int64]
+        dtypes = [tf.uint8, tf.string, tf.int64, tf.string]
         images = images if self._of_one_size and not self._encoded else tf.ensure_shape(images, [None])
-        samples, faults, kept = tf.numpy_function(block, [images, self._copy, *who], dtypes, stateful=False)
+        samples, *rest = tf.numpy_function(block, [images, self._copy, *who], dtypes, stateful=False)
         samples = tf.ensure_shape(samples, [None, *self._recipe.image_shape])
-        return samples, tf.ensure_shape(faults, [None]), tf.ensure_shape(kept, [None])
+        faults, kept, moved = (tf.ensure_shape(part, [None]) for part in rest)
+        return samples, faults, kept, moved
 
     def _made(
-        self, sources: np.ndarray, labels: Sequence[str], images: np.ndarray, copy: int, *, leave_out: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self,
+        sources: np.ndarray,
+        labels: Sequence[str],
+        images: np.ndarray,
+        taken: np.ndarray | None,
+        copy: int,
+        *,
+        leave_out: bool,
+    ) -> tuple[np.ndarray, ...]:
         samples, faults = _empty((len(sources), *self._recipe.image_shape)), [""] * len(sources)
+        moved = [b""] * len(sources)
         unusable = []
         for augmenter, places in self._augmenters.parts(labels):
             draws = {} if self._plain else augmenter.draw_copies(source_words(sources[places]), copy)
             for row, place in enumerate(places):
                 try:
                     pixels = self._decoded(images[place], augmenter.recipe)
-                    samples[place] = augmenter.sample(pixels, at(draws, row), augmented=not self._plain)
+                    draw = at(draws, row)
+                    samples[place] = augmenter.sample(pixels, draw, augmented=not self._plain)
+                    if self._beside and taken is not None:
+                        size, own = pixels.shape[:2], None if self._plain else draw
+                        who = sources[place].decode(), labels[place]
+                        moved[place] = self._beside.moved(taken[place], *who, size, own)
                 except Exception as error:  # noqa: BLE001 (an op's own; raised here it would fail the block)
                     if leave_out and isinstance(error, codec.DecodeError):
                         unusable.append(place)
@@ -198,7 +230,8 @@ class _Host:
                     faults[place] = f"{source}: {type(error).__name__}: {error}"
         kept = np.delete(np.arange(len(sources)), unusable)
         whys = np.array([faults[place].encode() for place in kept], object)
-        return samples[kept] if unusable else samples, whys, kept
+        its = np.array([moved[place] for place in kept], object)
+        return samples[kept] if unusable else samples, whys, kept, its
 
     def _named(self, label: int) -> str:
         if not 0 <= label < len(self._classes):
@@ -219,11 +252,12 @@ def _one_by_one(
     seed: int,
     copy: int | tf.Tensor,
     classes: Sequence[str] | None,
+    targets: Beside | None = None,
     *,
     leave_out: bool = False,
 ) -> tf.data.Dataset:
     spec = dataset.element_spec
-    host = _Host(spec, recipe, seed, copy, classes)
+    host = _Host(spec, recipe, seed, copy, classes, targets)
     beside = {name: part for name, part in spec.items() if name != "image"}
     components = tf.nest.flatten(beside, expand_composites=True)
 
@@ -237,18 +271,24 @@ def _one_by_one(
 
     @tf.autograph.experimental.do_not_convert
     def made(who: tuple[tf.Tensor, ...], images: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        samples, faults, kept = host.samples(who, images, leave_out=leave_out)
-        return samples, faults, tf.gather(others, kept) if leave_out else others
+        samples, faults, kept, moved = host.samples(who, images, leave_out=leave_out)
+        return samples, faults, tf.gather(others, kept) if leave_out else others, moved
 
     @tf.autograph.experimental.do_not_convert
-    def unpacked(sample: tf.Tensor, fault: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
+    def unpacked(
+        sample: tf.Tensor, fault: tf.Tensor, others: tf.Tensor, moved: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         values = tf.raw_ops.OptionalGetValue(
             optional=others,
             output_types=[s.dtype for s in components],
             output_shapes=[s.shape for s in components],
         )
         others = tf.nest.pack_sequence_as(beside, values, expand_composites=True)
-        return {**others, "image": _sound(sample, fault)}
+        image = _sound(sample, fault)
+        if targets is not None:
+            with tf.control_dependencies([image]):  # which says what is wrong, where something is
+                others = targets.given(others, tf.identity(moved))
+        return {**others, "image": image}
 
     live = host.mapped(dataset.map(packed).batch(host.block), made).unbatch().map(unpacked)
     # `unbatch` forgets how many there are, which `fit` shows.
@@ -271,7 +311,7 @@ def _in_batches(
 
     @tf.autograph.experimental.do_not_convert
     def made(block: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        samples, faults, _ = host.samples(host.who(block), block["image"])
+        samples, faults, _, _ = host.samples(host.who(block), block["image"])
         return {**block, "image": samples}, faults
 
     @tf.autograph.experimental.do_not_convert

@@ -22,6 +22,13 @@ VERSION = "1.0.0"
 _FEATURES = "tensorflow_datasets.core.features"
 
 
+def supervised(classes: Sequence[str], targets: Targets | None) -> str | None:
+    """The feature that is learned of an image, where there is one."""
+    if tuple(classes) != (UNLABELED,):
+        return "label"
+    return "segmentation_mask" if targets and "mask" in targets.has else None
+
+
 def label_files(classes: Sequence[str], targets: Targets | None) -> dict[str, Sequence[str]]:
     """The files that name classes, by label; those of images, of objects, and of images that have several."""
     files: dict[str, Sequence[str]] = {}

@@ -84,6 +84,8 @@ def _recipes() -> Iterator[bytes]:
     for name in preset_names():
         yield preset_text(name).encode()
     yield b"ops: &all\n  - resize: {height: 8, width: 8, p: 1.0}\n  - flip: {id: a, horizontal: .5}\n"
+    own = b"[{resize: {height: 8, width: 8}}, invert]"
+    yield b"ops: [{resize: {height: 8, width: 8}}]\nrecipe_for: [{classes: [a, b], ops: " + own + b"}]\n"
     yield b'{"name": "x", "storage": {"format": "jpeg", "quality": 90}, "ops": [{"zoom": {"scale": 1}}]}'
 
 
