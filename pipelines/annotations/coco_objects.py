@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from augment.targets import Object, Vocabulary
 from pipelines.annotations.json_stream import BadFile
-from pipelines.annotations.numbers import BadAnnotation, number, shown, units
+from pipelines.annotations.numbers import BadAnnotation, first_of_two, number, shown, units
 
 
 class Category(NamedTuple):
@@ -84,10 +84,9 @@ def categories_of(items: list[Any]) -> Categories:
         if not isinstance(keypoints, list) or not all(isinstance(one, str) for one in keypoints):
             raise BadFile(f"has a category, {name!r}, whose 'keypoints' are no list of names")
         found[number_] = name, tuple(keypoints)
-    names = [name for name, _ in found.values()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BadFile(f"has two categories with the name {twice[0]!r}; give each a name of its own")
+    twice = first_of_two(name for name, _ in found.values())
+    if twice is not None:
+        raise BadFile(f"has two categories with the name {twice!r}; give each a name of its own")
     sets = {keypoints for _, keypoints in found.values() if keypoints}
     if len(sets) > 1:
         raise BadFile("has categories with different keypoints; one set of names is read: give one file each")

@@ -7,6 +7,9 @@ behind the point, in images of up to 65,536 pixels a side, that gives what exact
 from __future__ import annotations
 
 import math
+import reprlib
+from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -47,8 +50,16 @@ def units(pixels: float) -> int:
 
 def shown(given: Any) -> str:
     """Something of a file within a sentence, where it may be long."""
-    text = str(given) if isinstance(given, Decimal) else repr(given)
+    if isinstance(given, str):
+        text = repr(given[:50])
+    else:  # of a list or an object, no more than its beginning is looked at
+        text = str(given) if isinstance(given, Decimal) else reprlib.repr(given)
     return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def first_of_two(names: Iterable[str]) -> str | None:
+    """The first name that is there twice."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _outside(given: Any, what: str) -> BadAnnotation:

@@ -10,12 +10,15 @@ import yaml
 
 from pipelines import storage
 from pipelines.annotations.json_stream import BadFile
-from pipelines.annotations.numbers import shown
+from pipelines.annotations.numbers import first_of_two, shown
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 _MOST = 1 << 24
 """Bytes that are read of a data.yaml."""
+
+
+_MOST_KEYPOINTS = 1000
 
 
 class Data(NamedTuple):
@@ -60,9 +63,9 @@ def _names(given: Any) -> dict[int, str]:
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
             raise BadFile(f"has a class, {number}, whose name is {shown(name)}; give it one, in quotes")
     names = {number: str(name) for number, name in sorted(named.items())}
-    twice = [name for name in names.values() if list(names.values()).count(name) > 1]
-    if twice:
-        raise BadFile(f"has two classes with the name {twice[0]!r}; give each a name of its own")
+    twice = first_of_two(names.values())
+    if twice is not None:
+        raise BadFile(f"has two classes with the name {twice!r}; give each a name of its own")
     return names
 
 
@@ -70,8 +73,8 @@ def _shape(given: Any) -> tuple[int, int]:
     if given is None:
         return 0, 0
     whole = isinstance(given, list) and len(given) == 2 and all(type(one) is int for one in given)
-    if not whole or given[0] < 1 or given[1] not in (2, 3):
-        raise BadFile(f"has the kpt_shape {shown(given)}; it must be [number of keypoints, 2 or 3]")
+    if not whole or not 1 <= given[0] <= _MOST_KEYPOINTS or given[1] not in (2, 3):
+        raise BadFile(f"has the kpt_shape {shown(given)}; it must be [1 to {_MOST_KEYPOINTS}, 2 or 3]")
     return given[0], given[1]
 
 
