@@ -24,8 +24,10 @@ class BadAnnotation(ValueError):
 
 
 def number(given: Any, what: str) -> float:
-    """A number of a JSON file. Raises BadAnnotation."""
-    if type(given) is not float and type(given) is not int:
+    """A number of a JSON file, or of a table's. Raises BadAnnotation."""
+    if type(given) is Decimal:
+        given = float(given)
+    elif type(given) is not float and type(given) is not int:
         raise BadAnnotation(f"{what} is {shown(given)}, no number")
     if not -FARTHEST <= given <= FARTHEST:
         raise _outside(given, what)
