@@ -16,8 +16,7 @@ from augment.targets import Annotation, Moved, moved
 from augment.targets.moving import Parts
 from pipelines import storage
 from pipelines.format.digests import bytes_digest
-from pipelines.format.samples import TABLE
-from pipelines.format.targets import Targets, packed
+from pipelines.format.targets import TABLE, Targets, packed
 from pipelines.sources import Reject, read_source
 from pipelines.sources.reading import rejected
 

@@ -148,6 +148,7 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     images = ", ".join(f"{counts.written:,} {split}" for split, counts in manifest.splits.items())
     rows = {
         "images": images,
+        **({"targets": str(manifest.targets)} if manifest.targets else {}),
         "copies": _copies(manifest),
         "records": f"{manifest.records:,}" + (f" ({new:,} new)" if new else ""),
         "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),

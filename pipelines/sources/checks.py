@@ -165,10 +165,9 @@ def described(counts: Mapping[Place, int], ignored: Mapping[str, int]) -> str:
     if len(classes) > MOST:
         low, high = min(classes.values()), max(classes.values())
         shown += f" and {len(classes) - MOST:,} more, each of {low:,} to {high:,}"
-    lines = [
-        f"{sum(splits.values()):,} images: {', '.join(f'{s} {n:,}' for s, n in sorted(splits.items()))}",
-        f"{len(classes):,} {'class' if len(classes) == 1 else 'classes'}: {shown}",
-    ]
+    lines = [f"{sum(splits.values()):,} images: {', '.join(f'{s} {n:,}' for s, n in sorted(splits.items()))}"]
+    if classes.keys() != {UNLABELED}:
+        lines.append(f"{len(classes):,} {'class' if len(classes) == 1 else 'classes'}: {shown}")
     if ignored:
         lines.append(f"passed over: {counted(ignored)}")
     return "".join(f"augshard: {line}\n" for line in lines)

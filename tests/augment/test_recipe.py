@@ -437,7 +437,7 @@ def test_what_other_libraries_call_so_is_understood_in_the_error(entry, sentence
 def test_ops_that_mix_images_are_refused_for_what_they_do_to_labels(name):
     assert op_refusal(name) == (
         f"there is no op {name!r}; a recipe makes of one image one image, and never mixes images or labels; "
-        "mix in the training step, on batches"
+        "mix batches, by augshard train --mix, augment.mix_dataset or augment.MixLayer"
     )
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from augment import Recipe, augment_dataset
 from augment.errors import RequestError
-from augment.ops import Resize
+from augment.ops import CropOrPad, Flip, Resize
 from augment.recipe import load_recipe
 from augment.targets import UNIT, Object
 from pipelines import datasets

@@ -18,6 +18,7 @@ from PIL import Image
 
 from augment import codec
 from augment.recipe import Storage, load_recipe, preset_names, preset_text
+from augment.targets import UNIT, Moved, Object
 from pipelines.engines.job import Job
 from pipelines.format.copies import ClassCopies, tiers
 from pipelines.format.layout import FEATURES, LABELS, REJECTS, samples_file, shard_file
@@ -25,10 +26,12 @@ from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter, framed
 from pipelines.format.request import Request
 from pipelines.format.samples import Receipt
+from pipelines.format.targets import packed
 from pipelines.materialize.run import Outcome
 from pipelines.plan import make_plan
 from pipelines.sources import Folder, Listing, Reject, Source
 from tests.forgery import write_samples
+from tests.fuzz.targets import TARGETED
 
 FOUND = Path(__file__).parent / "found"
 
@@ -68,6 +71,27 @@ def _records() -> Iterator[bytes]:
         picture = np.arange(size * channels, dtype=np.uint8).reshape(5 if channels == 3 else 3, -1, channels)
         for form in ("png", "jpeg", "raw"):
             yield codec.encode(picture, Storage(format=form))
+
+
+def _targets() -> Iterator[bytes]:
+    car = Object("car", (0, 0, UNIT, 2 * UNIT), ((0, 0, UNIT, 0, UNIT, UNIT),), ((5, 6, 2), (0, 0, 0)))
+    truck = Object("truck", (1, 2, 3, 4), (), ((0, 0, 1), (0, 0, 2)), True)
+    for objects in ((), (car,), (car, truck)):
+        moved = Moved(objects, tuple(range(len(objects))), (), (), np.zeros((4, 5), np.uint8))
+        yield packed(moved, ["b"], TARGETED, (4, 5))
+
+
+def _annotations() -> Iterator[bytes]:
+    yield (
+        b"<annotation><size><width>30</width><height>40</height><depth>3</depth></size><object>"
+        b"<name>car</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax>"
+        b"<ymax>9</ymax></bndbox></object></annotation>"
+    )
+    yield b"0 0.5 0.5 0.2 0.2 0.1 0.1 2 0.2 0.2 1\n1 0.25 0.25 0.1 0.1 0 0 0 0 0 0\n"
+    yield b'{"info": {"a": [1, "x"]}, "images": [{"id": 1}], "annotations": [{"bbox": [1.5, 2]}, {}]}'
+    file = io.BytesIO()
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4), "P").save(file, "PNG")
+    yield file.getvalue()
 
 
 def _tags() -> Iterator[bytes]:
@@ -183,7 +207,7 @@ def _work() -> Iterator[bytes]:
     yield Outcome(errors=("no",), warnings=("mind",), kept=3, seconds=0.5).model_dump_json().encode()
 
 
-def _annotations() -> Iterator[bytes]:
+def _beside() -> Iterator[bytes]:
     things = [
         {
             "id": 1,
@@ -225,5 +249,7 @@ _MADE = {
     "tfrecord": _shards,
     "samples": _samples,
     "work": _work,
-    "annotations": _annotations,
+    "targets": _targets,
+    "annotation": _annotations,
+    "beside": _beside,
 }

@@ -6,6 +6,7 @@ A target is a function of bytes. It lets pass what its subject may raise, and as
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import os
 import struct
@@ -23,13 +24,19 @@ from augment.codec.orientation import orientation
 from augment.codec.parts import chunks, directory, riff, segments
 from augment.errors import RequestError
 from augment.recipe import Storage, parse_recipe, recipe_from_document
-from augment.targets import Annotation
+from augment.targets import Annotation, Moved
 from pipelines.annotations import annotations_of, everything_annotated
+from pipelines.annotations.json_stream import BadFile, items
+from pipelines.annotations.numbers import BadAnnotation
+from pipelines.annotations.voc import annotation_of
+from pipelines.annotations.yolo_data import Data
+from pipelines.annotations.yolo_lines import objects_of
 from pipelines.engines.job import Job
 from pipelines.format.layout import Shard, samples_file, shard_of
 from pipelines.format.manifest import parse_manifest
 from pipelines.format.records import FramingError, frames, masked_crc
 from pipelines.format.samples import parse_receipt, read_samples
+from pipelines.format.targets import Targets, arrays, packed, unpacked
 from pipelines.materialize.run import Outcome
 from pipelines.plan import Plan
 from pipelines.sources import Guess, Ignored, Reject, Source, is_id
@@ -163,7 +170,40 @@ def work(data: bytes) -> None:
                 assert read.sources >= 0
 
 
-def annotations(data: bytes) -> None:
+TARGETED = Targets(
+    has=("boxes", "keypoints", "mask", "polygons"),
+    classes=("car", "truck"),
+    keypoints=("front", "rear"),
+    pairs=((0, 1),),
+    labels=("a", "b"),
+)
+DATA = Data({0: "car", 1: "truck"}, ("front", "rear"), 3, frozenset(), ())
+
+
+def targets(data: bytes) -> None:
+    """The entries of a record: what is read of them can be written, and read again as the same."""
+    with contextlib.suppress(ValueError):
+        read = unpacked(data, TARGETED, (4, 5, 3))
+        moved = Moved(read.annotation.objects, read.ids, (), (), None)
+        again = packed(moved, read.annotation.labels, TARGETED, (4, 5))
+        assert unpacked(again, TARGETED, (4, 5, 3)).ids == read.ids
+    with contextlib.suppress(ValueError, codec.DecodeError):
+        arrays(data, TARGETED, (4, 5, 3))
+
+
+def annotation(data: bytes) -> None:
+    """Files beside images: VOC's XML, YOLO's lines, COCO's JSON as a stream, and masks."""
+    with contextlib.suppress(BadAnnotation):
+        assert Annotation.unpacked(annotation_of(data).packed())
+    with contextlib.suppress(BadAnnotation):
+        objects_of(data, DATA, (40, 30))
+    with contextlib.suppress(BadFile):
+        list(items(io.BytesIO(data), frozenset(("images", "annotations", "categories"))))
+    with contextlib.suppress(codec.DecodeError):
+        assert codec.decode_mask(data).dtype == "uint8"
+
+
+def beside(data: bytes) -> None:
     """A file beside two images: each of them is found, rejected or passed over, or the file is refused."""
     for files in _BESIDE:
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
@@ -212,7 +252,19 @@ def _is_image(found: object) -> bool:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        *(image, record, exif, tags, parts, recipe),
-        *(manifest, receipt, tfrecord, samples, work, annotations),
+        image,
+        record,
+        exif,
+        tags,
+        parts,
+        recipe,
+        manifest,
+        receipt,
+        tfrecord,
+        samples,
+        work,
+        targets,
+        annotation,
+        beside,
     )
 }
