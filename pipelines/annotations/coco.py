@@ -252,7 +252,7 @@ def _id(item: Any, field: str, what: str) -> str:
     given = item.get(field) if isinstance(item, dict) else None
     if type(given) is not int and type(given) is not str:
         raise BadFile(f"has {what} whose {field!r} is {shown(given)}; it must be a number or a text")
-    return quote(str(given), safe="")
+    return quote(str(given), safe="", errors="replace")
 
 
 _NOT_THE_SPLIT = {

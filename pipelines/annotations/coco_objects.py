@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from augment.targets import Object, Vocabulary
 from pipelines.annotations.json_stream import BadFile
-from pipelines.annotations.numbers import BadAnnotation, first_of_two, number, shown, units
+from pipelines.annotations.numbers import BadAnnotation, first_of_two, is_text, number, shown, units
 
 
 class Category(NamedTuple):
@@ -76,12 +76,14 @@ def categories_of(items: list[Any]) -> Categories:
         number_, name = (item.get("id"), item.get("name")) if isinstance(item, dict) else (None, None)
         if isinstance(number_, bool) or not isinstance(number_, int):
             raise BadFile(f"has a category whose 'id' is {shown(number_)}; it must be a whole number")
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name.strip() or not is_text(name):
             raise BadFile(f"has a category, {number_}, without a name")
         if number_ in found:
             raise BadFile(f"has two categories with the id {number_}, {found[number_][0]!r} and {name!r}")
         keypoints = item.get("keypoints") or []
-        if not isinstance(keypoints, list) or not all(isinstance(one, str) for one in keypoints):
+        if not isinstance(keypoints, list) or not all(
+            isinstance(one, str) and is_text(one) for one in keypoints
+        ):
             raise BadFile(f"has a category, {name!r}, whose 'keypoints' are no list of names")
         found[number_] = name, tuple(keypoints)
     twice = first_of_two(name for name, _ in found.values())

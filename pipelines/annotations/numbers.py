@@ -59,6 +59,15 @@ def shown(given: Any) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be written down: escapes of JSON and YAML may be halves of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def first_of_two(names: Iterable[str]) -> str | None:
     """The first name that is there twice."""
     return next((name for name, count in Counter(names).items() if count > 1), None)

@@ -130,5 +130,5 @@ def _ambiguous(pictures: list[Picture], said: list[Said], members: list[Member])
     if len(said) > 1:
         places = [one.where for one in said]
         return f"{listed(places)} speak of it" if len(set(places)) > 1 else f"{places[0]} speaks of it twice"
-    splits = sorted({one.split for one in members})
+    splits = sorted({one.split for one in members} | {one.split for one in pictures if one.split and members})
     return f"lists have it in the splits {listed(splits)}" if len(splits) > 1 else ""

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from pipelines import storage
 from pipelines.annotations.files import lines_of
 from pipelines.annotations.json_stream import BadFile
-from pipelines.annotations.numbers import BadAnnotation, first_of_two, shown
+from pipelines.annotations.numbers import BadAnnotation, first_of_two, is_text, shown
 from pipelines.sources.rules import extension
 from pipelines.sources.words import listed
 
@@ -112,7 +112,7 @@ def _json_lines(path: str) -> Iterator[Row]:
             row = json.loads(line, parse_float=Decimal)
         except (ValueError, RecursionError):
             row = None
-        if not isinstance(row, dict):
+        if not isinstance(row, dict) or ("\\u" in line and not is_text(text_of(row))):
             raise BadFile(f"has {shown(line)} in line {number}, where a JSON object, {{...}}, is due")
         yield number, {name: value for name, value in row.items() if value is not None}
 

@@ -10,7 +10,7 @@ import yaml
 
 from pipelines import storage
 from pipelines.annotations.json_stream import BadFile
-from pipelines.annotations.numbers import first_of_two, shown
+from pipelines.annotations.numbers import first_of_two, is_text, shown
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
@@ -60,7 +60,8 @@ def _names(given: Any) -> dict[int, str]:
     for number, name in named.items():
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise BadFile(f"has {shown(number)} among the ids of 'names', which must be whole numbers from 0")
-        if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+        called = isinstance(name, str | int) and not isinstance(name, bool) and str(name).strip()
+        if not called or not is_text(str(name)):
             raise BadFile(f"has a class, {number}, whose name is {shown(name)}; give it one, in quotes")
     names = {number: str(name) for number, name in sorted(named.items())}
     twice = first_of_two(names.values())
@@ -84,9 +85,10 @@ def _keypoints(given: dict[Any, Any], count: int) -> tuple[str, ...]:
     names = next(iter(named.values()), None) if isinstance(named, dict) else named
     if names is None:
         return tuple(map(str, range(count)))
-    if not isinstance(names, list) or len(names) != count or len(set(map(str, names))) != count:
+    called = list(map(str, names)) if isinstance(names, list) else []
+    if len(set(called)) != count or len(called) != count or not all(map(is_text, called)):
         raise BadFile(f"has the kpt_names {shown(named)}; they must be {count} different names")
-    return tuple(map(str, names))
+    return tuple(called)
 
 
 def _pairs(given: Any, count: int) -> frozenset[tuple[int, int]]:

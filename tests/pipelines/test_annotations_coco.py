@@ -286,3 +286,14 @@ def test_a_value_that_is_too_long_is_refused(monkeypatch):
     text = json.dumps({"images": ["x" * (1 << 22)]}).encode()
     with pytest.raises(BadFile, match="one value takes more than 1,048,576 characters"):
         list(items(io.BytesIO(text), frozenset(["images"])))
+
+
+def test_names_that_nobody_could_write_down_are_refused(tmp_path):
+    put(tmp_path, "a.jpg", "in/b.jpg")
+    half = [{"id": 1, "name": "\ud800"}]
+    put_json(tmp_path, "all.json", coco([image(1, "a.jpg"), image("\ud800", "\ud800.jpg")], [], half))
+    [refused] = look(tmp_path, "all.json").refused
+    assert refused.endswith("all.json: it has a category, 1, without a name")
+    put(tmp_path, "in/metadata.jsonl", content='{"file_name": "b.jpg", "note": "\\ud800"}\n')
+    [refused] = look(tmp_path / "in", "metadata.jsonl").refused
+    assert refused.endswith("in line 1, where a JSON object, {...}, is due")

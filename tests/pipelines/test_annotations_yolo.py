@@ -130,6 +130,15 @@ def test_splits_may_be_files_that_list_images_and_lie_elsewhere(tmp_path):
     assert_beam_finds_the_same(tmp_path, "data.yaml")
 
 
+def test_an_image_of_two_splits_is_a_reject(tmp_path):
+    coco8(tmp_path)
+    put(tmp_path, "data.yaml", content="train: train.txt\nval: images/val\nnames: [a, b, c]\n")
+    put(tmp_path, "train.txt", content="images/train/a.png\nimages/val/b.png\n")
+    found = look(tmp_path, "data.yaml")
+    why = "lists have it in the splits 'train' and 'validation'"
+    assert found.rejects == {"images/val/b.png": ("named_twice", why)}
+
+
 def test_labels_lie_beside_their_images_where_no_folder_is_called_images(tmp_path):
     put(tmp_path, "data.yaml", content="train: all\nnames: [a]\n")
     put(tmp_path, "all/x.png", "all/images/y.png", content=png(10, 10))
