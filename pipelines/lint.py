@@ -15,7 +15,7 @@ from pipelines.annotations import Annotations
 from pipelines.format.manifest import json_text
 from pipelines.images import Images, list_images
 from pipelines.sources import checked_layout
-from pipelines.targets_lint import TargetsAdvice, about_targets
+from pipelines.losses import TargetsAdvice, about_targets
 
 
 def lint(

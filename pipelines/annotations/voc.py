@@ -19,11 +19,9 @@ from pipelines.annotations.pieces import Keyed, Member, Rules, Said
 from pipelines.annotations.reader import Begun, Read, Reader, Task, View, inside, refused, where_of
 from pipelines.annotations.walking import folders_in, images_beside, views_of, without_extension
 from pipelines.sources.found import UNLABELED, Folder
-from pipelines.sources.rules import extension
+from pipelines.sources.rules import extension, role
 
 _ANNOTATIONS, _LISTS = "Annotations", "ImageSets/Main"
-
-_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -72,9 +70,11 @@ class Voc(Reader):
         devkit = self._path if within else self._path.rpartition("/")[0]
         folder = storage.at(devkit).to(_LISTS)
         there = storage.at(folder).names()
-        names = [name for name in _SPLITS if f"{name}.txt" in there]
-        for name in names or ["trainval"] * ("trainval.txt" in there):
-            yield _SPLITS.get(name, "train"), storage.at(folder).to(f"{name}.txt")
+        stems = sorted(name.removesuffix(".txt") for name in there if name.endswith(".txt"))
+        names = {found: stem for stem in stems if (found := role(stem))}
+        if not names and "trainval" in stems:
+            names = {"train": "trainval"}
+        yield from ((split, storage.at(folder).to(f"{stem}.txt")) for split, stem in names.items())
 
     def read(self, task: Task) -> Iterator[Read]:
         if isinstance(task.settings, str):
