@@ -154,6 +154,19 @@ class Augmenter:
                 yield op, {op.id: draw[op.id]}, after
             image = after
 
+    def stage_geometries(self, size: Size, source: str, copy: int) -> Iterator[Geometry]:
+        """For each op of `stages`, where all up to it take what belongs to a decoded source of `size`."""
+        if check_copy(copy) == NOT_AUGMENTED:
+            for count in range(1, len(self.recipe.ops) + 1):
+                yield Geometry(plain_program(self.recipe.ops[:count], {}, size), size)
+            return
+        [(high, low)] = source_words([source])
+        key = sample_key(self.seed, (np.array([high]), np.array([low])), np.array([copy], np.int32))
+        for number, step in enumerate(self.recipe.steps):
+            for last in range(1, len(step.ops) + 1):
+                so_far = (*self.recipe.steps[:number], Step(step.ops[:last], step.size))
+                yield Geometry(program(so_far, at(draw_steps(so_far, key), 0), size), size)
+
     def _of_size(self, sample: np.ndarray) -> np.ndarray:
         if sample.shape[:2] != self.recipe.image_size:
             made, promised = ("x".join(map(str, size)) for size in (sample.shape[:2], self.recipe.image_size))

@@ -19,6 +19,7 @@ FLOORS = (
     {"engines", "plan"},
     {"annotations"},
     {"images"},
+    {"targets_lint"},
     {"datasets"},
     {"materialize", "export", "audit", "train"},
     {"report"},

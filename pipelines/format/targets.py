@@ -264,6 +264,13 @@ def _pixels(value: Any) -> str:
     return f"({shown}{', ...' if len(flat) > 8 else ''})"
 
 
+def moved_of(entries: bytes, targets: Targets, shape: Shape) -> Moved:
+    """The same as what became of an annotation. Raises ValueError, as DecodeError for a mask is one."""
+    read = unpacked(entries, targets, shape)
+    mask = decoded_mask(read.mask, shape) if read.mask else None
+    return Moved(read.annotation.objects, read.ids, (), (), mask)
+
+
 def decoded_mask(png: bytes, shape: Shape) -> np.ndarray:
     """uint8 [H, W] of a record's mask. Raises DecodeError unless it is one of this size."""
     from augment.recipe import Storage

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.report.drawing import Overlay
 from pipelines.report.thumbnail import as_image
 
 TILE = 160
@@ -24,11 +25,12 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 class Picture(NamedTuple):
-    """One tile: uint8 [H, W, 1 or 3], what it is, and in words what was done to it."""
+    """One tile: uint8 [H, W, 1 or 3], what it is, in words what was done to it, and what is drawn over it."""
 
     pixels: np.ndarray
     title: str
     words: str = ""
+    overlay: Overlay | None = None
 
 
 Row = tuple[str, list[Picture]]
@@ -79,10 +81,14 @@ def _tile(picture: Picture) -> Image.Image:
     """A picture near TILE pixels: small ones grow by a whole factor, so that pixels stay pixels."""
     image = as_image(picture.pixels)
     longest = max(image.size)
+    parts = -(-longest // (2 * TILE))
+    if picture.overlay is not None:
+        scale = round(TILE / longest) if longest <= TILE else 1 / parts
+        return Image.fromarray(picture.overlay.drawn(picture.pixels, scale))
     if longest <= TILE:
         factor = round(TILE / longest)
         return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    return image.reduce(-(-longest // (2 * TILE))) if longest > 2 * TILE else image
+    return image.reduce(parts) if parts > 1 else image
 
 
 @functools.cache

@@ -8,8 +8,10 @@ import numpy as np
 
 from augment.ops.operations import OPERATIONS
 from augment.ops.policy import operation_columns
+from augment.targets import Moved
 from pipelines.audit.replay import Replay, Stage
 from pipelines.report.captions import UNCHANGED, said
+from pipelines.report.drawing import Overlay
 from pipelines.report.numbers import short
 from pipelines.report.sheet import Picture, draw_sheet, save_sheet
 from pipelines.report.table import Table
@@ -26,6 +28,7 @@ def as_text(found: Replay, strip: str) -> str:
         ("record", f"{found.shard}, record {found.record}"),
         ("draws", f"the samples table has other values of {others}" if others else "as in the samples table"),
         ("digest", f"{'as' if found.same_digest else 'not as'} in the samples table"),
+        *([("targets", found.targets.difference or "as in the record")] if found.targets else []),
         ("match", _match(found)),
         ("strip", strip),
     ]
@@ -69,13 +72,20 @@ def write_strip(found: Replay, path: str) -> None:
 
     Raises RequestError if it cannot be written.
     """
-    pictures = [Picture(found.image, "source")]
+
+    def overlay(moved: Moved | None) -> Overlay | None:
+        return Overlay(moved, found.targets.targets) if moved and found.targets else None
+
+    known, stored = (found.targets.source, found.targets.stored) if found.targets else (None, None)
+    pictures = [Picture(found.image, "source", overlay=overlay(known))]
     for number, stage in enumerate(found.stages, start=1):
         words = ", ".join(said((stage.op,), stage.drawn)) or UNCHANGED * (not stage.op.deterministic)
         title = f"{number} {stage.op.id}"
-        pictures.append(Picture(stage.pixels, title, words if stage.applied else "not applied"))
+        pictures.append(
+            Picture(stage.pixels, title, words if stage.applied else "not applied", overlay(stage.moved))
+        )
     if found.stored is not None:
-        pictures.append(Picture(found.stored, "the record"))
+        pictures.append(Picture(found.stored, "the record", overlay=overlay(stored)))
     rows_needed = -(-len(pictures) // _IN_A_ROW)
     each = -(-len(pictures) // rows_needed)  # lest one stand alone
     rows = [
