@@ -361,6 +361,17 @@ def _read(path: str) -> bytes:
         return file.read(MOST_BYTES + 1)
 
 
+def check_recipe(recipe: object) -> Recipe:
+    """The recipe. Raises RequestError for anything else, such as the name of one."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    what = f"{recipe!r:.60}" if isinstance(recipe, (str, os.PathLike)) else f"a {type(recipe).__name__}"
+    given = f"{os.fspath(recipe)!r:.60}" if isinstance(recipe, (str, os.PathLike)) else "NAME_OR_FILE"
+    raise RequestError(
+        f"the recipe is {what}; it must be a Recipe, such as augment.load_recipe({given}) gives"
+    )
+
+
 def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _read) -> Recipe:
     """Reads a preset by its name, or a recipe file by its path, which `read` turns into its contents.
 

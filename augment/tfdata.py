@@ -18,7 +18,7 @@ from augment.draws import at
 from augment.errors import RequestError
 from augment.kernels import kinds
 from augment.keys import source_words
-from augment.recipe import Recipe, check_classes
+from augment.recipe import Recipe, check_classes, check_recipe
 
 _MOST, _BYTES = 128, 1 << 24
 """The samples, and their bytes, that are made in one call of the host, whose draws cost as much for a few."""
@@ -61,6 +61,12 @@ def augment_dataset(
     over it, or over its batch.
     """
     checked_batch_size(batch_size)
+    check_recipe(recipe)
+    if not isinstance(dataset, tf.data.Dataset):
+        raise RequestError(
+            f"the dataset is {dataset!r:.60}; it must be a tf.data.Dataset of dictionaries with image and "
+            "source (of a directory, pipelines.datasets.from_images makes one)"
+        )
     spec = dataset.element_spec
     _checked(spec, recipe)
     beside = in_elements(spec, Augmenter(recipe.of_others, seed))

@@ -15,9 +15,9 @@ from augment.errors import RequestError
 from augment.targets import Annotation, Moved, moved
 from augment.targets.moving import Parts
 from pipelines import storage
+from pipelines.format.bounds import targets_bytes
 from pipelines.format.digests import bytes_digest
-from pipelines.format.samples import TABLE
-from pipelines.format.targets import Targets, packed
+from pipelines.format.targets import TABLE, Targets, packed
 from pipelines.sources import Reject, read_source
 from pipelines.sources.reading import rejected
 
@@ -100,12 +100,21 @@ class TargetsDeriver:
     ) -> SampleTargets:
         """The targets of one sample, of its draw; None where it is not augmented.
 
-        `size` is the source's, `label` its class.
+        `size` is the source's, `label` its class. Raises DecodeError for more than a record can have.
         """
         annotation, targets = annotated.annotation, self.targets
         geometry = self._augmenters.of(label).geometry((size[0], size[1]), draw)
         found = moved(annotation.objects, annotated.mask, geometry, targets.pairs)
         entries = packed(found, annotation.labels, targets, geometry.size)
+        most = targets_bytes(geometry.size)
+        if len(entries) > most:
+            raise codec.DecodeError(
+                codec.Rejection(
+                    "too_large",
+                    f"its {len(found.objects):,} objects take {len(entries):,} bytes of a record; at most "
+                    f"{most:,} are written: annotate it with less, or cut it into parts",
+                )
+            )
         columns = {
             "objects": len(found.objects),
             "clipped": _parts(found.clipped),

@@ -12,17 +12,18 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     {"augment"},
-    {"process", "storage"},
+    {"process", "progress", "storage"},
     {"quiet", "recipes", "sources"},
     {"format", "live"},
     {"targets"},
     {"engines", "plan"},
     {"annotations"},
     {"images"},
+    {"targets_lint"},
     {"datasets"},
     {"materialize", "export", "audit", "train"},
     {"report"},
-    {"commands", "lint", "parity", "preview", "transforms"},
+    {"commands", "doctor", "lint", "parity", "preview", "transforms"},
     {"demo"},
     {"cli"},
 )
@@ -37,6 +38,7 @@ TENSORFLOW = {
         "pipelines.commands.train",
         "pipelines.datasets.beside",
         "pipelines.datasets.tfdata",
+        "pipelines.doctor",
         "pipelines.format.parsing",
         "pipelines.live",
     ),

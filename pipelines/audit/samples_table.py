@@ -15,7 +15,8 @@ from pipelines.audit.align import longest_rising
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
-from pipelines.format.samples import TABLE, schema
+from pipelines.format.samples import schema
+from pipelines.format.targets import TABLE
 from pipelines.plan import group_of, places, split_of
 from pipelines.sources import ONLY_SPLIT, is_id
 from pipelines.sources.groups import group_names

@@ -283,6 +283,8 @@ class ShardChecker:
             if item.targets != targets[row]:
                 message = "its targets do not have the digest that the samples table has"
                 self._found("targets", message, shard, number, item.source)
+            elif item.targets:
+                self._audit.checked["targets"] += 1
             if item.pixels is None:
                 message = "its image cannot be decoded to the size that the manifest says"
                 self._found("image", message, shard, number, item.source)

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.recipe import Recipe
@@ -30,6 +29,7 @@ from pipelines.format.layout import REJECTS, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
 from pipelines.format.stored import read_rows
+from pipelines.progress import Bar
 
 SHOWN = 200
 """Rejects that are kept with their names; more are only counted."""
@@ -152,9 +152,7 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
     variety = {split: Variety() for split, counts in manifest.splits.items() if counts.augmented}
     contents: list[np.ndarray] = []
     groups = [(s, tier, n) for s in manifest.splits for tier in manifest.tiers(s) for n in range(tier.groups)]
-    for split, tier, group in tqdm(
-        groups, desc="statistics", unit=" groups", disable=None, dynamic_ncols=True
-    ):
+    for split, tier, group in Bar("statistics", "groups", len(groups)).over(groups):
         copies, first = tier.copies, manifest.copies(split)[0]
         augmented: list[pa.Table] = []
         for copy in copies:

@@ -6,8 +6,6 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from tqdm import tqdm
-
 from augment import backends
 from augment.by_class import ByClass
 from augment.errors import require
@@ -27,6 +25,7 @@ from pipelines.format.bounds import RECORD_BYTES
 from pipelines.format.inside import read_in
 from pipelines.format.layout import RUN
 from pipelines.format.manifest import Manifest
+from pipelines.progress import Bar
 from pipelines.quiet import import_tensorflow
 from pipelines.targets import TargetsDeriver
 
@@ -75,8 +74,7 @@ def _check(
     """Files, then group after group records and rows; with an input its listing, and the sources."""
     root, rejects = audit.input, check_small_files(audit, manifest, augmenters.recipe)
     totals = Totals(audit, manifest)
-    with tqdm(desc="auditing", unit=" records", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
-        bar.total = manifest.records
+    with Bar("auditing", "checks", manifest.records) as bar:
         checker = ShardChecker(audit, manifest, augmenters, bar.update)
         found = rederiver = None
         if root is not None:
@@ -85,7 +83,9 @@ def _check(
             if samples is not None and samples < manifest.records:
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest, annotations, pictures=pictures)
-            bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
+            bar.total = manifest.records + (
+                manifest.records if chosen is None else sum(map(len, chosen.values()))
+            )
             by = (backend or _other_backend(audit.directory)) if augmenters.has_device else "host"
             if by == "device":
                 require("TensorFlow", "an audit by the device backend (--backend host does without)")

@@ -9,6 +9,7 @@ import typer
 
 from augment.errors import RequestError
 from pipelines.cli.options import (
+    AnnotationsOption,
     FindingsOption,
     InputOption,
     LayoutOption,
@@ -28,10 +29,12 @@ def preview(
     copies: Annotated[int, typer.Option("--copies", min=1, max=50, help="Copies of each image.")] = 5,
     images: Annotated[int, typer.Option("--images", min=1, max=50, help="Images, one a row.")] = 4,
     each_op: Annotated[bool, typer.Option("--each-op", help="Show each op alone, on one image.")] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Draw a contact sheet of what a recipe does to some of the images."""
     from augment.by_class import ByClass
+    from pipelines.annotations import annotations_of
     from pipelines.format.request import load_plugins
     from pipelines.recipes import asked_recipe
     from pipelines.sources import check_root
@@ -43,7 +46,14 @@ def preview(
     from pipelines.preview import preview as draw
 
     width, height = draw(
-        input, loaded, output=output, seed=seed, copies=copies, images=images, each_op=each_op
+        input,
+        loaded,
+        output=output,
+        seed=seed,
+        copies=copies,
+        images=images,
+        each_op=each_op,
+        annotations=annotations_of(annotations, input) if annotations is not None else None,
     )
     sys.stdout.write(f"sheet  {output} ({width}x{height})\n")
 
@@ -68,12 +78,14 @@ def lint(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --fix replace a file.")] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Say which classes a recipe endangers, by their names: a mirrored "left", a 6 turned to a 9.
 
     Exit status: 0 nothing was found, or it was mended, 1 something was, 2 the request is wrong.
     """
+    from pipelines.annotations import annotations_of
     from pipelines.format.request import load_plugins
     from pipelines.lint import lint as check
     from pipelines.recipes import asked_recipe
@@ -87,6 +99,7 @@ def lint(
         json=json,
         fix=fix,
         overwrite=overwrite,
+        annotations=annotations_of(annotations, input or "") if annotations is not None else None,
     )
     sys.stdout.write(text)
     if found:

@@ -51,7 +51,10 @@ def train(
     ] = None,
     validation_fraction: Annotated[
         str | None,
-        typer.Option("--validation-fraction", help="Keep such a part of train for validation, by hash."),
+        typer.Option(
+            "--validation-fraction",
+            help="Keep such a part of train for validation, by hash; 0.2 where only train is there, 0: none.",
+        ),
     ] = None,
     split_fractions: Annotated[
         str | None, typer.Option("--split-fractions", help="As for materialize.")

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from augment.errors import RequestError
 from augment.ops import Size
-from augment.recipe import Recipe
+from augment.recipe import Recipe, check_recipe
 from augment.tfdata import augment_usable, checked_batch_size, of_length
 from pipelines import storage
 from pipelines.annotations import annotations_of
@@ -80,6 +80,7 @@ def from_images(
     RequestError if there is no such split, and for an input that `augshard materialize` refuses.
     """
     checked_batch_size(batch_size)
+    check_recipe(recipe)
     if group_by is not None:
         checked_pattern(group_by)
     images = list_images(

@@ -229,6 +229,7 @@ def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]
 
 def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
     """The manifest of a finished dataset. Raises RequestError if there is none that can be believed."""
+    storage.at(directory)  # which knows what a path is
     manifest, content = open_manifest(directory, name)
     for _, fault in manifest.faults(content):
         path = os.path.join(directory, name)

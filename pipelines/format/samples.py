@@ -26,13 +26,11 @@ from pipelines.format.bounds import (
     Sha256,
     SplitName,
 )
-from pipelines.format.targets import Targets
+from pipelines.format.targets import TABLE, Targets
 from pipelines.sources import ID_BYTES, Reject
 from pipelines.storage import disk
 
 _KEY = b"augshard"
-TABLE = "table/"
-"""Begins the name of a column that comes from a table beside the images."""
 BLOCK = 1 << 12
 """Sources whose rows are made, and written, at once."""
 

@@ -30,6 +30,9 @@ Kind = Literal["boxes", "keypoints", "mask", "polygons"]
 
 MOST_KEYPOINTS = 1_000
 
+TABLE = "table/"
+"""Of the samples table, begins the name of a column that comes from a table beside the images."""
+
 
 class Targets(BaseModel):
     """What every record of a dataset can have, and by which names."""
@@ -58,6 +61,18 @@ class Targets(BaseModel):
     def label_number(self) -> dict[str, int]:
         """The number of each of `labels`."""
         return {name: i for i, name in enumerate(self.labels)}
+
+    def __str__(self) -> str:
+        """`boxes, polygons of car, truck; 2 keypoints: front, rear`"""
+        things = [kind for kind in self.has if kind != "keypoints"]
+        said = [", ".join(things) + (f" of {_few(self.classes)}" if things and self.classes else "")]
+        if "keypoints" in self.has:
+            said.append(f"{len(self.keypoints)} keypoints: {_few(self.keypoints)}")
+        if self.labels:
+            said.append(f"labels {_few(self.labels)}")
+        if self.columns:
+            said.append(f"columns {_few(self.columns)}")
+        return "; ".join(filter(None, said))
 
     @property
     def has_objects(self) -> bool:
@@ -231,6 +246,11 @@ def difference(record: bytes, right: bytes, targets: Targets, shape: Shape) -> s
     return "its mask is another" if there.mask != here.mask else ""
 
 
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
+
+
 def _listed(values: Sequence[Any]) -> str:
     return ", ".join(map(str, values)) or "none"
 
@@ -242,6 +262,13 @@ def _pixels(value: Any) -> str:
     flat = np.array(value, np.float64).ravel() / UNIT
     shown = ", ".join(f"{number:.2f}".rstrip("0").rstrip(".") for number in flat[:8])
     return f"({shown}{', ...' if len(flat) > 8 else ''})"
+
+
+def moved_of(entries: bytes, targets: Targets, shape: Shape) -> Moved:
+    """The same as what became of an annotation. Raises ValueError, as DecodeError for a mask is one."""
+    read = unpacked(entries, targets, shape)
+    mask = decoded_mask(read.mask, shape) if read.mask else None
+    return Moved(read.annotation.objects, read.ids, (), (), mask)
 
 
 def decoded_mask(png: bytes, shape: Shape) -> np.ndarray:

@@ -161,10 +161,13 @@ class Deriver:
             if isinstance(annotated, Reject):
                 return annotated
             source |= annotated.columns(self._targets.targets)
-            targets = [
-                self._targets.sample(annotated, made.size, draw, member.label)
-                for draw in _each(draws, copies, place)
-            ]
+            try:
+                targets = [
+                    self._targets.sample(annotated, made.size, draw, member.label)
+                    for draw in _each(draws, copies, place)
+                ]
+            except codec.DecodeError as error:
+                return Reject(member.source, error.rejection.reason, error.rejection.detail)
         records = []
         for sample, copy, its in zip(made.images, copies, targets, strict=True):
             record = serialize(

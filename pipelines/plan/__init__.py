@@ -116,7 +116,8 @@ def describe(plan: Plan) -> str:
         for split, planned in plan.splits.items()
         if planned.classes is not None
     )
-    return described(counts, plan.ignored) + copies + said
+    targets = f"augshard: targets: {plan.targets}\n" if plan.targets else ""
+    return described(counts, plan.ignored) + targets + copies + said
 
 
 def top_errors(request: Request, found: Iterable[Found | Folder]) -> list[str]:

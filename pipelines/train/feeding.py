@@ -91,7 +91,7 @@ class Members:
         if not share:
             raise RequestError(
                 f"--validation-fraction is {fraction!r}; it must be a part of the training images, "
-                "a decimal such as 0.1"
+                "a decimal such as 0.1, or 0 for none"
             )
         fractions = {"train": format(1 - share, "f"), "validation": format(share, "f")}
         kept = np.array([split_of(groups.get(s, s), fractions) == "train" for s in self.ids], bool)

@@ -397,3 +397,28 @@ def test_what_is_tied_to_places_and_cannot_move_is_refused_by_its_name(name):
     data = tf.data.Dataset.from_tensors({"image": np.zeros((8, 8, 3), np.uint8), "source": "x", **faces})
     with pytest.raises(RequestError, match=f"'faces/{name}' is tied to places in the image"):
         augment_dataset(data, recipe, seed=0, copy=0)
+
+
+def test_thousands_of_objects_are_written_and_more_than_a_record_holds_are_a_reject(tmp_path):
+    root = tmp_path / "in"
+    images, annotations = [], []
+    for number in range(2):
+        save_photo(root / f"images/{number}.png", number)
+        images.append({"id": number, "file_name": f"{number}.png", "height": 60, "width": 80})
+    ants = range(1000)
+    annotations += [
+        {"id": i, "image_id": 0, "category_id": 1, "bbox": [i % 50, i % 40, 20, 12]} for i in ants
+    ]
+    around = np.linspace(0, 2 * np.pi, 250_000)
+    circle = np.stack([40 + 20 * np.cos(around), 30 + 20 * np.sin(around)], axis=1).round(3)
+    outline = {"bbox": [20, 10, 40, 40], "segmentation": [circle.ravel().tolist()]}
+    annotations.append({"id": 1000, "image_id": 1, "category_id": 1, **outline})
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "ant"}]}
+    (root / "many_train.json").write_text(json.dumps(document))
+    (root / "moving.yaml").write_text(RECIPE)
+    ended = materialize(root, tmp_path / "out", "--max-rejects", 0.5, beside="many_train.json")
+    assert ended.status == 0, ended.err
+    [reject] = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
+    assert (reject["source"], reject["reason"]) == ("1.png", "too_large")
+    [sample] = datasets.numpy(str(tmp_path / "out"))
+    assert 500 < len(sample["objects"]["bbox"]) <= 1000

@@ -144,6 +144,18 @@ def test_dataset_info_leaves_out_splits_without_records():
     ]
 
 
+def test_dataset_info_says_in_words_which_split_holds_what():
+    two, plain = {"train_c0": [(2, 9)], "train_c1": [(2, 9)]}, {"test": [(1, 9)], "train": [(2, 9)]}
+    without = ours.dataset_info("x", two)["description"]
+    assert without.startswith("train_c0 to train_c1: augmented copies of the images of train")
+    assert "There is no split train:" in without
+    assert "--include-originals" in without
+    with_originals = ours.dataset_info("x", two | plain)["description"]
+    assert "train: the same images, brought to size and not augmented." in with_originals
+    assert "test: images brought to size and not augmented." in with_originals
+    assert "There is no split" not in with_originals
+
+
 def test_dataset_info_is_understood_by_tfds(tmp_path):
     storage = Storage()
     labels = ["a", "b", "c"]
@@ -153,6 +165,7 @@ def test_dataset_info_is_understood_by_tfds(tmp_path):
     (tmp_path / "features.json").write_text(json_text(ours.features((4, 5, 3), storage, NAMES)))
     (tmp_path / "label.labels.txt").write_text("".join(f"{label}\n" for label in labels))
     info = tfds.builder_from_directory(str(tmp_path)).info
+    assert "There is no split train" in info.description
     assert (info.name, str(info.version)) == ("x", "1.0.0")
     assert info.splits["train_c0"].num_examples == 3
     assert info.splits["train_c0"].filenames == [

@@ -17,19 +17,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.by_class import ByClass
 from pipelines.audit.decoding import Decoder
 from pipelines.audit.findings import Audit
 from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
+from pipelines.format.example import unpack
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
+from pipelines.format.targets import moved_of
 from pipelines.plan import group_of, places
+from pipelines.progress import Bar
 from pipelines.report.audit.pixels import NEAR, NOTES, PixelSummary, summary_of
+from pipelines.report.drawing import Overlay
 from pipelines.report.thumbnail import Thumbnail, thumbnail
 from pipelines.sources import read_source
 
@@ -41,6 +44,8 @@ MOST_CLASSES = 1000
 """Classes of which there is a picture; with many, each has one source in two copies."""
 NAMED = 40
 """Sources that are there because a finding names them."""
+_LARGE = 160
+"""Pixels that a small picture is brought near to before lines are drawn over it."""
 IMAGE_BYTES = 4_200_000
 """Of all thumbnails together."""
 
@@ -120,7 +125,7 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
     for one in chosen:
         groups[one.split, one.group].append(one)
     shown: list[Card] = []
-    with tqdm(total=len(chosen), desc="pictures", unit=" sources", disable=None, dynamic_ncols=True) as bar:
+    with Bar("pictures", "sources", len(chosen)) as bar:
         for (split, _), sources in groups.items():
             records = album.records(split, [one.source for one in sources], stored[split])
             for one in sources:
@@ -218,13 +223,25 @@ class _Album:
         return Tile(
             "stored" if stored else f"copy {row['copy']}",
             f"{file} record {row['record']}",
-            *self._picture(pixels),
+            *self._picture(pixels, self._overlay(record)),
             copy=row["copy"],
             drawn={name: row[name] for name in self._reader.parameters if row[name] is not None},
             difference=difference,
         )
 
-    def _picture(self, pixels: np.ndarray | None) -> tuple[Thumbnail | None, PixelSummary | None]:
+    def _overlay(self, record: bytes | None) -> Overlay | None:
+        """What a record has beside its image."""
+        found, targets = None if record is None else unpack(record), self._manifest.targets
+        if found is None or targets is None:
+            return None
+        with contextlib.suppress(ValueError):
+            return Overlay(moved_of(found.targets, targets, self._manifest.image_shape), targets)
+        return None
+
+    def _picture(
+        self, pixels: np.ndarray | None, overlay: Overlay | None = None
+    ) -> tuple[Thumbnail | None, PixelSummary | None]:
         if pixels is None:
             return None, None
-        return thumbnail(pixels, self._most_bytes), summary_of(pixels)
+        shown = overlay.drawn(pixels, max(1, _LARGE // max(pixels.shape[:2]))) if overlay else pixels
+        return thumbnail(shown, self._most_bytes), summary_of(pixels)
