@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,8 +12,19 @@ from pipelines.train.learned import BOXES, MASKS, VOID, Task
 Lines = Iterator[dict[str, Any]]
 """Of test.csv."""
 
+SHOWN = 6
+"""So many pictures of a split are kept with their answers."""
+
 OVERLAP = 0.5
 """The IoU from which a box is the right one."""
+
+
+class Shown(NamedTuple):
+    """The first pictures of a split, uint8 [n, H, W, C], and what a judge takes of them."""
+
+    images: np.ndarray
+    right: np.ndarray
+    said: np.ndarray
 
 
 class Judge(Protocol):

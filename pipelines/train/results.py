@@ -6,6 +6,7 @@ import dataclasses
 import glob
 import json
 import os
+import zipfile
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,8 +21,9 @@ from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.train.arms import NAMES, Arm, named_as
 from pipelines.train.identity import RunDocument
+from pipelines.train.judging import Shown
 from pipelines.train.learned import CLASSES, TASKS, Task
-from pipelines.train.output import REQUEST, TEST, read_run
+from pipelines.train.output import REQUEST, SHOWN, TEST, read_run
 from pipelines.train.request import TrainingRequest, earlier_request
 
 OF_EACH_OUTPUT = ("seed", "shards")
@@ -78,6 +80,8 @@ class FinishedRun:
     """run.json"""
     right: np.ndarray | None
     """bool [n]: which images of the test split it told right; None without that split, or classes"""
+    shown: Shown | None = None
+    """a few pictures of masks or boxes, if they are there"""
 
     @property
     def task(self) -> Task:
@@ -190,7 +194,16 @@ def _finished(directory: str, document: RunDocument, seed: int) -> FinishedRun:
         raise RequestError(
             f"{directory}: it is damaged ({where}); remove it to train that arm anew"
         ) from None
-    return FinishedRun(arm, seed, checked.train_seed, document, right)
+    return FinishedRun(arm, seed, checked.train_seed, document, right, _shown(directory))
+
+
+def _shown(directory: str) -> Shown | None:
+    """Pictures are no finding: without them, or with others than ours, there are none."""
+    try:
+        with np.load(os.path.join(directory, SHOWN)) as kept:
+            return Shown(*(kept[name] for name in Shown._fields))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
 
 
 def task_of(document: RunDocument) -> Task:

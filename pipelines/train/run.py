@@ -30,6 +30,7 @@ from pipelines.train.output import (
     HISTORY,
     MODEL,
     RUN,
+    SHOWN,
     TEST,
     read_run,
     write_table,
@@ -238,9 +239,13 @@ def _finish(
 ) -> dict[str, Any]:
     if reached.best is not None:
         trainer.model.set_weights(reached.best)
-    test = None
-    if feed.test:
-        answers = trainer.answers(feed.test)
+    test, pictured = None, feed.task is not CLASSES
+    last = feed.test or (feed.validation if pictured else None)
+    answers = trainer.answers(last) if last else None
+    if answers and pictured:
+        with open(os.path.join(directory, SHOWN), "wb") as file:
+            np.savez_compressed(file, **answers.shown._asdict())
+    if answers and feed.test:
         write_table(os.path.join(directory, TEST), answers.judge.lines())
         test = {
             "split": feed.test,

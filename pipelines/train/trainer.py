@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from augment.layer import MixLayer
 from augment.mixing import Mixing
 from pipelines.train.arms import Feed
-from pipelines.train.judging import Judge, judge_of
+from pipelines.train.judging import SHOWN, Judge, Shown, judge_of
 from pipelines.train.models import Model, check_model
 from pipelines.train.objectives import objective_of
 
@@ -44,6 +45,7 @@ class Answers(NamedTuple):
     """by the task's metric"""
     images: int
     judge: Judge
+    shown: Shown
 
 
 class Trainer:
@@ -178,13 +180,16 @@ class Trainer:
                 self._looked, input_signature=[batches.element_spec], autograph=False, jit_compile=False
             )
         loss, images, judge = 0.0, 0, judge_of(self._feed.task, self._feed.classes)
+        shown = Shown(*[np.empty(0)] * 3)
         for batch in batches:
             batch_loss, said = self._look(batch)
             right = batch[1].numpy()
+            if not images:
+                shown = Shown(*(part.numpy()[:SHOWN] for part in (*batch, said)))
             loss += float(batch_loss) * len(right)
             images += len(right)
             judge.add(right, said.numpy())
-        return Answers(loss / images, judge.score(), images, judge)
+        return Answers(loss / images, judge.score(), images, judge, shown)
 
     def _looked(self, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         x, y = _levels(batch[0]), self._objective.targets(batch[1])

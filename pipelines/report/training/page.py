@@ -15,7 +15,7 @@ import yaml
 from pipelines.report.numbers import count, counted, listed, percent
 from pipelines.report.page import Headline, render
 from pipelines.report.table import Table
-from pipelines.report.training import figures, tables
+from pipelines.report.training import figures, pictures, tables
 from pipelines.report.training.again import commands, fractions
 from pipelines.train.compare import Comparison
 
@@ -54,6 +54,8 @@ def page(comparison: Comparison) -> str:
                 what: [(arm, figures.of_curves(arm, what, comparison)) for arm in comparison.arms]
                 for what in figures.names_of(comparison)
             },
+            "pictures": pictures.lines(comparison),
+            "sure": pictures.SURE,
             "copies_figure": figures.of_copies(comparison),
             "speed_figure": figures.of_speed(comparison),
             "arms": tables.arms(comparison),
