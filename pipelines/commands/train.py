@@ -84,8 +84,10 @@ def train_command(
     loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None
     by_default = False
-    if validation_fraction is None and not fractions and _only_trains(list_images(root, layout=folders)):
-        validation_fraction, by_default = VALIDATION, True
+    if validation_fraction is None and not fractions:
+        there = list_images(root, layout=folders, annotations=beside)
+        by_default = _only_trains(there)
+        validation_fraction = VALIDATION if by_default else None
     made = split_fractions or validation_fraction
     group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
     wanted = parse_arms(arms, copies)
