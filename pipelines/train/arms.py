@@ -35,7 +35,8 @@ from pipelines.train.learned import CLASSES, Learned, Task
 if TYPE_CHECKING:
     from augment.layer import AugmentLayer
     from pipelines.annotations import Annotations
-    from pipelines.train.feeding import Answers, Live, Members, Stored
+    from pipelines.train.feeding import Live, Members, Stored
+    from pipelines.train.truth import Truth
 
 NAMES = ("none", "shards", "live", "live-layer")
 
@@ -141,7 +142,7 @@ class Feed:
     _evaluated: dict[str, Members]
     _live: Live
     _stored: Stored | None
-    _answers: Answers
+    _truth: Truth
 
     @property
     def train_samples(self) -> int:
@@ -172,7 +173,7 @@ class Feed:
         """The batches of epoch `first`, from 0, and of those after it, without end.
 
         Every epoch has ceil(train_samples / batch) of them, the last of which may be smaller.
-        Yields (x, y) with y as `feeding.Answers` has it, [B, ...]. x is uint8 [B, *image_shape]; in
+        Yields (x, y) with y as `truth.Truth` has it, [B, ...]. x is uint8 [B, *image_shape]; in
         live-layer a dictionary of what AugmentLayer takes, `image` [B, *layer_shape], `key` and `copy`.
         With `named` it yields (x, y, who): a dictionary of `key`, uint32 [B, 2], and `copy`, int64 [B], by
         which a batch is mixed. It is the same in every arm: the copy is that of live training.
@@ -201,7 +202,7 @@ class Feed:
                 samples = both.map(lambda sample, who: (*sample, who))
             # A file that cannot be read for once would be left out, and this epoch not the one of other arms.
             samples = samples.apply(tf.data.experimental.assert_cardinality(self.train_samples))
-            return self._answers.batched(samples, batch)
+            return self._truth.batched(samples, batch)
 
         return tf.data.Dataset.range(first, MOST_EPOCHS).flat_map(of_epoch).prefetch(tf.data.AUTOTUNE)
 
@@ -227,7 +228,7 @@ class Feed:
         """
         members = self._evaluated[split]
         samples = self._plain(members, tf.range(len(members), dtype=tf.int64))
-        return self._answers.batched(samples, batch).prefetch(tf.data.AUTOTUNE)
+        return self._truth.batched(samples, batch).prefetch(tf.data.AUTOTUNE)
 
     def _plain(self, members: Members, rows: tf.Tensor) -> tf.data.Dataset:
         """Images that are not augmented: from shards if they are there, else the same from images."""
@@ -289,7 +290,8 @@ def open_feed(
     Raises RequestError if these do not fit each other, or the arm.
     """
     from pipelines.images import list_images
-    from pipelines.train.feeding import Answers, Live, Stored, members, model_layer
+    from pipelines.train.feeding import Live, Stored, members, model_layer
+    from pipelines.train.truth import Truth
 
     images = list_images(
         input,
@@ -300,8 +302,8 @@ def open_feed(
         annotations=annotations,
     )
     learned = learned or Learned(CLASSES, images.classes)
-    answers = Answers(learned, recipe.image_shape)
-    stored = Stored(shards, answers) if shards is not None else None
+    truth = Truth(learned, recipe.image_shape)
+    stored = Stored(shards, truth) if shards is not None else None
     there = images.splits()
     train = next(iter(named_as("train", there)), None)
     if train is None:
@@ -344,7 +346,7 @@ def open_feed(
             )
         validation = "validation"
         train_members, fed[validation] = train_members.carved(carved, images.groups)
-    live = Live(images, recipe, seed, answers)
+    live = Live(images, recipe, seed, truth)
     if stored is None:
         train_members = live.usable(train_members)
     elif arm.name == "shards" and train_members.copies is None:
@@ -370,5 +372,5 @@ def open_feed(
         _evaluated=fed,
         _live=live,
         _stored=stored,
-        _answers=answers,
+        _truth=truth,
     )

@@ -41,7 +41,7 @@ from pipelines.format.targets import Targets
 from pipelines.images import Images
 from pipelines.live import Account, accounted
 from pipelines.plan import split_of
-from pipelines.train.learned import BOXES, CLASSES, MASKS, Learned
+from pipelines.train.truth import Truth
 
 _READ = 32
 """How many records are read at a time."""
@@ -101,41 +101,12 @@ class Members:
         return self.where(kept), self.where(~kept)
 
 
-class Answers:
-    """What a model has to say of a sample: a label int64; or a mask uint8 [H, W], the class of each pixel or
-    VOID; or objects float32 [n, 5], ymin, xmin, ymax, xmax in parts of the sides, and class."""
-
-    def __init__(self, learned: Learned, shape: Shape) -> None:
-        """`shape` is that of images."""
-        self._learned, self._shape = learned, shape
-        self.move = learned.moves
-
-    def of(self, sample: dict[str, Any]) -> tf.Tensor:
-        """That of a sample as `from_shards` and `from_images` give it. Crowds are left out."""
-        if self._learned.task is CLASSES:
-            return sample["label"]
-        if self._learned.task is MASKS:
-            ids = tf.cast(sample["segmentation_mask"][..., 0], tf.int32)
-            return tf.gather(tf.constant(self._learned.numbers), ids)
-        objects = sample["objects"]
-        number = tf.cast(objects["label"], tf.float32)
-        answers = tf.concat([objects["bbox"], number[:, tf.newaxis]], axis=1)
-        return tf.ensure_shape(tf.boolean_mask(answers, ~objects["is_crowd"]), [None, 5])
-
-    def batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
-        """In batches, in which images with fewer objects have others of class -1."""
-        if self._learned.task is not BOXES:
-            return samples.batch(batch)
-        none = tf.constant(0, tf.uint8), tf.constant(-1, tf.float32)
-        return samples.padded_batch(batch, (self._shape, [None, 5]), none)
-
-
 class Stored:
     """Samples that are read from shards."""
 
-    def __init__(self, directory: str, answers: Answers) -> None:
+    def __init__(self, directory: str, truth: Truth) -> None:
         """Raises RequestError if it is no finished dataset."""
-        self.directory, self._answers = directory, answers
+        self.directory, self._truth = directory, truth
         self.manifest = read_manifest(directory)
         self._storage = self.manifest.request.storage
         self._copy = functools.cache(self._open)
@@ -160,7 +131,7 @@ class Stored:
         )
 
     def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, C], answer) of those rows, int64 [n], in a copy, or one each, int64."""
+        """(image uint8 [H, W, C], truth) of those rows, int64 [n], in a copy, or one each, int64."""
 
         def records(block: np.ndarray, numbers: np.ndarray) -> np.ndarray:
             found = np.empty(len(block), object)
@@ -176,7 +147,7 @@ class Stored:
             serialized = tf.numpy_function(records, [block, numbers], tf.string, stateful=False)
             serialized = tf.ensure_shape(serialized, [None])
             spec = {"image": tf.io.FixedLenFeature([], tf.string)}
-            if self._answers.move:
+            if self._truth.moves:
                 return tf.io.parse_example(serialized, spec)["image"], serialized
             parsed = tf.io.parse_example(serialized, spec | {"label": tf.io.FixedLenFeature([], tf.int64)})
             return parsed["image"], parsed["label"]
@@ -184,9 +155,9 @@ class Stored:
         @tf.autograph.experimental.do_not_convert
         def decoded(image: tf.Tensor, beside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image = decode_stored(image, self._storage, self.manifest.image_shape)
-            if self._answers.move:
+            if self._truth.moves:
                 targets = self.manifest.targets or Targets(has=())
-                return image, self._answers.of(parse_targets(beside, targets, self.manifest.image_shape))
+                return image, self._truth.of(parse_targets(beside, targets, self.manifest.image_shape))
             return image, checked_label(beside, len(self.manifest.classes))
 
         # Blocks are small and read ahead, so that decoding waits for none of them.
@@ -214,23 +185,23 @@ class Stored:
 class Live:
     """Samples that are made from images."""
 
-    def __init__(self, images: Images, recipe: Recipe, seed: int, answers: Answers) -> None:
+    def __init__(self, images: Images, recipe: Recipe, seed: int, truth: Truth) -> None:
         """Raises RequestError if the recipe has one for another class, or cannot move what is learned."""
         check_classes(recipe, images.classes)
         self._recipe, self._seed, self._classes = recipe, seed, images.classes
-        self._answers = answers
-        self._beside = targets_beside(images, recipe, seed) if answers.move else None
+        self._truth = truth
+        self._beside = targets_beside(images, recipe, seed) if truth.moves else None
         self._account = Account(images.root, look=self._beside.look) if self._beside else Account(images.root)
         self._annotations = {source.id: source.annotation for source in images.sources if self._beside}
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, C], answer) of those rows, int64 [n]; unusable files are left out.
+        """(image uint8 [H, W, C], truth) of those rows, int64 [n]; unusable files are left out.
 
         A copy that is a tensor, an int64 scalar, or [n] where each has its own, is not NOT_AUGMENTED.
         """
         each = not isinstance(copy, int) and copy.shape.rank == 1
         live = (self._of_each if each else self._of_one)(members, rows, copy)
-        return live.map(lambda sample: (sample["image"], self._answers.of(sample)))
+        return live.map(lambda sample: (sample["image"], self._truth.of(sample)))
 
     def _of_one(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
         """Samples, as dictionaries, of one copy."""

@@ -109,8 +109,9 @@ def _ids(images: Images) -> tuple[int, ...]:
     folder = images.annotations.path if images.annotations else images.root
 
     def there(packed: bytes) -> set[int]:
+        name = Annotation.unpacked(packed).mask
         try:
-            mask = codec.decode_mask(read_source(folder, Annotation.unpacked(packed).mask))
+            mask = codec.decode_mask(read_source(folder, name)) if name else np.zeros(0, np.uint8)
         except (OSError, codec.DecodeError):  # the image is left out, with the reason, when it is read
             return set()
         return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
