@@ -7,10 +7,11 @@ ARGS   ?=
 BIN := $(VENV)/bin
 STORES := build/stores
 PEERS := build/peers
+SITE := build/site
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs bench image check-lock constraints clean
+.PHONY: help install demo test test-slow fuzz test-engines test-stores engines torture lint docs site notebooks bench image check-lock constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -25,7 +26,7 @@ demo: $(VENV)/.installed  ## the whole tour on a small dataset that it draws its
 test: $(VENV)/.installed-test  ## all tests but the slow ones and those on engines and stores, in two processes
 	$(BIN)/python -m pytest -m "not slow and not engines and not stores" -n 2 --dist worksteal $(ARGS)
 
-test-slow: $(VENV)/.installed-test  ## the slow tests alone
+test-slow: $(VENV)/.installed-test $(SITE)/.installed  ## the slow tests alone, the notebooks among them
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal $(ARGS) || test $$? -eq 5  # 5: there are none
 
 test-engines: $(VENV)/.installed-test  ## the tests on Flink and Prism, which need Java, Maven and Go
@@ -51,6 +52,13 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 
 docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of each, from the ops themselves
 	$(BIN)/python -m docs.generate
+
+site: $(SITE)/.installed  ## docs/ as a site, in build/site/html; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/venv/bin/mkdocs build --strict --quiet $(ARGS)
+	@echo "==> open $(SITE)/html/index.html"
+
+notebooks: $(VENV)/.installed-test $(SITE)/.installed  ## run docs/notebooks and keep what they show; ARGS=cifar10 for one
+	$(BIN)/python -m docs.notebooks $(ARGS)
 
 bench: $(VENV)/.installed-test $(PEERS)/.installed  ## the job beside what others do; ARGS='--rows flowers,start'
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -82,7 +90,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# One rule for each extra: test, arrayrecord, aws, gcp, heic.
+# One rule for each extra: test, train, arrayrecord, aws, gcp, heic.
 $(VENV)/.installed-%: $(VENV)/.installed
 	@echo "==> installing what augshard[$*] adds"
 	@$(call install,base $*)
@@ -95,6 +103,13 @@ $(STORES)/.installed:
 	@$(PYTHON) -m venv $(STORES)/venv
 	@$(STORES)/venv/bin/pip --disable-pip-version-check --quiet install 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	@GOBIN=$(CURDIR)/$(STORES)/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
+	@touch $@
+
+# What makes the site and runs the notebooks, in a place of its own: no code of ours needs it.
+$(SITE)/.installed: docs/site.txt
+	@echo "==> installing MkDocs and Jupyter's kernel in $(SITE)"
+	@rm -rf $(SITE)/venv && $(PYTHON) -m venv $(SITE)/venv
+	@$(SITE)/venv/bin/pip --disable-pip-version-check --no-input --quiet install --no-deps -r docs/site.txt
 	@touch $@
 
 # What the benchmarks stand beside, in a place of its own: it is none of ours, and asks for other versions.
@@ -119,20 +134,21 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	@$(PYTHON) -m venv $(LOCK)/venv
 	@$(LOCK)/venv/bin/pip --disable-pip-version-check --quiet install 'uv>=0.9'
 	@echo "==> solving for Python 3.10 to 3.13"
-	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra arrayrecord --extra aws --extra heic pyproject.toml - -o $(LOCK)/all.txt
+	@$(GCP) | $(COMPILE) $(ARGS) --extra test --extra train --extra arrayrecord --extra aws --extra heic pyproject.toml - -o $(LOCK)/all.txt
 	@$(COMPILE) -c $(LOCK)/all.txt pyproject.toml > $(LOCK)/base
 	@sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' $(LOCK)/base | sort -u > $(LOCK)/in-base
-	@for extra in test arrayrecord aws heic; do \
+	@for extra in test train arrayrecord aws heic; do \
 	  $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) --extra $$extra pyproject.toml > $(LOCK)/$$extra || exit 1; done
 	@$(GCP) | $(COMPILE) -c $(LOCK)/all.txt $$(cat $(LOCK)/in-base) pyproject.toml - > $(LOCK)/gcp
 	@{ echo "# Written by 'make constraints'. Each section below 'base' holds what that extra adds to it."; \
-	   for section in base test arrayrecord aws gcp heic; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
+	   for section in base test train arrayrecord aws gcp heic; do echo "## $$section"; $(TRIM) $(LOCK)/$$section; done; } > $(LOCK)/constraints.txt
 	@mv $(LOCK)/constraints.txt constraints.txt
 	@version=$$(sed -n 's/^tensorflow==\([^ ]*\).*/\1/p' constraints.txt); \
 	  printf '%s\n' "tensorflow-cpu==$$version; platform_machine == 'x86_64'" \
 	    "tensorflow==$$version; platform_machine != 'x86_64'" | $(COMPILE) --no-deps - | $(TRIM) > docker/cpu.txt; \
 	  echo "tensorflow[and-cuda]==$$version" | $(COMPILE) -c constraints.txt \
 	    $$(grep -vx -- '--no-emit-package tensorflow' $(LOCK)/in-base) - | $(TRIM) > docker/gpu.txt
+	@printf '%s\n' mkdocs-material mkdocstrings-python ruff nbclient ipykernel | $(COMPILE) $(ARGS) - -o docs/site.txt
 	@rm -rf $(LOCK)
 	@echo "==> wrote constraints.txt"
 

@@ -19,7 +19,7 @@ from augment.keys import Words, check_seed, sample_key, source_words
 from augment.ops.base import Op
 from augment.ops.sequence import Step, draw_steps
 from augment.program import Describe, plain_program, program
-from augment.recipe import Recipe
+from augment.recipe import Recipe, check_recipe
 from augment.targets import Geometry, why_not
 
 NOT_AUGMENTED = -1
@@ -44,6 +44,13 @@ class Augmenter:
     """
 
     def __init__(self, recipe: Recipe, seed: int, backend: backends.Name = "host") -> None:
+        check_recipe(recipe)
+        if recipe.recipe_for:
+            label = min(recipe.recipe_for)
+            raise RequestError(
+                f"recipe {recipe.name}: class {label!r} has a recipe of its own in it, and here it is not "
+                f"known of which class an image is; give the recipe of one, such as recipe.of({label!r})"
+            )
         self.recipe = recipe
         self.seed = check_seed(seed)
         steps = recipe.steps
@@ -146,6 +153,19 @@ class Augmenter:
                 after = self._backend.run(functools.partial(program, part), image, draw)
                 yield op, {op.id: draw[op.id]}, after
             image = after
+
+    def stage_geometries(self, size: Size, source: str, copy: int) -> Iterator[Geometry]:
+        """For each op of `stages`, where all up to it take what belongs to a decoded source of `size`."""
+        if check_copy(copy) == NOT_AUGMENTED:
+            for count in range(1, len(self.recipe.ops) + 1):
+                yield Geometry(plain_program(self.recipe.ops[:count], {}, size), size)
+            return
+        [(high, low)] = source_words([source])
+        key = sample_key(self.seed, (np.array([high]), np.array([low])), np.array([copy], np.int32))
+        for number, step in enumerate(self.recipe.steps):
+            for last in range(1, len(step.ops) + 1):
+                so_far = (*self.recipe.steps[:number], Step(step.ops[:last], step.size))
+                yield Geometry(program(so_far, at(draw_steps(so_far, key), 0), size), size)
 
     def _of_size(self, sample: np.ndarray) -> np.ndarray:
         if sample.shape[:2] != self.recipe.image_size:

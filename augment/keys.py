@@ -150,7 +150,12 @@ def name_words(name: str) -> tuple[np.uint32, np.uint32]:
 
 
 def source_words(sources: Iterable[str | bytes]) -> np.ndarray:
-    """Source ids as a uint32 array [n, 2] of (high, low) words of their 64 bits."""
+    """Source ids as a uint32 array [n, 2] of (high, low) words of their 64 bits.
+
+    Raises RequestError for a single id, which would be taken for as many as it has letters.
+    """
+    if isinstance(sources, (str, bytes)):
+        raise RequestError(f"the sources are {sources!r}; they must be a list of ids, such as [{sources!r}]")
     digests = b"".join(
         hashlib.sha256(source.encode() if isinstance(source, str) else source).digest()[:8]
         for source in sources

@@ -11,6 +11,11 @@
 A sample is still who it is, and not where it stands in a batch: `key` holds the
 64 bits of its source id (strings do not pass through `fit`; `source_words` makes
 keys of them), `copy` is the epoch's number.
+
+Given images alone, as in a plain `Sequential`, the layer cannot know who they are. Then it does what
+Keras's own layers do, draws anew with every call:
+
+    model = keras.Sequential([keras.Input([200, 220, 3], dtype="uint8"), layer, *rest_of_the_layers])
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ from augment.kernels.kinds import Kernels
 from augment.keys import Words, source_words
 from augment.mixing.batch import Mixer, check_input
 from augment.mixing.tfdata import mixed_batch
-from augment.recipe import Recipe, recipe_from_document
+from augment.recipe import Recipe, check_recipe, recipe_from_document
 
 __all__ = ["AugmentLayer", "BringToSize", "MixLayer", "export_inference", "source_words"]
 
@@ -52,12 +57,12 @@ class BringToSize(keras.layers.Layer):
     def __init__(self, recipe: Recipe, **kwargs: Any) -> None:
         _check_backend()
         super().__init__(**kwargs)
-        self.recipe = recipe
+        self.recipe = check_recipe(recipe)
         self._augmenter = Augmenter(recipe, seed=0)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        _check("image", inputs, self.recipe.channels)
-        return tf.cast(self._plain(inputs), self.compute_dtype)
+        images = self._named(inputs, False)["image"]
+        return tf.cast(self._plain(_levels(images)), self.compute_dtype)
 
     def _plain(self, images: tf.Tensor) -> tf.Tensor:
         return device.apply(self._augmenter.plain_kernels({}, device.size_of(images)), images)
@@ -78,8 +83,9 @@ class BringToSize(keras.layers.Layer):
     def _named(self, inputs: Any, training: bool | None) -> dict[str, Any]:
         """The inputs by name, after a look at those that are needed."""
         given = inputs if isinstance(inputs, dict) else {"image": inputs}
-        for name in ("image", "key", "copy") if training else ("image",):
-            _check(name, given.get(name), self.recipe.channels)
+        alone = given is not inputs
+        for name in ("image", "key", "copy") if training and not alone else ("image",):
+            _check(name, given.get(name), self.recipe.channels, or_float=alone)
         return given
 
     def _all_kernels(self) -> Kernels:
@@ -111,8 +117,13 @@ class AugmentLayer(BringToSize):
     Call arguments:
         inputs: a dictionary of `image`, uint8 [B, H, W, C] of any one size; `key`, uint32
             [B, 2], from `source_words`; and `copy`, int32 [B], from 0, or -1 for samples
-            that are not augmented. Where nothing is augmented, the images alone will do.
+            that are not augmented. Or the images alone, whose levels may then be floats from 0 to 255,
+            as `image_dataset_from_directory` yields them: they are rounded.
         training: whether to augment.
+
+    Of images alone, what is drawn follows from the seed, from how often the layer was called to augment
+    before (a state that is saved with a model), and from the place in the batch: another order gives other
+    samples, as with `keras.layers.RandomFlip`, and none of them is a stored copy.
 
     Returns [B, height, width, C] of the recipe's size: whole levels from 0 to 255 in the
     layer's compute dtype, every one of which float16 and bfloat16 hold exactly;
@@ -123,7 +134,7 @@ class AugmentLayer(BringToSize):
     """
 
     def __init__(self, recipe: Recipe, seed: int = 0, **kwargs: Any) -> None:
-        if recipe.storage.format == "jpeg":
+        if check_recipe(recipe).storage.format == "jpeg":
             raise RequestError(
                 f"recipe {recipe.name}: it stores JPEG, and that round trip cannot be made within a model; "
                 "let its storage be png or raw, or augment in tf.data with augment_dataset"
@@ -132,10 +143,42 @@ class AugmentLayer(BringToSize):
         self._augmenter = Augmenter(recipe, seed)
         self.seed = self._augmenter.seed
 
+    def build(self, input_shape: Any) -> None:
+        """Makes what counts the calls, where they have images alone; what stores copies has no state."""
+        self._calls = None
+        if not isinstance(input_shape, dict):
+            self._calls = self.add_weight(
+                shape=(),
+                dtype="int32",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="calls",
+            )
+        self.built = True
+
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         given = self._named(inputs, training)
+        if given is not inputs:
+            images = _levels(given["image"])
+            given = self._numbered(images) if training else {"image": images}
         pixels = self._augmented(given) if training else self._plain(given["image"])
         return tf.cast(pixels, self.compute_dtype)
+
+    def _numbered(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Images as those of nobody: each is its call and its place."""
+        if self._calls is None:
+            raise RequestError(
+                "the layer was built for images with key and copy, and is given images alone; give all "
+                "three, or make a layer for images alone"
+            )
+        call = tf.convert_to_tensor(self._calls)
+        self._calls.assign(call + 1)
+        context = tf.distribute.get_replica_context()
+        replica = tf.cast(context.replica_id_in_sync_group if context else 0, tf.int32)
+        rows = tf.range(tf.shape(images)[0], dtype=tf.int32)
+        key = tf.stack([tf.zeros_like(rows) + call, replica * (1 << 24) + rows], axis=-1)
+        return {"image": images, "key": tf.cast(key, tf.uint32), "copy": tf.zeros_like(rows)}
 
     def _augmented(self, given: dict[str, tf.Tensor]) -> tf.Tensor:
         images, copy = given["image"], given["copy"]
@@ -214,12 +257,26 @@ def _check_backend() -> None:
         )
 
 
-def _check(name: str, found: Any, channels: int) -> None:
+def _levels(images: tf.Tensor) -> tf.Tensor:
+    """uint8 of images that may be floats. Those from 0 to 1 are an error, but in XLA, which cannot tell."""
+    if not images.dtype.is_floating:
+        return images
+    whole = tf.reduce_all(images == tf.round(images))
+    sentence = (
+        "the images' levels are floats from 0 to 1; the layer takes levels from 0 to 255: let it stand "
+        "before Rescaling(1 / 255)"
+    )
+    with tf.control_dependencies([tf.debugging.Assert(whole | (tf.reduce_max(images) > 1), [sentence])]):
+        return tf.cast(tf.round(tf.clip_by_value(images, 0, 255)), tf.uint8)
+
+
+def _check(name: str, found: Any, channels: int, *, or_float: bool) -> None:
     dtype, shape, form = _inputs(channels)[name]
     if found is None:
         raise RequestError(f"the layer's input {name!r} is missing; it must be {dtype} {form}")
     is_dtype = keras.backend.standardize_dtype(found.dtype)
-    if is_dtype != dtype or not tf.TensorShape(found.shape).is_compatible_with(shape):
+    right = is_dtype == dtype or (or_float and "float" in is_dtype)
+    if not right or not tf.TensorShape(found.shape).is_compatible_with(shape):
         is_shape = "[" + ", ".join("B" if side is None else str(side) for side in found.shape) + "]"
         raise RequestError(f"the layer's input {name!r} is {is_dtype} {is_shape}; it must be {dtype} {form}")
 

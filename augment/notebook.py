@@ -20,18 +20,29 @@ SOURCE = "example.png"
 
 
 def shown(recipe: Recipe) -> str:
-    """HTML: the recipe's YAML, then the example picture not augmented and in some copies, by seed 0."""
+    """HTML: the recipe's YAML, then the example picture not augmented and in some copies, by seed 0.
+
+    The picture is of none of the classes that have recipes of their own.
+    """
     copies = 1 if all(step.deterministic for step in recipe.steps) else COPIES
-    pictures = [_picture(recipe, copy) for copy in (NOT_AUGMENTED, *range(copies))]
+    pictures = [_copy(recipe.of_others, copy) for copy in (NOT_AUGMENTED, *range(copies))]
     return f"<pre>{html.escape(repr(recipe))}</pre>\n<div>{''.join(pictures)}</div>"
 
 
-def _picture(recipe: Recipe, copy: int) -> str:
+def _copy(recipe: Recipe, copy: int) -> str:
     pixels = augment_image(encode_png(example()), recipe, seed=0, source=SOURCE, copy=copy)
-    encoded = base64.b64encode(encode_png(pixels)).decode()
-    title = "not augmented" if copy == NOT_AUGMENTED else f"copy {copy}"
+    return picture(pixels, title(copy))
+
+
+def title(copy: int) -> str:
+    return "not augmented" if copy == NOT_AUGMENTED else f"copy {copy}"
+
+
+def picture(pixels: np.ndarray, said: str) -> str:
+    """HTML: uint8 [H, W, C], with words for who points at it or cannot see it."""
+    encoded, said = base64.b64encode(encode_png(pixels)).decode(), html.escape(said)
     return (
-        f'<img title="{title}" alt="{title}" style="display: inline-block; height: 128px; margin: 2px" '
+        f'<img title="{said}" alt="{said}" style="display: inline-block; height: 128px; margin: 2px" '
         f'src="data:image/png;base64,{encoded}">'
     )
 

@@ -23,48 +23,67 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 def recipe_schema() -> dict[str, Any]:
     """The schema (draft 7) of a recipe file, for all ops that are registered."""
     known = op_types()
+    properties: dict[str, Any] = {
+        "name": {
+            "type": "string",
+            "pattern": f"^{NAME.pattern}$",
+            "description": "The recipe's name, and the dataset's; the file's name if absent.",
+        },
+        "description": {"description": "A text. It changes no pixel."},
+        "channels": {
+            "enum": [1, 3],
+            "default": 3,
+            "description": "Of every image: 3, or 1 for gray ones.",
+        },
+        "decode": {
+            "enum": ["whole", "reduced"],
+            "default": "whole",
+            "description": "How JPEG sources are read: reduced, to no less than twice what resize makes.",
+        },
+        "storage": {"description": "How a shard holds pixels.", **_settings(Storage)},
+        "acknowledge": {
+            "type": "array",
+            "items": {"type": "string", "pattern": r"^[A-Za-z][\w/]*\.[a-z_]+$"},
+            "description": "Hazards to labels that are meant, as augshard lint names them.",
+        },
+        "ops": {
+            "type": "array",
+            "items": {"$ref": "#/definitions/op"},
+            "minItems": 1,
+            "description": "Applied in this order.",
+        },
+    }
+    own = {"type": "object", "additionalProperties": False}
+    properties["recipe_for"] = {
+        "type": "array",
+        "items": {
+            "anyOf": [
+                {
+                    **own,
+                    "required": ["classes", "recipe"],
+                    "properties": {**_OF, "recipe": {"type": "string"}},
+                },
+                {**own, "required": ["classes", "ops"], "properties": {**_OF, **properties}},
+            ]
+        },
+        "description": "Other recipes, for some classes: in full, or by the name or path of each.",
+    }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "augshard recipe",
         "type": "object",
         "additionalProperties": False,
         "required": ["ops"],
-        "properties": {
-            "name": {
-                "type": "string",
-                "pattern": f"^{NAME.pattern}$",
-                "description": "The recipe's name, and the dataset's; the file's name if absent.",
-            },
-            "description": {"description": "A text. It changes no pixel."},
-            "channels": {
-                "enum": [1, 3],
-                "default": 3,
-                "description": "Of every image: 3, or 1 for gray ones.",
-            },
-            "decode": {
-                "enum": ["whole", "reduced"],
-                "default": "whole",
-                "description": "How JPEG sources are read: reduced, to no less than twice what resize makes.",
-            },
-            "storage": {"description": "How a shard holds pixels.", **_settings(Storage)},
-            "acknowledge": {
-                "type": "array",
-                "items": {"type": "string", "pattern": r"^[A-Za-z][\w/]*\.[a-z_]+$"},
-                "description": "Hazards to labels that are meant, as augshard lint names them.",
-            },
-            "ops": {
-                "type": "array",
-                "items": {"$ref": "#/definitions/op"},
-                "minItems": 1,
-                "description": "Applied in this order.",
-            },
-        },
+        "properties": properties,
         "definitions": {
             "op": _entry(known),
             "op_within": _entry({name: op for name, op in known.items() if op.keeps_size}),
             **{f"op_{name}": _op(op) for name, op in known.items()},
         },
     }
+
+
+_OF = {"classes": {"type": "array", "items": {"type": "string"}, "minItems": 1}}
 
 
 def _entry(ops: dict[str, type[Op]]) -> dict[str, Any]:

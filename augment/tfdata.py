@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from tensorflow.core.framework import tensor_pb2
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
+from augment.beside import Beside, in_elements
+from augment.by_class import ByClass
 from augment.draws import at
 from augment.errors import RequestError
 from augment.kernels import kinds
 from augment.keys import source_words
-from augment.recipe import Recipe
+from augment.recipe import Recipe, check_classes, check_recipe
 
 _MOST, _BYTES = 128, 1 << 24
 """The samples, and their bytes, that are made in one call of the host, whose draws cost as much for a few."""
@@ -37,17 +39,21 @@ def augment_dataset(
     seed: int,
     copy: int | tf.Tensor,
     batch_size: int | None = None,
+    classes: Sequence[str] | None = None,
 ) -> tf.data.Dataset:
     """Copy `copy` of every element, in order: live training's epoch number `copy`.
 
     Args:
         dataset: of dictionaries with `image`, an image file's bytes or uint8
             [H, W, C] of the recipe's channels, and `source`, its source id, or else `tfds_id`,
-            as TFDS adds it with `ReadConfig(add_tfds_id=True)`; other entries pass through.
+            as TFDS adds it with `ReadConfig(add_tfds_id=True)`; `objects` and `segmentation_mask` move
+            with the image (`augment.beside`), other entries pass through.
         recipe, seed, copy: as for `augment_image`. Within a graph, `copy` may be a tensor, an
             int64 scalar from 0: then one graph serves every epoch.
         batch_size: how many there are to be in a batch, of which the last may have fewer, as after
             `Dataset.batch`, which takes longer. None for no batches.
+        classes: the names of the classes, by label, where some have recipes of their own: elements
+            then have `label`, an integer.
 
     Returns the same dictionaries with `image` as uint8 [H, W, C], or in batches [B, H, W, C]; as many
     as there are in `dataset`, if it knows. A sample that cannot be made, for its file cannot be decoded or an
@@ -55,16 +61,37 @@ def augment_dataset(
     over it, or over its batch.
     """
     checked_batch_size(batch_size)
-    if batch_size is None:
-        return _one_by_one(dataset, recipe, seed, copy)
-    return _in_batches(dataset, recipe, seed, copy, int(batch_size))
+    check_recipe(recipe)
+    if not isinstance(dataset, tf.data.Dataset):
+        raise RequestError(
+            f"the dataset is {dataset!r:.60}; it must be a tf.data.Dataset of dictionaries with image and "
+            "source (of a directory, pipelines.datasets.from_images makes one)"
+        )
+    spec = dataset.element_spec
+    _checked(spec, recipe)
+    beside = in_elements(spec, Augmenter(recipe.of_others, seed))
+    if beside is not None and recipe.recipe_for:
+        raise RequestError(
+            f"recipe {recipe.name}: classes have recipes of their own in it, which move no boxes and masks "
+            "here; give the recipe of one, such as recipe.of('car'), or use datasets.from_images"
+        )
+    if batch_size is not None and not beside:
+        return _in_batches(dataset, recipe, seed, copy, classes, int(batch_size))
+    live = _one_by_one(dataset, recipe, seed, copy, classes, beside)
+    return live if batch_size is None else live.ragged_batch(int(batch_size))
 
 
 def augment_usable(
-    files: tf.data.Dataset, recipe: Recipe, *, seed: int, copy: int | tf.Tensor
+    files: tf.data.Dataset,
+    recipe: Recipe,
+    *,
+    seed: int,
+    copy: int | tf.Tensor,
+    classes: Sequence[str] | None = None,
+    beside: Beside | None = None,
 ) -> tf.data.Dataset:
     """As `augment_dataset`, but what cannot be decoded is left out without a word."""
-    return _one_by_one(files, recipe, seed, copy, leave_out=True)
+    return _one_by_one(files, recipe, seed, copy, classes, beside, leave_out=True)
 
 
 def of_length(dataset: tf.data.Dataset, count: int | None) -> tf.data.Dataset:
@@ -91,12 +118,20 @@ class _Host:
     """Makes blocks of samples of the elements of a dataset. Used by several threads at once."""
 
     def __init__(
-        self, spec: dict[str, tf.TensorSpec], recipe: Recipe, seed: int, copy: int | tf.Tensor
+        self,
+        spec: dict[str, tf.TensorSpec],
+        recipe: Recipe,
+        seed: int,
+        copy: int | tf.Tensor,
+        classes: Sequence[str] | None,
+        beside: Beside | None = None,
     ) -> None:
         """Raises RequestError for a dataset, a seed or a copy that are not to be augmented."""
-        self.identity = _checked(spec, recipe)
+        self._beside = beside
+        self._identity = _checked(spec, recipe)
         self._recipe, self._copy = recipe, copy
-        self._augmenter = Augmenter(recipe, seed)
+        self._augmenters = ByClass(recipe, seed)
+        self._classes = _checked_classes(spec, recipe, classes)
         self._plain = not tf.is_tensor(copy) and check_copy(copy) == NOT_AUGMENTED
         image = spec["image"]
         self._encoded, self._of_one_size = image.dtype == tf.string, image.shape.is_fully_defined()
@@ -119,10 +154,14 @@ class _Host:
         """Whether there are only kernels that take microseconds for an image that is not large."""
         size = self._recipe.image_size
         try:
-            kernels = self._augmenter.kernels(self._augmenter.draw_copies(source_words([]), 0), size)
+            kernels = [
+                kernel
+                for one in self._augmenters.each
+                for kernel in kinds.every(one.kernels(one.draw_copies(source_words([]), 0), size))
+            ]
         except Exception:  # noqa: BLE001 (an op's own, which is to be known as that of a sample)
             return False
-        return all(isinstance(kernel, _ONE_PASS) for kernel in kinds.every(kernels))
+        return all(isinstance(kernel, _ONE_PASS) for kernel in kernels)
 
     @property
     def packs(self) -> bool:
@@ -137,82 +176,125 @@ class _Host:
         """Blocks, which are on their way while others are made; a map runs ahead of who asks by itself."""
         return blocks.prefetch(1).map(make, num_parallel_calls=self._at_once, deterministic=True)
 
+    def who(self, element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """By what a sample is made, beside its image: its source, its label if classes differ, targets."""
+        label = (element["label"],) if self._recipe.recipe_for else ()
+        return element[self._identity], *label, *((self._beside.taken(element),) if self._beside else ())
+
     def samples(
-        self, sources: tf.Tensor, images: tf.Tensor, *, leave_out: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Of a block: uint8 [k, H, W, C]; why there is none, or "", string [k]; their places, int64 [k]."""
+        self, who: tuple[tf.Tensor, ...], images: tf.Tensor, *, leave_out: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Of a block: uint8 [k, H, W, C]; why there is none, or "", string [k]; their places, int64 [k];
+        what became of targets, string [k]."""
 
         def block(
-            sources: np.ndarray, images: np.ndarray, copy: np.ndarray
-        ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return self._made(sources, images, int(copy), leave_out=leave_out)
+            images: np.ndarray, copy: np.ndarray, sources: np.ndarray, *rest: np.ndarray
+        ) -> tuple[np.ndarray, ...]:
+            labels, names = self._recipe.recipe_for, [""] * len(sources)
+            if labels:
+                names = [self._named(label) for label in rest[0].tolist()]
+            taken = rest[-1] if self._beside else None
+            return self._made(sources, names, images, taken, int(copy), leave_out=leave_out)
 
         # A stateful op would make the map serial.
-        dtypes = [tf.uint8, tf.string, tf.int64]
+        dtypes = [tf.uint8, tf.string, tf.int64, tf.string]
         images = images if self._of_one_size and not self._encoded else tf.ensure_shape(images, [None])
-        samples, faults, kept = tf.numpy_function(
-            block, [sources, images, self._copy], dtypes, stateful=False
-        )
+        samples, *rest = tf.numpy_function(block, [images, self._copy, *who], dtypes, stateful=False)
         samples = tf.ensure_shape(samples, [None, *self._recipe.image_shape])
-        return samples, tf.ensure_shape(faults, [None]), tf.ensure_shape(kept, [None])
+        faults, kept, moved = (tf.ensure_shape(part, [None]) for part in rest)
+        return samples, faults, kept, moved
 
     def _made(
-        self, sources: np.ndarray, images: np.ndarray, copy: int, *, leave_out: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        draws = {} if self._plain else self._augmenter.draw_copies(source_words(sources), copy)
+        self,
+        sources: np.ndarray,
+        labels: Sequence[str],
+        images: np.ndarray,
+        taken: np.ndarray | None,
+        copy: int,
+        *,
+        leave_out: bool,
+    ) -> tuple[np.ndarray, ...]:
         samples, faults = _empty((len(sources), *self._recipe.image_shape)), [""] * len(sources)
+        moved = [b""] * len(sources)
         unusable = []
-        for place, image in enumerate(images):
-            try:
-                pixels = self._decoded(image)
-                samples[place] = self._augmenter.sample(pixels, at(draws, place), augmented=not self._plain)
-            except Exception as error:  # noqa: BLE001 (an op's own; raised here it would fail the whole block)
-                if leave_out and isinstance(error, codec.DecodeError):
-                    unusable.append(place)
-                samples[place] = 0
-                faults[place] = f"{sources[place].decode(errors='replace')}: {type(error).__name__}: {error}"
+        for augmenter, places in self._augmenters.parts(labels):
+            draws = {} if self._plain else augmenter.draw_copies(source_words(sources[places]), copy)
+            for row, place in enumerate(places):
+                try:
+                    pixels = self._decoded(images[place], augmenter.recipe)
+                    draw = at(draws, row)
+                    samples[place] = augmenter.sample(pixels, draw, augmented=not self._plain)
+                    if self._beside and taken is not None:
+                        size, own = pixels.shape[:2], None if self._plain else draw
+                        who = sources[place].decode(), labels[place]
+                        moved[place] = self._beside.moved(taken[place], *who, size, own)
+                except Exception as error:  # noqa: BLE001 (an op's own; raised here it would fail the block)
+                    if leave_out and isinstance(error, codec.DecodeError):
+                        unusable.append(place)
+                    samples[place] = 0
+                    source = sources[place].decode(errors="replace")
+                    faults[place] = f"{source}: {type(error).__name__}: {error}"
         kept = np.delete(np.arange(len(sources)), unusable)
         whys = np.array([faults[place].encode() for place in kept], object)
-        return samples[kept] if unusable else samples, whys, kept
+        its = np.array([moved[place] for place in kept], object)
+        return samples[kept] if unusable else samples, whys, kept, its
 
-    def _decoded(self, image: np.ndarray | bytes) -> np.ndarray:
+    def _named(self, label: int) -> str:
+        if not 0 <= label < len(self._classes):
+            raise RequestError(f"a label is {label}; there are {len(self._classes)} classes")
+        return self._classes[label]
+
+    def _decoded(self, image: np.ndarray | bytes, recipe: Recipe) -> np.ndarray:
         if not isinstance(image, bytes):
             return image
         if self._encoded:
-            return self._recipe.decode_source(image)
+            return recipe.decode_source(image)
         return tf.make_ndarray(tensor_pb2.TensorProto.FromString(image))
 
 
 def _one_by_one(
-    dataset: tf.data.Dataset, recipe: Recipe, seed: int, copy: int | tf.Tensor, *, leave_out: bool = False
+    dataset: tf.data.Dataset,
+    recipe: Recipe,
+    seed: int,
+    copy: int | tf.Tensor,
+    classes: Sequence[str] | None,
+    targets: Beside | None = None,
+    *,
+    leave_out: bool = False,
 ) -> tf.data.Dataset:
     spec = dataset.element_spec
-    host = _Host(spec, recipe, seed, copy)
+    host = _Host(spec, recipe, seed, copy, classes, targets)
     beside = {name: part for name, part in spec.items() if name != "image"}
     components = tf.nest.flatten(beside, expand_composites=True)
 
     @tf.autograph.experimental.do_not_convert
-    def packed(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def packed(element: dict[str, tf.Tensor]) -> tuple[tuple[tf.Tensor, ...], tf.Tensor, tf.Tensor]:
         image = host.packed(element["image"])
         others = {name: part for name, part in element.items() if name != "image"}
         # What stands beside an image may be of any size: a variant holds it, so that it fits into a block.
         values = tf.nest.flatten(others, expand_composites=True)
-        return element[host.identity], image, tf.raw_ops.OptionalFromValue(components=values)
+        return host.who(element), image, tf.raw_ops.OptionalFromValue(components=values)
 
     @tf.autograph.experimental.do_not_convert
-    def made(sources: tf.Tensor, images: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        samples, faults, kept = host.samples(sources, images, leave_out=leave_out)
-        return samples, faults, tf.gather(others, kept) if leave_out else others
+    def made(who: tuple[tf.Tensor, ...], images: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        samples, faults, kept, moved = host.samples(who, images, leave_out=leave_out)
+        return samples, faults, tf.gather(others, kept) if leave_out else others, moved
 
     @tf.autograph.experimental.do_not_convert
-    def unpacked(sample: tf.Tensor, fault: tf.Tensor, others: tf.Tensor) -> dict[str, tf.Tensor]:
+    def unpacked(
+        sample: tf.Tensor, fault: tf.Tensor, others: tf.Tensor, moved: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         values = tf.raw_ops.OptionalGetValue(
             optional=others,
             output_types=[s.dtype for s in components],
             output_shapes=[s.shape for s in components],
         )
         others = tf.nest.pack_sequence_as(beside, values, expand_composites=True)
-        return {**others, "image": _sound(sample, fault)}
+        image = _sound(sample, fault)
+        if targets is not None:
+            with tf.control_dependencies([image]):  # which says what is wrong, where something is
+                others = targets.given(others, tf.identity(moved))
+        return {**others, "image": image}
 
     live = host.mapped(dataset.map(packed).batch(host.block), made).unbatch().map(unpacked)
     # `unbatch` forgets how many there are, which `fit` shows.
@@ -220,9 +302,14 @@ def _one_by_one(
 
 
 def _in_batches(
-    dataset: tf.data.Dataset, recipe: Recipe, seed: int, copy: int | tf.Tensor, batch_size: int
+    dataset: tf.data.Dataset,
+    recipe: Recipe,
+    seed: int,
+    copy: int | tf.Tensor,
+    classes: Sequence[str] | None,
+    batch_size: int,
 ) -> tf.data.Dataset:
-    host = _Host(dataset.element_spec, recipe, seed, copy)
+    host = _Host(dataset.element_spec, recipe, seed, copy, classes)
 
     @tf.autograph.experimental.do_not_convert
     def packed(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -230,7 +317,7 @@ def _in_batches(
 
     @tf.autograph.experimental.do_not_convert
     def made(block: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        samples, faults, _ = host.samples(block[host.identity], block["image"])
+        samples, faults, _, _ = host.samples(host.who(block), block["image"])
         return {**block, "image": samples}, faults
 
     @tf.autograph.experimental.do_not_convert
@@ -322,3 +409,19 @@ def _checked(spec: dict[str, tf.TensorSpec], recipe: Recipe) -> str:
             f"{pixels_form(recipe, image.shape.as_list() if shape else [])}"
         )
     return identity
+
+
+def _checked_classes(
+    spec: dict[str, tf.TensorSpec], recipe: Recipe, classes: Sequence[str] | None
+) -> Sequence[str]:
+    """The names by label. Raises RequestError if classes differ, and it is not known which there are."""
+    if not recipe.recipe_for:
+        return ()
+    label = spec.get("label")
+    if classes is None or label is None or not label.dtype.is_integer or label.shape.rank != 0:
+        raise RequestError(
+            f"recipe {recipe.name}: class {min(recipe.recipe_for)!r} has a recipe of its own in it, "
+            "so it takes classes=[...], the names by label, and elements that have an integer 'label'"
+        )
+    check_classes(recipe, classes)
+    return classes

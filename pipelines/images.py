@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,12 @@ from pipelines.annotations import Annotations, everything_annotated
 from pipelines.format.copies import HowMany, in_copy, with_last
 from pipelines.format.copies import class_copies as copies_by_class
 from pipelines.format.request import Duplicates
+from pipelines.format.targets import Targets, targets_of
 from pipelines.plan import places
 from pipelines.plan.splitting import in_splits
 from pipelines.plan.together import resplit, see_all
 from pipelines.sources import (
+    UNLABELED,
     Folder,
     Found,
     Layout,
@@ -47,6 +50,18 @@ class Images:
     rejects: list[Reject]
     """of files that need not be opened to see that they are of no use"""
     listing: Listing
+    annotations: Annotations | None = None
+    """what lies beside them and says what is in them"""
+
+    @property
+    def labeled(self) -> bool:
+        """Whether images have a class."""
+        return self.classes != (UNLABELED,)
+
+    @functools.cached_property
+    def targets(self) -> Targets | None:
+        """What is known of images beside their class. Raises RequestError for names that clash."""
+        return None if self.listing.vocabulary is None else targets_of(self.listing.vocabulary)
 
     def splits(self) -> list[str]:
         return sorted({source.split for source in self.sources})
@@ -111,7 +126,8 @@ def list_images(
     errors = errors or content_errors(listing, fractions=bool(split_fractions))
     if errors:
         raise RequestError(f"input {directory}: " + "; ".join(errors))
-    return Images(root, groups, sources, tuple(label for label, _ in listing.classes()), rejects, listing)
+    classes = tuple(label for label, _ in listing.classes())
+    return Images(root, groups, sources, classes, rejects, listing, annotations)
 
 
 def having(

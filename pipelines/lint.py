@@ -9,14 +9,25 @@ import textwrap
 from augment.errors import RequestError
 from augment.labels.findings import LIMITS, Finding, findings, listed, opaque
 from augment.labels.hazards import CHANGES
-from augment.recipe import Recipe
+from augment.labels.mending import mended
+from augment.recipe import Recipe, check_classes
+from pipelines.annotations import Annotations
 from pipelines.format.manifest import json_text
-from pipelines.images import list_images
-from pipelines.sources import Layout, checked_layout
+from pipelines.images import Images, list_images
+from pipelines.sources import checked_layout
+from pipelines.losses import TargetsAdvice, about_targets
 
 
 def lint(
-    recipe: Recipe, *, labels: str | None, directory: str | None, layout: str = "auto", json: str | None
+    recipe: Recipe,
+    *,
+    labels: str | None,
+    directory: str | None,
+    layout: str = "auto",
+    json: str | None = None,
+    fix: str | None = None,
+    overwrite: bool = False,
+    annotations: Annotations | None = None,
 ) -> tuple[str, bool]:
     """Checks a recipe against class names.
 
@@ -26,16 +37,32 @@ def lint(
             is only said what the recipe can do.
         layout: of that directory.
         json: where the same is written for programs.
+        fix: where the recipe is written that the findings call for, if there are any.
+        overwrite: whether a file that is there may be replaced by it.
+        annotations: what lies beside the directory's images: names of objects count as those of classes,
+            and a few images tell what becomes of their targets.
 
     Returns what there is to say, and whether something was found that the recipe does
-    not acknowledge. Raises RequestError if the names cannot be read.
+    not acknowledge, and is not mended. Raises RequestError if the names cannot be read.
     """
     if labels is not None and directory is not None:
         raise RequestError("--labels and --input both say which classes there are; give one of them")
+    if annotations is not None and directory is None:
+        raise RequestError(f"{annotations} are of images; add --input DIR")
     folders = checked_layout(layout)
-    classes = _from_file(labels) if labels is not None else _from_folders(directory, folders)
+    images = None if directory is None else list_images(directory, layout=folders, annotations=annotations)
+    if images is not None:
+        images.tell()
+    classes = _from_file(labels) if labels is not None else _named(images)
+    if classes:
+        check_classes(recipe, classes)
+    elif fix is not None:
+        raise RequestError(
+            "--fix mends what a recipe does to classes; give their names by --labels or --input"
+        )
     found = findings(recipe, classes)
     unknown = opaque(classes)
+    targets = about_targets(recipe, images) if images and images.targets else TargetsAdvice([], [])
     if json is not None:
         document = {
             "recipe": recipe.name,
@@ -44,6 +71,7 @@ def lint(
             "findings": [dataclasses.asdict(finding) for finding in found],
             "opaque": unknown,
             "advice": recipe.advice(),
+            "targets": targets._asdict(),
             "limits": LIMITS,
         }
         try:
@@ -58,8 +86,29 @@ def lint(
             f"({listed(unknown)}): whether their labels are endangered cannot be known.\n"
         )
     parts.append(textwrap.fill(LIMITS, 100) + "\n")
-    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in recipe.advice()]
-    return "\n".join(parts), any(not finding.acknowledged for finding in found)
+    advice = dict.fromkeys(sentence for _, one in recipe.distinct() for sentence in one.advice())
+    told = [*advice, *targets.advice, *targets.wrong]
+    parts += [textwrap.fill(sentence, 100) + "\n" for sentence in told]
+    wrong = any(not finding.acknowledged for finding in found)
+    if fix is not None:
+        parts.append(_fix(recipe, classes, fix, overwrite) if wrong else f"nothing to mend, so no {fix}\n")
+    return "\n".join(parts), (wrong and fix is None) or bool(targets.wrong)
+
+
+def _fix(recipe: Recipe, classes: list[str], path: str, overwrite: bool) -> str:
+    """Writes the recipe that the findings call for; what there is to say of it."""
+    other = mended(recipe, classes)
+    if not path.endswith((".yaml", ".yml")):
+        raise RequestError(f"--fix {path}: a recipe is a file whose name ends in .yaml")
+    try:
+        with open(path, "w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(f"{other!r}\n")
+    except FileExistsError:
+        raise RequestError(f"--fix {path}: it is there; give a new file, or add --overwrite") from None
+    except OSError as error:
+        raise RequestError(f"--fix {path}: it cannot be written ({error.strerror})") from None
+    own = ", ".join(f"{listed(labels)}" for labels, _ in other.distinct()[1:])
+    return f"mended  {path}: " + (f"other recipes for {own}" if own else "of all classes") + "\n"
 
 
 def _from_file(path: str) -> list[str]:
@@ -77,16 +126,20 @@ def _from_file(path: str) -> list[str]:
     return list(dict.fromkeys(filter(None, names)))
 
 
-def _from_folders(directory: str | None, layout: Layout) -> list[str]:
-    if directory is None:
+def _named(images: Images | None) -> list[str]:
+    """The classes of images and of the objects in them."""
+    if images is None:
         return []
-    images = list_images(directory, layout=layout)
-    images.tell()
-    return list(images.classes)
+    names = list(images.classes) if images.labeled else []
+    return list(dict.fromkeys([*names, *(images.targets.classes if images.targets else ())]))
 
 
 def _about_recipe(recipe: Recipe) -> str:
-    rows = [(key, CHANGES[hazard.change]) for key, hazard in recipe.hazards().items()]
+    rows = [
+        (key + f" of {listed(labels)}" * bool(labels), CHANGES[hazard.change])
+        for labels, one in recipe.distinct()
+        for key, hazard in one.hazards().items()
+    ]
     if not rows:
         return f"recipe {recipe.name}: it changes no picture in a way that could matter to a label.\n"
     width = max(len(key) for key, _ in rows)

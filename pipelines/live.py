@@ -32,9 +32,17 @@ _WAITS = (1, 2, 5, 10, 30)
 class Account:
     """The images of one directory that could not be used, each once. Used by several threads at once."""
 
-    def __init__(self, root: str, on_reject: Callable[[Reject], object] | None = None) -> None:
-        """`on_reject` is told of each; else the first of each reason is said on stderr, and how many."""
-        self.root = root
+    def __init__(
+        self,
+        root: str,
+        on_reject: Callable[[Reject], object] | None = None,
+        look: Callable[[str, bytes], Reject | None] = lambda _source, _contents: None,
+    ) -> None:
+        """`on_reject` is told of each; else the first of each reason is said on stderr, and how many.
+
+        `look` says why an image is of no use that can be decoded.
+        """
+        self.root, self._look = root, look
         self.rejects: dict[str, Reject] = {}
         self._faults: dict[str, str] = {}
         self._on_reject, self._said = on_reject, 0
@@ -93,8 +101,9 @@ class Account:
                     f"{source} cannot be read ({self._faults[source]}), which says nothing of the image; "
                     "make it readable, or put it back"
                 )
-            found = contents_or_reject(self.root, source)
-            if not isinstance(found, Reject):
+            contents = contents_or_reject(self.root, source)
+            found = contents if isinstance(contents, Reject) else self._look(source, contents)
+            if found is None:
                 raise RuntimeError(
                     f"{source} can be decoded, and no sample came of it: an op fails on it, or memory ran "
                     "out; augment.augment_image shows which"
@@ -121,7 +130,7 @@ def accounted(
     n = tf.shape(sources, tf.int64)[0]
     numbered = files.enumerate().map(lambda position, file: {**file, "position": position})
     made = make(_fetched(numbered, account))
-    end = {name: _nothing(spec) for name, spec in made.element_spec.items()} | {"position": n}
+    end = tf.nest.map_structure(_nothing, made.element_spec) | {"position": n}
     closed = made.concatenate(tf.data.Dataset.from_tensors(end))
 
     def explain(missing: np.ndarray, ended: np.ndarray) -> np.ndarray:
@@ -149,8 +158,14 @@ def accounted(
     return looked.filter(lambda _, kept: kept).map(lambda element, _: element)
 
 
-def _nothing(spec: tf.TensorSpec) -> tf.Tensor:
-    return tf.zeros([side or 0 for side in spec.shape], spec.dtype)
+def _nothing(spec: tf.TensorSpec | tf.RaggedTensorSpec) -> tf.Tensor | tf.RaggedTensor:
+    sides = [side or 0 for side in spec.shape]
+    if isinstance(spec, tf.TensorSpec):
+        return tf.zeros(sides, spec.dtype)
+    flat = tf.zeros([0, *sides[spec.ragged_rank + 1 :]], spec.dtype)
+    return tf.RaggedTensor.from_nested_row_splits(
+        flat, [tf.zeros([1], spec.row_splits_dtype)] * spec.ragged_rank
+    )
 
 
 def _fetched(files: tf.data.Dataset, account: Account) -> tf.data.Dataset:

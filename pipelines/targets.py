@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from augment import codec
-from augment.augmenter import Augmenter
+from augment.by_class import ByClass
 from augment.draws import Draw
 from augment.errors import RequestError
 from augment.targets import Annotation, Moved, moved
 from augment.targets.moving import Parts
 from pipelines import storage
+from pipelines.format.bounds import targets_bytes
 from pipelines.format.digests import bytes_digest
-from pipelines.format.samples import TABLE
-from pipelines.format.targets import Targets, packed
+from pipelines.format.targets import TABLE, Targets, packed
 from pipelines.sources import Reject, read_source
 from pipelines.sources.reading import rejected
 
@@ -51,16 +51,16 @@ class TargetsDeriver:
     """Derives the targets of one dataset's samples. Used by several threads at once.
 
     Args:
-        augmenter: of the recipe.
+        augmenters: of the recipe.
         targets: what records have.
         root: where masks lie.
 
     Raises RequestError if the recipe's ops cannot move targets.
     """
 
-    def __init__(self, augmenter: Augmenter, targets: Targets, root: str) -> None:
-        check_moves(augmenter)
-        self._augmenter, self.targets, self._root = augmenter, targets, root
+    def __init__(self, augmenters: ByClass, targets: Targets, root: str) -> None:
+        check_moves(augmenters)
+        self._augmenters, self.targets, self._root = augmenters, targets, root
 
     def read(self, source: str, annotation: bytes, size: Sequence[int]) -> Annotated | Reject:
         """What is known of a source whose image has `size`. Raises OSError for a mask that cannot be read."""
@@ -95,12 +95,26 @@ class TargetsDeriver:
             )
         return Annotated(known, mask, digest.hexdigest())
 
-    def sample(self, annotated: Annotated, size: Sequence[int], draw: Draw | None) -> SampleTargets:
-        """The targets of one sample, of its draw; None where it is not augmented. `size` is the source's."""
+    def sample(
+        self, annotated: Annotated, size: Sequence[int], draw: Draw | None, label: str
+    ) -> SampleTargets:
+        """The targets of one sample, of its draw; None where it is not augmented.
+
+        `size` is the source's, `label` its class. Raises DecodeError for more than a record can have.
+        """
         annotation, targets = annotated.annotation, self.targets
-        geometry = self._augmenter.geometry((size[0], size[1]), draw)
+        geometry = self._augmenters.of(label).geometry((size[0], size[1]), draw)
         found = moved(annotation.objects, annotated.mask, geometry, targets.pairs)
         entries = packed(found, annotation.labels, targets, geometry.size)
+        most = targets_bytes(geometry.size)
+        if len(entries) > most:
+            raise codec.DecodeError(
+                codec.Rejection(
+                    "too_large",
+                    f"its {len(found.objects):,} objects take {len(entries):,} bytes of a record; at most "
+                    f"{most:,} are written: annotate it with less, or cut it into parts",
+                )
+            )
         columns = {
             "objects": len(found.objects),
             "clipped": _parts(found.clipped),
@@ -110,11 +124,12 @@ class TargetsDeriver:
         return SampleTargets(entries, columns, found)
 
 
-def check_moves(augmenter: Augmenter) -> None:
+def check_moves(augmenters: ByClass) -> None:
     """Raises RequestError if a recipe's ops cannot move targets."""
-    reason = augmenter.why_no_targets()
-    if reason:
-        raise RequestError(f"recipe {augmenter.recipe.name}: targets cannot move with its images: {reason}")
+    for augmenter in augmenters.each:
+        if reason := augmenter.why_no_targets():
+            name = augmenter.recipe.name
+            raise RequestError(f"recipe {name}: targets cannot move with its images: {reason}")
 
 
 def _parts(parts: Parts) -> str:

@@ -85,7 +85,7 @@ def test_an_input_without_images(refused, tmp_path):
     (tmp_path / "none/a").mkdir(parents=True)
     (tmp_path / "none/a/notes.txt").touch()
     assert refused(root=tmp_path / "none") == f"input {tmp_path}/none: " + (
-        "there are no images in it, but 1 .txt; docs/images.md says what is read"
+        "there are only files in it that are not read, 1 .txt; docs/images.md says what is read"
     )
 
 

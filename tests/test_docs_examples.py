@@ -42,7 +42,7 @@ def test_an_image_is_inverted_if_and_only_if_the_samples_table_says_so(
     recipe: Recipe, photo_of: Callable[..., np.ndarray]
 ) -> None:
     augmenter, preset = Augmenter(recipe, seed=0), load_recipe("flowers_layers")
-    assert schema(augmenter).names[-1] == "invert_colors.applied"
+    assert schema(augmenter.recipe).names[-1] == "invert_colors.applied"
     photo = photo_of(48, 64)
     applied = []
     for source in (f"roses/{i}.jpg" for i in range(8)):

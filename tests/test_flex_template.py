@@ -72,7 +72,11 @@ def test_every_parameter_is_an_option_of_the_command_and_required_where_that_is(
         if not option.is_flag and not option.required:
             default = "" if option.default is None else str(option.default)
             assert PARAMETERS[name].get("defaultValue", "") == default, name
-    assert set(OPTIONS) - set(PARAMETERS) == {"plugin", "runner"}  # a list, and what the launcher gives
+    assert set(OPTIONS) - set(PARAMETERS) == {
+        "plugin",
+        "recipe_for",
+        "runner",
+    }  # lists, and what the launcher gives
 
 
 def _whole(low: int, high: int) -> Any:

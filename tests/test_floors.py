@@ -12,28 +12,35 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     {"augment"},
-    {"process", "storage"},
+    {"process", "progress", "storage"},
     {"quiet", "recipes", "sources"},
     {"format", "live"},
     {"targets"},
     {"engines", "plan"},
     {"annotations"},
     {"images"},
-    {"datasets"},
+    {"datasets", "losses"},
     {"materialize", "export", "audit", "train"},
     {"report"},
-    {"commands", "lint", "parity", "preview", "transforms"},
+    {"commands", "doctor", "lint", "parity", "preview", "transforms"},
     {"demo"},
     {"cli"},
 )
 """Every room, from the ground up. A room knows those of the floors below it, and none of its own."""
 
 TENSORFLOW = {
-    *("augment.graphs", "augment.kernels.device", "augment.layer"),
+    *("augment.beside", "augment.graphs", "augment.kernels.device", "augment.layer"),
     *(f"augment.kernels.device.{name}" for name in ("arrays", "color", "filters", "grain", "index")),
     *(f"augment.kernels.device.{name}" for name in ("jpeg", "levels", "loops", "resize", "warp")),
     *("augment.mixing.tfdata", "augment.parity", "augment.tfdata"),
-    *("pipelines.commands.train", "pipelines.datasets.tfdata", "pipelines.format.parsing", "pipelines.live"),
+    *(
+        "pipelines.commands.train",
+        "pipelines.datasets.beside",
+        "pipelines.datasets.tfdata",
+        "pipelines.doctor",
+        "pipelines.format.parsing",
+        "pipelines.live",
+    ),
     *("pipelines.parity.ways", "pipelines.quiet"),
     *(f"pipelines.train.{name}" for name in ("checkpoint", "feeding", "models", "networks")),
     *(f"pipelines.train.{name}" for name in ("request", "run", "trainer")),

@@ -31,7 +31,9 @@ def normal(name: str) -> str:
 def required(*extras: str) -> set[str]:
     """Names of the distributions that pyproject.toml asks for, with those of its extras."""
     wanted = PROJECT["dependencies"] + [r for e in extras for r in PROJECT["optional-dependencies"][e]]
-    return {normal(re.match(r"[\w.-]+", requirement).group()) for requirement in wanted}
+    found = {normal(re.match(r"[\w.-]+", requirement).group()) for requirement in wanted}
+    ours = re.findall(rf"{PROJECT['name']}\[(\w+)\]", " ".join(wanted))  # an extra that holds others
+    return (found | required(*ours) if ours else found) - {PROJECT["name"]}
 
 
 def imported(*places: str) -> dict[str, str]:
@@ -80,12 +82,15 @@ BY_EXTRAS = {
     ("tests/e2e/test_readers.py", "torch"),
     ("tests/e2e/test_stores.py", "google.cloud"),
     ("tests/fuzz/__main__.py", "atheris"),
+    ("docs/pages.py", "mkdocs"),
+    ("docs/notebooks/__main__.py", "nbclient"),
+    ("docs/notebooks/__main__.py", "nbformat"),
     ("benchmarks/albumentations_loop.py", "albumentations"),
     ("benchmarks/counterparts.py", "albumentations"),
     ("benchmarks/feeding.py", "torch"),
 }
-"""What extras, `make fuzz` or benchmarks/README.md bring, and who imports it late, and says so where
-it is not there."""
+"""What extras, `make fuzz`, `make site` or benchmarks/README.md bring, and who imports it late, and says so
+where it is not there."""
 
 
 @pytest.mark.parametrize(
@@ -111,7 +116,7 @@ def test_the_lock_names_no_place_to_download_from():
 
 def test_every_pin_in_the_lock_has_hashes():
     sections = locked()
-    assert list(sections) == ["base", "test", "arrayrecord", "aws", "gcp", "heic"]
+    assert list(sections) == ["base", "test", "train", "arrayrecord", "aws", "gcp", "heic"]
     for pins in sections.values():
         for pin, hashes in pins.items():
             assert hashes, f"{pin} has no hash"
@@ -122,7 +127,7 @@ def test_every_dependency_is_locked_in_its_section():
     sections = locked()
     base = names(sections["base"])
     assert required() <= base
-    for extra in ("test", "arrayrecord", "aws", "gcp", "heic"):
+    for extra in ("test", "train", "arrayrecord", "aws", "gcp", "heic"):
         assert required(extra) <= base | names(sections[extra]), f"run `make constraints` ({extra})"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from augment.recipe import load_recipe
-from pipelines.format.layout import SMALL, samples_file, shard_file
+from pipelines.format.layout import FEATURES, LABELS, REJECTS, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.request import Request
 from pipelines.train.arms import Arm
@@ -135,7 +135,7 @@ def write_run(
 def write_dataset(directory: Path, *, copies: int, seconds: float = 30.0) -> Path:
     """The manifest of shards that are not there: 2 a copy, of 1,000 bytes each, and one of tests."""
     directory.mkdir(parents=True)
-    files = {name: File(bytes=0, sha256="0" * 64) for name in SMALL}
+    files = {name: File(bytes=0, sha256="0" * 64) for name in (FEATURES, LABELS, REJECTS)}
     train = [("train", copy, shard, 2) for copy in range(-1, copies) for shard in range(2)]
     for place in [*train, ("test", -1, 0, 1)]:
         size, records = (1000, 10) if place in train else (5000, 20)

@@ -41,16 +41,23 @@ class Finding:
 
 
 def findings(recipe: Recipe, classes: Iterable[str]) -> list[Finding]:
-    """What the recipe endangers among these classes, by op, in the recipe's order."""
+    """What the recipe endangers among these classes, by op, in the recipe's order.
+
+    Of classes that have a recipe of their own, what that does to one of them.
+    """
     names = _Names(classes)
+    own = {label: one for labels, one in recipe.distinct() for label in labels}
     found = []
-    for key, hazard in recipe.hazards().items():
-        seen = set()
-        for endangered, problem in names.endangered(hazard.change):
-            if frozenset(endangered) not in seen:  # several languages may share the words
-                seen.add(frozenset(endangered))
-                known = key in recipe.acknowledge
-                found.append(Finding(key, hazard.change, endangered, problem, hazard.narrow, known))
+    for labels, one in recipe.distinct():
+        whose = set(labels) or set(names.classes) - own.keys()
+        for key, hazard in one.hazards().items():
+            seen = set()
+            for endangered, problem in names.endangered(hazard.change):
+                # Several languages may share the words.
+                if frozenset(endangered) not in seen and whose & set(endangered):
+                    seen.add(frozenset(endangered))
+                    known = key in one.acknowledge
+                    found.append(Finding(key, hazard.change, endangered, problem, hazard.narrow, known))
     return found
 
 

@@ -8,7 +8,8 @@ augment.labels.findings knows. So an op of a user's own is checked like any othe
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 from augment.errors import did_you_mean
 
@@ -62,6 +63,8 @@ class Hazard:
     """what to write in the recipe so that the op no longer does it, such as "use flip: {horizontal: 0.5}" """
     within: str = ""
     """where an op consists of others: the path to the one that does it, such as "2/rotation" """
+    limit: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    """the same as `narrow` for a program: settings with which the op no longer does it; none: leave it out"""
 
     def __post_init__(self) -> None:
         if self.change not in get_args(Change):

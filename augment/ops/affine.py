@@ -182,7 +182,9 @@ class Rotation(AffineOp):
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         harmless = {"half_turn": 0.1, "quarter_turn": 0.05, "eighth_turn": 0.03}
         for turn in turned(*self.factor):
-            yield Hazard(turn, f"limit {self.name} to factor {harmless[turn]}")
+            yield Hazard(
+                turn, f"limit {self.name} to factor {harmless[turn]}", limit={"factor": harmless[turn]}
+            )
 
 
 class Translation(AffineOp):
@@ -207,7 +209,7 @@ class Translation(AffineOp):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if max(map(abs, (*self.height, *self.width))) > 0.25:
-            yield Hazard("cut", f"limit {self.name} to 0.2 of the sides")
+            yield Hazard("cut", f"limit {self.name} to 0.2 of the sides", limit={"height": 0.2, "width": 0.2})
 
 
 class Zoom(AffineOp):
@@ -228,9 +230,9 @@ class Zoom(AffineOp):
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         low, high = self.scale
         if high > _MUCH:
-            yield Hazard("cut", f"limit {self.name} to scale [0.8, 1.2]")
+            yield Hazard("cut", f"limit {self.name} to scale [0.8, 1.2]", limit={"scale": [0.8, 1.2]})
         if max(high, 1) / min(low, 1) > _MUCH:
-            yield Hazard("scale", f"limit {self.name} to scale [0.9, 1.1]")
+            yield Hazard("scale", f"limit {self.name} to scale [0.9, 1.1]", limit={"scale": [0.9, 1.1]})
 
 
 class Width(AffineOp):
@@ -277,7 +279,7 @@ _MUCH = 4 / 3
 
 def _stretched(name: str, low: float, high: float) -> Iterator[Hazard]:
     if max(high, 1) / min(low, 1) > _MUCH:
-        yield Hazard("stretch", f"limit {name} to scale [0.9, 1.1]")
+        yield Hazard("stretch", f"limit {name} to scale [0.9, 1.1]", limit={"scale": [0.9, 1.1]})
 
 
 class Shear(AffineOp):
@@ -308,4 +310,4 @@ class Shear(AffineOp):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if max(map(abs, (*self.x, *self.y))) > _MUCH - 1:
-            yield Hazard("stretch", f"limit {self.name} to 0.2")
+            yield Hazard("stretch", f"limit {self.name} to 0.2", limit={"x": 0.2, "y": 0.2})

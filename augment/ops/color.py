@@ -30,7 +30,7 @@ class Brightness(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if max(map(abs, self.delta)) >= 0.4:
-            yield Hazard("exposure", f"limit {self.name} to delta 0.2")
+            yield Hazard("exposure", f"limit {self.name} to delta 0.2", limit={"delta": 0.2})
 
 
 def _offset(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -61,7 +61,7 @@ class Contrast(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.2:
-            yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]")
+            yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]", limit={"factor": [0.5, 1.5]})
 
 
 class Saturation(Op):
@@ -85,7 +85,7 @@ class Saturation(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.25:
-            yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]")
+            yield Hazard("gray", f"limit {self.name} to factor [0.5, 1.5]", limit={"factor": [0.5, 1.5]})
 
 
 class Hue(Op):
@@ -105,7 +105,7 @@ class Hue(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         for change in recolored(*self.delta):
-            yield Hazard(change, f"limit {self.name} to delta [-0.02, 0.02]")
+            yield Hazard(change, f"limit {self.name} to delta [-0.02, 0.02]", limit={"delta": [-0.02, 0.02]})
 
 
 def in_sixths(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -128,7 +128,7 @@ class Gamma(Op):
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         low, high = self.gamma
         if low < 0.4 or high > 2.5:
-            yield Hazard("exposure", f"limit {self.name} to gamma [0.7, 1.4]")
+            yield Hazard("exposure", f"limit {self.name} to gamma [0.7, 1.4]", limit={"gamma": [0.7, 1.4]})
 
 
 def _exponent(u: np.ndarray, low: float, high: float) -> np.ndarray:

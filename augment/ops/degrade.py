@@ -38,7 +38,7 @@ class Blur(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.sigma[1] > 1:
-            yield Hazard("blur", f"limit {self.name} to sigma [0, 0.5]")
+            yield Hazard("blur", f"limit {self.name} to sigma [0, 0.5]", limit={"sigma": [0, 0.5]})
 
 
 _STEPS = 1024
@@ -82,7 +82,7 @@ class Noise(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.sigma[1] > 0.04:
-            yield Hazard("noise", f"limit {self.name} to sigma [0, 0.02]")
+            yield Hazard("noise", f"limit {self.name} to sigma [0, 0.02]", limit={"sigma": [0, 0.02]})
 
 
 _SIGMA_BITS, _NORMAL_BITS = 8, 12  # with 255 levels and 3.7 deviations below 2**31

@@ -38,8 +38,8 @@ def _meant(name: str, known: Iterable[str]) -> str:
     plain = re.sub(r"[\W_]", "", name).lower()
     if plain in foreign()["mixing"]:
         return (
-            "a recipe makes of one image one image, and never mixes images or labels; mix in the "
-            "training step, on batches"
+            "a recipe makes of one image one image, and never mixes images or labels; mix batches, by "
+            "augshard train --mix, augment.mix_dataset or augment.MixLayer"
         )
     here = foreign()["ops"].get(plain)
     if here is None and plain in {other.replace("_", "") for other in known}:

@@ -72,7 +72,7 @@ class RandomErasing(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.area[1] > _MUCH:
-            yield Hazard("cut", f"limit {self.name} to area [0.02, 0.1]")
+            yield Hazard("cut", f"limit {self.name} to area [0.02, 0.1]", limit={"area": [0.02, 0.1]})
 
 
 CANDIDATES = 10

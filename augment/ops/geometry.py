@@ -49,11 +49,14 @@ class Flip(Op):
             for axis, chance in (("horizontal", self.horizontal), ("vertical", self.vertical))
         )
         if self.horizontal:
-            yield Hazard("mirror", f"{down}, without horizontal" if self.vertical else leave_out)
+            limit = {"horizontal": 0} if self.vertical else {}
+            yield Hazard("mirror", f"{down}, without horizontal" if limit else leave_out, limit=limit)
         if self.vertical:
-            yield Hazard("upside_down", f"{across}, without vertical" if self.horizontal else leave_out)
+            limit = {"vertical": 0} if self.horizontal else {}
+            yield Hazard("upside_down", f"{across}, without vertical" if limit else leave_out, limit=limit)
         if self.horizontal and self.vertical:
-            yield Hazard("half_turn", f"use {self.name} with horizontal or with vertical, not with both")
+            both = f"use {self.name} with horizontal or with vertical, not with both"
+            yield Hazard("half_turn", both, limit={"vertical": 0})
 
 
 class Rot90(Op):
@@ -94,7 +97,8 @@ class Rot90(Op):
         if 2 in apart:
             yield Hazard("half_turn", leave_out)
         if 1 in apart:
-            yield Hazard("quarter_turn", f"use {self.name}: {{quarter_turns: [0, 2]}}")
+            limit = {"quarter_turns": [0, 2]} if 2 in apart else {}
+            yield Hazard("quarter_turn", f"use {self.name}: {{quarter_turns: [0, 2]}}", limit=limit)
 
 
 def _turned(turns: Array, odd: set[int]) -> Kernels:
@@ -151,9 +155,9 @@ class Perspective(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.strength >= 0.3:
-            yield Hazard("stretch", f"limit {self.name} to strength 0.2")
+            yield Hazard("stretch", f"limit {self.name} to strength 0.2", limit={"strength": 0.2})
         if self.strength >= 0.5:
-            yield Hazard("cut", f"limit {self.name} to strength 0.3")
+            yield Hazard("cut", f"limit {self.name} to strength 0.3", limit={"strength": 0.3})
 
 
 _CORNER_BITS = 14

@@ -79,11 +79,12 @@ class ColorJitter(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.brightness[0] < 0.4 or self.brightness[1] > 2.5:
-            yield Hazard("exposure", f"limit {self.name} to brightness 0.4")
+            yield Hazard("exposure", f"limit {self.name} to brightness 0.4", limit={"brightness": 0.4})
         if self.contrast[0] < 0.2 or self.saturation[0] < 0.25:
-            yield Hazard("gray", f"limit {self.name} to contrast 0.5 and saturation 0.5")
+            limit = {"contrast": 0.5, "saturation": 0.5}
+            yield Hazard("gray", f"limit {self.name} to contrast 0.5 and saturation 0.5", limit=limit)
         for change in recolored(*self.hue):
-            yield Hazard(change, f"limit {self.name} to hue 0.02")
+            yield Hazard(change, f"limit {self.name} to hue 0.02", limit={"hue": 0.02})
 
 
 class ChannelShuffle(Op):

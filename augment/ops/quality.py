@@ -45,7 +45,9 @@ class Solarize(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.threshold[0] < 160:
-            yield Hazard("negative", f"limit {self.name} to threshold [200, 256]")
+            yield Hazard(
+                "negative", f"limit {self.name} to threshold [200, 256]", limit={"threshold": [200, 256]}
+            )
 
 
 def _first(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -93,4 +95,4 @@ class Sharpness(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.factor[0] < 0.5:
-            yield Hazard("blur", f"limit {self.name} to factor [0.7, 1.3]")
+            yield Hazard("blur", f"limit {self.name} to factor [0.7, 1.3]", limit={"factor": [0.7, 1.3]})

@@ -369,11 +369,11 @@ class RandomResizedCrop(_Resampling):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.area[0] < 1 / 2:
-            yield Hazard("cut", f"limit {self.name} to area [0.6, 1]")
-            yield Hazard("scale", f"limit {self.name} to area [0.8, 1]")
+            yield Hazard("cut", f"limit {self.name} to area [0.6, 1]", limit={"area": [0.6, 1]})
+            yield Hazard("scale", f"limit {self.name} to area [0.8, 1]", limit={"area": [0.8, 1]})
         low, high = self.ratio
         if max(high, 1) / min(low, 1) > 4 / 3:
-            yield Hazard("stretch", f"limit {self.name} to ratio [0.9, 1.1]")
+            yield Hazard("stretch", f"limit {self.name} to ratio [0.9, 1.1]", limit={"ratio": [0.9, 1.1]})
 
 
 def _sides(had: tuple[Array, Array], side: Array, higher: Array, wider: Array) -> tuple[Array, Array]:

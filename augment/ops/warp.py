@@ -50,7 +50,9 @@ class Elastic(Op):
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:
         if self.strength[1] > _MUCH:
-            yield Hazard("stretch", f"limit {self.name} to strength [0, {_MUCH}]")
+            yield Hazard(
+                "stretch", f"limit {self.name} to strength [0, {_MUCH}]", limit={"strength": [0, _MUCH]}
+            )
 
 
 _MUCH = 0.2

@@ -77,6 +77,9 @@ class Geometry:
     """Whether left and right are exchanged, and with them the names of keypoints that come in pairs:
     a left eye is a right one now. So after one flip, of whichever axis, and not after two."""
 
+    upright: bool
+    """Whether upright boxes stay upright, whose hulls are then as tight as they were"""
+
     def __init__(self, kernels: kinds.Kernels, size: Size) -> None:
         reason = why_not(kernels)
         if reason:
@@ -84,12 +87,13 @@ class Geometry:
         self._given, self.size = size, size
         self._kernels = tuple(_moving(kernels))
         self._moves = []
-        self.mirrored = False
+        self.mirrored, self.upright = False, True
         for kernel in self._kernels:
             move = move_of(kernel, self.size)
             self._moves.append(move)
             self.size = move.size
             self.mirrored ^= move.mirrors
+            self.upright &= move.upright
 
     def mask(self, mask: np.ndarray, fill: int = 0) -> np.ndarray:
         """Moves class or instance ids as the image moves, each pixel from the nearest place.

@@ -38,8 +38,9 @@ def moved(
     """Objects and a mask, uint8 [H, W], as the image moves.
 
     An object goes by its outline where it has one, else by its box; it is dropped if less than a tenth of
-    that is seen (LEAST_PART). Keypoints that leave the frame are not labeled any more; where left and right
-    are exchanged, those of `pairs` change places.
+    that is seen (LEAST_PART). A box moves as a box; but where the image is turned or bent, that of an object
+    with an outline is the hull of that, which is tighter. Keypoints that leave the frame are not labeled any
+    more; where left and right are exchanged, those of `pairs` change places.
     """
     mask = mask if mask is None else geometry.mask(mask)
     if not objects:
@@ -81,7 +82,8 @@ def _outlines(
     corners, counts = np.concatenate([corners, flat]), counts + [len(polygon) // 2 for polygon in given]
     whole = Outlines(corners, counts).areas()
     lines = geometry.outlines(corners, counts)
-    boxes = lines.hulls()[: len(objects)].astype(np.int64).tolist()
+    hulls = lines.hulls().astype(np.int64)
+    boxes = hulls[: len(objects)].tolist()
     moved = lines.polygons()[len(objects) :]
     part, owned = lines.part[: len(objects)].copy(), lines.part * whole
     outlines, at = [], len(objects)
@@ -89,6 +91,10 @@ def _outlines(
         its = slice(at, at := at + len(one.polygons))
         shown = moved[its.start - len(objects) : its.stop - len(objects)]
         outlines.append(tuple(tuple(line.astype(np.int64).ravel().tolist()) for line in shown if len(line)))
+        if shown and not geometry.upright:
+            there = hulls[its][[len(line) > 0 for line in shown]]
+            if len(there):
+                boxes[i] = [*there[:, :2].min(axis=0).tolist(), *there[:, 2:].max(axis=0).tolist()]
         if one.polygons:
             total = sum(whole[its].tolist())
             part[i] = min(sum(owned[its].tolist()) / total, 1.0) if total else 0

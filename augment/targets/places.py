@@ -39,6 +39,12 @@ class Straight:
     """whether places go to places, whole ones to whole ones, and no more happens"""
 
     @property
+    def upright(self) -> bool:
+        """Whether upright boxes stay upright."""
+        a, b, _, d, e, _, g, h, _ = self.matrix
+        return not (g or h) and (not (b or d) or not (a or e))
+
+    @property
     def mirrors(self) -> bool:
         """Whether a left hand comes to look like a right one."""
         return _determinant(self.matrix) < 0
@@ -97,7 +103,7 @@ class Bent:
     map: maps.Displaced
     size: maps.Size
 
-    mirrors = False
+    mirrors = upright = False
 
     def __call__(self, places: np.ndarray) -> np.ndarray:
         """float64 [n, 2] to float64 [n, 2]: NaN for what has no place.

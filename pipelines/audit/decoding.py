@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from augment import codec
-from augment.augmenter import Augmenter
+from augment.by_class import ByClass
 from pipelines.format.digests import pixels_digest
 from pipelines.format.example import unpack
 
@@ -16,13 +16,14 @@ from pipelines.format.example import unpack
 class Decoder:
     """Decodes what an audit reads. Used by several threads at once."""
 
-    def __init__(self, augmenter: Augmenter) -> None:
-        self._augmenter = augmenter
+    def __init__(self, augmenters: ByClass) -> None:
+        self._augmenters = augmenters
 
-    def source(self, contents: bytes) -> np.ndarray | None:
-        """uint8 [H, W, C]: a file as a recipe that did nothing but bring it to size would have it."""
+    def source(self, contents: bytes, label: str) -> np.ndarray | None:
+        """uint8 [H, W, C]: a file of a class as its recipe would have it that only brought it to size."""
+        augmenter = self._augmenters.of(label)
         with contextlib.suppress(codec.DecodeError):
-            return self._augmenter.plain(self._augmenter.recipe.decode_source(contents))
+            return augmenter.plain(augmenter.recipe.decode_source(contents))
         return None
 
     def record(self, data: bytes, source: str | None = None) -> np.ndarray | None:
@@ -34,7 +35,7 @@ class Decoder:
 
     def stored(self, image: bytes) -> np.ndarray | None:
         """uint8 [H, W, C] of what a record holds."""
-        recipe = self._augmenter.recipe
+        recipe = self._augmenters.recipe
         with contextlib.suppress(codec.DecodeError):
             return codec.decode_stored(image, recipe.storage, recipe.image_shape)
         return None

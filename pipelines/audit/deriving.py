@@ -26,7 +26,7 @@ class DerivedCopies(NamedTuple):
 
 
 class SampleDeriver:
-    """Derives samples of one dataset's sources. Used by several threads at once."""
+    """Derives samples of sources of classes that have one recipe. Used by several threads at once."""
 
     def __init__(self, augmenter: Augmenter) -> None:
         self._augmenter = augmenter

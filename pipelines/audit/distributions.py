@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from augment.draws import TABLE_SIZE, Uniforms, recorded
+from augment.labels.findings import listed
 from augment.ops.sequence import draw_steps
 from augment.recipe import Recipe
 
@@ -77,6 +79,8 @@ class Fit:
     """How one parameter's draws agree with the promise."""
 
     name: str
+    classes: tuple[str, ...]
+    """whose own recipe it is of; none where it is that of all others"""
     draws: int
     deviation: float
     """the largest distance between the two distribution functions (Kolmogorov-Smirnov's statistic);
@@ -93,6 +97,11 @@ class Fit:
     bins: Bins
 
     @property
+    def title(self) -> str:
+        """The name, with the classes."""
+        return self.name + (f" of {listed(self.classes)}" if self.classes else "")
+
+    @property
     def biased(self) -> bool:
         return self.p_value < ALARM
 
@@ -100,8 +109,8 @@ class Fit:
 class Tally:
     """Counts one parameter's draws by where they lie among the promised values."""
 
-    def __init__(self, name: str, promised: np.ndarray) -> None:
-        self.name = name
+    def __init__(self, name: str, promised: np.ndarray, classes: Sequence[str] = ()) -> None:
+        self.name, self.classes = name, tuple(classes)
         self.yes_or_no = promised.dtype == np.bool_
         self.values, self._promised = np.unique(promised.astype(np.float64), return_counts=True)
         # Cell 2 i is below value i and above the one before it, cell 2 i + 1 is value i.
@@ -142,6 +151,7 @@ class Tally:
             p_value = _distance_bound(deviation, effective)
         return Fit(
             name=self.name,
+            classes=self.classes,
             draws=draws,
             deviation=deviation,
             p_value=min(p_value * parameters, 1.0),
@@ -201,8 +211,11 @@ def _rate_bound(observed: float, promised: float, draws: float) -> float:
     return 2 * math.exp(-draws * max(divergence, 0.0))
 
 
-def promised(recipe: Recipe) -> list[Tally]:
-    """A tally for each parameter that the samples table records, in the order of its columns."""
+def promised(recipe: Recipe, classes: Sequence[str] = ()) -> list[Tally]:
+    """A tally for each parameter that the samples table records of a recipe, in the order of its columns.
+
+    `classes` are those whose own it is.
+    """
     none = np.zeros([REFERENCE], np.uint32)
     draw = draw_steps(recipe.steps, (none, none), uniforms_of=EvenWords)
-    return [Tally(name, np.asarray(values)) for name, values in recorded(draw).items()]
+    return [Tally(name, np.asarray(values), classes) for name, values in recorded(draw).items()]

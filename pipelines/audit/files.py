@@ -110,9 +110,8 @@ def _check_dataset_info(audit: Audit, manifest: Manifest) -> None:
     message = "it does not say what the manifest says of names, sizes and counts"
     with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
         shown = json.loads(content)
-        if {**shown, "splits": expected["splits"]} == expected and all(
-            s in expected["splits"] for s in shown["splits"]
-        ):
+        follows = {name: expected[name] for name in ("splits", "description")}
+        if {**shown, **follows} == expected and all(s in expected["splits"] for s in shown["splits"]):
             message = f"it shows TFDS fewer copies than there are: {_LAST_STEP}"
     audit.findings.add(Finding("content", message, DATASET_INFO))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from augment import codec
-from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.augmenter import CORES, NOT_AUGMENTED
+from augment.by_class import ByClass
 from augment.draws import Draw, at
 from pipelines import storage
 from pipelines.audit.deriving import SampleDeriver
@@ -55,8 +57,12 @@ class Member:
     samples: list[Sample]
     first: Sample
     """that tells whether the source or the row is wrong, where their digests differ"""
+    deriver: SampleDeriver
+    """for its class"""
+    draws: Draw = dataclasses.field(default_factory=dict)
+    """of the group's samples of the same recipe"""
     begin: int = 0
-    """of its samples' draws in those of the group"""
+    """of its samples in those"""
 
 
 @dataclasses.dataclass
@@ -86,7 +92,7 @@ class Rederiver:
     def __init__(
         self,
         audit: Audit,
-        augmenter: Augmenter,
+        augmenters: ByClass,
         root: str,
         chosen: Chosen | None,
         unseen: set[str],
@@ -96,8 +102,8 @@ class Rederiver:
         self._audit, self._root, self._chosen, self._progress = audit, root, chosen, progress
         self.unseen = unseen
         self._targets = targets
-        self._recipe = augmenter.recipe
-        self._deriver = SampleDeriver(augmenter)
+        self._recipe, self._augmenters = augmenters.recipe, augmenters
+        self._derivers = functools.cache(SampleDeriver)
         self._pool = ThreadPoolExecutor(CORES)
         self.vanished: dict[str, str] = {}
         """sources that are not there, with their SHA-256"""
@@ -106,7 +112,8 @@ class Rederiver:
         """All copies of one group."""
         members = self._members(shards)
         first = shards[0].place.copy <= 0  # those of later copies are among them
-        for outcome in self._outcomes(members, self._draws(members)):
+        self._draw(members)
+        for outcome in self._outcomes(members):
             self.unseen.discard(outcome.member.source)
             self._audit.checked["sources"] += first and not outcome.vanished
             self._audit.checked["derived"] += outcome.derived
@@ -123,36 +130,46 @@ class Rederiver:
             if shard.rows is None:
                 continue
             chosen = None if self._chosen is None else self._chosen.get(shard.place, set())
-            names = ("source", "source_sha256", "source_height", "source_width", "pixels_blake3")
+            names = ("source", "class", "source_sha256", "source_height", "source_width", "pixels_blake3")
             columns = [shard.rows.column(name).to_pylist() for name in names]
-            for row, (source, sha256, height, width, digest) in enumerate(zip(*columns, strict=True)):
+            for row, (source, label, *about, digest) in enumerate(zip(*columns, strict=True)):
                 sample = Sample(shard, row, digest)
-                member = members.setdefault(source, Member(source, sha256, (height, width), [], sample))
+                member = members.get(source)
+                if member is None:
+                    (sha256, *size), deriver = about, self._derivers(self._augmenters.of(label))
+                    member = Member(source, sha256, (size[0], size[1]), [], sample, deriver)
+                    members[source] = member
                 if chosen is None or row in chosen:
                     member.samples.append(sample)
         return list(members.values())
 
-    def _draws(self, members: list[Member]) -> Draw:
+    def _draw(self, members: list[Member]) -> None:
         """All parameters of the members' samples, in their order: a block is drawn at once."""
-        sources: list[str] = []
-        copies: list[int] = []
+        by_deriver: dict[SampleDeriver, list[Member]] = {}
         for member in members:
-            member.begin = len(sources)
-            augmented = _augmented(member.samples)
-            sources += [member.source] * len(augmented)
-            copies += augmented
-        return self._deriver.draw(sources, copies)
+            by_deriver.setdefault(member.deriver, []).append(member)
+        for deriver, its in by_deriver.items():
+            sources: list[str] = []
+            copies: list[int] = []
+            for member in its:
+                member.begin = len(sources)
+                augmented = _augmented(member.samples)
+                sources += [member.source] * len(augmented)
+                copies += augmented
+            draws = deriver.draw(sources, copies)
+            for member in its:
+                member.draws = draws
 
-    def _outcomes(self, members: list[Member], draws: Draw) -> Iterator[SourceCheck]:
+    def _outcomes(self, members: list[Member]) -> Iterator[SourceCheck]:
         waiting: collections.deque[Future[SourceCheck]] = collections.deque()
         for member in members:
-            waiting.append(self._pool.submit(self._outcome, member, draws))
+            waiting.append(self._pool.submit(self._outcome, member))
             if len(waiting) > 2 * CORES:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
-    def _outcome(self, member: Member, draws: Draw) -> SourceCheck:
+    def _outcome(self, member: Member) -> SourceCheck:
         """Reads one source, and derives its samples."""
         outcome = SourceCheck(member)
 
@@ -170,16 +187,16 @@ class Rederiver:
         except ValueError:  # a forged name that no file can have
             return found("unreadable", "the source cannot be read (no file can have such a name)")
         changed = hashlib.sha256(contents).hexdigest() != member.sha256
-        samples, begin = member.samples, member.begin
+        samples, draws, begin = member.samples, member.draws, member.begin
         if not samples and changed:
             samples, begin = [member.first], 0
             copies = _augmented(samples)
-            draws = self._deriver.draw([member.source] * len(copies), copies)
+            draws = member.deriver.draw([member.source] * len(copies), copies)
         if not samples:
             return outcome
         copies = [sample.shard.place.copy for sample in samples]
         try:
-            derived = self._deriver.derive(contents, copies, draws, begin)
+            derived = member.deriver.derive(contents, copies, draws, begin)
         except codec.DecodeError as error:
             why = f"{error.rejection.reason}: {error.rejection.detail}"
             return found("changed", f"the source changed, and can no longer be decoded ({why})")

@@ -14,21 +14,28 @@ import pyarrow.compute as pc
 
 from augment import codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.by_class import ByClass
 from augment.draws import recorded
 from augment.errors import RequestError
 from augment.ops.base import Op
 from augment.parity import parity_class
 from augment.recipe import Recipe
+from augment.targets import Moved, moved
 from pipelines import storage
+from pipelines.annotations import Annotations
 from pipelines.audit.decoding import Decoder
 from pipelines.format.digests import pixels_digest
+from pipelines.format.example import unpack
 from pipelines.format.inside import path_in
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
+from pipelines.format.targets import Targets, difference, moved_of, packed
+from pipelines.images import everything
 from pipelines.plan import group_of, places
-from pipelines.sources import read_source
+from pipelines.sources import Reject, Source, read_source
+from pipelines.targets import Annotated, TargetsDeriver
 
 
 class Stage(NamedTuple):
@@ -40,11 +47,25 @@ class Stage(NamedTuple):
     """by the column of the samples table; but for whether it was applied itself"""
     pixels: np.ndarray
     """uint8 [H, W, C] after it"""
+    moved: Moved | None = None
+    """where targets are after it"""
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What was drawn, by the names behind the op's id."""
         return {name[len(self.op.id) + 1 :]: value for name, value in self.drawn.items()}
+
+
+class ReplayedTargets(NamedTuple):
+    """What one sample has beside its image."""
+
+    targets: Targets
+    source: Moved
+    """what its source is annotated with"""
+    stored: Moved
+    """what the record has, as far as it can be read"""
+    difference: str
+    """in what the record differs from what it must have, as the end of a sentence; empty if in nothing"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,26 +91,45 @@ class Replay:
     """whether the pixels, before they are stored, have the digest that the table has"""
     same_class: bool
     """whether the dataset was made in this process's parity class"""
+    targets: ReplayedTargets | None = None
+    """what records have beside images"""
 
     @property
     def matches(self) -> bool:
         """Whether all of it is as it should be."""
         equal = self.stored is not None and bool((self.stored == self.sample).all())
-        return equal and not self.other_draws and self.same_digest
+        same_targets = self.targets is None or not self.targets.difference
+        return equal and not self.other_draws and self.same_digest and same_targets
 
 
-def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: int) -> Replay:
-    """Derives one sample op after op.
+def replay(
+    directory: str,
+    manifest: Manifest,
+    *,
+    root: str,
+    source: str,
+    copy: int,
+    annotations: Annotations | None = None,
+) -> Replay:
+    """Derives one sample op after op, with its targets if it is said what lies beside the images.
 
     Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
-    augmenter = Augmenter(manifest.request.parsed_recipe(), manifest.request.seed)
+    augmenters = ByClass(manifest.request.parsed_recipe(), manifest.request.seed)
+    augmenter = augmenters.of(row["class"])
     contents, image = _decoded(root, source, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
     sample = codec.round_trip(last, augmenter.recipe.storage)
     shard = shard_file(manifest.request.name, split, copy, number, manifest.groups(split, copy))
+    data = _record(directory, shard, row["record"], augmenters)
+    targets = None
+    if manifest.targets and annotations:
+        deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
+        annotated = _annotated(deriver, manifest, root, annotations, source, image)
+        stages = list(_with_targets(stages, augmenter, annotated, manifest.targets, image, source, copy))
+        targets = _replayed(deriver, annotated, stages, data, manifest)
     return Replay(
         source=source,
         copy=copy,
@@ -98,11 +138,12 @@ def replay(directory: str, manifest: Manifest, *, root: str, source: str, copy: 
         stages=stages,
         shard=shard,
         record=row["record"],
-        stored=_record(directory, shard, row["record"], source, augmenter),
+        stored=None if data is None else Decoder(augmenters).record(data, source),
         sample=sample,
         other_draws=_other_draws(stages, row),
         same_digest=pixels_digest(last) == row["pixels_blake3"],
         same_class=parity_class() == manifest.parity_class,
+        targets=targets,
     )
 
 
@@ -160,12 +201,70 @@ def _stages(augmenter: Augmenter, image: np.ndarray, source: str, copy: int) -> 
         image = after
 
 
-def _record(directory: str, shard: str, number: int, source: str, augmenter: Augmenter) -> np.ndarray | None:
-    """The pixels of a record, uint8 [H, W, C]; None if it is not there, or is another's."""
+def _record(directory: str, shard: str, number: int, augmenters: ByClass) -> bytes | None:
+    """A record; None if it is not there."""
     with contextlib.suppress(OSError):
-        for _, data in read_records(path_in(directory, shard), {number}, augmenter.recipe.image_size):
-            return Decoder(augmenter).record(data, source)
+        for _, data in read_records(path_in(directory, shard), {number}, augmenters.recipe.image_size):
+            return data
     return None
+
+
+def _annotated(
+    deriver: TargetsDeriver,
+    manifest: Manifest,
+    root: str,
+    annotations: Annotations,
+    source: str,
+    image: np.ndarray,
+) -> Annotated:
+    """What a source is annotated with. Raises RequestError if that is nothing, or of no use."""
+    request = manifest.request
+    for found in everything(root, request.layout, request.split_fractions, request.group_by, annotations):
+        if isinstance(found, Source) and found.id == source:
+            try:
+                annotated = deriver.read(source, found.annotation, image.shape[:2])
+            except OSError as error:
+                raise RequestError(f"{annotations}: {storage.reason(error)}") from None
+            if isinstance(annotated, Reject):
+                raise RequestError(f"{source} is {annotated.reason} now: {annotated.detail}")
+            return annotated
+    raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+
+
+def _with_targets(
+    stages: list[Stage],
+    augmenter: Augmenter,
+    annotated: Annotated,
+    targets: Targets,
+    image: np.ndarray,
+    source: str,
+    copy: int,
+) -> Iterator[Stage]:
+    height, width, _ = image.shape
+    geometries = augmenter.stage_geometries((height, width), source, copy)
+    for stage, geometry in zip(stages, geometries, strict=True):
+        after = moved(annotated.annotation.objects, annotated.mask, geometry, targets.pairs)
+        yield stage._replace(moved=after)
+
+
+def _replayed(
+    deriver: TargetsDeriver,
+    annotated: Annotated,
+    stages: list[Stage],
+    data: bytes | None,
+    manifest: Manifest,
+) -> ReplayedTargets:
+    targets, record = deriver.targets, None if data is None else unpack(data)
+    last = stages[-1].moved
+    assert last is not None  # noqa: S101 (of a sample with targets)
+    right = packed(last, annotated.annotation.labels, targets, manifest.image_size)
+    entries = record.targets if record else b""
+    stored = Moved((), (), (), (), None)
+    with contextlib.suppress(ValueError):
+        stored = moved_of(entries, targets, manifest.image_shape)
+    known = Moved(annotated.annotation.objects, (), (), (), annotated.mask)
+    told = "" if entries == right else difference(entries, right, targets, manifest.image_shape)
+    return ReplayedTargets(targets, known, stored, told or "of other bytes" * (entries != right))
 
 
 def _other_draws(stages: list[Stage], row: dict[str, Any]) -> list[str]:

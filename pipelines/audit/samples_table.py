@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.augmenter import NOT_AUGMENTED
+from augment.by_class import ByClass
 from augment.keys import source_words
 from pipelines.audit.align import longest_rising
 from pipelines.audit.findings import Audit, Finding
 from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
-from pipelines.format.samples import TABLE, schema
+from pipelines.format.samples import schema
+from pipelines.format.targets import TABLE
 from pipelines.plan import group_of, places, split_of
 from pipelines.sources import ONLY_SPLIT, is_id
 from pipelines.sources.groups import group_names
@@ -33,9 +35,9 @@ def of_the_source(schema: pa.Schema) -> list[str]:
 class RowChecker:
     """Checks the rows of one dataset's samples files by what manifest, recipe and seed say."""
 
-    def __init__(self, audit: Audit, manifest: Manifest, augmenter: Augmenter) -> None:
-        self._audit, self._manifest, self._augmenter = audit, manifest, augmenter
-        self.schema = schema(augmenter, manifest.targets)
+    def __init__(self, audit: Audit, manifest: Manifest, augmenters: ByClass) -> None:
+        self._audit, self._manifest, self._augmenters = audit, manifest, augmenters
+        self.schema = schema(augmenters.recipe, manifest.targets)
 
     def check(self, file: str, table: pa.Table, split: str, copy: int, number: int) -> None:
         """One samples file: that of a shard of a copy."""
@@ -146,7 +148,7 @@ class RowChecker:
     def _check_draws(self, file: str, table: pa.Table, sources: list[str], copy: int) -> None:
         """Every recorded parameter against what recipe, seed, source and copy draw."""
         names = [name for name in table.schema.names if "." in name]
-        drawn = self._augmenter.recorded(self._augmenter.draw_copies(source_words(sources), copy))
+        drawn = self._drawn(sources, table.column("class").to_pylist(), copy)
         for name in names:
             column = table.column(name)
             if copy == NOT_AUGMENTED:
@@ -155,7 +157,8 @@ class RowChecker:
             else:
                 values = column.fill_null(False if pa.types.is_boolean(column.type) else 0).to_numpy()
                 right = drawn[name]
-                differ = np.asarray(column.is_null()) | (_bits(values) != _bits(right))
+                empty, none = np.asarray(column.is_null()), np.ma.getmaskarray(right)
+                differ = (empty != none) | (~none & (_bits(values) != _bits(np.ma.getdata(right))))
             self._audit.checked["draws"] += 0 if copy == NOT_AUGMENTED else len(column)
             wrong = np.flatnonzero(differ).tolist()
             if wrong:
@@ -167,6 +170,13 @@ class RowChecker:
                     message += f" (so it is with {len(wrong) - 1} more rows of this file)"
                 self._audit.findings.add(Finding("draw", message, file, row, sources[row], copy))
 
+    def _drawn(self, sources: list[str], labels: list[str], copy: int) -> dict[str, np.ndarray]:
+        """What is recorded of a copy of each source: arrays [n], masked where its class has no such op."""
+        words = source_words(sources)
+        parts = self._augmenters.parts(labels)
+        drawn = [(its, augmenter.draw_copies(words[its], copy)) for augmenter, its in parts]
+        return self._augmenters.recorded(drawn, (len(sources),))
+
 
 def _bits(values: np.ndarray) -> np.ndarray:
     """Floats as integers, so that what is compared is exactly what is stored."""
@@ -174,7 +184,7 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 
 def _shown(value: object) -> str:
-    if value is None:
+    if value is None or value is np.ma.masked:
         return "empty"
     return f"{value:.9g}" if isinstance(value, (float, np.floating)) else str(value)
 

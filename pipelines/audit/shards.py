@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from augment.augmenter import CORES, Augmenter
+from augment.augmenter import CORES
+from augment.by_class import ByClass
 from pipelines import storage
 from pipelines.audit import align, samples_table
 from pipelines.audit.decoding import Decoder
@@ -78,13 +79,13 @@ class ShardChecker:
     """Checks shard after shard of one dataset. `progress` is called with each number of records done."""
 
     def __init__(
-        self, audit: Audit, manifest: Manifest, augmenter: Augmenter, progress: Callable[[int], object]
+        self, audit: Audit, manifest: Manifest, augmenters: ByClass, progress: Callable[[int], object]
     ) -> None:
-        self._audit, self._manifest, self._augmenter = audit, manifest, augmenter
-        self._checker = samples_table.RowChecker(audit, manifest, augmenter)
+        self._audit, self._manifest, self._recipe = audit, manifest, augmenters.recipe
+        self._checker = samples_table.RowChecker(audit, manifest, augmenters)
         self._progress = progress
         self._pool = ThreadPoolExecutor(CORES)
-        self._decoder = Decoder(augmenter)
+        self._decoder = Decoder(augmenters)
         self._owner = {file.sha256: name for name, file in manifest.files.items() if file.records}
 
     def check(self, place: ShardPlace) -> Shard:
@@ -201,7 +202,7 @@ class ShardChecker:
 
     def _stored(self, shard: Shard, reader: ShardReader, sources: list[str] | None) -> Iterator[_Stored]:
         """Every record in order, its pixels decoded by threads a block at a time."""
-        height, width = self._augmenter.recipe.image_size
+        height, width = self._recipe.image_size
         block = max(1, min(64, _DECODED_AT_ONCE // (3 * height * width)))
         waiting: collections.deque[tuple[list[_Stored], Future[list[str | None]]]] = collections.deque()
         pending: list[_Stored] = []
@@ -266,7 +267,7 @@ class ShardChecker:
             message = f"the record was moved: the samples table has it as record {row}"
             self._found("moved", message, shard, number, sources[row])
         labels, digests = (table.column(name).to_pylist() for name in ("label", "pixels_blake3"))
-        lossless = self._augmenter.recipe.storage.format != "jpeg"
+        lossless = self._recipe.storage.format != "jpeg"
         targets = table["targets_blake3"].to_pylist() if self._manifest.targets else [""] * len(table)
         for number, row in found.pairs:
             item = stored[number]
@@ -282,6 +283,8 @@ class ShardChecker:
             if item.targets != targets[row]:
                 message = "its targets do not have the digest that the samples table has"
                 self._found("targets", message, shard, number, item.source)
+            elif item.targets:
+                self._audit.checked["targets"] += 1
             if item.pixels is None:
                 message = "its image cannot be decoded to the size that the manifest says"
                 self._found("image", message, shard, number, item.source)

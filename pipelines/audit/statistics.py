@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
-from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.augmenter import NOT_AUGMENTED
+from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.audit.distributions import Fit, promised
 from pipelines.audit.findings import Audit, Finding
@@ -29,6 +29,7 @@ from pipelines.format.layout import REJECTS, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
 from pipelines.format.stored import read_rows
+from pipelines.progress import Bar
 
 SHOWN = 200
 """Rejects that are kept with their names; more are only counted."""
@@ -113,8 +114,7 @@ class SamplesReader:
 
     def __init__(self, directory: str, manifest: Manifest) -> None:
         self._directory, self._manifest = directory, manifest
-        request = manifest.request
-        self._schema = schema(Augmenter(request.parsed_recipe(), request.seed), manifest.targets)
+        self._schema = schema(manifest.request.parsed_recipe(), manifest.targets)
         self.parameters = [name for name in self._schema.names if "." in name]
         """the columns of drawn parameters"""
         self.unread: list[str] = []
@@ -145,18 +145,18 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
     `bias` for each parameter whose draws are not distributed as the recipe promises.
     """
     reader = SamplesReader(audit.directory, manifest)
-    tallies = promised(manifest.request.parsed_recipe())
+    recipe = manifest.request.parsed_recipe()
+    tallies = [tally for labels, one in recipe.distinct() for tally in promised(one, labels)]
+    columns = [*_COLUMNS, *recipe.columns()]
     records = {split: Counter[str]() for split in manifest.splits}
     variety = {split: Variety() for split, counts in manifest.splits.items() if counts.augmented}
     contents: list[np.ndarray] = []
     groups = [(s, tier, n) for s in manifest.splits for tier in manifest.tiers(s) for n in range(tier.groups)]
-    for split, tier, group in tqdm(
-        groups, desc="statistics", unit=" groups", disable=None, dynamic_ncols=True
-    ):
+    for split, tier, group in Bar("statistics", "groups", len(groups)).over(groups):
         copies, first = tier.copies, manifest.copies(split)[0]
         augmented: list[pa.Table] = []
         for copy in copies:
-            rows = reader.read(split, copy, group, [*_COLUMNS, *(tally.name for tally in tallies)])
+            rows = reader.read(split, copy, group, columns)
             if rows is None:
                 continue
             labels = rows.group_by("class").aggregate([([], "count_all")]).to_pydict()
@@ -165,8 +165,9 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
                 contents.append(prefixes(rows["source_sha256"]))
             if copy != NOT_AUGMENTED:
                 augmented.append(rows.select(["source", "pixels_blake3"]))
+                of = _by_classes(rows, recipe)
                 for tally in tallies:
-                    tally.add(rows[tally.name].drop_null().to_numpy())
+                    tally.add(of[tally.classes][tally.name].drop_null().to_numpy())
         if augmented:
             _compare(pa.concat_tables(augmented), variety[split], again=copies[0] > 0)
     fits = [fit for tally in tallies if (fit := tally.fit(len(tallies)))]
@@ -179,6 +180,15 @@ def statistics(audit: Audit, manifest: Manifest) -> Statistics:
         if len({place.split for place in places}) > 1:
             audit.findings.add(_leak(places))
     return Statistics(records, fits, variety, duplicates, reasons, rejected, reader.unread)
+
+
+def _by_classes(rows: pa.Table, recipe: Recipe) -> dict[tuple[str, ...], pa.Table]:
+    """The rows of the classes that have each recipe of their own; of all others, those of no class."""
+    if not recipe.recipe_for:
+        return {(): rows}
+    named = {label: tuple(labels) for labels, _ in recipe.distinct() for label in labels}
+    whose = [named.get(label, ()) for label in rows["class"].to_pylist()]
+    return {its: rows.filter(pa.array([one == its for one in whose])) for its in {(), *named.values()}}
 
 
 _COLUMNS = ("source", "class", "source_sha256", "pixels_blake3")
@@ -255,7 +265,7 @@ def _bias(fit: Fit) -> Finding:
             f"the recipe promises [{first:.4g}, {last:.4g}] with mean {fit.promised_mean:.4g}"
         )
     chance = f"{fit.p_value:.0e}" if fit.p_value > 1e-99 else "1e-99"
-    return Finding("bias", f"{fit.name}: {drawn}; by chance that happens in less than {chance} of datasets")
+    return Finding("bias", f"{fit.title}: {drawn}; by chance that happens in less than {chance} of datasets")
 
 
 def _rejects(directory: str) -> tuple[Counter[str], list[tuple[str, str, str]]]:

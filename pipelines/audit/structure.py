@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from augment.augmenter import Augmenter
+from augment.by_class import ByClass
 from augment.errors import RequestError
 from augment.recipe import Recipe
+from pipelines.annotations.pieces import REASONS as ANNOTATION_REASONS
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.shards import Shard
 from pipelines.format.bounds import MANIFEST_BYTES
@@ -22,12 +23,12 @@ from pipelines.sources.groups import checked_pattern
 
 LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
-)
+).union(ANNOTATION_REASONS)
 """For which files are rejected when they are listed."""
 
 
-def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
-    """The manifest by itself. The augmenter of its recipe and seed; None if shards cannot be looked at.
+def check_manifest(audit: Audit, manifest: Manifest) -> ByClass | None:
+    """The manifest by itself. The augmenters of its recipe and seed; None if shards cannot be looked at.
 
     Raises RequestError if it is sound, and its plugins were not loaded by the user.
     """
@@ -49,7 +50,7 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
         return None
     try:
         recipe = request.parsed_recipe()
-        augmenter = Augmenter(recipe, request.seed)
+        augmenters = ByClass(recipe, request.seed)
     except PluginMissing:
         if not faults:
             raise  # a sound manifest's plugins are the user's to give
@@ -59,8 +60,10 @@ def check_manifest(audit: Audit, manifest: Manifest) -> Augmenter | None:
         return None
     if faults["files"]:
         return None
+    for label in sorted(recipe.recipe_for.keys() - set(manifest.classes)):
+        _found(audit, "recipe", f"it has a recipe for class {label!r}, which it has not")
     _check_counts(audit, manifest, recipe)
-    return augmenter
+    return augmenters
 
 
 def _found(audit: Audit, kind: str, message: str) -> None:

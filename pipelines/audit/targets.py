@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from augment.codec import DecodeError
 from augment.draws import Draw
 from augment.recipe import Shape
 from pipelines import storage
@@ -60,7 +61,11 @@ class TargetsCheck:
             return
         of_source = annotated.columns(self._deriver.targets)
         for claim, draw in claims:
-            sample = self._deriver.sample(annotated, size, draw)
+            try:
+                sample = self._deriver.sample(annotated, size, draw, claim.row["class"])
+            except DecodeError as error:
+                yield Finding("annotation", str(error), source=source)
+                return
             right = of_source | sample.columns
             wrong = [name for name, value in right.items() if claim.row.get(name) != value]
             if "annotation_sha256" in wrong:

@@ -6,10 +6,8 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from tqdm import tqdm
-
 from augment import backends
-from augment.augmenter import Augmenter
+from augment.by_class import ByClass
 from augment.errors import require
 from augment.parity import parity_class
 from pipelines.annotations import Annotations
@@ -27,6 +25,7 @@ from pipelines.format.bounds import RECORD_BYTES
 from pipelines.format.inside import read_in
 from pipelines.format.layout import RUN
 from pipelines.format.manifest import Manifest
+from pipelines.progress import Bar
 from pipelines.quiet import import_tensorflow
 from pipelines.targets import TargetsDeriver
 
@@ -51,13 +50,13 @@ def verify(
     if manifest is None:
         return
     check_strays(audit, manifest)
-    augmenter = check_manifest(audit, manifest)
-    if augmenter is None:
+    augmenters = check_manifest(audit, manifest)
+    if augmenters is None:
         for name, listed in manifest.files.items():
             check_whole_file(audit, name, listed)
         audit.unchecked.append("records, rows and sources were not looked at, for the manifest is wrong")
         return
-    looked = _check(audit, manifest, augmenter, samples, backend, pictures, annotations)
+    looked = _check(audit, manifest, augmenters, samples, backend, pictures, annotations)
     audit.statistics = statistics(audit, manifest)
     pattern = manifest.request.group_by if group_by is None else group_by
     check_leaks(audit, manifest, pattern, looked)
@@ -66,18 +65,17 @@ def verify(
 def _check(
     audit: Audit,
     manifest: Manifest,
-    augmenter: Augmenter,
+    augmenters: ByClass,
     samples: int | None,
     backend: backends.Name | None,
     pictures: bool,
     annotations: Annotations | None,
 ) -> Looked | None:
     """Files, then group after group records and rows; with an input its listing, and the sources."""
-    root, rejects = audit.input, check_small_files(audit, manifest, augmenter.recipe)
+    root, rejects = audit.input, check_small_files(audit, manifest, augmenters.recipe)
     totals = Totals(audit, manifest)
-    with tqdm(desc="auditing", unit=" records", disable=None, smoothing=0.1, dynamic_ncols=True) as bar:
-        bar.total = manifest.records
-        checker = ShardChecker(audit, manifest, augmenter, bar.update)
+    with Bar("auditing", "checks", manifest.records) as bar:
+        checker = ShardChecker(audit, manifest, augmenters, bar.update)
         found = rederiver = None
         if root is not None:
             audit.parity = _parity(manifest)
@@ -85,17 +83,19 @@ def _check(
             if samples is not None and samples < manifest.records:
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest, annotations, pictures=pictures)
-            bar.total += manifest.records if chosen is None else sum(map(len, chosen.values()))
-            by = (backend or _other_backend(audit.directory)) if augmenter.has_device else "host"
+            bar.total = manifest.records + (
+                manifest.records if chosen is None else sum(map(len, chosen.values()))
+            )
+            by = (backend or _other_backend(audit.directory)) if augmenters.has_device else "host"
             if by == "device":
                 require("TensorFlow", "an audit by the device backend (--backend host does without)")
                 import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
-            augmenter = Augmenter(augmenter.recipe, augmenter.seed, by)
+            augmenters = ByClass(augmenters.recipe, augmenters.seed, by)
             targets = None
             if manifest.targets and annotations:
-                deriver = TargetsDeriver(augmenter, manifest.targets, annotations.path)
+                deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
                 targets = TargetsCheck(deriver, found.annotations, manifest.image_shape)
-            rederiver = Rederiver(audit, augmenter, root, chosen, set(found.sources), bar.update, targets)
+            rederiver = Rederiver(audit, augmenters, root, chosen, set(found.sources), bar.update, targets)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
             checker.compare_copies(shards)

@@ -20,7 +20,6 @@ app = typer.Typer(
     name="augshard",
     help="Materialize image augmentation: shards that hold, bit for bit, what live training sees.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},  # of commands too
@@ -44,6 +43,18 @@ def _options(
     pass
 
 
+def doctor() -> None:
+    """Say what is installed here, whether it works, and what to do about what does not.
+
+    Exit status: 0 all that is needed works, 1 something does not.
+    """
+    from pipelines.doctor import doctor as examine
+
+    text, well = examine()
+    sys.stdout.write(text)
+    raise typer.Exit(0 if well else 1)
+
+
 for job in (datasets.materialize, datasets.export):  # whose further options are Beam's
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(job)
 for command in (
@@ -55,6 +66,7 @@ for command in (
     training.compare,
     datasets.demo,
     recipes.recipes,
+    doctor,
 ):
     app.command()(command)
 

@@ -14,6 +14,7 @@ from pipelines.cli.options import (
     InputOption,
     LayoutOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -24,6 +25,7 @@ def materialize(
     input: InputOption,  # noqa: A002 (the option's name)
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the dataset is written.")],
     recipe: RecipeOption,
+    recipe_for: RecipeForOption = None,
     seed: SeedOption = 0,
     copies: Annotated[
         str | None,
@@ -87,6 +89,7 @@ def materialize(
         root=input,
         output=output,
         recipe=recipe,
+        recipe_for=recipe_for or [],
         seed=seed,
         copies=copies,
         balance=balance,

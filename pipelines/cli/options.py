@@ -9,6 +9,14 @@ import typer
 RecipeOption = Annotated[
     str, typer.Option("--recipe", metavar="NAME|FILE", help="A preset, or a path to a recipe in YAML.")
 ]
+RecipeForOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recipe-for",
+        metavar="CLASS=NAME|FILE",
+        help="Another recipe for one class, of the same size and storage. May be repeated.",
+    ),
+]
 InputOption = Annotated[
     str, typer.Option("--input", metavar="DIR", help="DIR/<class>/... or DIR/<split>/<class>/...")
 ]

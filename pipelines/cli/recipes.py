@@ -9,10 +9,12 @@ import typer
 
 from augment.errors import RequestError
 from pipelines.cli.options import (
+    AnnotationsOption,
     FindingsOption,
     InputOption,
     LayoutOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -22,32 +24,43 @@ def preview(
     input: InputOption,  # noqa: A002 (the option's name)
     recipe: RecipeOption,
     output: Annotated[str, typer.Option("--output", metavar="FILE.png", help="The sheet to write.")],
+    recipe_for: RecipeForOption = None,
     seed: SeedOption = 0,
     copies: Annotated[int, typer.Option("--copies", min=1, max=50, help="Copies of each image.")] = 5,
     images: Annotated[int, typer.Option("--images", min=1, max=50, help="Images, one a row.")] = 4,
     each_op: Annotated[bool, typer.Option("--each-op", help="Show each op alone, on one image.")] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Draw a contact sheet of what a recipe does to some of the images."""
-    from augment.augmenter import Augmenter
-    from augment.recipe import load_recipe
+    from augment.by_class import ByClass
+    from pipelines.annotations import annotations_of
     from pipelines.format.request import load_plugins
+    from pipelines.recipes import asked_recipe
     from pipelines.sources import check_root
 
     check_root(input)
     load_plugins(plugin or [])
-    loaded = load_recipe(recipe)
-    Augmenter(loaded, seed)  # which checks the seed
+    loaded = asked_recipe(recipe, recipe_for or [])
+    ByClass(loaded, seed)  # which checks the seed
     from pipelines.preview import preview as draw
 
     width, height = draw(
-        input, loaded, output=output, seed=seed, copies=copies, images=images, each_op=each_op
+        input,
+        loaded,
+        output=output,
+        seed=seed,
+        copies=copies,
+        images=images,
+        each_op=each_op,
+        annotations=annotations_of(annotations, input) if annotations is not None else None,
     )
     sys.stdout.write(f"sheet  {output} ({width}x{height})\n")
 
 
 def lint(
     recipe: RecipeOption,
+    recipe_for: RecipeForOption = None,
     labels: Annotated[
         str | None, typer.Option("--labels", metavar="FILE", help="Class names, one a line.")
     ] = None,
@@ -56,18 +69,38 @@ def lint(
     ] = None,
     layout: LayoutOption = "auto",
     json: FindingsOption = None,
+    fix: Annotated[
+        str | None,
+        typer.Option(
+            "--fix",
+            metavar="FILE.yaml",
+            help="Write the recipe that the findings call for: for some classes.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --fix replace a file.")] = False,
+    annotations: AnnotationsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Say which classes a recipe endangers, by their names: a mirrored "left", a 6 turned to a 9.
 
-    Exit status: 0 nothing was found, 1 something was, 2 the request is wrong.
+    Exit status: 0 nothing was found, or it was mended, 1 something was, 2 the request is wrong.
     """
-    from augment.recipe import load_recipe
+    from pipelines.annotations import annotations_of
     from pipelines.format.request import load_plugins
     from pipelines.lint import lint as check
+    from pipelines.recipes import asked_recipe
 
     load_plugins(plugin or [])
-    text, found = check(load_recipe(recipe), labels=labels, directory=input, layout=layout, json=json)
+    text, found = check(
+        asked_recipe(recipe, recipe_for or []),
+        labels=labels,
+        directory=input,
+        layout=layout,
+        json=json,
+        fix=fix,
+        overwrite=overwrite,
+        annotations=annotations_of(annotations, input or "") if annotations is not None else None,
+    )
     sys.stdout.write(text)
     if found:
         sys.exit(1)

@@ -11,6 +11,7 @@ from pipelines.cli.options import (
     GroupByOption,
     InputOption,
     PluginOption,
+    RecipeForOption,
     RecipeOption,
     SeedOption,
 )
@@ -29,6 +30,7 @@ def train(
     ],
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training images.")],
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where the runs are kept.")],
+    recipe_for: RecipeForOption = None,
     arms: Annotated[
         str, typer.Option("--arms", help="How to feed the model: none, shards, live, live-layer.")
     ] = "none,shards,live",
@@ -49,7 +51,10 @@ def train(
     ] = None,
     validation_fraction: Annotated[
         str | None,
-        typer.Option("--validation-fraction", help="Keep such a part of train for validation, by hash."),
+        typer.Option(
+            "--validation-fraction",
+            help="Keep such a part of train for validation, by hash; 0.2 where only train is there, 0: none.",
+        ),
     ] = None,
     split_fractions: Annotated[
         str | None, typer.Option("--split-fractions", help="As for materialize.")
@@ -94,6 +99,7 @@ def train(
         root=input,
         output=output,
         recipe=recipe,
+        recipe_for=recipe_for or [],
         arms=arms,
         model=model,
         epochs=epochs,

@@ -148,7 +148,8 @@ def _replay(
     from pipelines.audit.replay import replay
     from pipelines.report.audit import replay as report
 
-    found = replay(directory, manifest, root=root, source=sample, copy=copy)
+    beside = _annotations(directory, manifest, root, annotations)
+    found = replay(directory, manifest, root=root, source=sample, copy=copy, annotations=beside)
     report.write_strip(found, strip)
     sys.stdout.write(report.as_text(found, strip))
     if not found.matches:

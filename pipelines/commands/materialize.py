@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import collections
+import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
 from augment import backends
 from augment.errors import RequestError, did_you_mean, require
 from augment.labels.findings import findings, summary
-from augment.recipe import NAME, Recipe, load_recipe
+from augment.recipe import NAME, Recipe
 from pipelines import storage
 from pipelines.annotations import annotations_of
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
@@ -18,14 +20,17 @@ from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
 from pipelines.format.bounds import MOST_GROUPS, NAME_LENGTH
 from pipelines.format.copies import in_words
+from pipelines.format.layout import REJECTS
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
 from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.recipes import asked_recipe
 from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
+from pipelines.sources.checks import advice
 from pipelines.sources.words import counted
 
 
@@ -34,6 +39,7 @@ def materialize_command(
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     seed: int = 0,
     copies: str | None = None,
     balance: str | None = None,
@@ -75,7 +81,7 @@ def materialize_command(
         check_root(root)
     beside = annotations_of(annotations, root) if annotations is not None else None
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe, read=lambda path: storage.at(path).read())
+    loaded = asked_recipe(recipe, recipe_for)
     name = name if name is not None else loaded.name
     if not NAME.fullmatch(name) or len(name) > NAME_LENGTH:
         raise RequestError(
@@ -143,14 +149,16 @@ def _warn_of_labels(recipe: Recipe, classes: Sequence[str]) -> None:
 
 def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     new = manifest.records - outcome.kept
+    kept = f"{outcome.kept:,} kept, " if outcome.kept else ""
     size = sum(file.bytes for file in manifest.files.values())
     images = ", ".join(f"{counts.written:,} {split}" for split, counts in manifest.splits.items())
     rows = {
         "images": images,
+        **({"targets": str(manifest.targets)} if manifest.targets else {}),
         "copies": _copies(manifest),
-        "records": f"{manifest.records:,}" + (f" ({new:,} new)" if new else ""),
-        "rejects": f"{manifest.rejects:,}" + (f" (see {output}/rejects.jsonl)" if manifest.rejects else ""),
-        **({"ignored": counted(manifest.ignored)} if manifest.ignored else {}),
+        "records": f"{manifest.records:,}" + (f" ({kept}{new:,} new)" if new else ""),
+        "rejects": _rejects(manifest, output) if manifest.rejects else "0",
+        **({"ignored": _ignored(manifest.ignored)} if manifest.ignored else {}),
         "size": f"{size / 1e6:,.1f} MB in {len(manifest.files):,} files",
     }
     if new and outcome.seconds:
@@ -160,6 +168,17 @@ def _table(outcome: Outcome, manifest: Manifest, output: str) -> dict[str, str]:
     else:
         rows["time"] = "nothing was left to do"
     return {**rows, "dataset": output, "next": "\n".join(how_to_read(output, manifest))}
+
+
+def _rejects(manifest: Manifest, output: str) -> str:
+    lines = storage.at(output).read(REJECTS).splitlines()
+    reasons = collections.Counter(json.loads(line)["reason"] for line in lines)
+    return f"{manifest.rejects:,}: {counted(reasons)} ({output}/{REJECTS} names them)"
+
+
+def _ignored(kinds: Mapping[str, int]) -> str:
+    said = advice(kinds)
+    return counted(kinds) + (f" ({said})" if said else "")
 
 
 def _copies(manifest: Manifest) -> str:

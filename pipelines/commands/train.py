@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError, require
 from augment.mixing import Mixing, parse_mixing
-from augment.recipe import load_recipe
 from pipelines import storage
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
-from pipelines.images import list_images
+from pipelines.images import Images, list_images
 from pipelines.plan import parse_fractions
 from pipelines.quiet import import_tensorflow
+from pipelines.recipes import asked_recipe
 from pipelines.sources import check_root, checked_layout
+from pipelines.sources.rules import role
 from pipelines.train import request as requests
 from pipelines.train.arms import Feed, open_feed, parse_arms
 from pipelines.train.models import find_model
@@ -33,12 +34,16 @@ if TYPE_CHECKING:
 LEARNING_RATE = 0.001
 """Of Adam, for models that are not compiled."""
 
+VALIDATION = "0.2"
+"""The part of the training images that validates where no split does, nor one tests."""
+
 
 def train_command(
     *,
     root: str,
     output: str,
     recipe: str,
+    recipe_for: Sequence[str] = (),
     arms: str,
     model: str,
     epochs: int,
@@ -72,8 +77,11 @@ def train_command(
     folders = checked_layout(layout)
     check_root(root)
     digests = load_plugins(list(plugins))
-    loaded = load_recipe(recipe)
+    loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None
+    by_default = False
+    if validation_fraction is None and not fractions and _only_trains(list_images(root, layout=folders)):
+        validation_fraction, by_default = VALIDATION, True
     made = split_fractions or validation_fraction
     group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
     wanted = parse_arms(arms, copies)
@@ -117,6 +125,13 @@ def train_command(
             class_weights=class_weights,
             mixing=mixing,
         )
+        if by_default:
+            kept, trains = feeds[0].images("validation"), feeds[0].images()
+            sys.stderr.write(
+                f"augshard: no split validates or tests, so {kept:,} of {kept + trains:,} images do, "
+                f"by the hash of their ids (--validation-fraction {VALIDATION}; with 0 all train, "
+                "and nothing is compared)\n"
+            )
         _check_fits(feeds[0], settings, learning_rate)
         request = {
             "recipe": loaded.canonical(),
@@ -171,6 +186,11 @@ def compare_command(*, outputs: Sequence[str], output: str) -> None:
     comparison = compare(read_outputs(outputs))
     written = [write_report(comparison, output), *write_excerpts(comparison, output)]
     sys.stdout.write("".join(f"{path}\n" for path in written))
+
+
+def _only_trains(images: Images) -> bool:
+    """Whether no split of theirs is for anything else."""
+    return not any(role(split) in ("validation", "test") for split in images.splits())
 
 
 def _checked_mixing(mix: str, batch_size: int, class_weights: bool) -> Mixing:

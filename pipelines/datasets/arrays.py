@@ -7,6 +7,7 @@ beside the ids and labels. Nothing is written, and no TensorFlow is imported.
 from __future__ import annotations
 
 import collections
+import importlib
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -106,6 +107,12 @@ class Samples(Sequence[Sample]):
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    def _repr_html_(self) -> str:
+        shown: str = importlib.import_module("pipelines.datasets.notebook").shown(
+            self
+        )  # for who looks, alone
+        return shown
 
     @overload
     def __getitem__(self, number: int) -> Sample: ...

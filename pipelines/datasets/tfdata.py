@@ -15,10 +15,12 @@ import tensorflow as tf
 
 from augment.errors import RequestError
 from augment.ops import Size
-from augment.recipe import Recipe
+from augment.recipe import Recipe, check_recipe
 from augment.tfdata import augment_usable, checked_batch_size, of_length
 from pipelines import storage
+from pipelines.annotations import annotations_of
 from pipelines.datasets.arrays import Samples
+from pipelines.datasets.beside import ANNOTATION, targets_beside
 from pipelines.datasets.selection import check_shuffle, chosen_copies
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
@@ -26,6 +28,7 @@ from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.format.parsing import parse
 from pipelines.format.records import ShardReader, frames_of
 from pipelines.format.request import Duplicates
+from pipelines.format.tfds import supervised
 from pipelines.images import having, list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject
@@ -47,6 +50,7 @@ def from_images(
     duplicates: Duplicates | None = None,
     class_copies: Mapping[str, int] | None = None,
     balance: Literal["max"] | int | None = None,
+    annotations: str | None = None,
     layout: Layout = "auto",
     on_reject: Callable[[Reject], object] | None = None,
     as_supervised: bool = False,
@@ -65,7 +69,8 @@ def from_images(
             is looked at before.
         class_copies, balance: as for `--copies` by class, where classes that are not named get one, and
             `--balance`: then only the sources that have copy `copy` there are yielded. Without them all are.
-        layout: as for `--layout`.
+        annotations, layout: as for `--annotations` and `--layout`. What is annotated moves with the images,
+            and is there as `from_shards` gives it.
         on_reject: is called with each image that cannot be used, once; else they are said on stderr.
         as_supervised, batch_size: see above.
 
@@ -75,6 +80,7 @@ def from_images(
     RequestError if there is no such split, and for an input that `augshard materialize` refuses.
     """
     checked_batch_size(batch_size)
+    check_recipe(recipe)
     if group_by is not None:
         checked_pattern(group_by)
     images = list_images(
@@ -83,9 +89,11 @@ def from_images(
         split_fractions=split_fractions,
         group_by=group_by,
         duplicates=duplicates,
+        annotations=annotations_of(annotations, directory) if annotations is not None else None,
     )
     images.warn()
-    account = Account(images.root, on_reject)
+    beside = targets_beside(images, recipe, seed)
+    account = Account(images.root, on_reject, beside.look) if beside else Account(images.root, on_reject)
     for reject in images.rejects:
         account.add(reject)
     ordered = images.ordered(split, seed)
@@ -93,17 +101,19 @@ def from_images(
         ordered = having(ordered, copy, class_copies, balance)
     number = {label: i for i, label in enumerate(images.classes)}
     sources = tf.constant([source.id for source in ordered])
-    listed = tf.data.Dataset.from_tensor_slices(
-        {
-            "label": np.array([number[source.label] for source in ordered], np.int64),
-            "source": sources,
-            "copy": np.full(len(ordered), copy, np.int64),
-        }
-    )
-    samples = accounted(
-        listed, sources, account, lambda files: augment_usable(files, recipe, seed=seed, copy=copy)
-    )
-    return _given(of_length(samples, len(ordered)), "label", as_supervised, batch_size)
+    elements = {"source": sources, "copy": np.full(len(ordered), copy, np.int64)}
+    if images.labeled:
+        elements["label"] = np.array([number[source.label] for source in ordered], np.int64)
+    if beside:
+        elements[ANNOTATION] = tf.constant([source.annotation for source in ordered])
+    listed = tf.data.Dataset.from_tensor_slices(elements)
+
+    def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
+        return augment_usable(files, recipe, seed=seed, copy=copy, classes=images.classes, beside=beside)
+
+    samples = accounted(listed, sources, account, augmented)
+    learned = supervised(images.classes, images.targets)
+    return _given(of_length(samples, len(ordered)), learned, as_supervised, batch_size)
 
 
 def from_shards(

@@ -11,8 +11,8 @@ from pipelines.sources.rules import role
 
 _ABOVE = ("images", "JPEGImages")
 """Folders of these names are made here anyway."""
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
-"""Characters that end a line, or that XML cannot have."""
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+"""Characters that end a line, or that XML or YAML cannot have."""
 
 
 class Annotated(Pictures):
@@ -22,8 +22,16 @@ class Annotated(Pictures):
     def targets(self) -> Targets:
         return self.manifest.targets or Targets(has=())
 
+    @property
+    def fits(self) -> bool:
+        """Whether records have what can be written beside images."""
+        return self.targets.has_objects
+
     def why_not(self) -> str | None:
-        if self.targets.has_objects:
+        for name in (*self.targets.classes, *self.targets.keypoints):
+            if _UNPRINTABLE.search(name):
+                return f"{name!r} has a character that such files cannot have"
+        if self.fits:
             return None
         masks = "mask" in self.targets.has
         return (
@@ -35,12 +43,12 @@ class Annotated(Pictures):
     def stem(self, source: str, split: str) -> str:
         """`a/001` for `images/train/a/001.jpg` or `train2017/images/a/001.jpg` of the split train."""
         if self.keeps_extensions:
-            return UNPRINTABLE.sub(_code, source)
+            return _UNPRINTABLE.sub(_code, source)
         folder, slash, name = source.rpartition("/")
         above = folder.split("/") if slash else []
         while above and (above[0] in (*_ABOVE, split) or role(above[0]) == (role(split) or split)):
             above = above[1:]
-        return UNPRINTABLE.sub(_code, without_extension("/".join([*above, name])))
+        return _UNPRINTABLE.sub(_code, without_extension("/".join([*above, name])))
 
     def sample_name(self, split: str, item: Item) -> str:
         """`train/a/001__c2`: its files' names without folder and extension."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.export.formats import Format, Item
 from pipelines.format import tfds
-from pipelines.format.layout import DATASET_INFO, FEATURES, LABELS, Shard, tfds_split
+from pipelines.format.layout import DATASET_INFO, FEATURES, Shard, tfds_split
 from pipelines.format.manifest import File, json_text
 
 
@@ -37,11 +37,12 @@ class ArrayRecord(Format):
         features = tfds.features(
             manifest.image_shape, manifest.request.storage, manifest.classes, manifest.targets
         )
-        info = tfds.dataset_info(manifest.request.name, lengths) | {"fileFormat": "array_record"}
+        info = tfds.dataset_info(manifest.request.name, lengths, manifest.supervised)
+        names = tfds.label_files(manifest.classes, manifest.targets)
         return {
             FEATURES: json_text(features),
-            LABELS: "".join(f"{label}\n" for label in manifest.classes),
-            DATASET_INFO: json_text(info),
+            DATASET_INFO: json_text(info | {"fileFormat": "array_record"}),
+            **{file: "".join(f"{label}\n" for label in labels) for file, labels in names.items()},
         }
 
 

@@ -19,7 +19,7 @@ class Folders(Pictures):
         return [(self.picture_name(split, item), self.picture(item.record))]
 
     def about(self, item: Item) -> dict[str, Any]:
-        return {"class": item.label, "label": item.record.label}
+        return {"class": item.label, "label": item.record.label} if self.manifest.labeled else {}
 
     def how_to_read(self, output: str) -> str:
         split = os.path.join(output, next(iter(self.manifest.splits)))

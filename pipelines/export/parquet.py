@@ -17,7 +17,7 @@ _GROUP_BYTES, _GROUP_ROWS = 16 << 20, 1000
 
 
 class Parquet(Format):
-    """`image` (bytes and path, by which it is an Image there), `label`, `source` and `copy`."""
+    """`image` (bytes and path, by which it is an Image there), `label` if there is one, `source`, `copy`."""
 
     name = "parquet"
     libraries = ("pyarrow",)
@@ -34,15 +34,17 @@ class Parquet(Format):
 
     def schema(self) -> pa.Schema:
         """With the features as `datasets` writes them down."""
+        label = {"names": list(self.manifest.classes), "_type": "ClassLabel"}
         features: dict[str, Any] = {
             "image": {"_type": "Image"},
-            "label": {"names": list(self.manifest.classes), "_type": "ClassLabel"},
+            **({"label": label} if self.manifest.labeled else {}),
             "source": {"dtype": "string", "_type": "Value"},
             "copy": {"dtype": "int64", "_type": "Value"},
         }
         picture = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+        columns = {"image": picture, "label": pa.int64(), "source": pa.string(), "copy": pa.int64()}
         return pa.schema(
-            [("image", picture), ("label", pa.int64()), ("source", pa.string()), ("copy", pa.int64())],
+            [(name, columns[name]) for name in features],
             metadata={"huggingface": json.dumps({"info": {"features": features}}, ensure_ascii=False)},
         )
 
@@ -52,15 +54,16 @@ class _Table:
 
     def __init__(self, path: str, shard: Shard, form: Parquet) -> None:
         self._form, self._shard, self._schema = form, shard, form.schema()
+        columns = [*self._schema.names[1:], "image.path"]
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
-            compression=dict.fromkeys(_COLUMNS, "zstd") | {"image.bytes": "none"},
-            compression_level={name: 3 for name in _COLUMNS if name != "image.bytes"},
+            compression=dict.fromkeys(columns, "zstd") | {"image.bytes": "none"},
+            compression_level=dict.fromkeys(columns, 3),
             version="2.6",
             data_page_version="1.0",
-            use_dictionary=["label", "copy"],
-            write_statistics=["label", "source", "copy"],
+            use_dictionary=[name for name in columns if name in ("label", "copy")],
+            write_statistics=self._schema.names[1:],
         )
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
@@ -68,9 +71,8 @@ class _Table:
     def write(self, item: Item) -> None:
         record, picture = item.record, self._form.picture(item.record)
         image = {"bytes": picture, "path": self._form.picture_name(self._shard.split, item)}
-        self._rows.append(
-            {"image": image, "label": record.label, "source": record.source, "copy": record.copy}
-        )
+        row = {"image": image, "label": record.label, "source": record.source, "copy": record.copy}
+        self._rows.append({name: row[name] for name in self._schema.names})
         self._bytes += len(picture)
         if self._bytes >= _GROUP_BYTES or len(self._rows) == _GROUP_ROWS:
             self._flush()
@@ -83,6 +85,3 @@ class _Table:
     def _flush(self) -> None:
         self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema), row_group_size=_GROUP_ROWS)
         self._rows, self._bytes = [], 0
-
-
-_COLUMNS = ("image.bytes", "image.path", "label", "source", "copy")

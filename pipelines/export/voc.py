@@ -10,10 +10,12 @@ from xml.etree import ElementTree
 
 from augment.codec.parts import chunks
 from augment.targets import UNIT, Object
-from pipelines.export.annotated import UNPRINTABLE, Annotated
+from pipelines.export.annotated import Annotated
 from pipelines.export.formats import Item, Lines
 
 MASKS = "SegmentationClass"
+_TOUCH = UNIT // 256
+"""A part of a pixel that is too small to count: records have places in float32, where whole ones are not."""
 
 
 class Voc(Annotated):
@@ -21,11 +23,9 @@ class Voc(Annotated):
 
     name = "voc"
 
-    def why_not(self) -> str | None:
-        odd = next((name for name in self.targets.classes if UNPRINTABLE.search(name)), None)
-        if odd is not None:
-            return f"class {odd!r} has a character that XML cannot have"
-        return None if "mask" in self.targets.has else super().why_not()
+    @property
+    def fits(self) -> bool:
+        return super().fits or "mask" in self.targets.has
 
     def files_of(self, split: str, item: Item) -> Sequence[tuple[str, bytes]]:
         name = self.sample_name(split, item)
@@ -97,9 +97,9 @@ def _color(number: int) -> tuple[int, int, int]:
 def _whole_box(thing: Object) -> dict[str, int]:
     """All pixels that the box touches, the first of the image being 1."""
     x0, y0, x1, y1 = thing.box
-    left, top = x0 // UNIT + 1, y0 // UNIT + 1
-    right, bottom = max(-(-x1 // UNIT), left), max(-(-y1 // UNIT), top)
-    return {"xmin": left, "ymin": top, "xmax": right, "ymax": bottom}
+    left, top = ((edge + _TOUCH) // UNIT + 1 for edge in (x0, y0))
+    right, bottom = (-((_TOUCH - edge) // UNIT) for edge in (x1, y1))
+    return {"xmin": left, "ymin": top, "xmax": max(right, left), "ymax": max(bottom, top)}
 
 
 def _names(lines: Lines, *, masks: bool) -> Iterator[str]:

@@ -12,7 +12,8 @@ from pipelines.format.layout import Shard
 
 
 class WebDataset(Format):
-    """`.jpg` or `.png`, `.cls` (the label's number) and `.json` (source, copy, label, class, file)."""
+    """`.jpg` or `.png`, `.cls` (the label's number) and `.json` (source, copy, label, class, file); without
+    what is of labels where images have none."""
 
     name = "webdataset"
 
@@ -40,12 +41,12 @@ class _Tar:
         about = {
             "source": item.record.source,
             "copy": item.record.copy,
-            "label": item.record.label,
-            "class": item.label,
             "file": self._form.picture_name(self._shard.split, item),
         }
         self._add(f"{key}.{self._form.extension}", self._form.picture(item.record))
-        self._add(f"{key}.cls", str(item.record.label).encode())
+        if item.record.label is not None:
+            about |= {"label": item.record.label, "class": item.label}
+            self._add(f"{key}.cls", str(item.record.label).encode())
         self._add(f"{key}.json", json.dumps(about, sort_keys=True, ensure_ascii=False).encode())
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from pipelines.export.formats import Item, Lines
 from pipelines.sources.rules import role
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
-"""What data.yaml calls splits."""
+"""What data.yaml calls splits; it knows no others."""
 
 
 class Yolo(Annotated):
@@ -61,11 +61,10 @@ class Yolo(Annotated):
 
     def _data(self, splits: Sequence[str]) -> Iterator[str]:
         """Paths are relative to the file, which so can be moved. JSON is YAML."""
-        named: dict[str, str] = {}
-        for split in splits:
-            key = _KEYS.get(role(split) or "", split)
-            named[split if key in named else key] = split
-        yield from (f"{key}: images/{split}\n" for key, split in named.items())
+        for its_role, key in _KEYS.items():
+            split = next((split for split in splits if role(split) == its_role), None)
+            if split:
+                yield f"{key}: images/{split}\n"
         targets = self.targets
         if self.task == "pose":
             flipped = list(range(len(targets.keypoints)))

@@ -40,6 +40,12 @@ def record_bytes(size: Size) -> int:
     return 12 * height * width + (1 << 20)
 
 
+def targets_bytes(size: Size) -> int:
+    """The most of such a record that is not its image: with that it stays below `record_bytes`."""
+    height, width = size
+    return 4 * height * width + (1 << 20) - (1 << 14)
+
+
 def first_fault(error: ValidationError) -> str:
     """Where something is not within its bounds, and how; short, whatever stands there."""
     first = error.errors(include_url=False, include_input=False)[0]

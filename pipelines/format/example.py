@@ -113,6 +113,11 @@ def entry_of_bytes(name: bytes, value: bytes) -> bytes:
     return _entry(name, 1, _field(1, value))
 
 
+def features(entries: bytes) -> bytes:
+    """An Example of some entries."""
+    return _field(1, entries)
+
+
 Values = list[bytes] | list[float] | list[int]
 
 

@@ -36,7 +36,7 @@ from pipelines.format.inside import read_in
 from pipelines.format.layout import FEATURES, MANIFEST, REJECTS, samples_file, shard_file, tfds_split
 from pipelines.format.request import SCHEMA_VERSION, Request
 from pipelines.format.targets import Targets
-from pipelines.format.tfds import label_files
+from pipelines.format.tfds import label_files, supervised
 from pipelines.sources import UNLABELED
 
 
@@ -93,9 +93,7 @@ class Manifest(BaseModel):
     @property
     def supervised(self) -> str | None:
         """The feature that is learned of an image, where there is one."""
-        if self.labeled:
-            return "label"
-        return "segmentation_mask" if self.targets and "mask" in self.targets.has else None
+        return supervised(self.classes, self.targets)
 
     @property
     def labeled(self) -> bool:
@@ -231,6 +229,7 @@ def parity_differences(there: dict[str, str], here: dict[str, str]) -> list[str]
 
 def read_manifest(directory: str, name: str = MANIFEST) -> Manifest:
     """The manifest of a finished dataset. Raises RequestError if there is none that can be believed."""
+    storage.at(directory)  # which knows what a path is
     manifest, content = open_manifest(directory, name)
     for _, fault in manifest.faults(content):
         path = os.path.join(directory, name)

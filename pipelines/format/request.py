@@ -96,6 +96,11 @@ class Request(BaseModel):
         return None if value is None else [list(pair) for pair in value.items()]
 
     @property
+    def recipe_for(self) -> tuple[str, ...]:
+        """The classes that have recipes of their own, in a request that the user made."""
+        return tuple(label for group in self.recipe.get("recipe_for", ()) for label in group["classes"])
+
+    @property
     def storage(self) -> Storage:
         """How records hold pixels: to read them takes none of the recipe's ops."""
         return Storage.model_validate(self.recipe.get("storage", {}))
@@ -167,13 +172,16 @@ class Request(BaseModel):
 
     def differences(self, other: Request) -> list[str]:
         """What differs from another request, which copies apart, in words."""
-        mine = self.model_dump(mode="json", exclude=_HOW_MANY)
-        theirs = other.model_dump(mode="json", exclude=_HOW_MANY)
+        mine, theirs = self._asked(), other._asked()
         return [
             f"{field} was {_short(theirs[field])}, now {_short(mine[field])}"
             for field in mine
             if mine[field] != theirs[field]
         ]
+
+    def _asked(self) -> dict[str, Any]:
+        asked = self.model_dump(mode="json", exclude=_HOW_MANY)
+        return {**asked, "recipe_for": asked["recipe"].pop("recipe_for", None)}
 
 
 _NAMED = 5

@@ -12,12 +12,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from augment.augmenter import Augmenter
+from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.format.bounds import (
     Copy,
@@ -27,13 +26,11 @@ from pipelines.format.bounds import (
     Sha256,
     SplitName,
 )
-from pipelines.format.targets import Targets
+from pipelines.format.targets import TABLE, Targets
 from pipelines.sources import ID_BYTES, Reject
 from pipelines.storage import disk
 
 _KEY = b"augshard"
-TABLE = "table/"
-"""Begins the name of a column that comes from a table beside the images."""
 BLOCK = 1 << 12
 """Sources whose rows are made, and written, at once."""
 
@@ -59,14 +56,12 @@ class Receipt:
     """the sources of the shard's group that have no record in it"""
 
 
-def schema(augmenter: Augmenter, targets: Targets | None = None) -> pa.Schema:
+def schema(recipe: Recipe, targets: Targets | None = None) -> pa.Schema:
     """The columns: where a sample lies, where it came from, what became of targets, every drawn parameter.
 
     The parameters' columns are `<op id>.<parameter>`, null for samples that are not
-    augmented; they follow from the ops.
+    augmented, or whose class has a recipe without them; they follow from the ops.
     """
-    none = augmenter.draw_copies(np.zeros([0, 2], np.uint32), 0)
-    drawn = augmenter.recorded(none)
     return pa.schema(
         [
             pa.field("split", pa.string(), nullable=False),
@@ -81,7 +76,7 @@ def schema(augmenter: Augmenter, targets: Targets | None = None) -> pa.Schema:
             pa.field("source_width", pa.int32(), nullable=False),
             pa.field("pixels_blake3", pa.string(), nullable=False),
             *(_of_targets(targets) if targets else ()),
-            *(pa.field(name, pa.from_numpy_dtype(values.dtype)) for name, values in drawn.items()),
+            *(pa.field(name, pa.from_numpy_dtype(kind)) for name, kind in recipe.columns().items()),
         ]
     )
 

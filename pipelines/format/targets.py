@@ -30,6 +30,9 @@ Kind = Literal["boxes", "keypoints", "mask", "polygons"]
 
 MOST_KEYPOINTS = 1_000
 
+TABLE = "table/"
+"""Of the samples table, begins the name of a column that comes from a table beside the images."""
+
 
 class Targets(BaseModel):
     """What every record of a dataset can have, and by which names."""
@@ -58,6 +61,18 @@ class Targets(BaseModel):
     def label_number(self) -> dict[str, int]:
         """The number of each of `labels`."""
         return {name: i for i, name in enumerate(self.labels)}
+
+    def __str__(self) -> str:
+        """`boxes, polygons of car, truck; 2 keypoints: front, rear`"""
+        things = [kind for kind in self.has if kind != "keypoints"]
+        said = [", ".join(things) + (f" of {_few(self.classes)}" if things and self.classes else "")]
+        if "keypoints" in self.has:
+            said.append(f"{len(self.keypoints)} keypoints: {_few(self.keypoints)}")
+        if self.labels:
+            said.append(f"labels {_few(self.labels)}")
+        if self.columns:
+            said.append(f"columns {_few(self.columns)}")
+        return "; ".join(filter(None, said))
 
     @property
     def has_objects(self) -> bool:
@@ -138,6 +153,8 @@ class Read(NamedTuple):
 def unpacked(entries: bytes, targets: Targets, shape: Shape) -> Read:
     """The targets of a record that may be anybody's. Raises ValueError for what `packed` does not make."""
     found = lists(entries)
+    if found.keys() != _names(targets):
+        raise ValueError("it has other entries than this dataset's records")
     height, width, _ = shape
 
     def numbers(name: bytes) -> list[int]:
@@ -172,8 +189,8 @@ def unpacked(entries: bytes, targets: Targets, shape: Shape) -> Read:
             for name, box, outline, its, is_crowd in zip(*fields, strict=True)
         )
     mask = found.pop(b"segmentation_mask", [b""])
-    if found or len(mask) != 1 or not isinstance(mask[0], bytes):
-        raise ValueError("it has entries that are none of this dataset's")
+    if len(mask) != 1 or not isinstance(mask[0], bytes):
+        raise ValueError("its mask is no file")
     return Read(Annotation(objects, labels=tuple(labels)), ids, mask[0])
 
 
@@ -229,6 +246,11 @@ def difference(record: bytes, right: bytes, targets: Targets, shape: Shape) -> s
     return "its mask is another" if there.mask != here.mask else ""
 
 
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
+
+
 def _listed(values: Sequence[Any]) -> str:
     return ", ".join(map(str, values)) or "none"
 
@@ -242,11 +264,31 @@ def _pixels(value: Any) -> str:
     return f"({shown}{', ...' if len(flat) > 8 else ''})"
 
 
+def moved_of(entries: bytes, targets: Targets, shape: Shape) -> Moved:
+    """The same as what became of an annotation. Raises ValueError, as DecodeError for a mask is one."""
+    read = unpacked(entries, targets, shape)
+    mask = decoded_mask(read.mask, shape) if read.mask else None
+    return Moved(read.annotation.objects, read.ids, (), (), mask)
+
+
 def decoded_mask(png: bytes, shape: Shape) -> np.ndarray:
     """uint8 [H, W] of a record's mask. Raises DecodeError unless it is one of this size."""
     from augment.recipe import Storage
 
     return codec.decode_stored(png, Storage(), (*shape[:2], 1))[..., 0]
+
+
+def _names(targets: Targets) -> set[bytes]:
+    """The entries that every record has."""
+    outline = (b"flat_values", b"row_lengths_0", b"row_lengths_1")
+    names = {b"labels"} if targets.labels else set()
+    if targets.has_objects:
+        names |= {b"objects/" + name for name in (b"bbox", b"id", b"is_crowd", b"label")}
+    if "keypoints" in targets.has:
+        names.add(b"objects/keypoints")
+    if "polygons" in targets.has:
+        names |= {b"objects/segmentation/ragged_" + name for name in outline}
+    return names | ({b"segmentation_mask"} if "mask" in targets.has else set())
 
 
 def _named(names: Sequence[str], number: int) -> str:

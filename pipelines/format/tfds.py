@@ -22,6 +22,13 @@ VERSION = "1.0.0"
 _FEATURES = "tensorflow_datasets.core.features"
 
 
+def supervised(classes: Sequence[str], targets: Targets | None) -> str | None:
+    """The feature that is learned of an image, where there is one."""
+    if tuple(classes) != (UNLABELED,):
+        return "label"
+    return "segmentation_mask" if targets and "mask" in targets.has else None
+
+
 def label_files(classes: Sequence[str], targets: Targets | None) -> dict[str, Sequence[str]]:
     """The files that name classes, by label; those of images, of objects, and of images that have several."""
     files: dict[str, Sequence[str]] = {}
@@ -128,8 +135,10 @@ def dataset_info(
     `splits` has (records, bytes) of each shard by split. A split without records is left out: TFDS cannot
     read one. `supervised` is the feature that is learned of an image, if there is one.
     """
+    there = [split for split, shards in sorted(splits.items()) if any(records for records, _ in shards)]
     return {
         "name": name,
+        "description": _described(there),
         "version": VERSION,
         "moduleName": "augshard",
         "fileFormat": "tfrecord",
@@ -142,13 +151,36 @@ def dataset_info(
             {
                 "name": split,
                 "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-                "shardLengths": [str(records) for records, _ in shards],
-                "numBytes": str(sum(size for _, size in shards)),
+                "shardLengths": [str(records) for records, _ in splits[split]],
+                "numBytes": str(sum(size for _, size in splits[split])),
             }
-            for split, shards in sorted(splits.items())
-            if any(records for records, _ in shards)
+            for split in there
         ],
     }
+
+
+def _described(splits: Sequence[str]) -> str:
+    """What is in which split, for whoever asks TFDS for one that is not there."""
+    copies: dict[str, list[int]] = {}
+    for split in splits:
+        name, copy, number = split.rpartition("_c")
+        copies.setdefault(name if copy else split, []).extend([int(number)] if copy else [])
+    said = []
+    for split, numbers in copies.items():
+        as_they_are = "brought to size and not augmented"
+        if not numbers:
+            said.append(f"{split}: images {as_they_are}.")
+            continue
+        first, last = min(numbers), max(numbers)
+        names = f"{split}_c{first}" + f" to {split}_c{last}" * (last > first)
+        said.append(f"{names}: augmented copies of the images of {split}, each a split of its own.")
+        said.append(
+            f"{split}: the same images, {as_they_are}."
+            if split in splits
+            else f"There is no split {split}: it would hold the images {as_they_are}, which augshard "
+            "materialize --include-originals adds."
+        )
+    return " ".join(said)
 
 
 def how_to_read(directory: str, manifest: Manifest) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from augment import backends, codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.by_class import ByClass
 from augment.draws import Draw, at
 from augment.keys import source_words
 from pipelines import storage
@@ -56,7 +57,8 @@ class Derived(NamedTuple):
     copies: dict[str, list[list[Any]]]
     """of the samples table, one list a copy: digests, and what became of targets"""
     drawn: dict[str, np.ndarray]
-    """columns of the samples table, for the copies that are augmented: [sources with records, copies]"""
+    """columns of the samples table, for the copies that are augmented: [sources with records, copies]; masked
+    where classes have recipes of their own"""
     rejects: list[Reject]
 
 
@@ -90,25 +92,31 @@ class Deriver:
         targets: Targets | None = None,
         annotations: str = "",
     ) -> None:
-        self.augmenter = Augmenter(job_recipe(request), request.seed, backend)
+        self.augmenters = ByClass(job_recipe(request), request.seed, backend)
         self._labels = {label: number for number, label in enumerate(classes)}
         self._root = root
         self._unlabeled = tuple(classes) == (UNLABELED,)
-        self._targets = TargetsDeriver(self.augmenter, targets, annotations) if targets else None
+        self._targets = TargetsDeriver(self.augmenters, targets, annotations) if targets else None
 
     def derive(self, members: Sequence[Member], copies: Sequence[int]) -> Derived:
         """Some sources' samples. Raises PassingFault, and OpError for what an op makes of one.
 
         `copies`: NOT_AUGMENTED can only be the first of them.
         """
-        draws = self._draws([member.source for member in members], copies)
+        found: dict[int, _One | Reject] = {}
+        drawn: list[tuple[Sequence[int], Draw]] = []
+        for augmenter, places in self.augmenters.parts([member.label for member in members]):
+            draws = _draws(augmenter, [members[position].source for position in places], copies)
+            drawn.append((places, draws))
+            for place, position in enumerate(places):
+                found[position] = self._one(augmenter, members[position], copies, draws, place)
         columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
         records: list[list[bytes]] = [[] for _ in copies]
         by_copy: dict[str, list[list[Any]]] = {}
         rejects: list[Reject] = []
         written: list[int] = []
-        for position, member in enumerate(members):
-            made = self._one(member, copies, draws, position)
+        for position in range(len(members)):
+            made = found[position]
             if isinstance(made, Reject):
                 rejects.append(made)
                 continue
@@ -119,25 +127,29 @@ class Deriver:
                 records[number].append(record)
                 for name, value in its.items():
                     by_copy.setdefault(name, [[] for _ in copies])[number].append(value)
-        drawn = {name: values[written] for name, values in self.augmenter.recorded(draws).items()}
-        return Derived([b"".join(its) for its in records], columns, by_copy, drawn, rejects)
+        recorded = self.augmenters.recorded(drawn, (len(members), len(_augmented(copies))))
+        parameters = {name: values[written] for name, values in recorded.items()}
+        return Derived([b"".join(its) for its in records], columns, by_copy, parameters, rejects)
 
     def samples(self, member: Member, copies: Sequence[int]) -> Samples | Reject:
         """One source's samples themselves, as a reader of its records sees them. Raises as `derive`."""
-        draws = self._draws([member.source], copies)
-        made = self._made(member, copies, draws, 0)
+        augmenter = self.augmenters.of(member.label)
+        draws = _draws(augmenter, [member.source], copies)
+        made = self._made(augmenter, member, copies, draws, 0)
         if isinstance(made, Reject):
             return made
-        stored = self.augmenter.recipe.storage
-        drawn = {name: values[0] for name, values in self.augmenter.recorded(draws).items()}
+        stored = augmenter.recipe.storage
+        drawn = {name: values[0] for name, values in augmenter.recorded(draws).items()}
         return Samples([codec.round_trip(image, stored) for image in made.images], drawn)
 
-    def _one(self, member: Member, copies: Sequence[int], draws: Draw, place: int) -> _One | Reject:
+    def _one(
+        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Draw, place: int
+    ) -> _One | Reject:
         """One source's records; its draws are those at a place of the first axis."""
-        made = self._made(member, copies, draws, place)
+        made = self._made(augmenter, member, copies, draws, place)
         if isinstance(made, Reject):
             return made
-        label, stored = self._labels[member.label], self.augmenter.recipe.storage
+        label, stored = self._labels[member.label], augmenter.recipe.storage
         values = (member.source, member.label, label, made.sha256, *made.size)
         source = dict(zip(SOURCE_COLUMNS, values, strict=True))
         targets: Sequence[SampleTargets | None] = [None] * len(copies)
@@ -149,9 +161,13 @@ class Deriver:
             if isinstance(annotated, Reject):
                 return annotated
             source |= annotated.columns(self._targets.targets)
-            targets = [
-                self._targets.sample(annotated, made.size, draw) for draw in _each(draws, copies, place)
-            ]
+            try:
+                targets = [
+                    self._targets.sample(annotated, made.size, draw, member.label)
+                    for draw in _each(draws, copies, place)
+                ]
+            except codec.DecodeError as error:
+                return Reject(member.source, error.rejection.reason, error.rejection.detail)
         records = []
         for sample, copy, its in zip(made.images, copies, targets, strict=True):
             record = serialize(
@@ -164,31 +180,25 @@ class Deriver:
             records.append((framed(record), {PIXELS: pixels_digest(sample), **(its.columns if its else {})}))
         return _One(source, records)
 
-    def _made(self, member: Member, copies: Sequence[int], draws: Draw, place: int) -> _Made | Reject:
+    def _made(
+        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Draw, place: int
+    ) -> _Made | Reject:
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
         try:
-            image = self.augmenter.recipe.decode_source(contents)
+            image = augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
         head: np.ndarray | None = None
         images = []
         for draw in _each(draws, copies, place):
             if draw is None:
-                images.append(self.augmenter.plain(image))
+                images.append(augmenter.plain(image))
                 continue
-            head = self.augmenter.head(image) if head is None else head
-            images.append(self.augmenter.tail(head, draw))
+            head = augmenter.head(image) if head is None else head
+            images.append(augmenter.tail(head, draw))
         return _Made(hashlib.sha256(contents).hexdigest(), image.shape[:2], images)
-
-    def _draws(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:
-        """All parameters of sources, but for copies that are not augmented: arrays [sources, copies, ...]."""
-        augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
-        if not augmented:
-            return {}
-        words = source_words(sources)[:, np.newaxis]
-        return self.augmenter.draw((words[..., 0], words[..., 1]), np.array([augmented], np.int32))
 
     def _read(self, member: Member) -> bytes | Reject:
         contents = member.contents
@@ -209,6 +219,19 @@ class Deriver:
             "back, and run the same command again, or take it out of the input and start over with "
             "--overwrite"
         )
+
+
+def _augmented(copies: Sequence[int]) -> list[int]:
+    return [copy for copy in copies if copy != NOT_AUGMENTED]
+
+
+def _draws(augmenter: Augmenter, sources: Sequence[str], copies: Sequence[int]) -> Draw:
+    """All parameters of sources, but for copies that are not augmented: arrays [sources, copies, ...]."""
+    augmented = _augmented(copies)
+    if not augmented:
+        return {}
+    words = source_words(sources)[:, np.newaxis]
+    return augmenter.draw((words[..., 0], words[..., 1]), np.array([augmented], np.int32))
 
 
 def _each(draws: Draw, copies: Sequence[int], place: int) -> Iterator[Draw | None]:

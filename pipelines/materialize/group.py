@@ -98,8 +98,8 @@ class GroupWriter:
         self.plan, self._root, self.output = plan, run.input, storage.at(run.output)
         made_of = (plan.request, plan.classes, run.input, run.backend, plan.targets, run.annotations)
         self._pool = Pool(processes, plan.sources, *made_of)
-        self._recipe = self._pool.here.augmenter.recipe
-        self.schema = schema(self._pool.here.augmenter, plan.targets)
+        self._recipe = self._pool.here.augmenters.recipe
+        self.schema = schema(self._recipe, plan.targets)
         self._ahead = storage.at(run.input).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
 
@@ -275,7 +275,8 @@ class GroupWriter:
                 drawn[name].append(drawn_now)
             rejects += derived.rejects
             progress(len(copies) * (written + len(derived.rejects)))
-        parameters = {name: np.concatenate(values) for name, values in drawn.items()}
+        joined = np.ma.concatenate if self._recipe.recipe_for else np.concatenate
+        parameters = {name: joined(values) for name, values in drawn.items()}
         not_drawn: dict[str, Any] = dict.fromkeys((n for n in self.schema.names if "." in n), [None] * rows)
         augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
         for number, (copy, shard, table) in enumerate(zip(copies, shards, tables, strict=True)):

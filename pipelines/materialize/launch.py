@@ -160,7 +160,8 @@ def _check_apart(root: str, real: str, output: str, what: str = "input") -> None
             "give a directory elsewhere"
         )
     if root.startswith(real):
-        raise RequestError(f"output {output}: the {what} would lie inside it; give a directory of its own")
+        lies = "lie" if what.endswith("s") else "lies"
+        raise RequestError(f"output {output}: the {what} {lies} inside it; give a directory of its own")
 
 
 def _check_input(root: str, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The Beam pipeline, as the README's figure draws it: List | Plan | Group | Write | Commit.
+"""The Beam pipeline, as the figure in docs/architecture.md draws it: List | Plan | Group | Write | Commit.
 
 No list of images passes through the launcher, and no image bytes through a shuffle. Each step checks what
 it is given when it is made, which is in the launcher.

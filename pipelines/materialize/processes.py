@@ -50,7 +50,7 @@ class Pool:
 
     def __init__(self, count: int, sources: int, *made_of: Any) -> None:
         self.here = Deriver(*made_of)
-        on_device = self.here.augmenter.computed_by == "device"
+        on_device = self.here.augmenters.computed_by == "device"
         self.count = CORES if on_device else count
         self._may_start = count > 1 and not on_device
         self._sources, self._made_of = sources, made_of
@@ -163,7 +163,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     with contextlib.suppress(EOFError, OSError):  # the launcher has gone, or wants no more
         deriver = Deriver(*connection.recv())
-        deriver.augmenter.computed_by  # noqa: B018 (tries the canary)
+        deriver.augmenters.computed_by  # noqa: B018 (tries the canary)
         connection.send("ready")
         while True:
             members, copies = connection.recv()

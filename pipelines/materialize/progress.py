@@ -7,18 +7,16 @@ request, so there they are written and looked at more seldom, and only notes tha
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from tqdm import tqdm
-
 from pipelines import storage
 from pipelines.format.layout import PLANNED, PROGRESS, STOP
 from pipelines.materialize.plan_file import saved_plan
 from pipelines.plan import Plan
+from pipelines.progress import Bar
 
 
 class Stopped(Exception):
@@ -65,9 +63,6 @@ class Progress:
         self._note()
 
 
-LINES = 10.0
-"""Seconds between two lines, where there is no terminal for a bar."""
-
 _Counts = tuple[int, int]
 """Samples that are done, and how many of them were there before."""
 
@@ -83,7 +78,7 @@ class ProgressBar:
         self._plan: Plan | None = None
         self._notes: dict[str, tuple[str, _Counts]] = {}
         """by name: which version was read, and what stood there"""
-        self._terminal = sys.stderr  # which may be another one when the thread begins
+        self._bar = Bar("listing", "records")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -96,47 +91,32 @@ class ProgressBar:
         self._thread.join()
 
     def _watch(self) -> None:
-        with tqdm(
-            desc="listing",
-            unit=" records",
-            file=self._terminal,
-            disable=None,
-            smoothing=0.1,
-            dynamic_ncols=True,
-        ) as bar:
-            began = said = time.monotonic()
+        with self._bar as bar:
             while not self._stop.wait(self._output.look_every):
-                if self._plan is None and self._look_for_plan(bar):
-                    began = time.monotonic()
-                if not bar.disable:
+                if self._plan is None:
+                    self._look_for_plan(bar)
+                if bar.due:
                     self._show(bar)
-                elif time.monotonic() - said >= LINES:
-                    said = time.monotonic()
-                    self._terminal.write(_line(*self._samples(), bar.total, said - began))
             if self._plan is None:
                 self._look_for_plan(bar)
             if not (bar.disable or self._output.ahead):  # where a last look would hold up the end
                 self._show(bar)
 
-    def _show(self, bar: tqdm[Any]) -> None:
+    def _show(self, bar: Bar) -> None:
         done, kept = self._samples()
-        new = kept - bar.initial
-        bar.initial, bar.n, bar.last_print_n = kept, bar.n + new, bar.last_print_n + new
+        bar.keep(kept)
         bar.update(done - bar.n)
 
-    def _look_for_plan(self, bar: tqdm[Any]) -> bool:
-        """Whether there is one now."""
+    def _look_for_plan(self, bar: Bar) -> None:
         with contextlib.suppress(OSError):
             if self._output.size(PLANNED) is not None:
                 self._plan = saved_plan(self._output.path)
         if self._plan is None:
-            return False
+            return
         bar.clear()
         self._tell(self._plan)
-        bar.total = sum(t.sources * len(t.copies) for s in self._plan.splits for t in self._plan.tiers(s))
-        bar.set_description("writing")
-        bar.unpause()
-        return True
+        total = sum(t.sources * len(t.copies) for s in self._plan.splits for t in self._plan.tiers(s))
+        bar.begin("writing", total)
 
     def _samples(self) -> _Counts:
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
@@ -149,12 +129,3 @@ class ProgressBar:
                     self._notes[entry.name] = entry.version, (done, kept)
         noted = [counts for _, counts in self._notes.values()]
         return sum(done for done, _ in noted), sum(kept for _, kept in noted)
-
-
-def _line(done: int, kept: int, total: float | None, seconds: float) -> str:
-    """How far a run is after so many seconds of writing; `total` is None while it lists."""
-    if total is None:
-        return "augshard: listing\n"
-    rate = (done - kept) / max(seconds, 1)
-    left = f", {tqdm.format_interval((total - done) / rate)} left" if rate else ""
-    return f"augshard: {done:,} of {total:,.0f} records, {rate:,.0f} records/s{left}\n"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from augment.parity import parity_class
 from pipelines.parity.examples import Row, samples
 from pipelines.parity.ways import WAYS, Case, Images, Launch, NotPossible, available, host
+from pipelines.progress import Bar
 
 
 class Cell(NamedTuple):
@@ -37,17 +37,17 @@ Table = Mapping[str, Mapping[str, Cell]]
 
 
 def compare(rows: Sequence[Row], *, count: int, seed: int, launch: Launch) -> Table:
-    """Computes about `count` samples of each row in each way, with a bar on a terminal."""
+    """Computes about `count` samples of each row in each way, saying how far it is."""
     ways = available()
     made = {channels: samples(count, channels) for channels in {row.recipe.channels for row in rows}}
     table: dict[str, dict[str, Cell]] = {}
-    with tqdm(total=len(rows) * len(ways), unit=" ways", disable=None, dynamic_ncols=True) as bar:
+    with Bar("parity", "ways", len(rows) * len(ways)) as bar:
         for row in rows:
             case = Case(row.recipe, seed, made[row.recipe.channels], launch)
             reference = host(case)
             cells = table.setdefault(row.label, {})
             for way in ways:
-                bar.set_description(f"{row.label}, {way}")
+                bar.name(f"{row.label}, {way}")
                 cells[way] = _cell(functools.partial(WAYS[way], case), reference)
                 bar.update()
     return table

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from augment.augmenter import Augmenter
+from augment.by_class import ByClass
 from augment.errors import RequestError, did_you_mean
 from augment.parity import parity_class
 from pipelines.format.bounds import ClassName, Count, ParityClass, SplitName
@@ -116,7 +116,8 @@ def describe(plan: Plan) -> str:
         for split, planned in plan.splits.items()
         if planned.classes is not None
     )
-    return described(counts, plan.ignored) + copies + said
+    targets = f"augshard: targets: {plan.targets}\n" if plan.targets else ""
+    return described(counts, plan.ignored) + targets + copies + said
 
 
 def top_errors(request: Request, found: Iterable[Found | Folder]) -> list[str]:
@@ -150,6 +151,9 @@ def _unknown_classes(request: Request, labels: Sequence[str]) -> Iterator[str]:
     for label in request.class_copies or ():
         if label not in labels:
             yield f"--copies: there is no class {label!r}; {did_you_mean(label, labels)}"
+    for label in request.recipe_for:
+        if label not in labels:
+            yield f"--recipe-for: there is no class {label!r}; {did_you_mean(label, labels)}"
 
 
 def _augmented(request: Request, splits: Iterable[str]) -> set[str]:
@@ -199,7 +203,7 @@ def make_plan(
         targets = None
         if listing.vocabulary is not None:
             targets = targets_of(listing.vocabulary)
-            check_moves(Augmenter(job_recipe(request), request.seed))
+            check_moves(ByClass(job_recipe(request), request.seed))
         here = parity_class()
     except RequestError as error:
         return Plan(request=request, errors=(str(error),))

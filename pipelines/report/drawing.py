@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from augment.targets import UNIT, Annotation, Object
+from augment.targets import UNIT, Annotation, Moved, Object
+from pipelines.format.targets import Targets
 from pipelines.report.thumbnail import as_image
 
 COLORS = (
@@ -86,6 +87,20 @@ def drawn(
         _dots(canvas, thing, scale)
     _names(canvas, shapes)
     return canvas
+
+
+class Overlay(NamedTuple):
+    """What is drawn over a picture."""
+
+    moved: Moved
+    """in places of the picture"""
+    targets: Targets
+    """of the dataset"""
+
+    def drawn(self, pixels: np.ndarray, scale: float) -> np.ndarray:
+        """See `drawn`."""
+        annotation, names = Annotation(self.moved.objects), self.targets.classes
+        return drawn(pixels, annotation, self.moved.mask, names, scale, self.targets.class_numbers)
 
 
 class _Shape(NamedTuple):

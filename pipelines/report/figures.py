@@ -65,7 +65,7 @@ def ticks(
     axis: Axis, most: int = 4, written: Callable[[float], str] | None = None, *, whole: bool = False
 ) -> None:
     """At most so many, at round numbers, which `written` writes; `whole` ones alone."""
-    axis.set_major_locator(MaxNLocator(most, integer=whole))
+    axis.set_major_locator(MaxNLocator(most, integer=whole, steps=[1, 2, 5, 10]))
     if written:
         axis.set_major_formatter(lambda value, _: written(value))
 

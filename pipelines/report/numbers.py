@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,8 +30,13 @@ def short(value: Any) -> str:
     return f"{int(value)}" if whole else f"{value:.3g}"
 
 
-def precise(value: float) -> str:
-    return f"{value:.4g}" if value else "0"
+def within(ends: tuple[float, float], value: float) -> str:
+    """A number among those from one to another: with four digits of their distance, and no more."""
+    span = max(ends[1] - ends[0], abs(ends[1]) / 1000, 1e-12)
+    digits = max(3 - math.floor(math.log10(span)), 0)
+    text = f"{value:.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -39,7 +45,9 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """With its sign, unless nothing is left of it."""
+    text = f"{value:+.{digits}f}"
+    return (text if float(text) else text[1:]).replace("-", "−")
 
 
 def size(number: int) -> str:

@@ -63,7 +63,8 @@ def content_errors(listing: Listing, *, fractions: bool) -> list[str]:
     """What the files show to be wrong: classes that can have no sample."""
     if not any(listing.counts.values()):
         there = listing.passed_over()
-        return [f"there are no images in it, but {counted(there)}; {_advice(there)}" if there else EMPTY]
+        only = f"there are only files in it that are not read, {counted(there)}; {_advice(there)}"
+        return [only if there else EMPTY]
     if listing.ungrouped:
         images = sum(listing.counts.values())
         return [
@@ -76,10 +77,9 @@ def content_errors(listing: Listing, *, fractions: bool) -> list[str]:
     for (split, label), images, ignored, unusable in _class_folders(listing, fractions=fractions):
         folder = repr(f"{split}/{label}" if several else label)
         if not images:
+            others = f"only files that are not read, {counted(ignored)}; {_advice(ignored)}"
             errors.append(
-                f"class folder {folder} has no images, but {counted(ignored)}; {_advice(ignored)}"
-                if ignored
-                else f"class folder {folder} has no images; fill it or remove it"
+                f"class folder {folder} has {others if ignored else 'no images; fill it or remove it'}"
             )
         elif sum(unusable.values()) == images:
             what = _advice(unusable) if HEIF & unusable.keys() else "fill it or remove it"
@@ -116,12 +116,17 @@ def _added(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def _advice(kinds: Mapping[str, int]) -> str:
+def advice(kinds: Mapping[str, int]) -> str:
+    """What to do about files that are not read, by kind; empty if none of them is a picture."""
     if HEIF & kinds.keys():
         return f"{', '.join(sorted(HEIF & kinds.keys()))} takes {EXTRA}, or convert them"
     if PICTURES & kinds.keys():
-        return f"{', '.join(sorted(PICTURES & kinds.keys()))} files are not read: convert them to PNG or JPEG"
-    return "docs/images.md says what is read"
+        return f"convert {', '.join(sorted(PICTURES & kinds.keys()))} files to PNG or JPEG"
+    return ""
+
+
+def _advice(kinds: Mapping[str, int]) -> str:
+    return advice(kinds) or "docs/images.md says what is read"
 
 
 def warnings(listing: Listing) -> list[str]:
@@ -165,10 +170,9 @@ def described(counts: Mapping[Place, int], ignored: Mapping[str, int]) -> str:
     if len(classes) > MOST:
         low, high = min(classes.values()), max(classes.values())
         shown += f" and {len(classes) - MOST:,} more, each of {low:,} to {high:,}"
-    lines = [
-        f"{sum(splits.values()):,} images: {', '.join(f'{s} {n:,}' for s, n in sorted(splits.items()))}",
-        f"{len(classes):,} {'class' if len(classes) == 1 else 'classes'}: {shown}",
-    ]
+    lines = [f"{sum(splits.values()):,} images: {', '.join(f'{s} {n:,}' for s, n in sorted(splits.items()))}"]
+    if classes.keys() != {UNLABELED}:
+        lines.append(f"{len(classes):,} {'class' if len(classes) == 1 else 'classes'}: {shown}")
     if ignored:
         lines.append(f"passed over: {counted(ignored)}")
     return "".join(f"augshard: {line}\n" for line in lines)

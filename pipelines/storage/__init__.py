@@ -11,6 +11,7 @@ for a store alone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from augment.errors import RequestError
@@ -20,8 +21,11 @@ from pipelines.storage.location import Entry, Location, check_text, reason
 __all__ = ["Entry", "Local", "Location", "at", "check_text", "on_disk", "reason", "use_options"]
 
 
-def at(path: str) -> Location:
-    """Where a path or URL leads. Raises RequestError for a URL of no store that is known."""
+def at(path: str | os.PathLike[str]) -> Location:
+    """Where a path or URL leads. Raises RequestError for a URL of no store that is known, and for no path."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise RequestError(f"a directory or file is given by its path, a str; {type(path).__name__} is none")
+    path = os.fspath(path)
     if "://" not in path:
         return Local(path)
     from pipelines.storage.objects import Objects

@@ -144,6 +144,10 @@ class Feed:
         """Those of an epoch."""
         return len(self._train)
 
+    def images(self, split: str | None = None) -> int:
+        """How many a split for `evaluation` has; None: those that it trains on."""
+        return len(set((self._evaluated[split] if split else self._train).ids))
+
     def copy(self, epoch: int) -> int:
         """The copy that epoch `epoch`, from 0, sees, as for `Arm.copy`.
 
@@ -271,7 +275,7 @@ def open_feed(
         shards: a finished dataset; what is stored there need not be read from images.
         layout, split_fractions, group_by, duplicates: as for `augshard materialize`.
         validation_fraction: a decimal such as 0.1: that part of the training images, by the
-            hash of their ids, or of what splits must not tear, is kept for validation.
+            hash of their ids, or of what splits must not tear, is kept for validation; 0 as None: no part.
 
     Raises RequestError if these do not fit each other, or the arm.
     """
@@ -307,24 +311,28 @@ def open_feed(
     }
     train_members = fed.pop(train)
     validation = next(iter(named_as("validation", fed)), None)
-    if validation_fraction is not None:
+    carved = validation_fraction if validation_fraction != "0" else None
+    if carved is not None:
         if validation or split_fractions:
             raise RequestError(
-                f"--validation-fraction {validation_fraction}: it takes images out of {train} where nothing "
+                f"--validation-fraction {carved}: it takes images out of {train} where nothing "
                 "else says which validate, and "
                 + (f"there is a split {validation}" if validation else "--split-fractions does")
                 + "; leave it out"
             )
         validation = "validation"
-        train_members, fed[validation] = train_members.carved(validation_fraction, images.groups)
-    live = Live(images.root, recipe, seed)
+        train_members, fed[validation] = train_members.carved(carved, images.groups)
+    live = Live(images.root, recipe, seed, images.classes)
     if stored is None:
         train_members = live.usable(train_members)
     elif arm.name == "shards" and train_members.copies is None:
         stored.check(train_members, arm.pool)
     for split, some in {train: train_members, **fed}.items():
         if not len(some):
-            raise RequestError(f"input {images.root}: no image is left in split {split}")
+            raise RequestError(
+                f"input {images.root}: no image is left in split {split}"
+                + ("; --validation-fraction says what part of train is taken, 0 for none" if carved else "")
+            )
     layer, layer_shape = model_layer(recipe, seed) if arm.name == "live-layer" else (None, None)
     return Feed(
         arm=arm,

@@ -77,6 +77,10 @@ def check_compatibility(
 def _difference(stored: dict[str, object], recipe: Recipe) -> str:
     """Where two recipes differ first."""
     asked = recipe.canonical()
+    for key in ("channels", "decode", "recipe_for"):  # which stand there where they are not as by default
+        if stored.get(key) != asked.get(key):
+            there, here = (json.dumps(one.get(key)) for one in (stored, asked))
+            return f"its {key} is {there}, {recipe.name} has {here}"
     theirs, ours = [*stored["ops"], stored["storage"]], [*asked["ops"], asked["storage"]]  # type: ignore[misc]
     if len(theirs) != len(ours):
         return f"it has {len(theirs) - 1} ops, {recipe.name} has {len(ours) - 1}"

@@ -16,7 +16,7 @@ import dataclasses
 import decimal
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,13 @@ import tensorflow as tf
 
 from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter
+from augment.by_class import ByClass
 from augment.draws import at
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
-from augment.recipe import Recipe, Shape
+from augment.recipe import Recipe, Shape, check_classes
 from augment.tfdata import augment_usable, computed
 from pipelines.datasets.selection import shuffled
 from pipelines.format.manifest import read_manifest
@@ -90,7 +91,7 @@ class Members:
         if not share:
             raise RequestError(
                 f"--validation-fraction is {fraction!r}; it must be a part of the training images, "
-                "a decimal such as 0.1"
+                "a decimal such as 0.1, or 0 for none"
             )
         fractions = {"train": format(1 - share, "f"), "validation": format(share, "f")}
         kept = np.array([split_of(groups.get(s, s), fractions) == "train" for s in self.ids], bool)
@@ -178,8 +179,10 @@ class Stored:
 class Live:
     """Samples that are made from images."""
 
-    def __init__(self, root: str, recipe: Recipe, seed: int) -> None:
-        self._recipe, self._seed = recipe, seed
+    def __init__(self, root: str, recipe: Recipe, seed: int, classes: Sequence[str]) -> None:
+        """`classes` are their names by label. Raises RequestError if the recipe has one for another class."""
+        check_classes(recipe, classes)
+        self._recipe, self._seed, self._classes = recipe, seed, classes
         self._account = Account(root)
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
@@ -191,17 +194,18 @@ class Live:
             return self._samples_of_each(members, rows, copy)
 
         def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
-            return augment_usable(files, self._recipe, seed=self._seed, copy=copy)
+            return augment_usable(files, self._recipe, seed=self._seed, copy=copy, classes=self._classes)
 
         live = self._accounted(members, rows, augmented)
         return live.map(lambda sample: (sample["image"], sample["label"]))
 
     def _samples_of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
-        augmenter = Augmenter(self._recipe, self._seed)
+        augmenters = ByClass(self._recipe, self._seed)
 
-        def sample(contents: bytes, source: bytes, copy: np.ndarray) -> np.ndarray:
+        def sample(contents: bytes, source: bytes, copy: np.ndarray, label: np.ndarray) -> np.ndarray:
+            augmenter = augmenters.of(self._classes[int(label)])
             try:
-                pixels = self._recipe.decode_source(contents)
+                pixels = augmenter.recipe.decode_source(contents)
             except codec.DecodeError:
                 return np.zeros([0, 0, 0], np.uint8)
             draws = augmenter.draw_copies(source_words([source]), int(copy))
@@ -209,7 +213,7 @@ class Live:
 
         @tf.autograph.experimental.do_not_convert
         def made(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            given = [file["image"], file["source"], file["copy"]]
+            given = [file["image"], file["source"], file["copy"], file["label"]]
             image = tf.numpy_function(sample, given, tf.uint8, stateful=False)
             return {**file, "image": tf.ensure_shape(image, self._recipe.image_shape)}
 
@@ -288,6 +292,12 @@ def model_layer(recipe: Recipe, seed: int) -> tuple[AugmentLayer, Shape]:
 
     Raises RequestError if the recipe cannot be split so.
     """
+    if recipe.recipe_for:
+        raise RequestError(
+            f"arm live-layer: recipe {recipe.name} has one of its own for class "
+            f"{min(recipe.recipe_for)!r}, and a layer does not know of which class an image is; use "
+            "arm live"
+        )
     steps = recipe.steps
     first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
     size = steps[first].size if first < len(steps) else recipe.image_size

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from augment.errors import RequestError
 from augment.mixing import Mixing
 from pipelines import storage
 from pipelines.format.manifest import json_text
+from pipelines.progress import Bar
 from pipelines.train import checkpoint
 from pipelines.train.arms import Arm, Feed
 from pipelines.train.early import EarlyStopping
@@ -119,10 +119,8 @@ def train_run(
         reached = _resumed(saved, trainer, reached, settings.model)
     about = _about(feed, settings, seed, trainer, reached, environment)
     steps = math.ceil(feed.train_samples / settings.batch)
-    with tqdm(
-        total=settings.epochs * steps, initial=len(reached.history) * steps, unit=" steps", disable=None,
-        desc=f"{feed.arm.label}, seed {seed}", dynamic_ncols=True,
-    ) as bar:  # fmt: skip
+    done = len(reached.history) * steps
+    with Bar(f"{feed.arm.label}, seed {seed}", "steps", settings.epochs * steps, initial=done) as bar:
         while len(reached.history) < settings.epochs and not reached.early.over:
             epoch = len(reached.history)
 

@@ -12,6 +12,7 @@ from augment.errors import RequestError
 from augment.labels.findings import findings, opaque, summary
 from augment.labels.hazards import recolored, turned
 from augment.labels.lexicon import fold, words
+from augment.labels.mending import mended
 from augment.ops import Hazard, Op, base
 from augment.recipe import Recipe, load_recipe, parse_recipe, preset_names, recipe_from_document
 
@@ -452,3 +453,83 @@ def test_every_major_language_has_digits_sides_and_colors(language):
     } <= known
     assert {"red", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray"} <= known
     assert set(DIGITS) <= known
+
+
+# ---------------------------------------------------------------- mending
+
+ENDANGERED = [
+    *DIGITS,
+    *("left", "right", "up", "down", "red", "blue", "day", "night", "empty", "cat", "near", "far"),
+    *("circle", "ellipse", "sharp", "blurred", "clean", "noisy"),
+]
+STRONG = (
+    *EVERYTHING,
+    "one_of: {ops: [rot90, grayscale, sometimes: {p: 0.5, ops: [flip: {vertical: 1}]}], weights: [1, 2, 3]}",
+    "rand_augment: {id: policy}",
+    "noise: {sigma: [0, 0.2]}",
+    "crop_or_pad: {height: 4, width: 4}",
+)
+
+
+def open_findings(recipe: Recipe, classes: list[str]) -> list[str]:
+    return [finding.key for finding in findings(recipe, classes) if not finding.acknowledged]
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_of_a_mended_preset_nothing_is_found_and_its_images_are_of_the_same_size(preset):
+    recipe = load_recipe(preset)
+    other = mended(recipe, ENDANGERED)
+    assert not open_findings(other, ENDANGERED)
+    assert other.image_size == recipe.image_size
+    assert parse_recipe(repr(other), name="read").canonical() == other.canonical()
+
+
+def test_of_ops_at_their_strongest_nothing_is_found_when_mended():
+    recipe = recipe_with(*STRONG)
+    other = mended(recipe, ENDANGERED)
+    assert len(set(open_findings(recipe, ENDANGERED))) > 20
+    assert not open_findings(other, ENDANGERED)
+    assert other.of_others.ops == recipe.ops
+
+
+def test_only_the_classes_that_are_endangered_get_recipes_with_what_hurts_them_limited():
+    recipe = recipe_with("flip: {horizontal: 0.5, vertical: 0.5}", "rotation: {factor: [-0.05, 0.4]}", HUE)
+    other = mended(recipe, ["left", "right", "6", "9", "cat"])
+    assert other.recipe_for.keys() == {"left", "right", "6", "9"}
+    assert other.of("left") == other.of("right")
+    flip, rotation, hue = other.of("left").ops[1:]
+    assert (flip.horizontal, flip.vertical, rotation.factor, hue) == (0, 0.5, (-0.05, 0.1), recipe.ops[3])
+    assert (other.of("6").ops[1].horizontal, other.of("6").ops[1].vertical) == (0.5, 0)
+
+
+def test_where_all_classes_are_endangered_alike_the_recipe_itself_is_mended():
+    other = mended(recipe_with(MIRROR, "contrast: {factor: 0.5}"), ["left", "right"])
+    assert [op.name for op in other.ops] == ["resize", "contrast"]
+    assert not other.recipe_for
+
+
+def test_what_is_acknowledged_is_not_mended():
+    recipe = recipe_with(MIRROR, HALF_TURN, before="acknowledge: [flip.mirror]\n")
+    other = mended(recipe, ["left", "right", "cat"]).of("left")
+    assert [op.name for op in other.ops] == ["resize", "flip"]
+    assert other.acknowledge == ("flip.mirror",)
+
+
+def test_an_op_within_a_group_keeps_its_place_that_others_be_drawn_as_often():
+    group = "one_of: {ops: [rot90, grayscale], weights: [1, 3]}"
+    [_, one_of] = mended(recipe_with(group), ["left", "right", "cat"]).of("left").ops
+    assert [op.p for op in one_of.ops] == [0, 1]
+    assert one_of.weights == (1, 3)
+
+
+def test_a_finding_counts_only_if_the_recipe_of_one_of_its_classes_brings_it_about():
+    recipe = recipe_with("contrast: {factor: 0.5}")
+    mirror = recipe_with(MIRROR)
+    for label, found in (("cat", []), ("left", ["flip.mirror"])):
+        one = Recipe("mine", recipe.ops, recipe_for={label: mirror})
+        assert open_findings(one, ["left", "right", "cat"]) == found
+
+
+def test_gray_images_are_not_to_be_mended_for_some_classes():
+    with pytest.raises(RequestError, match=r"channels.gray endangers labels, and no recipe by class helps"):
+        mended(recipe_with("invert", before="channels: 1\n"), ["red", "blue"])

@@ -407,3 +407,47 @@ def test_inputs_of_another_type_or_shape_are_refused(batch, change, sentence):
 def test_augment_hands_out_the_layer():
     assert augment.AugmentLayer is AugmentLayer
     assert augment.export_inference is export_inference
+
+
+# ---------------------------------------------------------------- images alone
+
+
+def test_of_images_alone_each_is_its_call_and_its_place(batch):
+    recipe, images = load_recipe("cifar10"), batch["image"]
+    alone, named = AugmentLayer(recipe, seed=7), AugmentLayer(recipe, seed=7)
+    for call in range(2):
+        key = np.array([[call, row] for row in range(6)], np.uint32)
+        expected = named({"image": images, "key": key, "copy": np.zeros(6, np.int32)}, training=True)
+        assert np.array_equal(alone(images, training=True), expected)
+        alone(images)  # inference counts no call
+    assert np.array_equal(alone(images.astype(np.float32)), alone(images))
+
+
+def test_in_a_plain_sequential_it_trains_and_goes_on_where_it_was_saved(batch, tmp_path):
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential([AugmentLayer(load_recipe("cifar10"), seed=7), *layers])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(batch["image"], np.arange(6) % 2, batch_size=2, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    images = batch["image"]
+    assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
+    first, second = (one.layers[0](images, training=True) for one in (loaded, model))
+    assert np.array_equal(first, second)
+    fresh = AugmentLayer(load_recipe("cifar10"), seed=7)(images, training=True)
+    assert not np.array_equal(first, fresh)
+
+
+def test_floats_from_0_to_1_are_no_levels(batch):
+    layer = AugmentLayer(load_recipe("cifar10"), seed=7)
+    with pytest.raises((RequestError, tf.errors.InvalidArgumentError), match="levels are floats from 0 to 1"):
+        layer(batch["image"] / np.float32(255), training=True)
+    assert np.array_equal(layer(batch["image"] * 0.0), layer(batch["image"] * np.uint8(0)))  # black is
+
+
+def test_a_layer_that_knows_its_samples_has_no_state(batch):
+    layer = AugmentLayer(load_recipe("cifar10"), seed=7)
+    layer(batch, training=True)
+    assert not layer.variables
+    with pytest.raises(RequestError, match="give all three, or make a layer for images alone"):
+        layer(batch["image"], training=True)

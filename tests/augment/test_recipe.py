@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from augment.errors import RequestError, did_you_mean
-from augment.ops import op_types
+from augment.ops import Op, base, op_types
+from augment.ops.parameters import Whole
 from augment.ops.settings import foreign
 from augment.recipe import load_recipe, parse_recipe, preset_names, preset_text, recipe_from_document
 
@@ -44,7 +45,7 @@ def op_refusal(entry: str) -> str:
         ("ops: {resize: {height: 8}}", "recipe mine.yaml: 'ops' must be a list of one op or more"),
         ("opps: []", "recipe mine.yaml: there is no key 'opps'; did you mean ops?"),
         ("1: []", "recipe mine.yaml: there is no key 1; there is acknowledge, channels, decode, description, "
-         "name, ops, storage"),
+         "name, ops, recipe_for, storage"),
         ("[1", "recipe mine.yaml, line 1: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 2024-13-45", "recipe mine.yaml: not YAML: month must be in 1..12"),
         ("ops: !!python/name:os.system", "recipe mine.yaml, line 1: not YAML: could not determine a "
@@ -70,6 +71,23 @@ def op_refusal(entry: str) -> str:
          "a resize, crop_or_pad or random_resized_crop"),
         (TO_SIZE + "  - invert\n  - invert\n", "recipe mine: two ops have the id 'invert'; give the second "
          "one an id of its own, such as 'id: invert_2'"),
+        (TO_SIZE + "recipe_for: {a: flowers}", "recipe mine.yaml: 'recipe_for' must be a list, such as "
+         "[{classes: [left, right], ops: [...]}]"),
+        (TO_SIZE + "recipe_for: [{classes: a, recipe: b}]", "recipe mine.yaml: recipe_for 1: it must have "
+         "'classes', a list of names, and either 'ops' or 'recipe', a preset or a path"),
+        (TO_SIZE + "recipe_for: [{classes: [6], recipe: b}]", "recipe mine.yaml: recipe_for 1: class 6 is "
+         "no text; write it in quotes: '6'"),
+        (TO_SIZE + "recipe_for: [{classes: [a, a], recipe: b}]", "recipe mine.yaml: recipe_for 1: it names "
+         "class 'a', which stands twice"),
+        (TO_SIZE + "recipe_for: [{classes: [a], recipe: b}]", "recipe mine.yaml: recipe_for 1: its 'recipe' "
+         "is 'b'; it must be a preset or a path, in a recipe that is a file, with 'classes' alone beside it; "
+         "else give its 'ops'"),
+        (TO_SIZE + "recipe_for: [{classes: [a], ops: [resize: {height: 9, width: 8}]}]", "recipe mine: "
+         "recipe_for: class 'a': the size of its recipe, mine, is 9x8, and that of others 8x8; all recipes "
+         "of a dataset must have the same size, channels, storage and decode"),
+        (TO_SIZE + "recipe_for: [{classes: [a], channels: 1, ops: [resize: {height: 8, width: 8}]}]",
+         "recipe mine: recipe_for: class 'a': the channels of its recipe, mine, is 1, and that of others 3; "
+         "all recipes of a dataset must have the same size, channels, storage and decode"),
     ],
 )  # fmt: skip
 def test_a_recipe_is_refused_in_a_sentence_that_names_what_is_wrong_and_what_would_be_right(text, sentence):
@@ -323,6 +341,64 @@ def test_a_name_that_a_file_gives_is_said_to_be_the_files(tmp_path):
     assert load_recipe(path).name == "mine"
 
 
+# ---------------------------------------------------------------- recipes for classes
+
+SMALL = "resize: {height: 8, width: 8}"
+
+
+def test_recipes_for_classes_mean_the_same_in_any_order_and_as_json():
+    first = TO_SIZE + f"  - invert\nrecipe_for: [{{classes: [b, c], ops: [{SMALL}]}}]\n"
+    other = TO_SIZE + (
+        f"  - invert\nrecipe_for: [{{classes: [d], ops: [{SMALL}, invert]}}, "
+        f"{{classes: [c], ops: [{SMALL}]}}, {{classes: [b], name: other, ops: [{SMALL}]}}]\n"
+    )
+    one, same = (parse_recipe(text, name="mine") for text in (first, other))
+    assert one.canonical() == same.canonical()
+    assert one.fingerprint() == same.fingerprint() != one.of_others.fingerprint()
+    assert [group["classes"] for group in one.canonical()["recipe_for"]] == [["b", "c"]]
+    assert recipe_from_document(json.loads(json.dumps(one.canonical())), name="mine", where="it") == one
+    assert parse_recipe(repr(same), name="mine") == same
+    assert (one.of("b").name, one.of("a"), one.of_others.recipe_for) == ("mine", one.of_others, {})
+
+
+def test_recipes_of_classes_that_stand_in_a_recipe_are_stored_and_read_as_it_says():
+    text = f"storage: {{format: jpeg}}\nchannels: 1\ndecode: reduced\n{TO_SIZE}"
+    recipe = parse_recipe(f"{text}  - invert\nrecipe_for: [{{classes: [a], ops: [{SMALL}]}}]", name="mine")
+    own = recipe.of("a")
+    assert (own.storage.format, own.channels, own.decode) == ("jpeg", 1, "reduced")
+
+
+def test_a_file_names_recipes_from_where_it_lies_and_these_name_none(tmp_path):
+    (tmp_path / "other.yaml").write_text(TO_SIZE)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"{TO_SIZE}  - invert\nrecipe_for: [{{classes: [a], recipe: other.yaml}}]\n")
+    assert load_recipe(mine).of("a") == load_recipe(tmp_path / "other.yaml")
+    (tmp_path / "other.yaml").write_text(f"{TO_SIZE}recipe_for: [{{classes: [a], recipe: mine.yaml}}]\n")
+    with pytest.raises(RequestError, match=r"other.yaml: recipe_for 1: its 'recipe' is 'mine.yaml'; it must"):
+        load_recipe(mine)
+
+
+def test_ops_of_one_id_must_record_the_same_in_all_recipes(monkeypatch):
+    monkeypatch.setattr(base, "_registry", dict(base._registry))
+
+    class Step(Op):
+        """Draws a whole number where `brightness` draws a real one."""
+
+        def parameters(self, size):
+            return {"delta": Whole(4)}
+
+        def kernels(self, draw, size):
+            return ()
+
+    text = f"{TO_SIZE}  - brightness: {{delta: 0.1}}\n"
+    with pytest.raises(
+        RequestError, match=r"brightness.delta is int32 in recipe mine and float32 in another"
+    ):
+        parse_recipe(
+            f"{text}recipe_for: [{{classes: [a], ops: [{SMALL}, step: {{id: brightness}}]}}]\n", name="mine"
+        )
+
+
 # ---------------------------------------------------------------- words of other libraries
 
 
@@ -361,7 +437,7 @@ def test_what_other_libraries_call_so_is_understood_in_the_error(entry, sentence
 def test_ops_that_mix_images_are_refused_for_what_they_do_to_labels(name):
     assert op_refusal(name) == (
         f"there is no op {name!r}; a recipe makes of one image one image, and never mixes images or labels; "
-        "mix in the training step, on batches"
+        "mix batches, by augshard train --mix, augment.mix_dataset or augment.MixLayer"
     )
 
 

@@ -111,6 +111,7 @@ def test_recipes_of_the_repository_conform(path):
         "name: mine\nstorage: {format: jpeg, quality: 1}\nacknowledge: [invert.negative]\n"
         + TO_SIZE
         + "  - invert\n",
+        TO_SIZE + "recipe_for: [{classes: [a, b], name: other, ops: [{resize: {height: 8, width: 8}}]}]\n",
     ],
 )
 def test_what_is_read_conforms(text):
@@ -153,6 +154,11 @@ def test_what_is_read_conforms(text):
         TO_SIZE + "  - one_of: {ops: [invert], weights: [0]}\n",
         TO_SIZE + "  - some_of: {ops: [invert], count: -1}\n",
         TO_SIZE + "  - jpeg_quality: {quality: [1, 101]}\n",
+        TO_SIZE + "recipe_for: {a: flowers}\n",
+        TO_SIZE + "recipe_for: [{classes: [], recipe: flowers}]\n",
+        TO_SIZE + "recipe_for: [{classes: [6], ops: [{resize: {height: 8, width: 8}}]}]\n",
+        TO_SIZE + "recipe_for: [{classes: [a], recipe: flowers, ops: [{resize: {height: 8, width: 8}}]}]\n",
+        TO_SIZE + "recipe_for: [{classes: [a], recipe: flowers, name: other}]\n",
     ],
 )
 def test_what_is_refused_does_not_conform(text):

@@ -97,9 +97,15 @@ def test_each_source_stands_beside_its_copies_and_those_with_findings_first(page
     assert len(page.all("button", "source")) == 15
     assert len(tiles) == 15 + 14 * 3 + 1
     [stored] = [tile for tile in tiles if tile["data-place"].startswith("tiny_png-validation")]
-    assert stored["data-drawn"] == "|||||"
+    assert stored["data-drawn"] == "||||"
     flipped = [t for t in tiles if "flip" in t["data-ops"].split()]
     assert all(t["data-drawn"].split("|")[0] == "yes" for t in flipped)
+    assert all(("mirrored" in t["data-words"]) == (t in flipped) for t in tiles)
+
+
+def test_what_the_recipe_cannot_draw_is_named_once_and_has_no_row(page, html):
+    assert "leaves them at one value: flip.vertical." in page.text
+    assert html.count("flip.vertical") == 1
 
 
 def test_pictures_are_those_of_the_records(page, gallery):

@@ -101,7 +101,7 @@ def test_no_screen_is_too_narrow_and_no_label_is_cut(compared, browse, tmp_path)
     seen = json.loads(html.unescape(found[1]))
     for frame in frames:
         what = seen[frame["name"]]
-        assert what["title"] == "small_cnn: training compared"
+        assert what["title"] == "small_cnn: 2 outputs compared"
         assert (what["overflow"], what["cut"], what["figures"]) == (0, 0, 18)
         assert what["smallest"] > 8
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
 
-from pipelines import demo
+from pipelines import datasets, demo
 from pipelines.export import commit
 
 ANNOTATED = ["coco", "voc", "yolo"]
@@ -135,6 +139,86 @@ def test_coco_comes_out_as_it_went_in_to_the_last_digit(materialized, exported):
             assert ids == list(range(1, len(ids) + 1))
 
 
+@pytest.mark.parametrize("task", ["pose", "segment"])
+def test_yolo_comes_out_as_it_went_in_to_the_last_digit(root, run_command, tmp_path, task):
+    chance, given = random.Random(task), {}
+    data = "train: images/train\nval: images/validation\nnames: {0: truck, 1: car}\n"
+    pose = "kpt_shape: [2, 3]\nflip_idx: [1, 0]\nkpt_names: {0: [left, right], 1: [left, right]}\n"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/images").symlink_to(root / "images")
+    (tmp_path / "in/data.yaml").write_text(data + pose * (task == "pose"))
+    for picture in sorted((root / "images").rglob("*.jpg")):
+        stem = str(picture.relative_to(root / "images"))[: -len(".jpg")]
+        lines = []
+        for number in range(chance.randrange(4)):
+            x, y = (chance.randrange(300_000, 700_000) for _ in "xy")
+            w, h = (chance.randrange(50_000, 600_000) for _ in "wh")
+            words = [str(chance.randrange(2))]
+            if task == "pose":
+                points = [chance.randrange(1_000_000) for _ in range(4)]
+                words += [f"{value / 1e6:.6f}" for value in (x, y, w, h, *points)]
+                words.insert(7, "2")
+                words += ["1"]
+            else:
+                corners = [x, y, x, y + h // 2, x + w // 2, y + h // 2, x + w // 2, y][: 6 + 2 * (number % 2)]
+                words += [f"{value / 1e6:.6f}" for value in corners]
+            lines.append(" ".join(words) + "\n")
+        given[stem] = "".join(lines)
+        path = tmp_path / f"in/labels/{stem}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(given[stem])
+    round_trip(run_command, tmp_path, "yolo", "in/data.yaml", "in")
+    for stem, text in given.items():
+        copy = "c0" if stem.startswith("train/") else "original"
+        assert (tmp_path / f"to/labels/{stem}__{copy}.txt").read_text() == text
+    told, said = (yaml.safe_load((tmp_path / place / "data.yaml").read_text()) for place in ("in", "to"))
+    assert said == {**told, "nc": 2}
+
+
+def test_voc_comes_out_as_it_went_in(root, run_command, tmp_path):
+    chance, given = random.Random("voc"), {}
+    for number, picture in enumerate(sorted((root / "images/train").rglob("*.jpg"))):
+        name = f"2007_{number:06}"
+        boxes = []
+        for _ in range(chance.randrange(1, 4)):
+            left, top = chance.randrange(1, 150), chance.randrange(1, 100)
+            right, bottom = chance.randrange(left, 193), chance.randrange(top, 145)
+            boxes.append((chance.choice(["cat & dog", "cow"]), left, top, right, bottom, chance.randrange(2)))
+        given[name] = boxes
+        for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+            (tmp_path / "in" / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, tmp_path / f"in/JPEGImages/{name}.jpg")
+        things = "".join(
+            f"<object><name>{escape(label)}</name><difficult>{difficult}</difficult><bndbox><xmin>{left}</xmin>"
+            f"<ymin>{top}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+            for label, left, top, right, bottom, difficult in boxes
+        )
+        size = "<size><width>192</width><height>144</height><depth>3</depth></size>"
+        (tmp_path / f"in/Annotations/{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename>{size}{things}</annotation>"
+        )
+    (tmp_path / "in/ImageSets/Main/train.txt").write_text("".join(f"{name}\n" for name in given))
+    round_trip(run_command, tmp_path, "voc", "in/Annotations", "in")
+    for name, boxes in given.items():
+        found = []
+        for thing in ElementTree.parse(tmp_path / f"to/Annotations/train/{name}__c0.xml").iter("object"):
+            ends = [int(end.text or "") for end in thing.find("bndbox") or ()]
+            found.append((thing.findtext("name"), *ends, int(thing.findtext("difficult", ""))))
+        assert found == boxes
+
+
+def round_trip(run_command: Callable[..., Any], place: Path, to: str, annotations: str, images: str) -> None:
+    """From what lies in a folder to an export in it, by a recipe that changes nothing."""
+    (place / "recipe.yaml").write_text(RECIPES["nothing"])
+    told = ("--annotations", place / annotations, "--recipe", place / "recipe.yaml", "--copies", 1)
+    for words in (
+        ("materialize", "--input", place / images, "--output", place / "out", *told),
+        ("export", place / "out", "--to", to, "--output", place / "to"),
+    ):
+        ended = run_command(*words)
+        assert ended.status == 0, ended.err
+
+
 def test_all_three_have_the_same_boxes(out, exported):
     coco, voc, yolo = (exported(out, to) for to in ANNOTATED)
     data = yaml.safe_load((yolo / "data.yaml").read_text())
@@ -238,6 +322,26 @@ def test_the_manifest_names_the_lists_and_what_was_put_together(out, exported):
     assert document["records"] == len(listed)
 
 
+def test_images_without_labels_get_none_in_other_formats(out, exported):
+    tars, parquet, folders = (exported(out, to) for to in ("webdataset", "parquet", "folders"))
+    with tarfile.open(next(tars.glob("*.tar"))) as tar:
+        assert {name.partition(".")[2] for name in tar.getnames()} == {"png", "json"}
+    [table, *_] = (pq.read_table(path) for path in parquet.glob("*.parquet"))
+    assert table.column_names == ["image", "source", "copy"]
+    assert not any('"label"' in path.read_text() for path in (folders / "_files").iterdir())
+
+
+def test_array_records_have_all_that_records_have(out, exported):
+    pytest.importorskip("array_record", reason="the extra arrayrecord")
+    tfds = pytest.importorskip("tensorflow_datasets")
+    builder = tfds.builder_from_directory(str(exported(out, "arrayrecord")))
+    assert builder.info.features["objects"]["label"].names == ["car", "truck"]
+    [told, *_] = builder.as_data_source(split="train_c1")
+    [first, *_] = datasets.numpy(str(out.directory), split="train", copies=[1])
+    assert told["source"].decode() == first["source"]
+    assert (np.asarray(told["objects"]["bbox"]) == first["objects"]["bbox"]).all()
+
+
 def test_names_are_whole_where_two_would_be_one(root, run_command, tmp_path):
     folder, document = (
         tmp_path / "in",
@@ -250,15 +354,8 @@ def test_names_are_whole_where_two_would_be_one(root, run_command, tmp_path):
         thing = {"id": number, "image_id": number, "category_id": 1, "bbox": [1, 2, 10, 10]}
         document["annotations"].append(thing)
     (tmp_path / "instances.json").write_text(json.dumps(document))
-    out, to, recipe = tmp_path / "out", tmp_path / "to", tmp_path / "recipe.yaml"
-    recipe.write_text("ops:\n  - resize: {height: 20, width: 30}\n")
-    told = ("--annotations", tmp_path / "instances.json", "--recipe", recipe, "--copies", 1)
-    for words in (
-        ("materialize", "--input", folder, "--output", out, *told),
-        ("export", out, "--to", "coco", "--output", to),
-    ):
-        ended = run_command(*words)
-        assert ended.status == 0, ended.err
+    round_trip(run_command, tmp_path, "coco", "instances.json", "in")
+    to = tmp_path / "to"
     names = sorted(str(path.relative_to(to)) for path in to.rglob("*.png"))
     assert names == ["images/train/a.png__c0.png", "images/train/images/a.png__c0.png"]
 

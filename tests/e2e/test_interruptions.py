@@ -99,7 +99,7 @@ def test_c4_worker_processes_end_with_their_launcher(
     assert not (output / "manifest.json").exists()
     kept = sum(pyarrow.parquet.read_metadata(path).num_rows for path in (output / "samples").iterdir())
     ended = augshard("materialize", *request, *MANY)
-    assert f"records  640 ({640 - kept} new)\n" in ended.out
+    assert f"records  640 ({kept} kept, {640 - kept} new)\n" in ended.out
     assert tree(output) == tree(materialize(many_images, *MANY))
 
 
@@ -160,6 +160,24 @@ def test_c6_what_cannot_be_used_is_named_with_its_reason_and_too_much_of_it_fail
     stored = samples_of(datasets.from_shards(str(output), copies=[1]))
     recipe = load_recipe(recipe_file("png"))
     assert samples_of(datasets.from_images(str(garbage), recipe, seed=0, copy=1)) == stored
+
+
+def test_c6_the_table_at_the_end_says_what_was_left_out_and_what_to_do(
+    images, run_command, recipe_file, tmp_path
+):
+    root = tmp_path / "in"
+    shutil.copytree(images / "train", root)
+    (root / "dog/a.png").write_bytes(b"neither fish nor fowl")
+    for name in ("drawing.psd", "other.psd", "notes.txt"):
+        (root / "dog" / name).write_text("x")
+    output = tmp_path / "out"
+    ended = run_command(
+        *("materialize", "--input", root, "--output", output, "--recipe", recipe_file("png")),
+        *("--max-rejects", 0.5),
+    )
+    rows = dict(line.split(None, 1) for line in ended.out.splitlines() if line[:1].isalpha())
+    assert rows["rejects"] == f"1: 1 not_an_image ({output}/rejects.jsonl names them)"
+    assert rows["ignored"] == "2 .psd, 1 .txt (convert .psd files to PNG or JPEG)"
 
 
 def test_a_dataset_without_any_usable_image_fails(tmp_path, run_command, recipe_file):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from augment.labels.hazards import CHANGES
-from augment.recipe import parse_recipe
+from augment.recipe import load_recipe, parse_recipe
 
 TO_SIZE = "ops:\n  - resize: {height: 8, width: 8}\n"
 
@@ -200,3 +200,58 @@ def test_a_resize_without_antialias_is_pointed_out_and_one_with_it_is_not(lint):
     assert f"resize {said}" not in without
     nearest = lint("resize: {id: again, height: 8, width: 8, method: nearest}", "cat", "dog").out
     assert said not in nearest
+
+
+def test_fix_writes_the_recipe_that_the_findings_call_for_and_no_file_that_is_there(
+    lint, tmp_path, run_command
+):
+    fixed, mirror = tmp_path / "fixed.yaml", "flip: {horizontal: 0.5}"
+    names = ("left", "right", "stop")
+    ended = lint(mirror, *names, options=("--fix", fixed))
+    assert ended.status == 0
+    assert ended.out.endswith(f"mended  {fixed}: other recipes for left, right\n")
+    other = load_recipe(fixed)
+    assert [op.name for op in other.of("left").ops] == ["resize"]
+    assert [op.name for op in other.of("stop").ops] == ["resize", "flip"]
+    assert other.name == "mine"
+    before = fixed.read_bytes()
+    again = run_command(
+        "lint", "--recipe", fixed, "--labels", tmp_path / "labels.txt", "--fix", tmp_path / "n.yaml"
+    )
+    assert (again.status, (tmp_path / "n.yaml").exists()) == (0, False)
+    assert "3 classes: nothing found" in again.out
+    assert "nothing to mend" in again.out
+    refused = lint(mirror, "left", "right", options=("--fix", fixed))
+    assert (refused.status, fixed.read_bytes()) == (2, before)
+    assert refused.err == f"augshard: --fix {fixed}: it is there; give a new file, or add --overwrite\n"
+    assert lint(mirror, "turn_left", "a", options=("--fix", fixed, "--overwrite")).status == 0
+    assert load_recipe(fixed).recipe_for.keys() == {"turn_left"}
+
+
+@pytest.mark.parametrize(
+    ("classes", "file", "sentence"),
+    [
+        (
+            (),
+            "fixed.yaml",
+            "--fix mends what a recipe does to classes; give their names by --labels or --input",
+        ),
+        (("left", "right"), "fixed.txt", "a recipe is a file whose name ends in .yaml"),
+        (("left", "right"), "none/fixed.yaml", "it cannot be written (No such file or directory)"),
+    ],
+)
+def test_a_fix_that_cannot_be_is_refused(classes, file, sentence, lint, tmp_path):
+    ended = lint("flip: {horizontal: 0.5}", *classes, options=("--fix", tmp_path / file))
+    assert ended.status == 2
+    assert sentence in ended.err
+
+
+def test_recipes_for_classes_are_looked_at_with_the_classes_that_have_them(lint, tmp_path):
+    mirrored = tmp_path / "mirrored.yaml"
+    mirrored.write_text(f"{TO_SIZE}  - flip: {{horizontal: 0.5}}\n")
+    for label, status in (("cat", 0), ("left", 1)):
+        given = ("--recipe-for", f"{label}={mirrored}")
+        assert lint("contrast: {factor: 0.5}", "left", "right", "cat", options=given).status == status
+    ended = lint("contrast: {factor: 0.5}", "left", "cat", options=("--recipe-for", f"lift={mirrored}"))
+    assert ended.status == 2
+    assert "recipe_for: there is no class 'lift'; did you mean left?" in ended.err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from augment.errors import RequestError
 from pipelines import datasets
@@ -76,6 +80,17 @@ def test_labels_and_sources_are_known_without_reading_and_in_order(out):
     assert samples.labels.tolist() == [sample["label"] for sample in samples]
     assert samples.sources.tolist() == [sample["source"] for sample in samples]
     assert samples.classes == ("cat", "dog")
+
+
+def test_a_notebook_shows_some_images_in_rows_of_their_copies(out):
+    samples = datasets.numpy(str(out), shuffle=1)
+    said, *rows = samples._repr_html_().splitlines()
+    assert "40 samples of 20 images in 2 classes: cat, dog" in said
+    assert len(rows) == 3
+    for row, source in zip(rows, samples.sources, strict=False):
+        assert set(re.findall(r'title="([^"]+)"', row)) == {f"{source}, copy 0", f"{source}, copy 1"}
+    encoded = re.search(r"base64,([^\"]+)", rows[0])[1]
+    np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(encoded))), samples[0]["image"])
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 5])

@@ -9,8 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
+from augment import Recipe, augment_dataset
+from augment.errors import RequestError
+from augment.ops import CropOrPad, Flip, Resize
+from augment.recipe import load_recipe
 from augment.targets import UNIT, Object
 from pipelines import datasets
 from pipelines.annotations import annotations_of
@@ -322,3 +327,98 @@ def test_what_no_recipe_can_move_is_refused_before_any_work(coco, tmp_path):
     assert ended.status == 2
     assert "targets cannot move with its images: it blends versions" in ended.err
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").glob("*.tfrecord*"))
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Of what elements of tf.data hold."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)
+    if hasattr(one, "to_list"):  # ragged
+        return one.to_list() == other.to_list()
+    return one.dtype == other.dtype and np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("copy", [0, 1])
+def test_c3_live_training_has_the_targets_of_the_stored_copy(coco, written, copy):
+    recipe = load_recipe(coco / "moving.yaml")
+    beside = str(coco / "instances_train.json")
+    live = datasets.from_images(str(coco / "images"), recipe, seed=0, copy=copy, annotations=beside)
+    stored = datasets.from_shards(str(written), copies=[copy])
+    assert len(live) == 9
+    assert all(equal(one, other) for one, other in zip(live, stored, strict=True))
+
+
+def test_c3_live_masks_are_the_stored_ones_and_what_does_not_fit_is_left_out(masks, written_masks, tmp_path):
+    recipe, root = load_recipe(masks / "moving.yaml"), tmp_path / "in"
+    shutil.copytree(masks, root)
+    Image.fromarray(np.zeros((60, 81), np.uint8)).save(root / "masks/0.png")
+    rejects: list[Any] = []
+    live = datasets.from_images(
+        *(str(root / "images"), recipe),
+        seed=0,
+        annotations=str(root / "masks"),
+        on_reject=rejects.append,
+        as_supervised=True,
+    )
+    stored = datasets.from_shards(str(written_masks), copies=[0])
+    expected = [sample for sample in stored if sample["source"] != b"0.png"]
+    pairs = list(live)
+    assert len(pairs) == len(expected) == 5
+    for (image, mask), sample in zip(pairs, expected, strict=True):
+        assert equal(image, sample["image"])
+        assert equal(mask, sample["segmentation_mask"])
+    assert [(reject.source, reject.reason) for reject in rejects] == [("0.png", "other_size")]
+
+
+def test_boxes_and_masks_of_a_tfds_dataset_move_with_its_images():
+    recipe = Recipe("x", [Flip(horizontal=1.0), CropOrPad(8, 10)])
+    image = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
+    mask = image[..., :1]
+    boxes = np.array([[0, 0, 0.5, 0.125], [0.25, 0.25, 0.5, 0.5]], np.float32)  # the first leaves the crop
+    element = {
+        "image": image,
+        "tfds_id": "x",
+        "segmentation_mask": mask,
+        "objects": {"bbox": boxes, "label": np.array([7, 8])},
+    }
+    data = tf.data.Dataset.from_tensors(element)
+    [sample] = augment_dataset(data, recipe, seed=0, copy=0)
+    np.testing.assert_array_equal(sample["segmentation_mask"], sample["image"][..., :1])
+    np.testing.assert_array_equal(sample["objects"]["label"], [8])
+    np.testing.assert_allclose(sample["objects"]["bbox"], [[0.25, 0.5, 0.5, 0.9]])
+    [batch] = augment_dataset(data.repeat(2), recipe, seed=0, copy=0, batch_size=2)
+    assert batch["objects"]["bbox"].to_list() == [sample["objects"]["bbox"].numpy().tolist()] * 2
+
+
+@pytest.mark.parametrize("name", ["bbox", "keypoints", "left_landmarks"])
+def test_what_is_tied_to_places_and_cannot_move_is_refused_by_its_name(name):
+    recipe = Recipe("x", [Resize(8, 8)])
+    faces = {"faces": {name: np.zeros((2, 4), np.float32)}}
+    data = tf.data.Dataset.from_tensors({"image": np.zeros((8, 8, 3), np.uint8), "source": "x", **faces})
+    with pytest.raises(RequestError, match=f"'faces/{name}' is tied to places in the image"):
+        augment_dataset(data, recipe, seed=0, copy=0)
+
+
+def test_thousands_of_objects_are_written_and_more_than_a_record_holds_are_a_reject(tmp_path):
+    root = tmp_path / "in"
+    images, annotations = [], []
+    for number in range(2):
+        save_photo(root / f"images/{number}.png", number)
+        images.append({"id": number, "file_name": f"{number}.png", "height": 60, "width": 80})
+    ants = range(1000)
+    annotations += [
+        {"id": i, "image_id": 0, "category_id": 1, "bbox": [i % 50, i % 40, 20, 12]} for i in ants
+    ]
+    around = np.linspace(0, 2 * np.pi, 250_000)
+    circle = np.stack([40 + 20 * np.cos(around), 30 + 20 * np.sin(around)], axis=1).round(3)
+    outline = {"bbox": [20, 10, 40, 40], "segmentation": [circle.ravel().tolist()]}
+    annotations.append({"id": 1000, "image_id": 1, "category_id": 1, **outline})
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "ant"}]}
+    (root / "many_train.json").write_text(json.dumps(document))
+    (root / "moving.yaml").write_text(RECIPE)
+    ended = materialize(root, tmp_path / "out", "--max-rejects", 0.5, beside="many_train.json")
+    assert ended.status == 0, ended.err
+    [reject] = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
+    assert (reject["source"], reject["reason"]) == ("1.png", "too_large")
+    [sample] = datasets.numpy(str(tmp_path / "out"))
+    assert 500 < len(sample["objects"]["bbox"]) <= 1000

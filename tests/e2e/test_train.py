@@ -257,6 +257,24 @@ def test_runs_that_are_killed_under_load_end_with_the_weights_of_an_undisturbed_
     assert all(run["finished"] for run in read(killed).values())
 
 
+def test_where_there_is_only_a_split_to_train_on_a_part_of_it_validates_and_that_is_said(
+    run_command, images, recipe_file, tmp_path
+):
+    request = ("train", "--input", images / "train", "--recipe", recipe_file("png"), "--model", MODEL)
+    request += ("--arms", "none", "--epochs", 1, "--output")
+    ended = run_command(*request, tmp_path / "runs")
+    assert ended.status == 0, ended.err
+    said = (
+        "no split validates or tests, so 2 of 20 images do, by the hash of their ids (--validation-fraction"
+    )
+    assert said in ended.err
+    assert json.loads((tmp_path / "runs/request.json").read_text())["validation_fraction"] == "0.2"
+    [run] = read(tmp_path / "runs").values()
+    assert run["epochs"][0]["val_accuracy"] is not None
+    everything = run_command(*request, tmp_path / "all", "--validation-fraction", 0)
+    assert (everything.status, "no split validates" in everything.err) == (0, False)
+
+
 # ---------------------------------------------------------------- presets
 
 

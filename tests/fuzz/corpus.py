@@ -13,21 +13,25 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from augment import codec
 from augment.recipe import Storage, load_recipe, preset_names, preset_text
+from augment.targets import UNIT, Moved, Object
 from pipelines.engines.job import Job
 from pipelines.format.copies import ClassCopies, tiers
-from pipelines.format.layout import SMALL, samples_file, shard_file
+from pipelines.format.layout import FEATURES, LABELS, REJECTS, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter, framed
 from pipelines.format.request import Request
 from pipelines.format.samples import Receipt
+from pipelines.format.targets import packed
 from pipelines.materialize.run import Outcome
 from pipelines.plan import make_plan
 from pipelines.sources import Folder, Listing, Reject, Source
 from tests.forgery import write_samples
+from tests.fuzz.targets import TARGETED
 
 FOUND = Path(__file__).parent / "found"
 
@@ -69,6 +73,27 @@ def _records() -> Iterator[bytes]:
             yield codec.encode(picture, Storage(format=form))
 
 
+def _targets() -> Iterator[bytes]:
+    car = Object("car", (0, 0, UNIT, 2 * UNIT), ((0, 0, UNIT, 0, UNIT, UNIT),), ((5, 6, 2), (0, 0, 0)))
+    truck = Object("truck", (1, 2, 3, 4), (), ((0, 0, 1), (0, 0, 2)), True)
+    for objects in ((), (car,), (car, truck)):
+        moved = Moved(objects, tuple(range(len(objects))), (), (), np.zeros((4, 5), np.uint8))
+        yield packed(moved, ["b"], TARGETED, (4, 5))
+
+
+def _annotations() -> Iterator[bytes]:
+    yield (
+        b"<annotation><size><width>30</width><height>40</height><depth>3</depth></size><object>"
+        b"<name>car</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax>"
+        b"<ymax>9</ymax></bndbox></object></annotation>"
+    )
+    yield b"0 0.5 0.5 0.2 0.2 0.1 0.1 2 0.2 0.2 1\n1 0.25 0.25 0.1 0.1 0 0 0 0 0 0\n"
+    yield b'{"info": {"a": [1, "x"]}, "images": [{"id": 1}], "annotations": [{"bbox": [1.5, 2]}, {}]}'
+    file = io.BytesIO()
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4), "P").save(file, "PNG")
+    yield file.getvalue()
+
+
 def _tags() -> Iterator[bytes]:
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -84,6 +109,8 @@ def _recipes() -> Iterator[bytes]:
     for name in preset_names():
         yield preset_text(name).encode()
     yield b"ops: &all\n  - resize: {height: 8, width: 8, p: 1.0}\n  - flip: {id: a, horizontal: .5}\n"
+    own = b"[{resize: {height: 8, width: 8}}, invert]"
+    yield b"ops: [{resize: {height: 8, width: 8}}]\nrecipe_for: [{classes: [a, b], ops: " + own + b"}]\n"
     yield b'{"name": "x", "storage": {"format": "jpeg", "quality": 90}, "ops": [{"zoom": {"scale": 1}}]}'
 
 
@@ -96,7 +123,7 @@ def manifest(copies: int = 2) -> Manifest:
         "train": SplitCounts(sources=4, written=4, groups=2, augmented=True),
         "test": SplitCounts(sources=2, written=2, groups=1, augmented=False),
     }
-    files = {name: File(bytes=9, sha256="0" * 64) for name in SMALL}
+    files = {name: File(bytes=9, sha256="0" * 64) for name in (FEATURES, LABELS, REJECTS)}
     for split, counts in splits.items():
         for copy in request.copies_of(augmented=counts.augmented):
             for shard in range(counts.groups):
@@ -180,6 +207,36 @@ def _work() -> Iterator[bytes]:
     yield Outcome(errors=("no",), warnings=("mind",), kept=3, seconds=0.5).model_dump_json().encode()
 
 
+def _beside() -> Iterator[bytes]:
+    things = [
+        {
+            "id": 1,
+            "image_id": 2,
+            "category_id": 3,
+            "bbox": [0.5, 1, 2, 1.25],
+            "iscrowd": 0,
+            "segmentation": [[0, 0, 1, 0, 1.5, 2]],
+            "keypoints": [1, 1, 2],
+        }
+    ]
+    images = [
+        {"id": n, "file_name": f"{name}.png", "height": 3, "width": 4} for n, name in ((1, "a"), (2, "b"))
+    ]
+    categories = [{"id": 3, "name": "cat", "keypoints": ["nose"]}]
+    yield json.dumps({"images": images, "annotations": things, "categories": categories}).encode()
+    yield b"0 0.5 0.5 0.25 1\n1 0.1 0.1 0.2 0.1 0.2 0.3\n"
+    yield b"0 0.5 0.5 0.25 1 0.5 0.5 2\n"
+    yield b"train: images\nnames: {0: cat}\nkpt_shape: [2, 3]\nflip_idx: [1, 0]\n"
+    box = b"<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>3</ymax></bndbox>"
+    thing = b"<object><name>cat</name>" + box + b"<difficult>1</difficult></object>"
+    yield b"<annotation><size><width>4</width><height>3</height></size>" + thing + b"</annotation>"
+    yield b'file_name,label,labels,age\na.png,cat,x|y,3\nb.png,dog,,"4, 5"\n'
+    yield b'{"file_name": "a.png", "label": 1, "labels": ["x"]}\n{"file_name": "b.png", "n": 1.5}\n'
+    file = io.BytesIO()
+    pq.write_table(pa.table({"file_name": ["a.png", "b.png"], "label": [1, 2]}), file)
+    yield file.getvalue()
+
+
 _MADE = {
     "image": _images,
     "exif": _tags,
@@ -192,4 +249,7 @@ _MADE = {
     "tfrecord": _shards,
     "samples": _samples,
     "work": _work,
+    "targets": _targets,
+    "annotation": _annotations,
+    "beside": _beside,
 }

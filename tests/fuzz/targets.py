@@ -6,12 +6,15 @@ A target is a function of bytes. It lets pass what its subject may raise, and as
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import os
 import struct
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 from pydantic import ValidationError
 
 from augment import codec
@@ -21,14 +24,22 @@ from augment.codec.orientation import orientation
 from augment.codec.parts import chunks, directory, riff, segments
 from augment.errors import RequestError
 from augment.recipe import Storage, parse_recipe, recipe_from_document
+from augment.targets import Annotation, Moved
+from pipelines.annotations import annotations_of, everything_annotated
+from pipelines.annotations.json_stream import BadFile, items
+from pipelines.annotations.numbers import BadAnnotation
+from pipelines.annotations.voc import annotation_of
+from pipelines.annotations.yolo_data import Data
+from pipelines.annotations.yolo_lines import objects_of
 from pipelines.engines.job import Job
 from pipelines.format.layout import Shard, samples_file, shard_of
 from pipelines.format.manifest import parse_manifest
 from pipelines.format.records import FramingError, frames, masked_crc
 from pipelines.format.samples import parse_receipt, read_samples
+from pipelines.format.targets import Targets, arrays, packed, unpacked
 from pipelines.materialize.run import Outcome
 from pipelines.plan import Plan
-from pipelines.sources import is_id
+from pipelines.sources import Guess, Ignored, Reject, Source, is_id
 
 
 def image(data: bytes) -> None:
@@ -159,7 +170,101 @@ def work(data: bytes) -> None:
                 assert read.sources >= 0
 
 
+TARGETED = Targets(
+    has=("boxes", "keypoints", "mask", "polygons"),
+    classes=("car", "truck"),
+    keypoints=("front", "rear"),
+    pairs=((0, 1),),
+    labels=("a", "b"),
+)
+DATA = Data({0: "car", 1: "truck"}, ("front", "rear"), 3, frozenset(), ())
+
+
+def targets(data: bytes) -> None:
+    """The entries of a record: what is read of them can be written, and read again as the same."""
+    with contextlib.suppress(ValueError):
+        read = unpacked(data, TARGETED, (4, 5, 3))
+        moved = Moved(read.annotation.objects, read.ids, (), (), None)
+        again = packed(moved, read.annotation.labels, TARGETED, (4, 5))
+        assert unpacked(again, TARGETED, (4, 5, 3)).ids == read.ids
+    with contextlib.suppress(ValueError, codec.DecodeError):
+        arrays(data, TARGETED, (4, 5, 3))
+
+
+def annotation(data: bytes) -> None:
+    """Files beside images: VOC's XML, YOLO's lines, COCO's JSON as a stream, and masks."""
+    with contextlib.suppress(BadAnnotation):
+        assert Annotation.unpacked(annotation_of(data).packed())
+    with contextlib.suppress(BadAnnotation):
+        objects_of(data, DATA, (40, 30))
+    with contextlib.suppress(BadFile):
+        list(items(io.BytesIO(data), frozenset(("images", "annotations", "categories"))))
+    with contextlib.suppress(codec.DecodeError):
+        assert codec.decode_mask(data).dtype == "uint8"
+
+
+def beside(data: bytes) -> None:
+    """A file beside two images: each of them is found, rejected or passed over, or the file is refused."""
+    for files in _BESIDE:
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
+            for name, content in (files | {"images/a.png": b"", "images/b.png": _DOT}).items():
+                os.makedirs(os.path.dirname(f"{root}/{name}"), exist_ok=True)
+                with open(f"{root}/{name}", "wb") as file:
+                    file.write(data if content is None else content)
+            path = next(iter(files)).replace("annotations/b.xml", "annotations")
+            found = list(everything_annotated(root, annotations_of(f"{root}/{path}", root), None))
+        if any(isinstance(one, Guess) and one.refused for one in found):
+            continue
+        images = Counter(one.id if isinstance(one, Source) else one.source for one in found if _is_image(one))
+        assert all(count == 1 for count in images.values())
+        passed = sum(isinstance(one, Ignored) and one.kind.startswith("(") for one in found)
+        assert len(images.keys() & {"images/a.png", "images/b.png"}) + passed == 2
+        for source in found:
+            if isinstance(source, Source) and source.annotation:
+                known = Annotation.unpacked(source.annotation)
+                assert known.packed() == source.annotation
+                for thing in known.objects:
+                    assert thing.name
+                    assert thing.box[0] <= thing.box[2]
+                    assert thing.box[1] <= thing.box[3]
+                    assert all(abs(place) <= 2**42 for part in (thing.box, *thing.polygons) for place in part)
+
+
+_DATA = b"train: images\nnames: [cat, dog]\n"
+_DOT = codec.encode_png(np.zeros((3, 4, 3), np.uint8))
+_BESIDE: tuple[dict[str, bytes | None], ...] = (
+    {"instances.json": None},
+    {"data.yaml": _DATA, "labels/b.txt": None},
+    {"data.yaml": _DATA + b"kpt_shape: [1, 3]\n", "labels/b.txt": None},
+    {"data.yaml": None, "labels/b.txt": b"0 0.5 0.5 1 1"},
+    {"annotations/b.xml": None},
+    {"images/t.csv": None},
+    {"images/t.jsonl": None},
+    {"images/t.parquet": None},
+)
+"""Annotations of which one file, None, is fuzzed."""
+
+
+def _is_image(found: object) -> bool:
+    return isinstance(found, Source | Reject)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (image, record, exif, tags, parts, recipe, manifest, receipt, tfrecord, samples, work)
+    for target in (
+        image,
+        record,
+        exif,
+        tags,
+        parts,
+        recipe,
+        manifest,
+        receipt,
+        tfrecord,
+        samples,
+        work,
+        targets,
+        annotation,
+        beside,
+    )
 }

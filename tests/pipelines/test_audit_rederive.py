@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.augmenter import NOT_AUGMENTED
 from augment.recipe import parse_recipe
 from pipelines.audit.sampling import choose
 from pipelines.format.layout import samples_file, shard_file
@@ -26,7 +26,7 @@ def dataset(tmp_path_factory) -> tuple[str, Manifest]:
     directory: Path = tmp_path_factory.mktemp("dataset")
     (directory / "samples").mkdir()
     recipe = parse_recipe("ops: [resize: {height: 4, width: 4}]", name="tiny")
-    columns = schema(Augmenter(recipe, 0))
+    columns = schema(recipe)
     files = {}
     for split, copies in {"train": range(COPIES), "test": [NOT_AUGMENTED]}.items():
         for copy in copies:

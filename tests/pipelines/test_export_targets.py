@@ -21,14 +21,15 @@ from PIL import Image
 
 from augment.codec import encode_png
 from augment.targets import UNIT, Annotation, Object
+from augment.targets.moving import Moved
 from pipelines.export.coco import Coco
 from pipelines.export.digits import hundredths, millionths
 from pipelines.export.formats import Format, Item
-from pipelines.export.voc import Voc
-from pipelines.export.yolo import Yolo
+from pipelines.export.voc import Voc, _whole_box
+from pipelines.export.yolo import Yolo, _places
 from pipelines.format.example import Record
 from pipelines.format.layout import Shard
-from pipelines.format.targets import Targets
+from pipelines.format.targets import Targets, packed, unpacked
 
 HEIGHT, WIDTH = 90, 120
 CLASSES = ("car", "Straßenbahn & Bus", "yes")
@@ -211,6 +212,20 @@ def test_yolo_has_poses_where_there_are_keypoints(tmp_path):
     assert [row[0] for row in read["3__c0.png"][1]] == [2, 0]
 
 
+def test_yolo_names_the_splits_that_it_knows():
+    form = Yolo(manifest(has=("boxes",), keypoints=(), pairs=()), keeps_extensions=False)
+    for splits, named in {
+        ("train", "validation", "test"): {"train": "train", "val": "validation", "test": "test"},
+        ("test2017", "train2017", "names"): {"train": "train2017", "test": "test2017"},
+    }.items():
+        [(name, text)] = form.joined(dict.fromkeys(splits, lambda: iter(())))
+        data = yaml.safe_load("".join(text))
+        assert name == "data.yaml"
+        assert {key: data[key] for key in data if key not in ("nc", "names")} == {
+            key: f"images/{split}" for key, split in named.items()
+        }
+
+
 def test_yolo_has_outlines_where_there_are_polygons_and_no_keypoints(tmp_path):
     write(Yolo(manifest(has=("boxes", "polygons"), keypoints=(), pairs=()), keeps_extensions=False), tmp_path)
     data = yaml.safe_load((tmp_path / "data.yaml").read_text())
@@ -311,10 +326,9 @@ def test_a_dataset_of_masks_alone_goes_to_voc_and_one_without_targets_to_none():
     for form in (Coco, Yolo, Voc):
         assert "no boxes, polygons or keypoints" in str(form(plain, keeps_extensions=False).why_not())
     odd = manifest(classes=("a", "b\x07", "c"))
-    assert (
-        str(Voc(odd, keeps_extensions=False).why_not())
-        == r"class 'b\x07' has a character that XML cannot have"
-    )
+    for form in (Coco, Yolo, Voc):
+        said = str(form(odd, keeps_extensions=False).why_not())
+        assert said == r"'b\x07' has a character that such files cannot have"
 
 
 @pytest.mark.parametrize(
@@ -370,3 +384,23 @@ def test_whole_pixels_that_were_read_are_written_again(ends):
     node = ElementTree.parse(io.BytesIO(entry)).find("object/bndbox")
     assert node is not None
     assert {end.tag: int(end.text or "") for end in node} == given_box
+
+
+@given(st.integers(64, 8192), st.integers(64, 8192), st.data())
+def test_a_record_loses_no_digit(width, height, data):
+    """In which places are float32."""
+    kinds = Targets(has=("boxes", "polygons"), classes=CLASSES, class_numbers=(1, 2, 3))
+    sides = (width, height)
+    whole = [sorted(data.draw(st.tuples(*[st.integers(0, side)] * 2))) for side in sides]
+    pixels = [whole[0][0], whole[1][0], whole[0][1] + 1, whole[1][1] + 1]
+    parts = [data.draw(st.integers(0, 10**6)) for _ in range(6)]
+    hundreds = [data.draw(st.integers(0, 100 * sides[i % 2])) for i in range(6)]
+    line = tuple(round(Fraction(value * sides[i % 2] * UNIT, 10**6)) for i, value in enumerate(parts))
+    two = tuple(round(Fraction(value * UNIT, 100)) for value in hundreds)
+    box = tuple(min(value, sides[i % 2]) * UNIT for i, value in enumerate(pixels))
+    given_thing = Object("car", box, (line, two))  # type: ignore[arg-type]
+    entries = packed(Moved((given_thing,), (0,), (), (), None), (), kinds, (height, width))
+    [thing] = unpacked(entries, kinds, (height, width, 3)).annotation.objects
+    assert _whole_box(thing) == _whole_box(given_thing)
+    assert _places(thing.polygons[0], width, height) == [f"{value / 10**6:.6f}" for value in parts]
+    assert [hundredths(value) for value in thing.polygons[1]] == [value / 100 for value in hundreds]

@@ -144,6 +144,18 @@ def test_dataset_info_leaves_out_splits_without_records():
     ]
 
 
+def test_dataset_info_says_in_words_which_split_holds_what():
+    two, plain = {"train_c0": [(2, 9)], "train_c1": [(2, 9)]}, {"test": [(1, 9)], "train": [(2, 9)]}
+    without = ours.dataset_info("x", two)["description"]
+    assert without.startswith("train_c0 to train_c1: augmented copies of the images of train")
+    assert "There is no split train:" in without
+    assert "--include-originals" in without
+    with_originals = ours.dataset_info("x", two | plain)["description"]
+    assert "train: the same images, brought to size and not augmented." in with_originals
+    assert "test: images brought to size and not augmented." in with_originals
+    assert "There is no split" not in with_originals
+
+
 def test_dataset_info_is_understood_by_tfds(tmp_path):
     storage = Storage()
     labels = ["a", "b", "c"]
@@ -153,6 +165,7 @@ def test_dataset_info_is_understood_by_tfds(tmp_path):
     (tmp_path / "features.json").write_text(json_text(ours.features((4, 5, 3), storage, NAMES)))
     (tmp_path / "label.labels.txt").write_text("".join(f"{label}\n" for label in labels))
     info = tfds.builder_from_directory(str(tmp_path)).info
+    assert "There is no split train" in info.description
     assert (info.name, str(info.version)) == ("x", "1.0.0")
     assert info.splits["train_c0"].num_examples == 3
     assert info.splits["train_c0"].filenames == [
@@ -201,7 +214,7 @@ def receipt_of(**changes) -> Receipt:
 def columns_of(augmenter: Augmenter, sources: list[str], copy: int) -> dict:
     count = len(sources)
     drawn = augmenter.recorded(augmenter.draw_copies(source_words(sources), copy))
-    names = [name for name in schema(augmenter).names if "." in name]
+    names = [name for name in schema(augmenter.recipe).names if "." in name]
     return {
         "split": ["train"] * count,
         "copy": [copy] * count,
@@ -222,7 +235,7 @@ def test_the_samples_table_has_a_column_for_every_drawn_parameter(tmp_path):
     augmenter = Augmenter(parse_recipe(RECIPE, name="test"), 5)
     sources = [f"a/{number}.png" for number in range(50)]
     path = str(tmp_path / "samples.parquet")
-    write_samples(path, columns_of(augmenter, sources, 3), schema(augmenter), receipt_of())
+    write_samples(path, columns_of(augmenter, sources, 3), schema(augmenter.recipe), receipt_of())
     table = pq.read_table(path)
     words = source_words(sources)
     wanted = augmenter.recorded(augmenter.draw((words[:, 0], words[:, 1]), np.full(50, 3, np.int32)))
@@ -237,7 +250,7 @@ def test_the_samples_table_has_a_column_for_every_drawn_parameter(tmp_path):
 def test_parameters_are_null_where_nothing_was_drawn(tmp_path):
     augmenter = Augmenter(parse_recipe(RECIPE, name="test"), 5)
     path = str(tmp_path / "samples.parquet")
-    write_samples(path, columns_of(augmenter, ["a/1.png"], -1), schema(augmenter), receipt_of(copy=-1))
+    write_samples(path, columns_of(augmenter, ["a/1.png"], -1), schema(augmenter.recipe), receipt_of(copy=-1))
     table = pq.read_table(path)
     assert all(table[name].null_count == 1 for name in table.column_names if "." in name)
 
@@ -246,7 +259,7 @@ def test_c4_a_samples_file_is_the_same_bytes_every_time(tmp_path):
     for name in ("one", "two"):
         augmenter = Augmenter(parse_recipe(RECIPE, name="test"), 5)
         columns = columns_of(augmenter, [f"a/{i}.png" for i in range(300)], 0)
-        write_samples(str(tmp_path / name), columns, schema(augmenter), receipt_of())
+        write_samples(str(tmp_path / name), columns, schema(augmenter.recipe), receipt_of())
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -254,7 +267,7 @@ def test_c4_a_samples_file_is_the_same_bytes_every_time(tmp_path):
 def test_a_receipt_is_read_as_it_was_written(tmp_path, changes):
     augmenter = Augmenter(load_recipe("cifar10"), 0)
     path, receipt = str(tmp_path / "samples.parquet"), receipt_of(**changes)
-    write_samples(path, columns_of(augmenter, [], 0), schema(augmenter), receipt)
+    write_samples(path, columns_of(augmenter, [], 0), schema(augmenter.recipe), receipt)
     assert read_receipt(path) == receipt
 
 
@@ -276,7 +289,7 @@ def _half(whole: bytes) -> bytes:
 def test_a_file_that_is_no_receipt_is_none(tmp_path, damage):
     augmenter = Augmenter(load_recipe("cifar10"), 0)
     path = tmp_path / "samples.parquet"
-    write_samples(str(path), columns_of(augmenter, [], 0), schema(augmenter), receipt_of())
+    write_samples(str(path), columns_of(augmenter, [], 0), schema(augmenter.recipe), receipt_of())
     path.write_bytes(damage(path.read_bytes()))
     assert read_receipt(str(path)) is None
 

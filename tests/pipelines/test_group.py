@@ -25,7 +25,7 @@ from pipelines.format import records
 from pipelines.format.request import Request
 from pipelines.format.samples import read_receipt
 from pipelines.materialize import derive, group
-from pipelines.materialize.derive import Derived, Member
+from pipelines.materialize.derive import Derived, Member, _draws
 from pipelines.materialize.group import Finished, Group, GroupFailed, GroupWriter
 from pipelines.plan import Plan, make_plan
 from pipelines.sources import Folder, Listing, Source, list_folder
@@ -263,7 +263,8 @@ def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
         sources = [member.source for member in members]
         columns = {"source": sources, **{name: [value] * len(sources) for name, value in alike.items()}}
         digests = [[f"{source:>64}" for source in sources] for _ in copies]
-        drawn = here.augmenter.recorded(here._draws(sources, copies))
+        augmenter = here.augmenters.of("cat")
+        drawn = augmenter.recorded(_draws(augmenter, sources, copies))
         return Derived(
             [b"record" * len(sources) for _ in copies], columns, {"pixels_blake3": digests}, drawn, []
         )

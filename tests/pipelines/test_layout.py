@@ -185,10 +185,12 @@ def test_splits_that_share_no_class_are_refused_unless_that_is_said(tmp_path):
     [
         (
             ["b/1.psd", "b/2.psd"],
-            "class folder 'b' has no images, but 2 .psd; .psd files are not read: convert "
-            "them to PNG or JPEG",
+            "class folder 'b' has only files that are not read, 2 .psd; convert .psd files to PNG or JPEG",
         ),
-        (["b/1.txt"], "class folder 'b' has no images, but 1 .txt; docs/images.md says what is read"),
+        (
+            ["b/1.txt"],
+            "class folder 'b' has only files that are not read, 1 .txt; docs/images.md says what is read",
+        ),
     ],
 )
 def test_a_class_of_other_files_is_refused_with_what_to_do(tmp_path, files, sentence):

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import storage
+from pipelines import progress, storage
 from pipelines.format.layout import PROGRESS
 from pipelines.format.request import Request
-from pipelines.materialize import progress
 from pipelines.materialize.plan_file import plan_and_save
 from pipelines.materialize.progress import Progress, ProgressBar
 from pipelines.plan import Plan
@@ -55,17 +54,23 @@ def test_a_line_says_how_much_is_done_and_how_much_is_left(tmp_path, monkeypatch
         count(-100)  # an attempt that is made again
     with Progress(str(tmp_path), "train-1") as count:
         count(100)
-    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 200 of 1,200 records, 200 records/s, 00:05 left"
+    assert (
+        lines(tmp_path, monkeypatch)[-1]
+        == "augshard: writing: 200 of 1,200 records, 200 records/s, 00:05 left"
+    )
 
 
 def test_what_was_there_before_is_done_but_has_no_part_in_the_rate(tmp_path, monkeypatch):
     plan(tmp_path, 600, copies=2)
     with Progress(str(tmp_path), "train-0") as count:
         count(600, kept=True)
-    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 600 of 1,200 records, 0 records/s"
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: writing: 600 of 1,200 records, 0 records/s"
     with Progress(str(tmp_path), "train-1") as count:
         count(100)
-    assert lines(tmp_path, monkeypatch)[-1] == "augshard: 700 of 1,200 records, 100 records/s, 00:05 left"
+    assert (
+        lines(tmp_path, monkeypatch)[-1]
+        == "augshard: writing: 700 of 1,200 records, 100 records/s, 00:05 left"
+    )
 
 
 def test_the_plan_of_a_run_that_is_resumed_is_not_taken_for_the_new_one(tmp_path):
@@ -78,3 +83,18 @@ def test_the_plan_of_a_run_that_is_resumed_is_not_taken_for_the_new_one(tmp_path
     with ProgressBar(str(tmp_path), told.append):
         plan(tmp_path, 600, copies=3)
     assert [one.request.copies for one in told] == [3]
+
+
+def test_any_work_says_in_lines_how_far_it_is_and_what_it_is_at(monkeypatch):
+    heard = io.StringIO()
+    monkeypatch.setattr("sys.stderr", heard)
+    monkeypatch.setattr(progress, "LINES", 0.0)
+    with progress.Bar("live, seed 0", "steps", 1000, initial=900) as bar:
+        bar.set_postfix_str("epoch 10/10", refresh=False)
+        bar.update(4)
+    assert list(progress.Bar("statistics", "groups", 2).over("ab")) == ["a", "b"]
+    first, *rest = heard.getvalue().splitlines()
+    assert first == "augshard: live, seed 0: 904 of 1,000 steps, 4 steps/s, 00:24 left, epoch 10/10"
+    assert [line.partition(",")[0] for line in rest] == [
+        f"augshard: statistics: {n} of 2 groups" for n in (1, 2)
+    ]

@@ -32,6 +32,7 @@ def test_a_picture_without_targets_is_the_one_of_a_sheet(scale, photo_of):
     assert shown.shape == (round(41 * scale + 0.1), 60 * scale, 3)
     if scale >= 1:
         assert (shown[::scale, ::scale] == photo_of(41, 60)).all()
+    assert (drawn(photo_of(41, 60), Annotation(), np.zeros((41, 60), np.uint8), (), scale) == shown).all()
     assert (drawn(GRAY[:, :, :1], Annotation(), None, ()) == GRAY).all()
 
 

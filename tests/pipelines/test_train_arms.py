@@ -322,10 +322,17 @@ def test_what_a_layer_cannot_do_is_refused(opened):
     assert "before its random_resized_crop; put a resize before that" in said
 
 
-@pytest.mark.parametrize("fraction", ["0", "1", "-0.1", "tenth", "nan", "1e-3"])
+@pytest.mark.parametrize("fraction", ["0.0", "1", "-0.1", "tenth", "nan", "1e-3"])
 def test_a_validation_fraction_that_is_none_is_refused(opened, fraction):
     said = refused(opened, Arm("none"), validation_fraction=fraction)
     assert f"--validation-fraction is {fraction!r}; it must be a part of the training images" in said
+
+
+def test_a_validation_fraction_of_zero_leaves_all_to_train(opened):
+    all_train = opened(Arm("none"), validation_fraction="0")
+    assert all_train.validation is None
+    carved = opened(Arm("none"), validation_fraction="0.25")
+    assert carved.images("validation") + carved.images() == all_train.images()
 
 
 def test_validation_is_said_once(opened, images, tmp_path):

@@ -1,54 +1,14 @@
-"""In what order the sources of a page stand, and what they can be found by."""
+"""In what order the sources of a page stand."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from augment.ops.operations import OPERATIONS
-from augment.ops.policy import operation_columns
-from augment.recipe import Recipe
 from pipelines.audit.findings import Finding
 from pipelines.audit.statistics import Duplicates
 from pipelines.report.audit.gallery import Card
-from pipelines.report.numbers import short
-
-
-class Ops:
-    """By which ops copies are to be found, and how their parameters are written."""
-
-    def __init__(self, recipe: Recipe, parameters: Sequence[str]) -> None:
-        self.parameters = tuple(parameters)
-        self._operations = operation_columns(recipe.ops, parameters)
-
-    def is_operation(self, parameter: str) -> bool:
-        """Whether its values are the numbers of a policy's operations."""
-        return parameter in self._operations
-
-    def of(self, drawn: Mapping[str, Any]) -> tuple[str, ...]:
-        """The ops that were applied, without those whose coins all said no; operations of policies too."""
-        by_op: dict[str, dict[str, Any]] = defaultdict(dict)
-        for column, value in drawn.items():
-            path, _, name = column.rpartition(".")
-            by_op[path][name] = value
-        found = []
-        for path, values in by_op.items():
-            if values.pop("applied", True) and not (values and all(v is False for v in values.values())):
-                found.append(path)
-                named = (v for name, v in values.items() if f"{path}.{name}" in self._operations)
-                found += sorted({f"{path}:{OPERATIONS[v]}" for v in named})
-        return tuple(found)
-
-    def written(self, drawn: Mapping[str, Any]) -> tuple[str, ...]:
-        """The values of all parameters; empty where there is none."""
-        return tuple(self._written(name, drawn.get(name)) for name in self.parameters)
-
-    def _written(self, name: str, value: Any) -> str:
-        if value is None:
-            return ""
-        return OPERATIONS[value] if name in self._operations else short(value)
 
 
 def cards(shown: Sequence[Card], findings: Sequence[Finding], duplicates: Duplicates) -> list[Card]:

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from augment.ops.operations import OPERATIONS
 from pipelines.audit.distributions import Fit
+from pipelines.report.audit.parameters import Parameters
 from pipelines.report.figures import BAR, INK, as_percent, as_svg, ticks
-from pipelines.report.numbers import short
+from pipelines.report.numbers import short, within
 
 _WIDTH, _HEIGHT = 3.1, 1.3
 _OF_PIXELS = {"width": 4.2, "height": 1.6}
@@ -19,26 +20,31 @@ _NAMED = 6
 """Values that are named on an axis, at most."""
 
 
-def of_parameter(fit: Fit) -> str:
-    """Its draws as bars, and the promise as a line over them."""
+def of_parameter(fit: Fit, parameters: Parameters) -> str:
+    """Its draws as bars, and the promise as a line over them; a policy's operations by name."""
+    if parameters.kind(fit.name) == "operation":
+        return _of_operations(fit)
     bins = fit.bins
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         if bins.values is None:
             edges = np.array(bins.edges)
-            axes.set_xticks(np.linspace(edges[0], edges[-1], 3))
-            axes.xaxis.set_major_formatter(lambda value, _: short(value))
+            ticks(axes.xaxis, written=lambda value: within((edges[0], edges[-1]), value))
         else:
             edges = np.arange(len(bins.values) + 1) - 0.5
             every = -(-len(bins.values) // _NAMED)
-            axes.set_xticks(range(0, len(bins.values), every), [short(v) for v in bins.values[::every]])
+            axes.set_xticks(
+                range(0, len(bins.values), every),
+                [parameters.value(fit.name, v) for v in bins.values[::every]],
+            )
         _compared(axes, bins.observed, bins.promised, edges)
 
-    return as_svg(draw, width=_WIDTH, height=_HEIGHT, alternative=_in_words(fit))
+    said = _in_words(fit) if parameters.kind(fit.name) == "amount" else _of_values(fit)
+    return as_svg(draw, width=_WIDTH, height=_HEIGHT, alternative=said)
 
 
-def of_operations(fit: Fit) -> str:
+def _of_operations(fit: Fit) -> str:
     """How often each of a policy's operations was drawn, by name."""
     numbers = [int(value) for value in fit.bins.values or ()]
 
@@ -52,7 +58,7 @@ def of_operations(fit: Fit) -> str:
         axes.margins(y=0.01)
         ticks(axes.xaxis, written=as_percent)
 
-    return as_svg(draw, width=_WIDTH, height=0.4 + 0.17 * len(numbers), alternative=_in_words(fit))
+    return as_svg(draw, width=_WIDTH, height=0.4 + 0.17 * len(numbers), alternative=_of_values(fit))
 
 
 def of_levels(before: np.ndarray | None, after: np.ndarray) -> str:
@@ -105,10 +111,15 @@ def _middle(levels: np.ndarray) -> int:
     return int(8 * np.searchsorted(np.cumsum(levels), levels.sum() / 2) + 4)
 
 
+def _of_values(fit: Fit) -> str:
+    """Of values that are no amounts, and have no mean."""
+    return f"Histogram of {fit.title}: {fit.draws:,} draws; the largest deviation is {fit.deviation:.3f}"
+
+
 def _in_words(fit: Fit) -> str:
     (low, high), (first, last) = fit.observed_range, fit.promised_range
     return (
-        f"Histogram of {fit.name}: {fit.draws:,} draws from {short(low)} to {short(high)}, mean "
+        f"Histogram of {fit.title}: {fit.draws:,} draws from {short(low)} to {short(high)}, mean "
         f"{short(fit.observed_mean)}; promised from {short(first)} to {short(last)}, mean "
         f"{short(fit.promised_mean)}"
     )

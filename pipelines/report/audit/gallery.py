@@ -17,18 +17,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
-from augment.augmenter import NOT_AUGMENTED, Augmenter
+from augment.augmenter import NOT_AUGMENTED
+from augment.by_class import ByClass
 from pipelines.audit.decoding import Decoder
 from pipelines.audit.findings import Audit
 from pipelines.audit.statistics import SamplesReader, Statistics, prefixes
+from pipelines.format.example import unpack
 from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
+from pipelines.format.targets import moved_of
 from pipelines.plan import group_of, places
+from pipelines.progress import Bar
 from pipelines.report.audit.pixels import NEAR, NOTES, PixelSummary, summary_of
+from pipelines.report.drawing import Overlay
 from pipelines.report.thumbnail import Thumbnail, thumbnail
 from pipelines.sources import read_source
 
@@ -40,6 +44,8 @@ MOST_CLASSES = 1000
 """Classes of which there is a picture; with many, each has one source in two copies."""
 NAMED = 40
 """Sources that are there because a finding names them."""
+_LARGE = 160
+"""Pixels that a small picture is brought near to before lines are drawn over it."""
 IMAGE_BYTES = 4_200_000
 """Of all thumbnails together."""
 
@@ -119,7 +125,7 @@ def gallery(audit: Audit, manifest: Manifest, found: Statistics) -> list[Card]:
     for one in chosen:
         groups[one.split, one.group].append(one)
     shown: list[Card] = []
-    with tqdm(total=len(chosen), desc="pictures", unit=" sources", disable=None, dynamic_ncols=True) as bar:
+    with Bar("pictures", "sources", len(chosen)) as bar:
         for (split, _), sources in groups.items():
             records = album.records(split, [one.source for one in sources], stored[split])
             for one in sources:
@@ -167,7 +173,7 @@ class _Album:
     def __init__(self, audit: Audit, manifest: Manifest, reader: SamplesReader, most_bytes: int) -> None:
         self._audit, self._manifest, self._reader, self._most_bytes = audit, manifest, reader, most_bytes
         request = manifest.request
-        self._decoder = Decoder(Augmenter(request.parsed_recipe(), request.seed))
+        self._decoder = Decoder(ByClass(request.parsed_recipe(), request.seed))
 
     def records(self, split: str, sources: list[str], copies: list[int]) -> dict[str, list[_Record]]:
         """For each of a group's sources, of each copy its row, its file and the record's bytes."""
@@ -191,22 +197,22 @@ class _Album:
         return found
 
     def shown(self, one: _Chosen, records: list[_Record]) -> Card:
-        plain = self._original(one.source, records[0][0]["source_sha256"] if records else "")
+        plain = self._original(one, records[0][0]["source_sha256"] if records else "")
         tiles = [self._copy(plain, *record) for record in records]
         if plain is not None:
             tiles.insert(0, Tile("source", one.source, *self._picture(plain)))
         return Card(one.split, one.label, one.source, tuple(tiles))
 
-    def _original(self, source: str, digest: str) -> np.ndarray | None:
+    def _original(self, one: _Chosen, digest: str) -> np.ndarray | None:
         """The source as a recipe that did nothing but bring it to size would have it."""
         if self._audit.input is None:
             return None
         try:
-            contents = read_source(self._audit.input, source)
+            contents = read_source(self._audit.input, one.source)
         except (OSError, ValueError):
             return None
         same = hashlib.sha256(contents).hexdigest() == digest
-        return self._decoder.source(contents) if same else None
+        return self._decoder.source(contents, one.label) if same else None
 
     def _copy(self, plain: np.ndarray | None, row: dict[str, Any], file: str, record: bytes | None) -> Tile:
         pixels = None if record is None else self._decoder.record(record)
@@ -217,13 +223,25 @@ class _Album:
         return Tile(
             "stored" if stored else f"copy {row['copy']}",
             f"{file} record {row['record']}",
-            *self._picture(pixels),
+            *self._picture(pixels, self._overlay(record)),
             copy=row["copy"],
             drawn={name: row[name] for name in self._reader.parameters if row[name] is not None},
             difference=difference,
         )
 
-    def _picture(self, pixels: np.ndarray | None) -> tuple[Thumbnail | None, PixelSummary | None]:
+    def _overlay(self, record: bytes | None) -> Overlay | None:
+        """What a record has beside its image."""
+        found, targets = None if record is None else unpack(record), self._manifest.targets
+        if found is None or targets is None:
+            return None
+        with contextlib.suppress(ValueError):
+            return Overlay(moved_of(found.targets, targets, self._manifest.image_shape), targets)
+        return None
+
+    def _picture(
+        self, pixels: np.ndarray | None, overlay: Overlay | None = None
+    ) -> tuple[Thumbnail | None, PixelSummary | None]:
         if pixels is None:
             return None, None
-        return thumbnail(pixels, self._most_bytes), summary_of(pixels)
+        shown = overlay.drawn(pixels, max(1, _LARGE // max(pixels.shape[:2]))) if overlay else pixels
+        return thumbnail(shown, self._most_bytes), summary_of(pixels)

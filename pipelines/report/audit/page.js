@@ -109,11 +109,13 @@
     body.replaceChildren(
       ...(picture ? [picture.cloneNode()] : []),
       element("p", card.querySelector("h3").firstChild.textContent.trim() + ", " + tile.children[1].textContent),
+      ...(tile.dataset.words ? [element("p", tile.dataset.words)] : []),
       ...words(tile.dataset.kinds).map((kind) => element("p", kind)),
       element("p", tile.dataset.place),
       list,
     );
     body.lastChild.previousSibling.className = "muted";
+    if (tile.dataset.words) body.querySelectorAll("p")[1].className = "said";
     inspector.hidden = false;
   }
 

@@ -19,11 +19,12 @@ from pipelines.audit.statistics import Duplicates, Statistics
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Request
 from pipelines.report.audit import figures
-from pipelines.report.audit.cards import Ops, cards
+from pipelines.report.audit.cards import cards
 from pipelines.report.audit.gallery import Card, gallery
+from pipelines.report.audit.parameters import Parameters
 from pipelines.report.audit.pixels import NOTES, PooledSummary
 from pipelines.report.audit.summary import checked, headline, parity, proven
-from pipelines.report.numbers import chance, count, listed, part_of, percent, precise
+from pipelines.report.numbers import chance, count, listed, part_of, percent, within
 from pipelines.report.page import Headline, bundled, render
 from pipelines.report.table import Alarm, Table
 
@@ -54,9 +55,12 @@ def page(audit: Audit) -> str:
         "whole": whole,
     }
     if manifest is not None and found is not None:
+        parameters = Parameters(manifest.request.parsed_recipe(), found.fits)
         context |= {
-            **_pictures(audit, manifest, found),
+            **_pictures(audit, manifest, found, parameters),
             **_of_the_whole(manifest, found),
+            "parameters": parameters,
+            "fits": _fits(found.fits, parameters),
             "recipe": yaml.safe_dump(manifest.request.parsed_recipe().canonical(), sort_keys=False),
             "recipe_file": f"{manifest.request.recipe_name}.yaml",
             "commands": _commands(manifest.request),
@@ -100,21 +104,18 @@ def _findings(audit: Audit) -> Table:
     return Table(("kind", "where", "what"), rows[:FINDINGS], names=(1, 2))
 
 
-def _pictures(audit: Audit, manifest: Manifest, found: Statistics) -> dict[str, Any]:
+def _pictures(audit: Audit, manifest: Manifest, found: Statistics, parameters: Parameters) -> dict[str, Any]:
     """What the template shows of single images."""
-    ops = Ops(manifest.request.parsed_recipe(), [fit.name for fit in found.fits])
     sheets = cards(gallery(audit, manifest, found), list(audit.findings), found.duplicates)
-    fits = [fit for fit in found.fits if not fit.yes_or_no]
-    fits.sort(key=lambda fit: ops.is_operation(fit.name))  # their figures are higher
-    drawn = [
-        figures.of_operations(fit) if ops.is_operation(fit.name) else figures.of_parameter(fit)
-        for fit in fits[:FIGURES]
-    ]
+    fits = [fit for fit in found.fits if fit.biased or parameters.kind(fit.name) in _WITH_FIGURES]
+    fits.sort(key=lambda fit: parameters.kind(fit.name) == "operation")  # their figures are higher
+    drawn = [figures.of_parameter(fit, parameters) for fit in fits[:FIGURES]]
     return {
         "cards": sheets,
         "classes": sorted({card.label for card in sheets}),
-        "ops": sorted({op for card in sheets for tile in card.tiles for op in ops.of(tile.drawn)}),
-        "by_op": ops,
+        "ops": sorted(
+            {op for card in sheets for tile in card.tiles for op in parameters.applied(tile.drawn)}
+        ),
         "kinds": _kinds(sheets),
         "notes": NOTES,
         "figures": list(zip(fits, drawn, strict=False)),
@@ -170,7 +171,6 @@ def _of_the_whole(manifest: Manifest, found: Statistics) -> dict[str, Any]:
         "found": found,
         "unread": listed(found.unread, 5),
         "alarm": f"one in {1 / ALARM:,.0f}",
-        "fits": _fits(found.fits),
         "variety": _variety(found),
         "duplicates": _duplicates(found.duplicates),
         "splits": list(manifest.splits),
@@ -195,19 +195,30 @@ def _by_count(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in counts.most_common())
 
 
-def _fits(fits: list[Fit]) -> Table:
+_WITH_FIGURES = ("amount", "operation", "order", "name")
+"""Kinds of parameters that have one; others if what was drawn is not what is promised."""
+
+
+def _fits(fits: list[Fit], parameters: Parameters) -> Table:
     rows = []
     for fit in fits:
-        values = ["yes or no", percent(fit.observed_mean), "", percent(fit.promised_mean)]
-        if not fit.yes_or_no:
+        kind = parameters.kind(fit.name)
+        if kind == "one value":
+            continue
+        values = [kind, "", "", ""]
+        if kind == "yes or no":
+            values = [kind, percent(fit.observed_mean), "", percent(fit.promised_mean)]
+        if kind == "amount":
             drawn, promised = (
-                " to ".join(map(precise, ends)) for ends in (fit.observed_range, fit.promised_range)
+                " to ".join(within(fit.promised_range, end) for end in ends)
+                for ends in (fit.observed_range, fit.promised_range)
             )
-            values = [drawn, precise(fit.observed_mean), promised, precise(fit.promised_mean)]
+            means = [within(fit.promised_range, mean) for mean in (fit.observed_mean, fit.promised_mean)]
+            values = [drawn, means[0], promised, means[1]]
         columns = ("drawn", "mean drawn", "promised", "mean promised")
         rows.append(
             {
-                "parameter": fit.name,
+                "parameter": fit.title,
                 "draws": count(fit.draws),
                 **dict(zip(columns, values, strict=True)),
                 "deviation": f"{fit.deviation:.4f}",

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from augment.ops.operations import OPERATIONS
+from augment.ops.policy import operation_columns
+from augment.targets import Moved
 from pipelines.audit.replay import Replay, Stage
+from pipelines.report.captions import UNCHANGED, said
+from pipelines.report.drawing import Overlay
 from pipelines.report.numbers import short
 from pipelines.report.sheet import Picture, draw_sheet, save_sheet
 from pipelines.report.table import Table
@@ -23,6 +28,7 @@ def as_text(found: Replay, strip: str) -> str:
         ("record", f"{found.shard}, record {found.record}"),
         ("draws", f"the samples table has other values of {others}" if others else "as in the samples table"),
         ("digest", f"{'as' if found.same_digest else 'not as'} in the samples table"),
+        *([("targets", found.targets.difference or "as in the record")] if found.targets else []),
         ("match", _match(found)),
         ("strip", strip),
     ]
@@ -46,11 +52,18 @@ def _match(found: Replay) -> str:
 
 
 def _drawn(stage: Stage) -> str:
-    return Table((), [(name, _exact(value)) for name, value in stage.parameters.items()] or [("",)]).text[:-1]
+    operations = operation_columns((stage.op,), stage.drawn)
+    rows = [
+        (name, f"{value} {OPERATIONS[value]}" if f"{stage.op.id}.{name}" in operations else _exact(value))
+        for name, value in stage.parameters.items()
+    ]
+    return Table((), rows or [("",)]).text[:-1]
 
 
 def _exact(value: Any) -> str:
     """So many digits that no two values of float32 look the same."""
+    if isinstance(value, np.integer):
+        return str(value)
     return f"{value:.9g}" if isinstance(value, np.floating) else short(value)
 
 
@@ -59,17 +72,24 @@ def write_strip(found: Replay, path: str) -> None:
 
     Raises RequestError if it cannot be written.
     """
-    pictures = [Picture(found.image, ["source"])]
+
+    def overlay(moved: Moved | None) -> Overlay | None:
+        return Overlay(moved, found.targets.targets) if moved and found.targets else None
+
+    known, stored = (found.targets.source, found.targets.stored) if found.targets else (None, None)
+    pictures = [Picture(found.image, "source", overlay=overlay(known))]
     for number, stage in enumerate(found.stages, start=1):
-        caption = [
-            f"{number} {stage.op.id}",
-            *(f"{name} {short(value)}" for name, value in stage.parameters.items()),
-        ]
-        pictures.append(Picture(stage.pixels, caption if stage.applied else [*caption, "not applied"]))
+        words = ", ".join(said((stage.op,), stage.drawn)) or UNCHANGED * (not stage.op.deterministic)
+        title = f"{number} {stage.op.id}"
+        pictures.append(
+            Picture(stage.pixels, title, words if stage.applied else "not applied", overlay(stage.moved))
+        )
     if found.stored is not None:
-        pictures.append(Picture(found.stored, ["the record"]))
+        pictures.append(Picture(found.stored, "the record", overlay=overlay(stored)))
+    rows_needed = -(-len(pictures) // _IN_A_ROW)
+    each = -(-len(pictures) // rows_needed)  # lest one stand alone
     rows = [
-        ("" if first else found.source, pictures[first : first + _IN_A_ROW])
-        for first in range(0, len(pictures), _IN_A_ROW)
+        ("" if first else found.source, pictures[first : first + each])
+        for first in range(0, len(pictures), each)
     ]
     save_sheet(draw_sheet(rows, f"copy {found.copy}, op after op"), path)

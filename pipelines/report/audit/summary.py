@@ -29,6 +29,7 @@ _CHECKED = {
     "rows": "of the samples table",
     "draws": "parameters, drawn again",
     "pixels": "records, decoded to the digests of their pixels",
+    "targets": "of records, compared with their digests",
     "sources": "compared with their digests",
     "derived": "samples, made again from their sources and compared pixel by pixel",
     "rejects": "looked at again",

@@ -19,6 +19,9 @@ NAMES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 _LINE = 9.0
 """Points from one label to the next, at the least."""
 
+_CURVES = 1.95
+"""Inches of a figure of curves in height."""
+
 
 class Line(NamedTuple):
     """A curve with its spread over runs."""
@@ -53,12 +56,14 @@ def of_curves(arm: ComparedArm, what: str, comparison: Comparison) -> str:
         axes.set_xlim(0.5, max(len(arm.curves[training]), 2) + 0.5)
         ticks(axes.xaxis, whole=True)
         ticks(axes.yaxis, written=as_percent if what == "accuracy" else None)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(what)
         grid(axes)
         _label_ends(axes, lines)
 
     said = ", ".join(f"{line.name} ends at {_number(_last(line.spreads), what)}" for line in lines)
     return as_svg(
-        draw, width=3.4, height=1.75, alternative=f"{what} of {arm.label} by epoch: {said or 'no number'}"
+        draw, width=3.4, height=_CURVES, alternative=f"{what} of {arm.label} by epoch: {said or 'no number'}"
     )
 
 
@@ -75,7 +80,7 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
     """Names lines at their right ends, as far apart as it takes to read them."""
     ends = sorted(((_last(line.spreads), line) for line in lines), key=lambda end: end[0])
     low, high = axes.get_ylim()
-    height = 0.8 * 72 * 1.75
+    height = 0.75 * 72 * _CURVES
     at = [(end - low) / (high - low) * height for end, _ in ends]
     for i in range(1, len(at)):
         at[i] = max(at[i], at[i - 1] + _LINE)
@@ -83,8 +88,9 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
     for i in reversed(range(len(at))):
         ceiling = at[i + 1] - _LINE if i + 1 < len(at) else at[i] - over
         at[i] = min(at[i], ceiling)
-    for y, (_, line) in zip(at, ends, strict=True):
-        note(axes, line.name, (1, y / height), line.color, offset=(3, 0), coordinates="axes fraction")
+    for y, (end, line) in zip(at, ends, strict=True):
+        said = f"{line.name} ↑" if end > high else line.name  # one that is out of sight
+        note(axes, said, (1, y / height), line.color, offset=(3, 0), coordinates="axes fraction")
 
 
 def _limits(comparison: Comparison, what: str) -> tuple[float, float]:
@@ -129,6 +135,7 @@ def of_copies(comparison: Comparison) -> str:
         axes.set_xticks(range(len(pools)), [str(copies) if copies else "none" for copies in pools])
         axes.set_xlim(-0.4, len(pools) - 0.6)
         axes.set_xlabel("copies that epochs use in turn")
+        axes.set_ylabel(f"{split} accuracy")
         ticks(axes.yaxis, 5, as_percent)
         grid(axes)
         _error_bar(axes, limited)
@@ -154,11 +161,12 @@ def _draw_series(
     style: dict[str, Any] = {"linestyle": "--" if hollow else "-", "fillstyle": "none" if hollow else "full"}
     axes.plot(at, means, marker="o", color=ACCENT, markersize=5, linewidth=1.2, **style)
     if hollow and arms:
-        note(axes, "originals and copies", (at[-1], means[-1]), ACCENT, offset=(5, -3), va="top")
+        said = "hollow, dashed: the originals are among the copies"
+        note(axes, said, (0, 1), ACCENT, offset=(0, 10), coordinates="axes fraction")
 
 
 def _error_bar(axes: Axes, arms: Sequence[ComparedArm]) -> None:
-    """How far a test set's own standard error reaches, as a measure beside the points."""
+    """How far a test set's own standard error reaches, as a measure in a column of its own."""
     errors = [arm.test_error for arm in arms if arm.test_error]
     if not errors:
         return
@@ -166,10 +174,11 @@ def _error_bar(axes: Axes, arms: Sequence[ComparedArm]) -> None:
     low, high = axes.get_ylim()
     middle = low + 0.08 * (high - low) + error
     axes.set_ylim(low, max(high, middle + error))
-    x = axes.get_xlim()[1] - 0.12
-    axes.errorbar([x], [middle], [error], color=MUTED, capsize=2.5, linewidth=1)
-    said = "± a standard error\nof the test set"
-    note(axes, said, (x, middle), MUTED, offset=(-6, 0), ha="right")
+    left, right = axes.get_xlim()
+    axes.set_xlim(left, right + 0.3)
+    axes.errorbar([right + 0.1], [middle], [error], color=MUTED, capsize=2.5, linewidth=1)
+    said = "± a standard\nerror of the\ntest set"
+    note(axes, said, (1, middle), MUTED, coordinates=("axes fraction", "data"))
 
 
 def of_speed(comparison: Comparison) -> str:

@@ -6,8 +6,10 @@ directories of runs give equal reports.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import yaml
 
 from pipelines.report.numbers import count, counted, listed, percent
@@ -23,11 +25,12 @@ NAMED = 4
 
 def page(comparison: Comparison) -> str:
     """The report as HTML."""
-    model = comparison.requests[0]["model"]
+    model, outputs = comparison.requests[0]["model"], len(comparison.requests)
+    several = f", with {outputs} seeds of the augmentation" if outputs > 1 else ""
     context: dict[str, Any] = {
-        "title": f"{model}: training compared",
-        "kicker": "augshard train",
-        "heading": f"{model}, fed in {counted(len(comparison.arms), 'way')}",
+        "title": f"{model}: {f'{outputs} outputs' if several else 'training'} compared",
+        "kicker": f"augshard {'compare' if several else 'train'}",
+        "heading": f"{model}, fed in {counted(len(comparison.arms), 'way')}{several}",
         "headline": headline(comparison),
         "facts": _facts(comparison),
         "comparison": comparison,
@@ -91,14 +94,11 @@ def _accuracy(comparison: Comparison) -> list[tuple[str, str]]:
     if not apart:
         return [(what, "the same in all arms")]
     if all(found.error is None for found in apart):
-        return [
-            (
-                what,
-                "not ranked: one train seed does not tell how far it moves by chance; --train-seeds 3 does",
-            )
-        ]
+        said = "not ranked: one train seed does not tell how far they move by chance; --train-seeds 3 does"
+        return [*_means(comparison, what), ("differences", said)]
     number = f"{len(exceeding)} of {counted(len(apart), 'difference')}" if exceeding else "no difference"
-    rows = [(what, f"{number} larger than the error{': the arms are not ranked' if not exceeding else ''}")]
+    ranked = f"{number} larger than the error{': the arms are not ranked' if not exceeding else ''}"
+    rows = [*_means(comparison, what), ("differences", ranked)]
     reference = comparison.reference.label if comparison.reference else None
     exceeding.sort(key=lambda found: reference not in (found.arm, found.other))
     digits = tables.digits_of(comparison)
@@ -106,6 +106,13 @@ def _accuracy(comparison: Comparison) -> list[tuple[str, str]]:
         (f"{found.arm} less {found.other}", f"{tables.points(found, digits)} points")
         for found in exceeding[:NAMED]
     ]
+
+
+def _means(comparison: Comparison, what: str) -> list[tuple[str, str]]:
+    """The accuracy of the arms, if they are few."""
+    digits = tables.digits_of(comparison)
+    means = [f"{arm.label} {percent(float(np.mean(arm.by_seed)), digits)}" for arm in comparison.arms]
+    return [(what, ", ".join(means))] if len(means) <= NAMED else []
 
 
 def _speed(comparison: Comparison) -> list[tuple[str, str]]:
@@ -129,8 +136,8 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     facts = [
         ("arms", count(len(comparison.arms))),
         ("runs", count(len(runs))),
-        ("train seeds", ", ".join(map(str, sorted({run.train_seed for run in runs})))),
-        ("augmentation seeds", ", ".join(str(one["seed"]) for one in comparison.requests)),
+        _listed("train seed", sorted({run.train_seed for run in runs})),
+        _listed("augmentation seed", [one["seed"] for one in comparison.requests]),
         ("epochs", f"{request['epochs']:,}"),
         ("batch size", f"{request['batch_size']:,}"),
         ("tested images", f"{comparison.images:,}" if comparison.images else "none"),
@@ -143,6 +150,10 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
             ("parameters of the model", f"{document['parameters']:,}"),
         ]
     return facts
+
+
+def _listed(name: str, seeds: Sequence[int]) -> tuple[str, str]:
+    return name + "s" * (len(seeds) != 1), ", ".join(map(str, seeds)) or "none"
 
 
 _LEFT_OUT = ("recipe", "seed", "shards", "plugins", "images")

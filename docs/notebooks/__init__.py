@@ -1,0 +1,1 @@
+"""Notebooks: tutorials done with augshard, beside the way that they came with."""
