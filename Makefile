@@ -128,6 +128,9 @@ GCP     := printf '%s\n' "apache-beam[gcp]; python_version >= '3.11'"
 TRIM    := sed -e '/^\# The following packages were excluded/,$$d' \
            -e 's|, -c $(LOCK)/all.txt||' -e 's|-c $(LOCK)/all.txt, ||' -e 's|, -r -||' -e 's|-r -, ||'
 
+# mkdocstrings' last version for Python 3.10 does not go with newer pymdown-extensions.
+SITE_NEEDS := mkdocs-material mkdocstrings-python 'pymdown-extensions<12' ruff nbclient ipykernel
+
 constraints:  ## solve the dependencies anew and write constraints.txt
 	@rm -rf $(LOCK) && mkdir -p $(LOCK) && cp constraints.txt $(LOCK)/all.txt
 	@echo "==> installing uv in $(LOCK)/venv"
@@ -148,7 +151,7 @@ constraints:  ## solve the dependencies anew and write constraints.txt
 	    "tensorflow==$$version; platform_machine != 'x86_64'" | $(COMPILE) --no-deps - | $(TRIM) > docker/cpu.txt; \
 	  echo "tensorflow[and-cuda]==$$version" | $(COMPILE) -c constraints.txt \
 	    $$(grep -vx -- '--no-emit-package tensorflow' $(LOCK)/in-base) - | $(TRIM) > docker/gpu.txt
-	@printf '%s\n' mkdocs-material mkdocstrings-python ruff nbclient ipykernel | $(COMPILE) $(ARGS) - -o docs/site.txt
+	@printf '%s\n' $(SITE_NEEDS) | $(COMPILE) $(ARGS) - -o docs/site.txt
 	@rm -rf $(LOCK)
 	@echo "==> wrote constraints.txt"
 
