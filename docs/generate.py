@@ -2,7 +2,8 @@
 
 The reference in recipes.md stands between two marks, and images/ has a picture of
 each op; differences.json has how far its levels are from those of other libraries,
-and copies.webp, at the top of the README, an image with its copies.
+copies.webp, at the top of the README, an image with its copies, and targets.webp
+two with all that is known of them.
 An op without an entry in EXAMPLES is shown with its defaults.
 """
 
@@ -22,13 +23,18 @@ from augment.keys import source_words
 from augment.ops import Op, op_types
 from augment.ops.settings import descriptions, requirement
 from augment.recipe import Recipe, load_recipe, parse_recipe
+from augment.targets import moved
 from docs import differences
 from docs.references import ALONE, REFERENCES
-from pipelines.demo import draw_vehicle
+from pipelines.demo import CLASSES, draw_vehicle, draw_with_truth
+from pipelines.format.targets import Targets
+from pipelines.report.drawing import Overlay
+from pipelines.report.sheet import Picture, draw_sheet
 
 DOCS = Path(__file__).parent
 PICTURES = DOCS / "images"
 PAGE = DOCS / "recipes.md"
+TARGETS_PICTURE = DOCS / "targets.webp"
 COPIES_PICTURE, COPIES_RECIPE = DOCS / "copies.webp", "car_or_truck_convnet"
 BEGIN, END = "<!-- ops: written by make docs -->", "<!-- end of ops -->"
 
@@ -236,6 +242,34 @@ def copies() -> Image.Image:
     return sheet
 
 
+def targets() -> Image.Image:
+    """A car and a truck with box, outline and wheels, as they are and in copies 0 to 3."""
+    recipe = parse_recipe(MOVING, name="moving")
+    augmenter, names = Augmenter(recipe, 0), Targets(has=("boxes", "polygons", "keypoints"), classes=CLASSES)
+    rows = []
+    for label in ("car", "truck"):
+        drawn = draw_with_truth(label, random.Random(f"docs {label} 3"), "left")  # noqa: S311
+        photo, source = np.asarray(drawn.picture), f"{label}/001.jpg"
+        pictures = []
+        for copy in (NOT_AUGMENTED, 0, 1, 2, 3):
+            tile = augment_image(photo, recipe, seed=0, source=source, copy=copy)
+            *_, last = augmenter.stage_geometries(photo.shape[:2], source, copy)
+            shown = Overlay(moved(drawn.annotation.objects, None, last), names)
+            pictures.append(Picture(tile, "not augmented" if copy < 0 else f"copy {copy}", overlay=shown))
+        rows.append((source, pictures))
+    return draw_sheet(rows, "what was drawn, and where it is in four copies")
+
+
+MOVING = """
+ops:
+  - resize: {height: 160, width: 160}
+  - flip: {horizontal: 0.5}
+  - rotation: {factor: 0.06}
+  - zoom: {scale: [0.8, 1.4]}
+  - contrast: {factor: 0.4}
+"""
+
+
 def main() -> None:
     differences.write()
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
@@ -251,6 +285,7 @@ def main() -> None:
     for op in ops:
         sprite(op).save(PICTURES / f"{op.name}.webp", quality=85, method=6)
     copies().save(COPIES_PICTURE, quality=88, method=6)
+    targets().save(TARGETS_PICTURE, quality=88, method=6)
     total = sum(path.stat().st_size for path in PICTURES.glob("*.webp"))
     sys.stdout.write(f"{len(ops)} ops in {PAGE}, {total / 1e3:,.0f} kB of pictures in {PICTURES}\n")
 

@@ -4,7 +4,7 @@
     reader.py   what every format can do; coco.py, yolo.py, voc.py, masks.py, table.py
     pieces.py   what the input and the annotations say of one image, and what that comes to
     steps.py    a listing's steps, which whole.py takes in memory, and transform.py within a pipeline
-    exact.py    numbers to 65,536ths of a pixel
+    numbers.py  to 65,536ths of a pixel
 
 A listing with annotations finds what one without does (`pipelines.sources`): sources, rejects, what is passed
 over. `transform` imports Beam, and nothing else does.

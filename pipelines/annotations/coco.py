@@ -1,28 +1,33 @@
 """COCO: one JSON file a split, of images, annotations and categories; instances and keypoints.
 
-Files may be larger than memory: they are read as streams, twice, for categories stand behind what uses
-them. What a file says of one image may stand anywhere in it, and meets by the file's own id of the image.
+Files may be larger than memory: they are read as streams. What one says of an image stands anywhere in it,
+and its categories mostly behind all that uses them; so pieces meet by the file's own id of the image, and
+are understood there, by whichever worker.
 """
 
 from __future__ import annotations
 
-import json
+import operator
+import pickle
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import quote
 
-from augment.targets import Annotation, Object, Vocabulary
+from augment.targets import Annotation, Object
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.coco_objects import Category, categories_of, object_of
-from pipelines.annotations.exact import BadAnnotation, shown
+from pipelines.annotations.coco_objects import Categories, Raw, categories_of, object_of, raw_of
 from pipelines.annotations.files import files_near
 from pipelines.annotations.json_stream import BEGIN, BadFile, items
+from pipelines.annotations.numbers import FARTHEST, BadAnnotation, shown
 from pipelines.annotations.pieces import Keyed, Rules, Said
 from pipelines.annotations.reader import (
     Begun,
     InFile,
     Read,
+    Reader,
+    Shared,
     Task,
     View,
     exists,
@@ -31,7 +36,7 @@ from pipelines.annotations.reader import (
     refused,
     where_of,
 )
-from pipelines.sources.found import UNLABELED, Folder, Found, Reject, Source
+from pipelines.sources.found import UNLABELED, Folder, Found, Reject
 from pipelines.sources.layout import ONLY_SPLIT
 from pipelines.sources.rules import extension, role
 from pipelines.sources.words import listed
@@ -39,22 +44,19 @@ from pipelines.sources.words import listed
 _PROBED = 16
 """So many images of a file are looked for, to find out in which folder they lie."""
 
-_HELD = 1 << 14
+_HELD = 1 << 16
 """Annotations that are held at once, so that those of one image go together where they stand together."""
 
 _LISTS = frozenset(("images", "annotations", "categories"))
 
 
-class Coco:
+class Coco(Reader):
     """See `Reader`."""
 
     rules = Rules(alone=("not_annotated", "the annotations do not list it"))
 
     def __init__(self, root: str, annotations: Annotations) -> None:
         self._root, self._path = root, annotations.path
-
-    def key(self, source: str) -> str:
-        return source
 
     def begin(self) -> Iterator[Begun]:
         try:
@@ -128,141 +130,129 @@ class Coco:
 
     def read(self, task: Task) -> Iterator[Read]:
         name = task.names[0]
+        where = where_of(self._root, self._at(name), self._path)
+        lists, categories, polygons = set[str](), list[Any](), False
+        held: dict[str, list[tuple[Any, ...]]] = {}
         try:
             with self._open(name) as file:
-                categories = _categories(file)
-            seen_polygons = False
-            with self._open(name) as file:
-                for key, piece, polygons in self._pieces(file, task, categories):
-                    seen_polygons |= polygons
-                    yield InFile(key, piece)
+                for number, (key, item) in enumerate(items(file, _LISTS)):
+                    if item is BEGIN:
+                        lists.add(key)
+                    elif key == "images":
+                        known = _known(item, where, task)
+                        yield InFile(f"{where}#{_id(item, 'id', 'an image')}", _packed(_IMAGE, known))
+                    elif key == "annotations":
+                        image = _id(item, "image_id", "an annotation")
+                        held.setdefault(image, []).append(raw_of(number, item))
+                        outline = item.get("segmentation")
+                        polygons = polygons or (isinstance(outline, list) and len(outline) > 0)
+                        if number % _HELD == 0:
+                            yield from _released(held, where)
+                    elif key == "categories":
+                        categories.append(item)
+            yield from _released(held, where)
+            missing = sorted(_LISTS - lists)
+            if missing:
+                raise BadFile(
+                    f"has no list of {listed(missing)}; COCO's files of instances and keypoints are read, "
+                    "which have 'images', 'annotations' and 'categories'"
+                )
+            found = categories_of(categories)
         except (OSError, BadFile) as error:
             yield refused(self._at(name), error)
             return
-        yield _vocabulary(categories, seen_polygons)
+        yield Shared(where, found)
+        yield found.vocabulary(polygons=polygons)
 
-    def _pieces(
-        self, file: BinaryIO, task: Task, categories: dict[int, Category]
-    ) -> Iterator[tuple[str, bytes, bool]]:
-        """The pieces of a file by the image's key, and whether there are polygons in them."""
-        where = where_of(self._root, self._at(task.names[0]), self._path)
-        held: dict[str, list[Any]] = {}
-        count, polygons = 0, False
-        for key, item in items(file, _LISTS):
-            if item is BEGIN or key not in ("images", "annotations"):
-                continue
-            if not isinstance(item, dict):
-                raise BadFile(f"has {shown(item)} among its {key}, which must be objects")
-            if key == "images":
-                yield f"{where}#{_id(item, 'id', 'an image')}", self._image(item, task), False
-                continue
-            image = f"{where}#{_id(item, 'image_id', 'an annotation')}"
-            made, fault = _object_or_fault(item, categories)
-            polygons |= made is not None and bool(made.polygons)
-            held.setdefault(image, []).append([count, made, fault])
-            count += 1
-            if count % _HELD == 0:
-                yield from ((one, _packed("A", some), polygons) for one, some in held.items())
-                held = {}
-        yield from ((one, _packed("A", some), polygons) for one, some in held.items())
-
-    def _image(self, item: dict[str, Any], task: Task) -> bytes:
-        size, fault, name = None, "", _file_name(item)
-        if name is None:
-            fault = f"has the file_name {shown(item.get('file_name'))}, which is no path below the input"
-        sides = item.get("height"), item.get("width")
-        if sides != (None, None):
-            if all(isinstance(side, int) and side is not True and side > 0 for side in sides):
-                size = sides
-            else:
-                fault = fault or f"says that its height and width are {shown(list(sides))}"
-        return _packed("I", [name and task.prefix + name, size, task.settings, fault])
-
-    def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
-        images, objects = [], []
-        for kind, content in map(json.loads, sorted(pieces)):
-            if kind == "I":
+    def gathered(
+        self, key: str, pieces: Iterable[bytes], shared: Mapping[str, Any]
+    ) -> Iterator[Keyed | Found]:
+        images: list[_Known] = []
+        raw: list[Raw] = []
+        for piece in pieces:
+            content = pickle.loads(piece[1:])  # noqa: S301 (it is of our own making)
+            if piece[:1] == _IMAGE:
                 images.append(content)
             else:
-                objects += content
-        objects.sort(key=lambda one: one[0])
-        names = sorted(name for name, *_ in images if name)
+                raw += map(Raw._make, content)
+        names = sorted({image.source for image in images if image.source})
         if not images:
-            count = f"{len(objects):,} annotation{'s are' if len(objects) > 1 else ' is'}"
+            count = f"{len(raw):,} annotation{'s are' if len(raw) > 1 else ' is'}"
             yield Reject(key, "no_image", f"{count} of an image of this id, which the file does not list")
         elif len(images) > 1:
-            why = f"there are {len(images)} images of this id: {listed(names)}"
-            yield from (Keyed(name, Said(key, fault=why).packed()) for name in dict.fromkeys(names))
+            why = f"there are {len(images)} images of this id" + (f": {listed(names)}" if names else "")
+            yield from (Keyed(name, Said(key, fault=why).packed()) for name in names)
+            if not names:
+                yield Reject(key, "bad_annotation", why)
         elif not names:
-            yield Reject(key, "bad_annotation", f"it {images[0][3]}")
-        else:
-            [[name, size, split, fault]] = images
-            fault = next((why for _, _, why in objects if why), fault)
-            made = [Object(*one) for _, one, _ in objects if one]
-            annotation = Annotation(tuple(made), size=size and tuple(size))
-            said = Said(key, b"" if fault else annotation.packed(), split, fault=fault)
-            yield Keyed(name, said.packed())
-
-    def finished(self, source: Source) -> Found:
-        return source
+            yield Reject(key, "bad_annotation", f"it {images[0].fault}")
+        elif images[0].where in shared:  # or its file is refused
+            yield Keyed(names[0], _said(key, images[0], raw, shared[images[0].where]).packed())
 
 
-def _packed(kind: str, content: Any) -> bytes:
-    return json.dumps([kind, content], ensure_ascii=False, separators=(",", ":")).encode()
+class _Known(NamedTuple):
+    """What a file's list of images says of one."""
+
+    where: str
+    """the file"""
+    source: str
+    """its id; empty if there can be none"""
+    size: tuple[int, int] | None
+    split: str
+    fault: str
+
+
+def _known(item: Any, where: str, task: Task) -> _Known:
+    name = _file_name(item)
+    if name is None:
+        given = item.get("file_name") if isinstance(item, dict) else None
+        fault = f"has the file_name {shown(given)}, which is no path below the input"
+        return _Known(where, "", None, task.settings, fault)
+    height, width = item.get("height"), item.get("width")
+    if height is None and width is None:
+        return _Known(where, task.prefix + name, None, task.settings, "")
+    if all(type(side) is int and 0 < side < FARTHEST for side in (height, width)):
+        return _Known(where, task.prefix + name, (height, width), task.settings, "")
+    fault = f"says that its height and width are {shown(height)} and {shown(width)}"
+    return _Known(where, task.prefix + name, None, task.settings, fault)
+
+
+def _said(key: str, image: _Known, raw: list[Raw], categories: Categories) -> Said:
+    """What a file says of an image, in its order."""
+    objects: list[Object] = []
+    for one in sorted(raw, key=operator.itemgetter(0)):
+        try:
+            objects.append(object_of(one, categories))
+        except BadAnnotation as error:
+            return Said(key, fault=f"has an annotation ({shown(one.id)}) whose {error}")
+    if image.fault:
+        return Said(key, fault=image.fault)
+    return Said(key, Annotation(tuple(objects), size=image.size).packed(), image.split)
+
+
+_IMAGE, _ANNOTATIONS = b"I", b"A"
+
+
+def _released(held: dict[str, list[tuple[Any, ...]]], where: str) -> Iterator[InFile]:
+    """What is held, which then is no more."""
+    for image, raw in held.items():
+        yield InFile(f"{where}#{image}", _packed(_ANNOTATIONS, raw))
+    held.clear()
+
+
+def _packed(kind: bytes, content: Any) -> bytes:
+    return kind + pickle.dumps(content)
 
 
 def _file_name(item: Any) -> str | None:
     return path_below(item.get("file_name")) if isinstance(item, dict) else None
 
 
-def _id(item: dict[str, Any], field: str, what: str) -> str:
-    given = item.get(field)
-    if isinstance(given, bool) or not isinstance(given, int | str):
+def _id(item: Any, field: str, what: str) -> str:
+    given = item.get(field) if isinstance(item, dict) else None
+    if type(given) is not int and type(given) is not str:
         raise BadFile(f"has {what} whose {field!r} is {shown(given)}; it must be a number or a text")
-    return str(given)
-
-
-def _object_or_fault(item: dict[str, Any], categories: dict[int, Category]) -> tuple[Object | None, str]:
-    try:
-        return object_of(item, categories), ""
-    except BadAnnotation as error:
-        return None, f"has an annotation ({shown(item.get('id'))}) whose {error}"
-
-
-def _categories(file: BinaryIO) -> dict[int, Category]:
-    lists: set[str] = set()
-    found: list[Any] = []
-    for key, item in items(file, _LISTS):
-        if item is BEGIN:
-            lists.add(key)
-        elif key == "categories":
-            found.append(item)
-    missing = sorted(_LISTS - lists)
-    if missing:
-        raise BadFile(
-            f"has no list of {listed(missing)}; COCO's files of instances and keypoints are read, which have "
-            "'images', 'annotations' and 'categories'"
-        )
-    return categories_of(found)
-
-
-def _vocabulary(categories: dict[int, Category], polygons: bool) -> Vocabulary:
-    keypoints = max((one.keypoints for one in categories.values()), default=())
-    has = {"boxes", *(["polygons"] if polygons else []), *(["keypoints"] if keypoints else [])}
-    return Vocabulary(
-        frozenset((one.place, one.name) for one in categories.values()),
-        keypoints,
-        frozenset(pairs_of(keypoints)),
-        has=frozenset(has),
-    )
-
-
-def pairs_of(keypoints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Those whose names differ by left and right alone."""
-    for place, name in enumerate(keypoints):
-        other = re.sub(r"(?i)left", lambda word: "RIGHT" if word[0].isupper() else "right", name)
-        twins = [at for at, one in enumerate(keypoints) if one.lower() == other.lower() and at != place]
-        yield from ((place, at) for at in twins)
+    return quote(str(given), safe="", errors="replace")
 
 
 _NOT_THE_SPLIT = {

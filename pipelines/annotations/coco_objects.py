@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from augment.targets import Object
-from pipelines.annotations.exact import BadAnnotation, number, shown, units
+from augment.targets import Object, Vocabulary
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import BadAnnotation, first_of_two, is_text, number, shown, units
 
 
 class Category(NamedTuple):
@@ -15,58 +16,109 @@ class Category(NamedTuple):
     place: int
     """by the order of ids"""
     name: str
+
+
+class Categories(NamedTuple):
+    """All that a file has."""
+
+    by_id: dict[int, Category]
     keypoints: tuple[str, ...]
+    """of those that have some"""
+
+    def vocabulary(self, *, polygons: bool) -> Vocabulary:
+        has = {"boxes", *(["polygons"] if polygons else []), *(["keypoints"] if self.keypoints else [])}
+        return Vocabulary(
+            frozenset((one.place, one.name) for one in self.by_id.values()),
+            self.keypoints,
+            frozenset(_pairs_of(self.keypoints)),
+            has=frozenset(has),
+        )
 
 
-def categories_of(items: list[Any]) -> dict[int, Category]:
-    """By id. Raises BadFile where there is no telling one from another."""
+def _pairs_of(keypoints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Those whose names differ by left and right alone."""
+    lower = [name.lower() for name in keypoints]
+    for place, name in enumerate(lower):
+        other = name.replace("left", "right")
+        if other != name and other in lower:
+            yield place, lower.index(other)
+
+
+class Raw(NamedTuple):
+    """An annotation, as it stands in a file, whatever that is."""
+
+    number: int
+    """its place in the file"""
+    id: Any
+    category_id: Any
+    bbox: Any
+    segmentation: Any
+    """None for runs of pixels"""
+    keypoints: Any
+    iscrowd: Any
+
+
+_FIELDS = Raw._fields[1:]
+
+
+def raw_of(number: int, item: dict[str, Any]) -> tuple[Any, ...]:
+    """The fields of a Raw, as they are written fastest."""
+    fields = (number, *map(item.get, _FIELDS))
+    if isinstance(item.get("segmentation"), dict):
+        return Raw._make(fields)._replace(segmentation=None)
+    return fields
+
+
+def categories_of(items: list[Any]) -> Categories:
+    """Raises BadFile where there is no telling one from another."""
     found: dict[int, tuple[str, tuple[str, ...]]] = {}
     for item in items:
         number_, name = (item.get("id"), item.get("name")) if isinstance(item, dict) else (None, None)
         if isinstance(number_, bool) or not isinstance(number_, int):
             raise BadFile(f"has a category whose 'id' is {shown(number_)}; it must be a whole number")
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name.strip() or not is_text(name):
             raise BadFile(f"has a category, {number_}, without a name")
         if number_ in found:
             raise BadFile(f"has two categories with the id {number_}, {found[number_][0]!r} and {name!r}")
         keypoints = item.get("keypoints") or []
-        if not isinstance(keypoints, list) or not all(isinstance(one, str) for one in keypoints):
+        if not isinstance(keypoints, list) or not all(
+            isinstance(one, str) and is_text(one) for one in keypoints
+        ):
             raise BadFile(f"has a category, {name!r}, whose 'keypoints' are no list of names")
         found[number_] = name, tuple(keypoints)
-    names = [name for name, _ in found.values()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BadFile(f"has two categories with the name {twice[0]!r}; give each a name of its own")
+    twice = first_of_two(name for name, _ in found.values())
+    if twice is not None:
+        raise BadFile(f"has two categories with the name {twice!r}; give each a name of its own")
     sets = {keypoints for _, keypoints in found.values() if keypoints}
     if len(sets) > 1:
         raise BadFile("has categories with different keypoints; one set of names is read: give one file each")
-    return {given: Category(place, *found[given]) for place, given in enumerate(sorted(found))}
+    by_id = {given: Category(place, found[given][0]) for place, given in enumerate(sorted(found))}
+    return Categories(by_id, max(sets, default=()))
 
 
-def object_of(item: dict[str, Any], categories: dict[int, Category]) -> Object:
+def object_of(raw: Raw, categories: Categories) -> Object:
     """Raises BadAnnotation, for what follows `whose`."""
-    given = item.get("category_id")
-    category = categories.get(given) if isinstance(given, int) else None
+    given = raw.category_id
+    category = categories.by_id.get(given) if isinstance(given, int) else None
     if category is None:
         raise BadAnnotation(f"category_id is {shown(given)}, which is none of its categories")
-    bbox = item.get("bbox")
-    if not isinstance(bbox, list) or len(bbox) != 4:
-        raise BadAnnotation(f"bbox is {shown(bbox)}; it must be [x, y, width, height]")
-    x, y, width, height = (number(one, "bbox") for one in bbox)
+    if not isinstance(raw.bbox, list) or len(raw.bbox) != 4:
+        raise BadAnnotation(f"bbox is {shown(raw.bbox)}; it must be [x, y, width, height]")
+    x, y, width, height = [number(one, "bbox") for one in raw.bbox]
     if width < 0 or height < 0:
         raise BadAnnotation(f"bbox is {width} wide and {height} high")
     return Object(
         category.name,
         (units(x), units(y), units(x + width), units(y + height)),
-        _polygons(item.get("segmentation")),
-        _keypoints(item.get("keypoints"), max((one.keypoints for one in categories.values()), key=len)),
-        bool(item.get("iscrowd")),
+        _polygons(raw.segmentation),
+        _keypoints(raw.keypoints, categories.keypoints),
+        bool(raw.iscrowd),
     )
 
 
 def _polygons(given: Any) -> tuple[tuple[int, ...], ...]:
     """Of runs of pixels there are none: the box alone is kept."""
-    if given is None or isinstance(given, dict):
+    if not given:
         return ()
     if not isinstance(given, list) or not all(isinstance(part, list) for part in given):
         raise BadAnnotation("segmentation is no list of polygons, and no object of runs")

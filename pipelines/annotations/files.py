@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pipelines import storage
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import is_text
 from pipelines.sources.rules import dropping
 
 BLOCK = 256
@@ -36,7 +37,8 @@ def files_of(path: str, within: str) -> Iterator[str]:
     prefix = f"{within}/" if within else ""
     for entry in storage.at(path).list(within):
         *folders, last = entry.name.split("/")
-        if not (dropping(last, folder=False) or any(dropping(part, folder=True) for part in folders)):
+        dropped = dropping(last, folder=False) or any(dropping(part, folder=True) for part in folders)
+        if not dropped and is_text(entry.name):  # which no image's id would be
             yield prefix + entry.name
 
 

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pipelines.annotations.exact import as_decimal
-
 MOST = 1 << 26
 """The longest item, in characters."""
 
@@ -18,7 +16,7 @@ BEGIN = object()
 
 _BLOCK = 1 << 20
 _BLANKS = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder(parse_float=as_decimal)
+_DECODER = json.JSONDecoder()
 
 
 class BadFile(ValueError):
@@ -28,22 +26,18 @@ class BadFile(ValueError):
 def items(file: BinaryIO, lists: frozenset[str]) -> Iterator[tuple[str, Any]]:
     """Each item of some lists of an object with the list's name, and all its other values with theirs.
 
-    In the order of the file; a list begins with BEGIN. Fractions are decimals. Raises BadFile.
+    In the order of the file; a list begins with BEGIN. Raises BadFile.
     """
     text = _Text(file)
     if text.peek() != "{":
         raise BadFile("is no JSON object, {...}")
-    for _ in text.separated("{", "}"):
-        name = text.value()
-        if not isinstance(name, str):
-            raise text.wrong("a name in quotes is due")
-        text.skip(":")
+    for name in text.names():
         if name in lists:
             if text.peek() != "[":
                 raise BadFile(f"has {name!r} that is no list")
             yield name, BEGIN
-            for _ in text.separated("[", "]"):
-                yield name, text.value()
+            for item in text.listed():
+                yield name, item
         else:
             yield name, text.value()
     if text.peek():
@@ -56,6 +50,7 @@ class _Text:
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._decoder = file, codecs.getincrementaldecoder("utf-8-sig")()
         self._held, self._at, self._before, self._ended = "", 0, 0, False
+        self._one_by_one = False
 
     def peek(self) -> str:
         """The next character that is no blank; empty at the end."""
@@ -69,8 +64,22 @@ class _Text:
             raise self.wrong(f"a {character} is due")
         self._at += 1
 
-    def separated(self, opening: str, closing: str) -> Iterator[None]:
-        """Stops in front of each item between brackets, and behind the closing one."""
+    def names(self) -> Iterator[str]:
+        """Of an object, each in front of its value, which has to be taken before the next one."""
+        for _ in self._separated("{", "}"):
+            name = self.value()
+            if not isinstance(name, str):
+                raise self.wrong("a name in quotes is due")
+            self.skip(":")
+            yield name
+
+    def listed(self) -> Iterator[Any]:
+        """The items of a list."""
+        for _ in self._separated("[", "]"):
+            yield from self._several() or [self.value()]
+
+    def _separated(self, opening: str, closing: str) -> Iterator[None]:
+        """Stops in front of each part between brackets, and behind the closing one."""
         self.skip(opening)
         if self.peek() != closing:
             yield
@@ -78,6 +87,22 @@ class _Text:
                 self._at += 1
                 yield
         self.skip(closing)
+
+    def _several(self) -> list[Any]:
+        """The items in what was read already, up to one that seems to end there; none if it does not.
+
+        One by one they would take twice the time. Where brackets are in pairs, it was the end of an item.
+        """
+        end = self._held.rfind("},", self._at) + 1
+        if self._one_by_one or not end:
+            return []
+        try:
+            several: list[Any] = _DECODER.decode(f"[{self._held[self._at : end]}]")
+        except (ValueError, RecursionError):
+            self._one_by_one = True
+            return []
+        self._at = end
+        return several
 
     def value(self) -> Any:
         """The next value, whole."""
@@ -116,6 +141,7 @@ class _Text:
         self._held, self._at = self._held[self._at :], 0
         if len(self._held) > MOST:
             raise self.wrong(f"one value takes more than {MOST:,} characters")
+        self._one_by_one = False
         read = self._file.read(block)
         self._ended = not read
         try:

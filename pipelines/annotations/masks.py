@@ -6,12 +6,12 @@ the input is the images' own folder. What is in a mask is looked at when it is r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from augment.targets import Annotation, Vocabulary
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.pieces import Keyed, Rules, Said
-from pipelines.annotations.reader import Begun, Read, Task, View, inside, refused
+from pipelines.annotations.reader import Begun, Read, Reader, Task, View, inside, refused
 from pipelines.annotations.walking import files_below, folders_in, images_beside, views_of, without_extension
 from pipelines.sources.found import UNLABELED, Folder, Found, Source
 from pipelines.sources.rules import role
@@ -19,7 +19,7 @@ from pipelines.sources.rules import role
 _MASKS = "masks"
 
 
-class Masks:
+class Masks(Reader):
     """See `Reader`."""
 
     rules = Rules(
@@ -81,9 +81,6 @@ class Masks:
                 yield Keyed(task.prefix + without_extension(name), said.packed())
             elif own is None:  # else it is on record as the input's own
                 yield found
-
-    def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
-        yield from (Keyed(key, piece) for piece in pieces)
 
     def finished(self, source: Source) -> Found:
         return source

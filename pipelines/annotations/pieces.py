@@ -114,6 +114,9 @@ def joined(key: str, pieces: Iterable[bytes], rules: Rules) -> Iterator[Found]:
         yield Source(picture.id, split, known.label or UNLABELED, picture.size, known.annotation)
 
 
+REASONS = frozenset(("bad_annotation", "named_twice", "no_image", "no_partner", "not_annotated"))
+"""For which images, and annotations without image, are rejected when they are listed."""
+
 IN_NO_LIST = "(in no list)"
 """The kind of images that are in no split, where lists say what is in one."""
 
@@ -127,5 +130,5 @@ def _ambiguous(pictures: list[Picture], said: list[Said], members: list[Member])
     if len(said) > 1:
         places = [one.where for one in said]
         return f"{listed(places)} speak of it" if len(set(places)) > 1 else f"{places[0]} speaks of it twice"
-    splits = sorted({one.split for one in members})
+    splits = sorted({one.split for one in members} | {one.split for one in pictures if one.split and members})
     return f"lists have it in the splits {listed(splits)}" if len(splits) > 1 else ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from pipelines import storage
 from pipelines.annotations.json_stream import BadFile
@@ -41,11 +42,18 @@ class InFile(NamedTuple):
     piece: bytes
 
 
+class Shared(NamedTuple):
+    """What all pieces of a file have to know."""
+
+    file: str
+    what: Any
+
+
 Begun = View | Task | Found | Folder
-Read = Keyed | InFile | Found | Folder
+Read = Keyed | InFile | Shared | Found | Folder
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """A format: the steps from annotations to pieces, each with what it finds besides.
 
     None raises for bad input.
@@ -53,20 +61,27 @@ class Reader(Protocol):
 
     rules: Rules
 
-    def key(self, source: str) -> str:
-        """By what a source meets its annotation."""
-
+    @abstractmethod
     def begin(self) -> Iterator[Begun]:
         """What is to be read, and where the images lie: a quick look."""
 
+    @abstractmethod
     def read(self, task: Task) -> Iterator[Read]:
         """A task's annotations."""
 
-    def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
-        """What pieces of one key of `InFile` come to."""
+    def gathered(
+        self, key: str, pieces: Iterable[bytes], shared: Mapping[str, Any]
+    ) -> Iterator[Keyed | Found]:
+        """What pieces of one key of `InFile` come to, with what is shared by file; few formats have some."""
+        yield from ()
+
+    def key(self, source: str) -> str:
+        """By what a source meets its annotation: its id, or that without extension, for partners by stem."""
+        return source
 
     def finished(self, source: Source) -> Found:
         """A source with its annotation packed, where more of the image has to be known for it."""
+        return source
 
 
 def refused(path: str, why: str | OSError | BadFile) -> Guess:

@@ -1,44 +1,52 @@
 """A table beside the images, as Hugging Face's image folder has it: a row a file.
 
 `file_name` is relative to the table, or to the input where the table does not lie in it. `label` is the
-class, `labels` are several; `split` is what it says, where there is such a column. All other columns pass
-through.
+class, `labels` are several, `objects` are boxes with classes; `split` is what it says, where there is such a
+column. All other columns pass through.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from augment.targets import Annotation, Vocabulary
+from augment.targets import Annotation, Object, Vocabulary
 from pipelines import storage
 from pipelines.annotations.asked import TABLES, Annotations
-from pipelines.annotations.exact import BadAnnotation, shown
 from pipelines.annotations.files import files_near
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import BadAnnotation, shown
 from pipelines.annotations.pieces import Keyed, Rules, Said
-from pipelines.annotations.reader import Begun, Read, Task, View, inside, path_below, refused, where_of
+from pipelines.annotations.reader import (
+    Begun,
+    Read,
+    Reader,
+    Task,
+    View,
+    inside,
+    path_below,
+    refused,
+    where_of,
+)
+from pipelines.annotations.table_objects import OBJECTS, objects_in
 from pipelines.annotations.table_rows import FILE_NAME, columns_of, rows_of, text_of
-from pipelines.sources.found import UNLABELED, Folder, Found, Reject, Source
+from pipelines.sources.found import UNLABELED, Folder, Reject
 from pipelines.sources.layout import ONLY_SPLIT
 from pipelines.sources.rules import extension, role
 from pipelines.sources.words import listed
 
 _LABEL, _LABELS, _SPLIT = "label", "labels", "split"
-_OURS = frozenset((FILE_NAME, _LABEL, _LABELS, _SPLIT))
+_OURS = frozenset((FILE_NAME, _LABEL, _LABELS, _SPLIT, OBJECTS))
 
 
-class Table:
+class Table(Reader):
     """See `Reader`."""
 
     rules = Rules(alone=("not_annotated", "the table does not list it"))
 
     def __init__(self, root: str, annotations: Annotations) -> None:
         self._root, self._path = root, annotations.path
-
-    def key(self, source: str) -> str:
-        return source
 
     def begin(self) -> Iterator[Begun]:
         try:
@@ -70,14 +78,14 @@ class Table:
         yield View(prefix, split)
         if split and _LABEL not in columns:
             yield Folder(folder, split, UNLABELED)
-        yield Task((name,), prefix, settings=(split, _LABEL in columns))
+        yield Task((name,), prefix, settings=(split, _LABEL in columns, OBJECTS in columns))
 
     def read(self, task: Task) -> Iterator[Read]:
         path = storage.at(self._path).to(task.names[0])
         where = where_of(self._root, path, self._path)
-        split, labeled = task.settings
+        split, labeled, boxed = task.settings
         kinds = _Kinds(typed=extension(path) != ".csv")
-        labels, columns = set[str](), set[str]()
+        labels, columns, classes = set[str](), set[str](), set[tuple[int, str]]()
         try:
             for number, row in rows_of(path):
                 columns |= row.keys() - _OURS
@@ -87,8 +95,10 @@ class Table:
                     yield Reject(f"{where}#{number}", "bad_annotation", why)
                     continue
                 try:
-                    said = _said(f"{where}#{number}", row, split, labeled=labeled)
+                    objects = objects_in(row[OBJECTS]) if OBJECTS in row else ()
+                    said = _said(f"{where}#{number}", row, objects, split, labeled=labeled)
                     labels.update(labels_of(row))
+                    classes.update((place, thing.name) for place, thing in objects)
                 except BadAnnotation as error:
                     said = Said(f"{where}#{number}", fault=str(error))
                 else:
@@ -96,16 +106,13 @@ class Table:
                 yield Keyed(task.prefix + name, said.packed())
         except (OSError, BadFile) as error:
             yield refused(path, error)
-        yield Vocabulary(labels=frozenset(labels), columns=frozenset(columns))
-
-    def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
-        yield from (Keyed(key, piece) for piece in pieces)
-
-    def finished(self, source: Source) -> Found:
-        return source
+        has = frozenset(["boxes"] if boxed else [])
+        yield Vocabulary(frozenset(classes), labels=frozenset(labels), columns=frozenset(columns), has=has)
 
 
-def _said(where: str, row: Mapping[str, Any], split: str, *, labeled: bool) -> Said:
+def _said(
+    where: str, row: Mapping[str, Any], objects: Sequence[tuple[int, Object]], split: str, *, labeled: bool
+) -> Said:
     """Raises BadAnnotation."""
     if not split:
         given = row.get(_SPLIT)
@@ -115,7 +122,8 @@ def _said(where: str, row: Mapping[str, Any], split: str, *, labeled: bool) -> S
     if labeled and _LABEL not in row:
         raise BadAnnotation("has no label")
     columns = sorted((name, text_of(value)) for name, value in row.items() if name not in _OURS)
-    annotation = Annotation(labels=labels_of(row), columns=tuple(columns))
+    things = tuple(thing for _, thing in objects)
+    annotation = Annotation(things, labels=labels_of(row), columns=tuple(columns))
     return Said(where, annotation.packed(), split, _class(row[_LABEL]) if labeled else "")
 
 

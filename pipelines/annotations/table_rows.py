@@ -6,12 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 from pipelines import storage
-from pipelines.annotations.exact import BadAnnotation, as_decimal, shown
 from pipelines.annotations.files import lines_of
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import BadAnnotation, first_of_two, is_text, shown
 from pipelines.sources.rules import extension
 from pipelines.sources.words import listed
 
@@ -43,7 +44,7 @@ def columns_of(path: str) -> list[str]:
         with storage.at(path).open() as file:
             try:
                 names = pq.ParquetFile(file).schema_arrow.names
-            except pa.ArrowException as error:
+            except (pa.ArrowException, ValueError) as error:
                 raise BadFile(f"is no Parquet file ({_first_line(error)})") from None
     else:
         names = list(next((row for _, row in _json_lines(path)), {}))
@@ -97,9 +98,9 @@ def _head(reader: Any) -> list[str]:
         raise BadFile(f"is not UTF-8 ({error.reason})") from None
     except csv.Error as error:
         raise BadFile(f"is no CSV: {error}, in line 1") from None
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BadFile(f"has two columns {twice[0]!r}")
+    twice = first_of_two(names)
+    if twice is not None:
+        raise BadFile(f"has two columns {twice!r}")
     return names
 
 
@@ -108,10 +109,10 @@ def _json_lines(path: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_float=as_decimal)
+            row = json.loads(line, parse_float=Decimal)
         except (ValueError, RecursionError):
             row = None
-        if not isinstance(row, dict):
+        if not isinstance(row, dict) or ("\\u" in line and not is_text(text_of(row))):
             raise BadFile(f"has {shown(line)} in line {number}, where a JSON object, {{...}}, is due")
         yield number, {name: value for name, value in row.items() if value is not None}
 
@@ -127,9 +128,9 @@ def _parquet(path: str) -> Iterator[Row]:
                 for row in batch.to_pylist():
                     number += 1
                     yield number, {name: value for name, value in row.items() if value is not None}
-        except pa.ArrowException as error:
+        except (pa.ArrowException, ValueError) as error:
             raise BadFile(f"is no Parquet file ({_first_line(error)})") from None
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -11,7 +11,7 @@ from augment.errors import RequestError
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.pieces import Keyed
-from pipelines.annotations.reader import InFile, Reader, Task, View
+from pipelines.annotations.reader import InFile, Reader, Shared, Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import pictures, top_of
 from pipelines.plan.splitting import in_splits
@@ -58,13 +58,15 @@ class ListAnnotated(beam.PTransform):
         read = (
             begun[_TASKS]
             | "Share files" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_Read(reader)).with_outputs(_IN_FILE, _KEYED, main=_FOUND)
+            | "Read" >> beam.ParDo(_Read(reader)).with_outputs(_IN_FILE, _SHARED, _KEYED, main=_FOUND)
         )
+        shared = read[_SHARED] | "Shared" >> beam.Map(tuple).with_output_types(tuple[str, Any])
         gathered = (
             read[_IN_FILE]
             | "Typed in file" >> beam.Map(tuple).with_output_types(_Piece)
             | "By file's name" >> beam.GroupByKey()
-            | "Gather" >> beam.ParDo(_Gather(reader)).with_outputs(_KEYED, main=_FOUND)
+            | "Gather"
+            >> beam.ParDo(_Gather(reader), beam.pvalue.AsDict(shared)).with_outputs(_KEYED, main=_FOUND)
         )
         views = beam.pvalue.AsList(begun[_VIEWS])
         listed = (
@@ -88,7 +90,8 @@ class ListAnnotated(beam.PTransform):
         )
 
 
-_FOUND, _TASKS, _VIEWS, _IN_FILE, _KEYED = "found", "tasks", "views", "in_file", "keyed"
+_FOUND, _TASKS, _VIEWS = "found", "tasks", "views"
+_IN_FILE, _SHARED, _KEYED = "in_file", "shared", "keyed"
 
 
 def _tagged(found: Iterable[Any]) -> Iterator[Any]:
@@ -97,7 +100,7 @@ def _tagged(found: Iterable[Any]) -> Iterator[Any]:
         yield one if tag is None else beam.pvalue.TaggedOutput(tag, one)
 
 
-_TAGS = {Keyed: _KEYED, InFile: _IN_FILE, Task: _TASKS, View: _VIEWS}
+_TAGS = {Keyed: _KEYED, InFile: _IN_FILE, Shared: _SHARED, Task: _TASKS, View: _VIEWS}
 
 
 class _Begin(beam.DoFn):
@@ -120,8 +123,8 @@ class _Gather(beam.DoFn):
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
 
-    def process(self, met: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
-        yield from _tagged(self.reader.gathered(*met))
+    def process(self, met: tuple[str, Iterable[bytes]], shared: dict[str, Any]) -> Iterator[Any]:
+        yield from _tagged(self.reader.gathered(*met, shared))
 
 
 class _Pictures(beam.DoFn):

@@ -6,29 +6,27 @@ and ymax. A thing that is difficult is not to be judged by: a crowd.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from augment.targets import Annotation, Object, Vocabulary
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.exact import BadAnnotation, decimal, shown, units
 from pipelines.annotations.files import BLOCK, blocks, contents_of, files_of, lines_of
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import BadAnnotation, number_in, shown, units
 from pipelines.annotations.pieces import Keyed, Member, Rules, Said
-from pipelines.annotations.reader import Begun, Read, Task, View, inside, refused, where_of
+from pipelines.annotations.reader import Begun, Read, Reader, Task, View, inside, refused, where_of
 from pipelines.annotations.walking import folders_in, images_beside, views_of, without_extension
-from pipelines.sources.found import UNLABELED, Folder, Found, Source
-from pipelines.sources.rules import extension
+from pipelines.sources.found import UNLABELED, Folder
+from pipelines.sources.rules import extension, role
 
 _ANNOTATIONS, _LISTS = "Annotations", "ImageSets/Main"
-
-_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
-class Voc:
+class Voc(Reader):
     """See `Reader`."""
 
     rules = Rules(alone=("not_annotated", "there is no XML file of its stem"))
@@ -72,9 +70,11 @@ class Voc:
         devkit = self._path if within else self._path.rpartition("/")[0]
         folder = storage.at(devkit).to(_LISTS)
         there = storage.at(folder).names()
-        names = [name for name in _SPLITS if f"{name}.txt" in there]
-        for name in names or ["trainval"] * ("trainval.txt" in there):
-            yield _SPLITS.get(name, "train"), storage.at(folder).to(f"{name}.txt")
+        stems = sorted(name.removesuffix(".txt") for name in there if name.endswith(".txt"))
+        names = {found: stem for stem in stems if (found := role(stem))}
+        if not names and "trainval" in stems:
+            names = {"train": "trainval"}
+        yield from ((split, storage.at(folder).to(f"{stem}.txt")) for split, stem in names.items())
 
     def read(self, task: Task) -> Iterator[Read]:
         if isinstance(task.settings, str):
@@ -106,12 +106,6 @@ class Voc:
         except (OSError, BadFile) as error:
             yield refused(path, error)
 
-    def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
-        yield from (Keyed(key, piece) for piece in pieces)
-
-    def finished(self, source: Source) -> Found:
-        return source
-
 
 def annotation_of(contents: bytes) -> Annotation:
     """What a file says. Raises BadAnnotation."""
@@ -128,10 +122,10 @@ def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
     if element is None:
         return None
     height, width = (
-        decimal(_text(element, side), f"has a size whose {side}") for side in ("height", "width")
+        number_in(_text(element, side), f"has a size whose {side}") for side in ("height", "width")
     )
     if height % 1 or width % 1 or min(height, width) < 1:
-        raise BadAnnotation(f"has a size of {width}x{height}")
+        raise BadAnnotation(f"has a size of {width:g}x{height:g}")
     return int(height), int(width)
 
 
@@ -143,10 +137,10 @@ def _object(element: ElementTree.Element) -> Object:
     if box is None:
         raise BadAnnotation(f"has an object, {shown(name)}, without a bndbox")
     x0, y0, x1, y1 = (
-        decimal(_text(box, edge), f"has an object, {shown(name)}, whose {edge}") for edge in _EDGES
+        number_in(_text(box, edge), f"has an object, {shown(name)}, whose {edge}") for edge in _EDGES
     )
     if x1 < x0 or y1 < y0:
-        said = f"from {x0}, {y0} to {x1}, {y1}"
+        said = f"from {x0:g}, {y0:g} to {x1:g}, {y1:g}"
         raise BadAnnotation(f"has an object, {shown(name)}, that ends before it begins: {said}")
     edges = units(x0 - 1), units(y0 - 1), units(x1), units(y1)
     return Object(name, edges, crowd=_text(element, "difficult") == "1")

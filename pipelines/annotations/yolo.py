@@ -7,17 +7,17 @@ that an image's header is read too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from augment.codec import DecodeError
 from augment.targets import Annotation, Vocabulary
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.exact import BadAnnotation
 from pipelines.annotations.files import BLOCK, blocks, contents_of, files_of, lines_of
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import BadAnnotation
 from pipelines.annotations.pieces import Keyed, Member, Rules, Said
-from pipelines.annotations.reader import Begun, Read, Task, View, inside, refused, where_of
+from pipelines.annotations.reader import Begun, Read, Reader, Task, View, inside, refused, where_of
 from pipelines.annotations.sides import upright_size
 from pipelines.annotations.walking import without_extension
 from pipelines.annotations.yolo_data import Data, data_of
@@ -27,7 +27,7 @@ from pipelines.sources.reading import is_id
 from pipelines.sources.rules import extension
 
 
-class Yolo:
+class Yolo(Reader):
     """See `Reader`."""
 
     rules = Rules(alone=None, lonely=("no_image", "there is no image that it would be of"))
@@ -108,20 +108,16 @@ class Yolo:
         if outlines:
             yield Vocabulary(has=frozenset(["polygons"]))
 
-    def gathered(self, key: str, pieces: Iterable[bytes]) -> Iterator[Keyed | Found]:
-        yield from (Keyed(key, piece) for piece in pieces)
-
     def finished(self, source: Source) -> Found:
         annotation = Annotation()
         if source.annotation.strip():
             try:
                 size = upright_size(self._root, source.id)
-                objects = objects_of(source.annotation, self._data, size)
-            except DecodeError as error:
-                return Reject(source.id, error.rejection.reason, error.rejection.detail)
+                annotation = Annotation(objects_of(source.annotation, self._data, size), size=size)
+            except DecodeError:
+                pass  # as which it is rejected when it is read
             except BadAnnotation as error:
                 return Reject(source.id, "bad_annotation", f"its labels: {error}")
-            annotation = Annotation(objects, size=size)
         return source._replace(annotation=annotation.packed())
 
 

@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipelines import storage
-from pipelines.annotations.exact import shown
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import first_of_two, is_text, shown
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 _MOST = 1 << 24
 """Bytes that are read of a data.yaml."""
+
+
+_MOST_KEYPOINTS = 1000
 
 
 class Data(NamedTuple):
@@ -57,12 +60,13 @@ def _names(given: Any) -> dict[int, str]:
     for number, name in named.items():
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise BadFile(f"has {shown(number)} among the ids of 'names', which must be whole numbers from 0")
-        if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+        called = isinstance(name, str | int) and not isinstance(name, bool) and str(name).strip()
+        if not called or not is_text(str(name)):
             raise BadFile(f"has a class, {number}, whose name is {shown(name)}; give it one, in quotes")
     names = {number: str(name) for number, name in sorted(named.items())}
-    twice = [name for name in names.values() if list(names.values()).count(name) > 1]
-    if twice:
-        raise BadFile(f"has two classes with the name {twice[0]!r}; give each a name of its own")
+    twice = first_of_two(names.values())
+    if twice is not None:
+        raise BadFile(f"has two classes with the name {twice!r}; give each a name of its own")
     return names
 
 
@@ -70,8 +74,8 @@ def _shape(given: Any) -> tuple[int, int]:
     if given is None:
         return 0, 0
     whole = isinstance(given, list) and len(given) == 2 and all(type(one) is int for one in given)
-    if not whole or given[0] < 1 or given[1] not in (2, 3):
-        raise BadFile(f"has the kpt_shape {shown(given)}; it must be [number of keypoints, 2 or 3]")
+    if not whole or not 1 <= given[0] <= _MOST_KEYPOINTS or given[1] not in (2, 3):
+        raise BadFile(f"has the kpt_shape {shown(given)}; it must be [1 to {_MOST_KEYPOINTS}, 2 or 3]")
     return given[0], given[1]
 
 
@@ -81,9 +85,10 @@ def _keypoints(given: dict[Any, Any], count: int) -> tuple[str, ...]:
     names = next(iter(named.values()), None) if isinstance(named, dict) else named
     if names is None:
         return tuple(map(str, range(count)))
-    if not isinstance(names, list) or len(names) != count or len(set(map(str, names))) != count:
+    called = list(map(str, names)) if isinstance(names, list) else []
+    if len(set(called)) != count or len(called) != count or not all(map(is_text, called)):
         raise BadFile(f"has the kpt_names {shown(named)}; they must be {count} different names")
-    return tuple(map(str, names))
+    return tuple(called)
 
 
 def _pairs(given: Any, count: int) -> frozenset[tuple[int, int]]:

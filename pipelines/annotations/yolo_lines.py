@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from fractions import Fraction
-
 from augment.targets import Object
-from pipelines.annotations.exact import BadAnnotation, decimal, shown, units
+from pipelines.annotations.numbers import BadAnnotation, number_in, units
 from pipelines.annotations.yolo_data import Data
 
 _FARTHEST = 2
 """Of a side: what is farther out was given in pixels."""
 
-Numbers = list[Decimal]
+Numbers = list[float]
 
 
 def objects_of(contents: bytes, data: Data, size: tuple[int, int]) -> tuple[Object, ...]:
@@ -62,23 +59,23 @@ def _object(words: list[str], data: Data, size: tuple[int, int]) -> Object:
 
 
 def _class(word: str, names: dict[int, str]) -> str:
-    number = decimal(word, "has a class that")
+    number = number_in(word, "has a class that")
     if number % 1 or int(number) not in names:
-        raise BadAnnotation(f"has the class {shown(number)}, which is none of {min(names)} to {max(names)}")
+        raise BadAnnotation(f"has the class {number:g}, which is none of {min(names)} to {max(names)}")
     return names[int(number)]
 
 
-def _part(word: str) -> Decimal:
-    given = decimal(word, "has a number that")
+def _part(word: str) -> float:
+    given = number_in(word, "has a number that")
     if abs(given) > _FARTHEST:
-        raise BadAnnotation(f"has {shown(given)}, where parts of the image's sides are due, from 0 to 1")
+        raise BadAnnotation(f"has {given:g}, where parts of the image's sides are due, from 0 to 1")
     return given
 
 
 def _box(numbers: Numbers, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    x, y, width, height = map(Fraction, numbers)
+    x, y, width, height = numbers
     if width < 0 or height < 0:
-        raise BadAnnotation(f"has a box that is {numbers[2]} wide and {numbers[3]} high")
+        raise BadAnnotation(f"has a box that is {width:g} wide and {height:g} high")
     high, wide = size
     return (
         units((x - width / 2) * wide),
@@ -104,9 +101,9 @@ def _keypoints(numbers: Numbers, each: int, size: tuple[int, int]) -> tuple[tupl
     found = []
     for at in range(0, len(numbers), each or 1):
         x, y = numbers[at : at + 2]
-        visibility = numbers[at + 2] if each == 3 else Decimal(0 if x < 0 or y < 0 else 2)
+        visibility = numbers[at + 2] if each == 3 else 0 if x < 0 or y < 0 else 2
         if visibility not in (0, 1, 2):
-            raise BadAnnotation(f"has a keypoint of the visibility {shown(visibility)}; it must be 0, 1 or 2")
+            raise BadAnnotation(f"has a keypoint of the visibility {visibility:g}; it must be 0, 1 or 2")
         seen = int(visibility)
         places = _places([x, y], size) if seen else (0, 0)
         found.append((places[0], places[1], seen))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from augment.by_class import ByClass
 from augment.errors import RequestError
 from augment.recipe import Recipe
+from pipelines.annotations.pieces import REASONS as ANNOTATION_REASONS
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.shards import Shard
 from pipelines.format.bounds import MANIFEST_BYTES
@@ -22,7 +23,7 @@ from pipelines.sources.groups import checked_pattern
 
 LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
-)
+).union(ANNOTATION_REASONS)
 """For which files are rejected when they are listed."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 NAMES = (
     *("image", "record", "exif", "tags", "parts", "recipe"),
-    *("manifest", "receipt", "tfrecord", "samples", "work", "targets", "annotation"),
+    *("manifest", "receipt", "tfrecord", "samples", "work", "targets", "annotation", "beside"),
 )
 BUILD = Path("build/fuzz")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from augment import codec
@@ -206,6 +207,36 @@ def _work() -> Iterator[bytes]:
     yield Outcome(errors=("no",), warnings=("mind",), kept=3, seconds=0.5).model_dump_json().encode()
 
 
+def _beside() -> Iterator[bytes]:
+    things = [
+        {
+            "id": 1,
+            "image_id": 2,
+            "category_id": 3,
+            "bbox": [0.5, 1, 2, 1.25],
+            "iscrowd": 0,
+            "segmentation": [[0, 0, 1, 0, 1.5, 2]],
+            "keypoints": [1, 1, 2],
+        }
+    ]
+    images = [
+        {"id": n, "file_name": f"{name}.png", "height": 3, "width": 4} for n, name in ((1, "a"), (2, "b"))
+    ]
+    categories = [{"id": 3, "name": "cat", "keypoints": ["nose"]}]
+    yield json.dumps({"images": images, "annotations": things, "categories": categories}).encode()
+    yield b"0 0.5 0.5 0.25 1\n1 0.1 0.1 0.2 0.1 0.2 0.3\n"
+    yield b"0 0.5 0.5 0.25 1 0.5 0.5 2\n"
+    yield b"train: images\nnames: {0: cat}\nkpt_shape: [2, 3]\nflip_idx: [1, 0]\n"
+    box = b"<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>3</ymax></bndbox>"
+    thing = b"<object><name>cat</name>" + box + b"<difficult>1</difficult></object>"
+    yield b"<annotation><size><width>4</width><height>3</height></size>" + thing + b"</annotation>"
+    yield b'file_name,label,labels,age\na.png,cat,x|y,3\nb.png,dog,,"4, 5"\n'
+    yield b'{"file_name": "a.png", "label": 1, "labels": ["x"]}\n{"file_name": "b.png", "n": 1.5}\n'
+    file = io.BytesIO()
+    pq.write_table(pa.table({"file_name": ["a.png", "b.png"], "label": [1, 2]}), file)
+    yield file.getvalue()
+
+
 _MADE = {
     "image": _images,
     "exif": _tags,
@@ -220,4 +251,5 @@ _MADE = {
     "work": _work,
     "targets": _targets,
     "annotation": _annotations,
+    "beside": _beside,
 }

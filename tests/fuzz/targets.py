@@ -11,8 +11,10 @@ import itertools
 import os
 import struct
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 from pydantic import ValidationError
 
 from augment import codec
@@ -23,8 +25,9 @@ from augment.codec.parts import chunks, directory, riff, segments
 from augment.errors import RequestError
 from augment.recipe import Storage, parse_recipe, recipe_from_document
 from augment.targets import Annotation, Moved
-from pipelines.annotations.exact import BadAnnotation
+from pipelines.annotations import annotations_of, everything_annotated
 from pipelines.annotations.json_stream import BadFile, items
+from pipelines.annotations.numbers import BadAnnotation
 from pipelines.annotations.voc import annotation_of
 from pipelines.annotations.yolo_data import Data
 from pipelines.annotations.yolo_lines import objects_of
@@ -36,7 +39,7 @@ from pipelines.format.samples import parse_receipt, read_samples
 from pipelines.format.targets import Targets, arrays, packed, unpacked
 from pipelines.materialize.run import Outcome
 from pipelines.plan import Plan
-from pipelines.sources import is_id
+from pipelines.sources import Guess, Ignored, Reject, Source, is_id
 
 
 def image(data: bytes) -> None:
@@ -200,6 +203,52 @@ def annotation(data: bytes) -> None:
         assert codec.decode_mask(data).dtype == "uint8"
 
 
+def beside(data: bytes) -> None:
+    """A file beside two images: each of them is found, rejected or passed over, or the file is refused."""
+    for files in _BESIDE:
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
+            for name, content in (files | {"images/a.png": b"", "images/b.png": _DOT}).items():
+                os.makedirs(os.path.dirname(f"{root}/{name}"), exist_ok=True)
+                with open(f"{root}/{name}", "wb") as file:
+                    file.write(data if content is None else content)
+            path = next(iter(files)).replace("annotations/b.xml", "annotations")
+            found = list(everything_annotated(root, annotations_of(f"{root}/{path}", root), None))
+        if any(isinstance(one, Guess) and one.refused for one in found):
+            continue
+        images = Counter(one.id if isinstance(one, Source) else one.source for one in found if _is_image(one))
+        assert all(count == 1 for count in images.values())
+        passed = sum(isinstance(one, Ignored) and one.kind.startswith("(") for one in found)
+        assert len(images.keys() & {"images/a.png", "images/b.png"}) + passed == 2
+        for source in found:
+            if isinstance(source, Source) and source.annotation:
+                known = Annotation.unpacked(source.annotation)
+                assert known.packed() == source.annotation
+                for thing in known.objects:
+                    assert thing.name
+                    assert thing.box[0] <= thing.box[2]
+                    assert thing.box[1] <= thing.box[3]
+                    assert all(abs(place) <= 2**42 for part in (thing.box, *thing.polygons) for place in part)
+
+
+_DATA = b"train: images\nnames: [cat, dog]\n"
+_DOT = codec.encode_png(np.zeros((3, 4, 3), np.uint8))
+_BESIDE: tuple[dict[str, bytes | None], ...] = (
+    {"instances.json": None},
+    {"data.yaml": _DATA, "labels/b.txt": None},
+    {"data.yaml": _DATA + b"kpt_shape: [1, 3]\n", "labels/b.txt": None},
+    {"data.yaml": None, "labels/b.txt": b"0 0.5 0.5 1 1"},
+    {"annotations/b.xml": None},
+    {"images/t.csv": None},
+    {"images/t.jsonl": None},
+    {"images/t.parquet": None},
+)
+"""Annotations of which one file, None, is fuzzed."""
+
+
+def _is_image(found: object) -> bool:
+    return isinstance(found, Source | Reject)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
@@ -216,5 +265,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         work,
         targets,
         annotation,
+        beside,
     )
 }

@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_a_reject_and_everything_else_stays(tmp_path):
     assert found.rejects == {
         "train2017/nan.jpg": (
             "bad_annotation",
-            f"{file}#1 has an annotation (2) whose bbox is nan, no number",
+            f"{file}#1 has an annotation (2) whose bbox is nan, which is no place in an image",
         ),
         "train2017/class.jpg": (
             "bad_annotation",
@@ -261,17 +261,15 @@ def test_what_is_no_annotations_is_refused_before_any_work(tmp_path):
     )
 
 
-@settings(max_examples=50)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=9),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-        max_leaves=8,
-    ),
-    st.lists(st.integers() | st.text(max_size=9)),
-    st.integers(1, 7),
-    st.booleans(),
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.just('{"a": 1}, {"'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
 )
+
+
+@settings(max_examples=50)
+@given(ANY_JSON, st.lists(ANY_JSON, max_size=9), st.integers(1, 7) | st.just(1000), st.booleans())
 def test_a_stream_of_json_gives_what_the_whole_does_however_it_is_cut(other, listed, block, spaced):
     text = json.dumps({"a": other, "images": listed, "b": -12.5e3}, indent=1 if spaced else None).encode()
     with pytest.MonkeyPatch.context() as patch:
@@ -288,3 +286,14 @@ def test_a_value_that_is_too_long_is_refused(monkeypatch):
     text = json.dumps({"images": ["x" * (1 << 22)]}).encode()
     with pytest.raises(BadFile, match="one value takes more than 1,048,576 characters"):
         list(items(io.BytesIO(text), frozenset(["images"])))
+
+
+def test_names_that_nobody_could_write_down_are_refused(tmp_path):
+    put(tmp_path, "a.jpg", "in/b.jpg")
+    half = [{"id": 1, "name": "\ud800"}]
+    put_json(tmp_path, "all.json", coco([image(1, "a.jpg"), image("\ud800", "\ud800.jpg")], [], half))
+    [refused] = look(tmp_path, "all.json").refused
+    assert refused.endswith("all.json: it has a category, 1, without a name")
+    put(tmp_path, "in/metadata.jsonl", content='{"file_name": "b.jpg", "note": "\\ud800"}\n')
+    [refused] = look(tmp_path / "in", "metadata.jsonl").refused
+    assert refused.endswith("in line 1, where a JSON object, {...}, is due")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from augment.targets import Annotation, Vocabulary
+from augment.targets import UNIT, Annotation, Object, Vocabulary
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put
 
 DIFFER = 'give all classes names, or write them as texts of JSON lines, where 3 and "3" differ'
@@ -159,6 +159,26 @@ def test_a_table_that_is_wrong_is_refused_in_a_sentence(tmp_path, name, content,
     put(tmp_path, "a.png", "b.png")
     put(tmp_path, name, content=content)
     assert look(tmp_path, name).refused == [f"annotations {tmp_path}/{name}: {said}"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_objects_are_boxes_as_in_hugging_face_s_object_detection(tmp_path, kind):
+    put(tmp_path, "a.png", "b.png", "c.png")
+    rows = [
+        {"file_name": "a.png", "objects": {"bbox": [[302.0, 109.5, 73.0, 52.0]], "categories": [2]}},
+        {"file_name": "b.png", "objects": {"bbox": [], "categories": []}},
+        {"file_name": "c.png", "objects": {"bbox": [[1.0, 2.0, 3.0]], "categories": [2]}},
+    ]
+    put_table(tmp_path, f"metadata.{kind}", rows)
+    found = look(tmp_path, ".")
+    box = (302 * UNIT, 219 * UNIT // 2, 375 * UNIT, 323 * UNIT // 2)
+    assert found.annotation("a.png") == Annotation((Object("2", box),))
+    assert found.annotation("b.png") == Annotation()
+    assert found.vocabulary == Vocabulary(frozenset([(2, "2")]), has=frozenset(["boxes"]))
+    reason, detail = found.rejects["c.png"]
+    assert reason == "bad_annotation"
+    assert detail.startswith(f"metadata.{kind}#3 has the bbox [")
+    assert detail.endswith("; it must be [x, y, width, height]")
 
 
 def test_two_tables_of_one_folder_are_refused(tmp_path):

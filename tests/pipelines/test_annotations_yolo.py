@@ -130,6 +130,15 @@ def test_splits_may_be_files_that_list_images_and_lie_elsewhere(tmp_path):
     assert_beam_finds_the_same(tmp_path, "data.yaml")
 
 
+def test_an_image_of_two_splits_is_a_reject(tmp_path):
+    coco8(tmp_path)
+    put(tmp_path, "data.yaml", content="train: train.txt\nval: images/val\nnames: [a, b, c]\n")
+    put(tmp_path, "train.txt", content="images/train/a.png\nimages/val/b.png\n")
+    found = look(tmp_path, "data.yaml")
+    why = "lists have it in the splits 'train' and 'validation'"
+    assert found.rejects == {"images/val/b.png": ("named_twice", why)}
+
+
 def test_labels_lie_beside_their_images_where_no_folder_is_called_images(tmp_path):
     put(tmp_path, "data.yaml", content="train: all\nnames: [a]\n")
     put(tmp_path, "all/x.png", "all/images/y.png", content=png(10, 10))
@@ -148,7 +157,7 @@ def test_labels_lie_beside_their_images_where_no_folder_is_called_images(tmp_pat
         ),
         ("9 0.5 0.5 1 1", "has the class 9, which is none of 0 to 2"),
         ("0.5 0.5 0.5 1 1", "has the class 0.5, which is none of 0 to 2"),
-        ("0 nan 0.5 1 1", "has a number that is 'nan', no number"),
+        ("0 nan 0.5 1 1", "has a number that is 'nan', which is no place in an image"),
         ("0 inf 0.5 1 1", "has a number that is 'inf', which is no place in an image"),
         ("0 320 240 1 1", "has 320, where parts of the image's sides are due, from 0 to 1"),
         ("0 0.5 0.5 -0.1 1", "has a box that is -0.1 wide and 1 high"),
@@ -161,7 +170,7 @@ def test_a_line_that_does_not_fit_rejects_its_image(tmp_path, line, said):
     assert found.rejects == {"images/train/a.png": ("bad_annotation", f"its labels: line 2 {said}")}
 
 
-def test_labels_without_image_and_images_that_cannot_be_read_are_on_record(tmp_path):
+def test_labels_without_image_and_labels_that_cannot_be_read_are_on_record(tmp_path):
     coco8(tmp_path)
     put(tmp_path, "labels/val/gone.txt", content="0 0.5 0.5 1 1")
     put(tmp_path, "images/val/b.png", content=b"no image")
@@ -172,9 +181,9 @@ def test_labels_without_image_and_images_that_cannot_be_read_are_on_record(tmp_p
             "no_image",
             "there is no image that it would be of",
         ),
-        "images/val/b.png": ("not_an_image", "its first bytes are 6e 6f 20 69 6d 61 67 65"),
         "images/train/a.png": ("bad_annotation", "its labels: they are not UTF-8 (invalid start byte)"),
     }
+    assert found.annotation("images/val/b.png") == Annotation()  # as what it is rejected, decoding says
 
 
 @pytest.mark.parametrize(

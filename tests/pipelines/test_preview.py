@@ -27,7 +27,7 @@ from augment.ops import (
 from augment.ops.operations import OPERATIONS
 from augment.recipe import Recipe
 from pipelines.parity.examples import of_op
-from pipelines.preview import _copies, _op_rows
+from pipelines.preview import _copies, _op_rows, _Shown
 from pipelines.report.captions import UNCHANGED, said
 from pipelines.report.numbers import short
 from pipelines.report.sheet import TILE, Picture, draw_sheet
@@ -56,19 +56,19 @@ def _policy(first: str, much: float, second: str, more: float) -> dict[str, floa
 )
 def test_each_op_has_a_row_but_the_one_that_only_brings_to_size(ops, rows, photo_of):
     image = photo_of(33, 40)
-    made = list(_op_rows(Recipe("mine", ops), 0, "a.png", image, 3))
+    made = list(_op_rows(_Shown("a.png", Augmenter(Recipe("mine", ops), 0), image), 3))
     assert [name for name, _ in made] == rows
 
 
 def test_a_caption_says_in_words_what_fired_and_nothing_of_what_did_not(photo_of):
     never = Flip(id="never", horizontal=1.0, p=0.0)
     augmenter = Augmenter(Recipe("mine", [Resize(20, 20), Flip(horizontal=1.0), never, Invert(p=1.0)]), 0)
-    [picture] = _copies(augmenter, "a.png", photo_of(33, 40), 1)
+    [picture] = _copies(_Shown("a.png", augmenter, photo_of(33, 40)), 1)
     assert (picture.title, picture.words) == ("copy 0", "mirrored")
     alone = Augmenter(Recipe("mine", [Resize(20, 20), never]), 0)
-    assert _copies(alone, "a.png", photo_of(33, 40), 1)[0].words == UNCHANGED
+    assert _copies(_Shown("a.png", alone, photo_of(33, 40)), 1)[0].words == UNCHANGED
     still = Augmenter(Recipe("mine", [Resize(20, 20)]), 0)
-    assert _copies(still, "a.png", photo_of(33, 40), 1)[0].words == ""
+    assert _copies(_Shown("a.png", still, photo_of(33, 40)), 1)[0].words == ""
 
 
 @pytest.mark.parametrize(
