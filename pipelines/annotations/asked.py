@@ -58,11 +58,21 @@ class Annotations:
         return f"{_IN_WORDS[self.format]} in {self.path}"
 
 
-def annotations_of(path: str, root: str) -> Annotations:
-    """What `--annotations` names, for the images of an input. Raises RequestError."""
+def annotations_of(path: str, root: str, *, look: bool = True) -> Annotations:
+    """What `--annotations` names, for the images of an input; without a `look` there, by its name.
+
+    Raises RequestError.
+    """
     location = storage.at(path)
     absolute = location.absolute()
     storage.check_text(absolute, "annotations")
+    if not look:
+        if extension(path) not in _BY_FILE:
+            raise RequestError(
+                f"annotations {path}: the name of a folder does not tell its format, and nothing is looked "
+                "at here; give a file, such as a COCO file (.json) or YOLO's data.yaml"
+            )
+        return Annotations(absolute, _of_file(path))
     try:
         if location.size() is not None:
             return Annotations(absolute, _of_file(path))
@@ -97,6 +107,8 @@ def _names(location: storage.Location) -> Iterator[str]:
 def _of_folder(path: str, names: list[str]) -> Format:
     if any(name.rpartition("/")[2] in TABLES for name in names):
         return "table"
+    if any(name.startswith("Annotations/") and extension(name) == ".xml" for name in names):
+        return "voc"  # as its devkit lies, whatever lies beside
     kinds = Counter("images" if is_image(name) else extension(name) for name in names)
     known: dict[str, Format] = {".xml": "voc", ".json": "coco"}
     formats = {known[kind] for kind in kinds.keys() & known.keys()}

@@ -29,7 +29,7 @@ def export_command(
     """Raises RequestError for a wrong request; exits with status 1 if the work fails."""
     logging.disable(logging.CRITICAL)  # of Beam's loggers, which show a failure that we sum up
     engine = choose(runner, beam_arguments)
-    engine.check(directory, output, our_options, reads="OUT")
+    engine.check({"OUT": directory, "--output": output}, our_options)
     try:
         exported = launch(
             directory,

@@ -76,10 +76,13 @@ def materialize_command(
     # keep in a file; some of its loggers have levels of their own.
     logging.disable(logging.CRITICAL)
     engine = choose(runner, beam_arguments)
-    engine.check(root, output, our_options)
+    beside = {} if annotations is None else {"--annotations": annotations}
+    engine.check({"--input": root, "--output": output} | beside, our_options)
     if not engine.dry_run:
         check_root(root)
-    beside = annotations_of(annotations, root) if annotations is not None else None
+    told = None
+    if annotations is not None:
+        told = annotations_of(annotations, root, look=not engine.dry_run)
     digests = load_plugins(list(plugins))
     loaded = asked_recipe(recipe, recipe_for)
     name = name if name is not None else loaded.name
@@ -101,7 +104,7 @@ def materialize_command(
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
         group_by=checked_group_by(group_by, split_fractions),
         duplicates=checked_duplicates(duplicates, split_fractions),
-        annotations=beside.format if beside else None,
+        annotations=told.format if told else None,
         layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),
@@ -116,7 +119,7 @@ def materialize_command(
             overwrite=overwrite,
             engine=engine,
             backend=cast(backends.Name, backend),
-            annotations=beside,
+            annotations=told,
             before_work=lambda: _warn_of_labels(loaded, _classes(root, request)),
             tell=lambda plan: sys.stderr.write(describe(plan)),
         )

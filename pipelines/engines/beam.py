@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
@@ -33,9 +33,9 @@ _STOPS = 30  # seconds for workers to notice, and for the engine to end the job
 class Beam(Engine):
     """Any runner of Beam's, by its name."""
 
-    def check(self, root: str, output: str, ours: Sequence[str], *, reads: str = "--input") -> None:
+    def check(self, places: Mapping[str, str], ours: Sequence[str]) -> None:
         """Raises RequestError for a runner that Beam does not know, cannot load, or could not reach."""
-        super().check(root, output, ours, reads=reads)
+        super().check(places, ours)
         known = ("embedded", *(path.rpartition(".")[2] for path in StandardOptions.KNOWN_RUNNER_NAMES))
         if "." not in self.runner and self.runner.lower() not in map(str.lower, known):
             raise RequestError(

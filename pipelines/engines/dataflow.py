@@ -10,7 +10,7 @@ import argparse
 import hashlib
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from augment.errors import RequestError
@@ -58,10 +58,10 @@ class Dataflow(Engine):
         self.dry_run = self.options.dry_run == "true"
         self.awaited = not (self.options.no_wait_until_finish or self.options.template_location)
 
-    def check(self, root: str, output: str, ours: Sequence[str], *, reads: str = "--input") -> None:
+    def check(self, places: Mapping[str, str], ours: Sequence[str]) -> None:
         """Raises RequestError for what is missing or wrong, and without access: Beam tries for minutes."""
-        self._check_given({reads: root, "--output": output})
-        super().check(root, output, ours, reads=reads)
+        self._check_given(places)
+        super().check(places, ours)
         if self.dry_run:
             return
         if not self.options.no_auth:
@@ -72,7 +72,7 @@ class Dataflow(Engine):
             place = self.options.temp_location
             raise RequestError(f"--temp_location {place}: {storage.reason(error)}") from None
 
-    def _check_given(self, places: dict[str, str]) -> None:
+    def _check_given(self, places: Mapping[str, str]) -> None:
         """What can be known of a submission without Beam."""
         options = self.options
         for name, meaning in _NEEDED.items():

@@ -6,7 +6,7 @@ Nothing here imports Beam before it is needed: to find a mistake in a request ta
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError
@@ -45,11 +45,11 @@ class Engine:
     def __init__(self, runner: str, arguments: Sequence[str]) -> None:
         self.runner, self.arguments = runner, list(arguments)
 
-    def check(self, root: str, output: str, ours: Sequence[str], *, reads: str = "--input") -> None:
+    def check(self, places: Mapping[str, str], ours: Sequence[str]) -> None:
         """Raises RequestError for what would go wrong, as far as it can be known before any work.
 
-        `ours` are the options that are not Beam's, from which the user may have meant one; `reads` is what
-        the user knows `root` as.
+        `places` are what workers read and write, by the options that name them; `ours` the options that are
+        not Beam's, from which the user may have meant one.
         """
         if self.arguments:
             from pipelines.engines.options import check_options

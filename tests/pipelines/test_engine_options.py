@@ -28,7 +28,7 @@ class Broken:
 
 
 def check_flink(arguments: list[str]) -> None:
-    choose("FlinkRunner", arguments).check("", "", ())
+    choose("FlinkRunner", arguments).check({}, ())
 
 
 def failure(error: BaseException) -> BaseException:
