@@ -66,13 +66,13 @@ def dataflow(*arguments: str) -> Dataflow:
 )
 def test_what_is_missing_or_wrong_is_named(arguments, places, sentence):
     with pytest.raises(RequestError, match=sentence):
-        dataflow(*arguments).check(*places, ())
+        dataflow(*arguments).check(dict(zip(("--input", "--output"), places, strict=True)), ())
 
 
 def test_the_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(RequestError, match=r"needs the extra gcp, .*: make install EXTRAS=gcp"):
-        dataflow(*GIVEN).check(*PLACES, ())
+        dataflow(*GIVEN).check(dict(zip(("--input", "--output"), PLACES, strict=True)), ())
 
 
 def test_a_wrong_submission_is_answered_without_beam(tmp_path):
