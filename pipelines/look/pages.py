@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from augment.augmenter import NOT_AUGMENTED
 from pipelines.audit.findings import Finding
 from pipelines.audit.replay import Replay
+from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.targets import TABLE
 from pipelines.look.found import ANY, Found
@@ -50,6 +51,8 @@ class Figure(NamedTuple):
     title: str
     words: str
     picture: Thumbnail
+    small: bool
+    """whether it is shown larger than it is"""
 
 
 class Pages:
@@ -104,7 +107,7 @@ class Pages:
             for name, value in self._drawn(chosen).items()
             if not name.rpartition(".")[2].startswith("key_")
         ]
-        beside = [(name, value) for name, value in chosen.values.items() if name.startswith(TABLE)]
+        beside = [(name, value) for name, value in chosen.values.items() if name.startswith(TABLE) and value]
         return self._render(
             "sample.html.j2",
             chosen=self._tile(chosen, back, side="large"),
@@ -117,18 +120,19 @@ class Pages:
             drawn=drawn,
             beside=beside,
             findings=self._findings(chosen),
+            file=shard_file(self._manifest.request.name, *chosen.shard),
             strip="strip?" + urlencode(place) if self._replays else "",
             targets=self._manifest.targets,
             back=back,
         )
 
-    def strip(self, found: Replay) -> str:
-        """A part of a page: a source, what each op made of it, and the record."""
+    def strip(self, found: Replay | None, wrong: str = "") -> str:
+        """A part of a page: a source, what each op made of it, and the record; or why there is none."""
         return self._environment.get_template("strip.html.j2").render(
-            figures=[_figure(one) for one in pictures_of(found)],
-            matches=found.matches,
-            match=match(found),
-            changed=found.changed,
+            wrong=wrong,
+            found=found,
+            figures=[_figure(one) for one in pictures_of(found)] if found else [],
+            match=match(found) if found else "",
         )
 
     def wrong(self, sentence: str) -> str:
@@ -140,7 +144,7 @@ class Pages:
         return self._environment.get_template(template).render(
             name=request.name,
             made=f"{request.recipe_name}, seed {request.seed}, {request.how_many}",
-            small=is_enlarged(*self._manifest.image_size),
+            small=not self._manifest.targets and is_enlarged(*self._manifest.image_size),
             **context,
         )
 
@@ -175,4 +179,4 @@ class Pages:
 
 def _figure(one: Picture) -> Figure:
     webp, height, width = encoded(one.pixels, one.overlay, TILE)
-    return Figure(one.title, one.words, Thumbnail(height, width, webp))
+    return Figure(one.title, one.words, Thumbnail(height, width, webp), is_enlarged(height, width))

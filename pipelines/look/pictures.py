@@ -23,7 +23,7 @@ from pipelines.format.targets import moved_of
 from pipelines.report.drawing import Overlay
 from pipelines.report.thumbnail import as_image
 
-TILE, LARGE = 320, 960
+TILE, LARGE = 320, 640
 """Pixels of the longer side of a picture among others, and of one by itself, at most."""
 _SMALL = 128
 """A picture of no more pixels on a side is encoded without loss, for it is shown enlarged."""

@@ -114,7 +114,8 @@ class Choices:
 
     def fits(self, wanted: Filter, shard: Shard) -> bool:
         """Whether samples of a shard can be among those that are asked for."""
-        return wanted.split in ("", shard.split) and wanted.copy in (None, shard.copy)
+        drawn = shard.copy != NOT_AUGMENTED or not (wanted.op or wanted.parameter)
+        return drawn and wanted.split in ("", shard.split) and wanted.copy in (None, shard.copy)
 
     def conditions(self, wanted: Filter, shard: Shard) -> list[Condition]:
         """Which of a shard's rows are asked for: those that meet all of these."""
@@ -127,8 +128,6 @@ class Choices:
             about = self._found.about(shard, wanted.finding)
             if not about.whole:
                 conditions.append(Condition(("record", "source"), _about(about)))
-        if (wanted.op or wanted.parameter) and shard.copy == NOT_AUGMENTED:
-            return [Condition(("record",), lambda rows: np.zeros(len(rows), bool))]
         op, _, operation = wanted.op.partition(":")
         if op:
             conditions.append(self._fired(op))

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl
 
 from augment.errors import RequestError
 from pipelines import storage
@@ -79,16 +79,12 @@ class Server(ThreadingHTTPServer):
 
     def answer(self, path: str) -> Answer:
         """Of a path with a query, as it was asked for."""
-        parts = urlsplit(path)
-        _, token, name = (*parts.path.split("/", 2), "", "")[:3]
+        place, _, query = path.partition("?")
+        _, token, name = (*place.split("/", 2), "", "")[:3]
         if not hmac.compare_digest(token.encode(), self.token.encode()):
             return _text(HTTPStatus.NOT_FOUND, "augshard look: the address is not the one that it printed")
         try:
-            typed = {
-                field: values[-1]
-                for field, values in parse_qs(parts.query, max_num_fields=_MOST_FIELDS).items()
-            }
-            return self._page(name, typed)
+            return self._page(name, dict(parse_qsl(query, max_num_fields=_MOST_FIELDS)))
         except Missing as error:
             return _html(HTTPStatus.NOT_FOUND, self.site.wrong(str(error)))
         except (RequestError, ValueError) as error:
@@ -98,12 +94,11 @@ class Server(ThreadingHTTPServer):
 
     def _page(self, name: str, typed: dict[str, str]) -> Answer:
         if name == "":
-            status, page = self.site.listing(typed)
-            return _html(HTTPStatus.OK if status else HTTPStatus.BAD_REQUEST, page)
+            return _html(*self.site.listing(typed))
         if name == "sample":
-            return _html(HTTPStatus.OK, self.site.sample(typed))
+            return _html(True, self.site.sample(typed))
         if name == "strip":
-            return _html(HTTPStatus.OK, self.site.strip(typed))
+            return _html(*self.site.strip(typed))
         if name == "picture":
             webp = self.site.picture(typed)
             if webp is None:
@@ -125,7 +120,10 @@ _FILES: dict[str, tuple[str, Callable[[], str]]] = {
 }
 
 
-def _html(status: HTTPStatus, page: str) -> Answer:
+def _html(status: HTTPStatus | bool, page: str) -> Answer:
+    """`status` may say whether what was asked for is there to be asked for."""
+    if isinstance(status, bool):
+        status = HTTPStatus.OK if status else HTTPStatus.BAD_REQUEST
     return Answer(status, "text/html; charset=utf-8", page.encode(errors="backslashreplace"))
 
 

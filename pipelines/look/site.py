@@ -80,16 +80,13 @@ class Site:
         others = self._samples.of_source(source, some)
         return self._pages.sample(chosen, others, number, pages, len(shards), typed.get("back", ""))
 
-    def strip(self, typed: Mapping[str, str]) -> str:
-        """What each op made of a sample, as a part of a page.
-
-        Raises RequestError if that cannot be derived.
-        """
-        source, copy = self._asked(typed)
-        if self._root is None:
-            raise RequestError("samples are derived from their sources; start with --input DIR")
-        return self._pages.strip(
-            replay(
+    def strip(self, typed: Mapping[str, str]) -> tuple[bool, str]:
+        """What each op made of a sample, as a part of a page, and whether it is that; else it is why not."""
+        try:
+            source, copy = self._asked(typed)
+            if self._root is None:
+                raise RequestError("samples are derived from their sources; start with --input DIR")
+            found = replay(
                 self._directory,
                 self._manifest,
                 root=self._root,
@@ -97,7 +94,9 @@ class Site:
                 copy=copy,
                 annotations=self._annotations,
             )
-        )
+        except RequestError as error:
+            return False, self._pages.strip(None, str(error))
+        return True, self._pages.strip(found)
 
     def picture(self, typed: Mapping[str, str]) -> bytes | None:
         """WebP of a record; None if it cannot be read. Raises Missing if the dataset has no such shard."""
