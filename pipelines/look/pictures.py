@@ -19,7 +19,6 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import Shard, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import frames_of, masked_crc
-from pipelines.format.targets import moved_of
 from pipelines.report.drawing import Overlay
 from pipelines.report.thumbnail import as_image
 
@@ -60,8 +59,7 @@ class Pictures:
             return None
         overlay, targets = None, self._manifest.targets
         if targets and pixels.shape == self._manifest.image_shape:
-            with contextlib.suppress(ValueError):
-                overlay = Overlay(moved_of(found.targets, targets, self._manifest.image_shape), targets)
+            overlay = Overlay.of_record(found.targets, targets, pixels.shape)
         return encoded(pixels, overlay, side)
 
     def _record(self, shard: Shard, record: int) -> bytes | None:

@@ -24,6 +24,9 @@ from pipelines.look.found import ANY, About, Found
 FIELDS = ("split", "copy", "class", "source", "op", "parameter", "from", "to", "finding")
 """What can stand in an address; what is empty asks for nothing."""
 
+_MOST_NAMED = 200
+"""Names that a sentence may list, or a nearest one be looked for among."""
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -166,7 +169,7 @@ class Choices:
 
 def _one_of(what: str, given: str, known: tuple[str, ...]) -> None:
     if given and given not in known:
-        near = did_you_mean(given, known[:1000]) if known else "there is none"
+        near = did_you_mean(given, known) if 0 < len(known) <= _MOST_NAMED else "there is no such here"
         raise RequestError(f"{what} is {short(given)}; {near}")
 
 

@@ -38,7 +38,7 @@ const visit = async ({ name, url, width, act }) => {
   await new Promise((done) => { frame.onload = done; });
   await wait(400);
   new Function("page", "frame", act)(frame.contentDocument, frame.contentWindow);
-  await wait(1200);
+  await wait(1000);
   const page = frame.contentDocument;
   const pictures = [...page.querySelectorAll(".tiles img, .large img")];
   results[name] = {
@@ -52,9 +52,11 @@ const visit = async ({ name, url, width, act }) => {
     chosen: page.querySelector("[name=class]")?.value,
     overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
   };
-  if (Object.keys(results).length === frames.length) document.title = JSON.stringify(results);
 };
-frames.forEach(visit);
+(async () => {
+  for (const frame of frames) await visit(frame);  // one by one: frames have one history
+  document.title = JSON.stringify(results);
+})();
 </script>"""
 
 CHOOSE = (
@@ -65,7 +67,7 @@ FRAMES: dict[str, tuple[str, int, str]] = {
     "desktop": ("", 1280, ""),
     "phone": ("", 390, ""),
     "chosen by hand": ("", 1280, CHOOSE),
-    "back again": ("?class=daisy", 1280, f"{CHOOSE}setTimeout(() => frame.history.back(), 500);"),
+    "back again": ("?class=daisy", 1280, f"{CHOOSE}setTimeout(() => frame.history.back(), 400);"),
     "half of a range": (
         "",
         1280,
