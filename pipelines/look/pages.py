@@ -103,7 +103,7 @@ class Pages:
             return "sample?" + urlencode({**place, "page": to, "back": back})
 
         drawn = [
-            (name, self._parameters.value(name, value))
+            (name, self._value(name, value))
             for name, value in self._drawn(chosen).items()
             if not name.rpartition(".")[2].startswith("key_")
         ]
@@ -123,6 +123,7 @@ class Pages:
             file=shard_file(self._manifest.request.name, *chosen.shard),
             strip="strip?" + urlencode(place) if self._replays else "",
             targets=self._manifest.targets,
+            labeled=self._manifest.labeled,
             back=back,
         )
 
@@ -167,8 +168,14 @@ class Pages:
         values = sample.values
         return {name: values[name] for name in self._choices.columns if values[name] is not None}
 
+    def _value(self, name: str, value: Any) -> str:
+        try:
+            return self._parameters.value(name, value)
+        except (LookupError, ValueError, OverflowError):  # a forged row holds what no op draws
+            return str(value)
+
     def _words(self, sample: Sample) -> str:
-        """What was done to a copy; a forged row may hold what no op draws."""
+        """What was done to a copy."""
         drawn = self._drawn(sample)
         try:
             words = ", ".join(said(self._recipe.of(sample.label).ops, drawn))

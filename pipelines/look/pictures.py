@@ -22,8 +22,10 @@ from pipelines.format.records import frames_of, masked_crc
 from pipelines.report.drawing import Overlay
 from pipelines.report.thumbnail import as_image
 
-TILE, LARGE = 320, 640
+TILE, LARGE = 320, 960
 """Pixels of the longer side of a picture among others, and of one by itself, at most."""
+_DRAWN_OVER = 512
+"""The same of one with lines and names over it, which are as large as they are whatever it is."""
 _SMALL = 128
 """A picture of no more pixels on a side is encoded without loss, for it is shown enlarged."""
 _SHARDS = 64
@@ -88,6 +90,7 @@ def encoded(pixels: np.ndarray, overlay: Overlay | None, side: int) -> Encoded:
     """
     longest = max(pixels.shape[:2])
     small = longest <= _SMALL
+    side = min(side, _DRAWN_OVER) if overlay else side
     scale = float(side // longest) if longest <= side else 1 / -(-longest // side)
     if overlay:
         image = as_image(overlay.drawn(pixels, scale))

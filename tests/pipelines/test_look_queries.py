@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from pipelines.format.manifest import read_manifest
 from pipelines.look.found import read_found
 from pipelines.look.query import Choices
 from pipelines.look.samples import A_PAGE, Samples
+from pipelines.look.site import Site
 from tests.in_process import augshard
 
 RECIPE = """
@@ -154,6 +156,33 @@ def test_findings_lead_to_the_samples_that_they_are_about(dataset, rows, tmp_pat
     assert keys(asked(dataset, path, finding="digest")) == of_copy
     assert keys(asked(dataset, path, finding="manifest")) == set()
     assert keys(asked(dataset, path, finding="any")) == of_copy | leaked
+
+
+def test_rows_that_were_forged_are_shown_as_text(dataset, tmp_path):
+    forged = tmp_path / "out"
+    shutil.copytree(dataset, forged)
+    [file] = (forged / "samples").glob("train_c1-*")
+    table = pq.read_table(file)
+    odd = {
+        "class": "<script>alert(1)</script>",
+        "record": -5,
+        "rotation.degrees": float("nan"),
+        "trivial_augment.op_1": 99,
+        "trivial_augment.magnitude_1": float("inf"),
+    }
+    for name, value in odd.items():
+        column = pa.array([value] * len(table), table.schema.field(name).type)
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), column)
+    pq.write_table(table, file)
+    site = Site(str(forged), read_manifest(str(forged)))
+    fine, page = site.listing({"copy": "1"})
+    assert fine
+    assert page.count("drawn as no op draws") == 20
+    source = table["source"][0].as_py()
+    sample = site.sample({"source": source, "copy": "1"})
+    assert "<td>99</td>" in sample
+    assert "<script>alert" not in page + sample
+    assert site.picture({"split": "train", "copy": "1", "shard": "0", "record": "-5"}) is None
 
 
 def test_a_samples_file_that_cannot_be_read_is_named_and_the_others_are_shown(dataset, tmp_path):
