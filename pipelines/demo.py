@@ -74,19 +74,23 @@ def demo(directory: str) -> None:
         os.path.join(directory, name)
         for name in ("images", "cars.yaml", "sheet.png", "dataset", "audit.html")
     )
+    annotations, masks = (os.path.join(directory, name) for name in (ANNOTATIONS, MASKS))
     _say(f"drawing {2 * sum(COUNTS.values())} pictures of cars and trucks in {images}")
     draw_dataset(images)
+    write_annotations(directory)
     with open(os.path.join(directory, MARK), "w", encoding="ascii"):
         pass
     with open(made, "w", encoding="utf-8") as file:
         file.write(RECIPE)
     recipe = load_recipe(made)
+    from pipelines.annotations import annotations_of
     from pipelines.commands.audit import audit_command
     from pipelines.commands.materialize import materialize_command
     from pipelines.preview import preview
 
-    _say(f"augshard preview --input {images} --recipe {made} --output {sheet}")
-    preview(images, recipe, output=sheet, seed=SEED, copies=4, images=4, each_op=False)
+    _say(f"augshard preview --input {images} --annotations {annotations} --recipe {made} --output {sheet}")
+    beside = annotations_of(annotations, images)
+    preview(images, recipe, output=sheet, seed=SEED, copies=4, images=4, each_op=False, annotations=beside)
     _say(f"augshard materialize --input {images} --recipe {made} --copies {COPIES} --output {dataset}")
     materialize_command(root=images, output=dataset, recipe=made, seed=SEED, copies=str(COPIES))
     _say("the same samples live, compared with the shards pixel by pixel")
@@ -110,7 +114,22 @@ def demo(directory: str) -> None:
         "mirrored copies (none) has learned the way they face, and is right about half of them; shards and\n"
         "live see mirrored copies, the same ones.\n"
     )
+    sys.stdout.write(
+        "\nThe pictures come with masks, and with boxes in COCO's form; to learn those (a minute each):\n"
+    )
+    for what, beside_them, network in (("masks", masks, "unet"), ("boxes", annotations, "center_grid")):
+        for line in _commands(images, made, beside_them, os.path.join(directory, f"of-{what}"), network):
+            sys.stdout.write(f"  {line}\n")
     sys.stdout.write(f"\nlook at  {sheet}\n         {report}\n         {training}/report.html\n")
+
+
+def _commands(images: str, recipe: str, annotations: str, output: str, model: str) -> Iterator[str]:
+    """What to type to learn what lies beside the pictures."""
+    given = ["--input", images, "--annotations", annotations, "--recipe", recipe]
+    yield shlex.join(["augshard", "materialize", *given, "--copies", str(COPIES), "--output", output])
+    words = ["augshard", "train", *given, "--shards", output, "--model", model]
+    words += ["--epochs", str(COPIES), "--batch-size", str(BATCH), "--output", f"{output}-training"]
+    yield shlex.join(words)
 
 
 def _say(step: str) -> None:

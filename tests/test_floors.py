@@ -44,7 +44,7 @@ TENSORFLOW = {
     ),
     *("pipelines.parity.ways", "pipelines.quiet"),
     *(f"pipelines.train.{name}" for name in ("checkpoint", "feeding", "models", "networks")),
-    *(f"pipelines.train.{name}" for name in ("request", "run", "trainer")),
+    *(f"pipelines.train.{name}" for name in ("objectives", "request", "run", "trainer", "truth")),
 }
 """The modules that import TensorFlow or Keras: the device backend, what leads to it, and training. A job on
 the host needs none of them; `augment.parity` imports it where the host has lost its canary."""

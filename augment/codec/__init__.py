@@ -25,7 +25,7 @@ from augment.codec.mask import decode_mask
 from augment.codec.orientation import orientation, turned
 from augment.codec.png import encode as encode_png
 from augment.codec.rejection import MAX_PIXELS, REASONS, DecodeError, Rejection
-from augment.codec.stored import decode_stored, encode, round_trip
+from augment.codec.stored import decode_stored, encode, read_stored, round_trip
 
 __all__ = [
     "EXTENSIONS",
@@ -39,6 +39,7 @@ __all__ = [
     "encode",
     "encode_png",
     "examine",
+    "read_stored",
     "reads_heif",
     "round_trip",
 ]

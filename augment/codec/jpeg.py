@@ -70,7 +70,7 @@ def check(contents: bytes) -> Header:
     return Header(*size, adobe)
 
 
-def read(contents: bytes, header: Header, *, fast: bool = False, least: int | None = None) -> np.ndarray:
+def read(contents: bytes, header: Header, *, least: int | None = None) -> np.ndarray:
     """uint8 [H, W, 1 or 3], as it lies in the file, whose header `check` gave. Raises DecodeError.
 
     With `least`, of an 8th, a 4th or half of the sides, rounded up: the smallest whose shorter side is not
@@ -84,14 +84,30 @@ def read(contents: bytes, header: Header, *, fast: bool = False, least: int | No
     try:
         part = _reduced(header, least)
         height, width = -(-header.height // part), -(-header.width // part)
-        pixels = simplejpeg.decode_jpeg(contents, colors, fastdct=fast, min_height=height, min_width=width)
+        pixels = simplejpeg.decode_jpeg(contents, colors, min_height=height, min_width=width)
     except ValueError as error:
-        if "memory" in str(error).lower():  # which is no fault of the file
-            raise MemoryError from error
-        if fast:
-            raise DecodeError(corrupt("JPEG")) from None
+        _check_memory(error)
         pixels = _by_pillow(contents, mode, part)
     return _multiplied(pixels, header.adobe) if mode == "CMYK" else pixels
+
+
+def read_ours(contents: bytes, pixels: np.ndarray) -> None:
+    """Fills `pixels`, uint8 [H, W, 1 or 3] that lie in one piece, from a JPEG whose header `check` found to
+    be of that shape: by the fast transform, and without what libjpeg warns of. Raises DecodeError.
+    """
+    import simplejpeg
+
+    try:
+        simplejpeg.decode_jpeg(contents, _COLORS[pixels.shape[2]][0], fastdct=True, buffer=pixels)
+    except ValueError as error:
+        _check_memory(error)
+        raise DecodeError(corrupt("JPEG")) from None
+
+
+def _check_memory(error: ValueError) -> None:
+    """Raises MemoryError if that was what simplejpeg lacked, which is no fault of the file."""
+    if "memory" in str(error).lower():
+        raise MemoryError from error
 
 
 def _reduced(header: Header, least: int | None) -> int:

@@ -24,27 +24,38 @@ def encode(image: np.ndarray, storage: Storage) -> bytes:
 def decode_stored(contents: bytes, storage: Storage, shape: tuple[int, int, int]) -> np.ndarray:
     """What a record's bytes mean: uint8 of this shape (H, W, C), as tf.io.decode_image and TFDS read them.
 
-    A record may be anybody's: raises DecodeError for what is not of this format and shape by its
-    header, before memory is spent on what that says, or for more scans than a JPEG may have.
+    Raises DecodeError as `read_stored` does.
     """
-    height, width, channels = shape
+    pixels = np.empty(shape, np.uint8)
+    read_stored(contents, storage, pixels)
+    return pixels
+
+
+def read_stored(contents: bytes, storage: Storage, pixels: np.ndarray) -> None:
+    """Fills `pixels`, uint8 [H, W, C] that lie in one piece, with what a record's bytes mean.
+
+    A record may be anybody's: raises DecodeError for what is not of this format and shape by its
+    header, before time is spent on what that says, or for more scans than a JPEG may have.
+    """
+    height, width, channels = pixels.shape
     if storage.format == "raw":
-        if len(contents) != height * width * channels:
-            raise _other(storage, shape)
-        return np.frombuffer(contents, np.uint8).reshape(height, width, channels)
-    if storage.format == "png":  # as every PNG of ours begins
+        if len(contents) != pixels.size:
+            raise _other(storage, pixels.shape)
+        pixels[:] = np.frombuffer(contents, np.uint8).reshape(pixels.shape)
+    elif storage.format == "png":  # as every PNG of ours begins
         if not contents.startswith(png.header(width, height, channels)):
-            raise _other(storage, shape)
-        return png.read_ours(contents, channels)
-    if not contents.startswith(JPEG):
-        raise _other(storage, shape)
-    header = jpeg.check(contents)
-    if (header.width, header.height, header.channels) != (width, height, channels):
-        raise _other(storage, shape)
-    return jpeg.read(contents, header, fast=True)
+            raise _other(storage, pixels.shape)
+        png.read_ours(contents, pixels)
+    else:
+        if not contents.startswith(JPEG):
+            raise _other(storage, pixels.shape)
+        header = jpeg.check(contents)
+        if (header.width, header.height, header.channels) != (width, height, channels):
+            raise _other(storage, pixels.shape)
+        jpeg.read_ours(contents, pixels)
 
 
-def _other(storage: Storage, shape: tuple[int, int, int]) -> DecodeError:
+def _other(storage: Storage, shape: tuple[int, ...]) -> DecodeError:
     what = "raw pixels" if storage.format == "raw" else storage.format.upper()
     return DecodeError(Rejection("corrupt", f"a record without {what} of {shape[0]}x{shape[1]}"))
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    AnnotationsOption,
     DuplicatesOption,
     GroupByOption,
     InputOption,
@@ -25,7 +26,7 @@ def train(
         typer.Option(
             "--model",
             metavar="NAME|MODULE:FUNCTION",
-            help="vgg16, convnet_bn, small_cnn, cifar_cnn, or a function of yours.",
+            help="vgg16, convnet_bn, small_cnn, cifar_cnn; unet of masks, center_grid of boxes; or yours.",
         ),
     ],
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training images.")],
@@ -62,6 +63,7 @@ def train(
     group_by: GroupByOption = None,
     duplicates: DuplicatesOption = None,
     layout: Annotated[str, typer.Option("--layout", help="As for materialize.")] = "auto",
+    annotations: AnnotationsOption = None,
     weights: Annotated[
         str | None, typer.Option("--weights", metavar="FILE", help="Of the base of vgg16; else random.")
     ] = None,
@@ -114,6 +116,7 @@ def train(
         group_by=group_by,
         duplicates=duplicates,
         layout=layout,
+        annotations=annotations,
         weights=weights,
         early_stopping=early_stopping,
         mixed_precision=mixed_precision,

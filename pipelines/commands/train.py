@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from augment.errors import RequestError, require
 from augment.mixing import Mixing, parse_mixing
 from pipelines import storage
+from pipelines.annotations import annotations_of
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
@@ -25,6 +26,7 @@ from pipelines.sources import check_root, checked_layout
 from pipelines.sources.rules import role
 from pipelines.train import request as requests
 from pipelines.train.arms import Feed, open_feed, parse_arms
+from pipelines.train.learned import CLASSES, MASKS, Task, learned_of
 from pipelines.train.models import find_model
 from pipelines.train.output import locked_output
 
@@ -58,6 +60,7 @@ def train_command(
     group_by: str | None = None,
     duplicates: str | None = None,
     layout: str = "auto",
+    annotations: str | None = None,
     weights: str | None = None,
     early_stopping: bool | None = None,
     mixed_precision: bool = False,
@@ -76,12 +79,15 @@ def train_command(
     mixing = None if mix is None else _checked_mixing(mix, batch_size, class_weights)
     folders = checked_layout(layout)
     check_root(root)
+    beside = annotations_of(annotations, root) if annotations is not None else None
     digests = load_plugins(list(plugins))
     loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None
     by_default = False
-    if validation_fraction is None and not fractions and _only_trains(list_images(root, layout=folders)):
-        validation_fraction, by_default = VALIDATION, True
+    if validation_fraction is None and not fractions:
+        there = list_images(root, layout=folders, annotations=beside)
+        by_default = _only_trains(there)
+        validation_fraction = VALIDATION if by_default else None
     made = split_fractions or validation_fraction
     group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
     wanted = parse_arms(arms, copies)
@@ -90,9 +96,17 @@ def train_command(
     with locked_output(output):
         earlier = requests.earlier_request(output)
         images = list_images(
-            root, layout=folders, split_fractions=fractions, group_by=group_by, duplicates=together
+            root,
+            layout=folders,
+            split_fractions=fractions,
+            group_by=group_by,
+            duplicates=together,
+            annotations=beside,
         )
         images.tell()
+        learned = learned_of(images, model=model, task=found.task)
+        if learned.moves:
+            _check_only_classes(learned.task, mix, class_weights)
         import_tensorflow(requests.threads(earlier))
         import tensorflow as tf
 
@@ -112,6 +126,8 @@ def train_command(
                 group_by=group_by,
                 duplicates=together,
                 validation_fraction=validation_fraction,
+                annotations=beside,
+                learned=learned,
             )
             for arm in wanted
         ]
@@ -139,6 +155,8 @@ def train_command(
             "plugins": digests,
             "images": images.listing.hexdigest(),
             "layout": layout,
+            **({"annotations": beside.format} if beside else {}),
+            **({"learns": learned.task.name} if learned.moves else {}),
             "split_fractions": fractions and [list(pair) for pair in fractions.items()],
             "validation_fraction": validation_fraction,
             **({"group_by": group_by} if group_by else {}),
@@ -209,10 +227,26 @@ def _checked_mixing(mix: str, batch_size: int, class_weights: bool) -> Mixing:
     return mixing
 
 
+def _check_only_classes(task: Task, mix: str | None, class_weights: bool) -> None:
+    """Raises RequestError for what is of labels alone."""
+    if mix is not None:
+        raise RequestError(
+            f"--mix {mix}: it mixes images with their labels, and what is learned here is {task.name}; "
+            "leave it out"
+        )
+    if class_weights:
+        raise RequestError(
+            f"--class-weights: they go by the label of an image, and what is learned here is {task.name}; "
+            "leave it out"
+        )
+
+
 def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> None:
     """Raises RequestError if the data or the model make the request wrong; before anything is written."""
-    if len(feed.classes) < 2:
+    if len(feed.classes) < 2 and feed.task is CLASSES:
         raise RequestError("there is only one class; it takes two or more to train a classifier")
+    if len(feed.classes) < 2 and feed.task is MASKS:
+        raise RequestError("masks have id 0 alone; it takes two or more to learn them")
     if settings.early_stopping and not feed.validation:
         raise RequestError(
             "early stopping goes by the validation loss, and there is no validation split; carve one by "
@@ -221,7 +255,12 @@ def _check_fits(feed: Feed, settings: Settings, learning_rate: float | None) -> 
     from pipelines.train.models import check_model
 
     model, name = settings.model.build(feed.image_shape, len(feed.classes)), settings.model.name
-    check_model(name, model, shape=feed.image_shape, classes=len(feed.classes))
+    check_model(name, model, shape=feed.image_shape, classes=len(feed.classes), task=feed.task)
+    if model.compiled and feed.task is not CLASSES:
+        raise RequestError(
+            f"--model {name}: it is compiled, and the loss of {feed.task.name} is the trainer's own; leave "
+            "its compile out"
+        )
     if model.compiled and learning_rate is not None:
         raise RequestError(
             f"--model {name}: it is compiled, so its optimizer has a learning rate of its own; "

@@ -16,11 +16,11 @@ from typing import Any, overload
 import numpy as np
 
 from augment.augmenter import CORES
-from augment.codec import DecodeError, decode_stored
+from augment.codec import DecodeError, read_stored
 from augment.errors import RequestError
 from augment.keys import source_words
 from pipelines.datasets.selection import check_shuffle, chosen_copies, shuffled
-from pipelines.format.example import Record, unpack
+from pipelines.format.example import unpack
 from pipelines.format.manifest import read_manifest
 from pipelines.format.stored import StoredCopy
 from pipelines.format.targets import arrays
@@ -125,30 +125,33 @@ class Samples(Sequence[Sample]):
         at += len(self) if at < 0 else 0
         if not 0 <= at < len(self):
             raise IndexError(f"there is no sample {number}; there are {len(self):,}")
-        [(record, image, targets)] = self._read(np.array([at]))
+        ((stored, position),) = self._places(np.array([at]))
+        image = np.empty(self._shape, np.uint8)
+        targets = self._read(stored, position, image)
         return {
-            "image": image.copy() if not image.flags.writeable else image,
-            **({"label": np.int64(record.label)} if record.label is not None else {}),
-            "source": record.source,
-            "copy": np.int64(record.copy),
+            "image": image,
+            **({"label": stored.labels[position]} if self.manifest.labeled else {}),
+            "source": stored.sources[position],
+            "copy": np.int64(stored.copy),
             **targets,
         }
 
-    def batch(self, numbers: Sequence[int] | np.ndarray) -> Sample:
-        """Those samples as one: `image` uint8 [n, H, W, C], `label` and `copy` int64 [n], `source` [n]."""
-        images = np.empty((len(numbers), *self._shape), np.uint8)
-        records, targets = [], []
-        for i, (record, image, its) in enumerate(self._read(np.asarray(numbers, np.int64))):
-            images[i] = image
-            records.append(record)
-            targets.append(its)
+    def batch(self, numbers: Sequence[int] | np.ndarray, images: np.ndarray | None = None) -> Sample:
+        """Those samples as one: `image` uint8 [n, H, W, C], `label` and `copy` int64 [n], `source` [n].
+
+        With `images`, of that type and shape and in one piece, these are filled, and no memory is taken.
+        """
+        if images is None:
+            images = np.empty((len(numbers), *self._shape), np.uint8)
+        places = list(self._places(np.asarray(numbers, np.int64)))
+        read = [self._read(stored, at, image) for (stored, at), image in zip(places, images, strict=True)]
         batch: Sample = {"image": images}
         if self.manifest.labeled:
-            batch["label"] = np.array([record.label for record in records], np.int64)
-        batch["source"] = np.array([record.source for record in records], object)
-        batch["copy"] = np.array([record.copy for record in records], np.int64)
-        for name in targets[0] if targets else ():
-            values = [its[name] for its in targets]
+            batch["label"] = np.array([stored.labels[at] for stored, at in places], np.int64)
+        batch["source"] = np.array([stored.sources[at] for stored, at in places], object)
+        batch["copy"] = np.array([stored.copy for stored, _ in places], np.int64)
+        for name in read[0] if read else ():
+            values = [targets[name] for targets in read]
             batch[name] = np.stack(values) if name == "segmentation_mask" else values
         return batch
 
@@ -192,26 +195,24 @@ class Samples(Sequence[Sample]):
         """The records of those samples as they are stored, as an array of bytes."""
         found = np.empty(len(numbers), object)
         for i, (stored, at) in enumerate(self._places(numbers)):
-            found[i] = stored.read([at])[0]
+            found[i] = stored.record(at)
         return found
 
-    def _read(self, numbers: np.ndarray) -> Iterator[tuple[Record, np.ndarray, dict[str, Any]]]:
-        """Each record with its image, which may be read-only, and its targets."""
+    def _read(self, stored: StoredCopy, at: int, image: np.ndarray) -> dict[str, Any]:
+        """Fills the image of the record at a place, which is known to be that of its source; its targets."""
         targets, labeled = self.manifest.targets, self.manifest.labeled
-        for stored, at in self._places(numbers):
-            record = unpack(stored.read([at])[0])
-            label = int(stored.labels[at]) if labeled else None
-            expected = (stored.sources[at], label, stored.copy)
-            if record is None or (record.source, record.label, record.copy) != expected:
-                raise OSError(
-                    f"{stored.directory}: the record of {expected[0]} in copy {stored.copy} of split "
-                    f"{stored.split} is another one; augshard audit {stored.directory} says more"
-                )
-            try:
-                its = arrays(record.targets, targets, self._shape) if targets else {}
-                yield record, decode_stored(record.image, self._storage, self._shape), its
-            except (DecodeError, ValueError) as error:
-                raise OSError(f"{stored.directory}: {record.source}: {error}") from None
+        record = unpack(stored.record(at))
+        expected = (stored.sources[at], int(stored.labels[at]) if labeled else None, stored.copy)
+        if record is None or (record.source, record.label, record.copy) != expected:
+            raise OSError(
+                f"{stored.directory}: the record of {expected[0]} in copy {stored.copy} of split "
+                f"{stored.split} is another one; augshard audit {stored.directory} says more"
+            )
+        try:
+            read_stored(record.image, self._storage, image)
+            return arrays(record.targets, targets, self._shape) if targets else {}
+        except (DecodeError, ValueError) as error:
+            raise OSError(f"{stored.directory}: {record.source}: {error}") from None
 
     def _places(self, numbers: np.ndarray) -> Iterator[tuple[StoredCopy, int]]:
         """The copy of each, and its position in that."""

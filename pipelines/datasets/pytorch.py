@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ except ModuleNotFoundError as missing:
         "datasets.torch: PyTorch is not installed; it comes with the extra torch, or by the command that "
         "https://pytorch.org gives for this machine (datasets.numpy does without)"
     ) from missing
+
+if TYPE_CHECKING:
+    from pipelines.datasets.handing import Lender
 
 
 def torch(
@@ -66,7 +70,7 @@ class TorchSamples(data.Dataset[Sample]):
     def __getitem__(self, number: int) -> Sample:
         sample = self.current()[number]
         numbers = {name: int(sample[name]) for name in ("label", "copy") if name in sample}
-        return {name: _tensor(values) for name, values in sample.items()} | numbers
+        return _tensors(sample) | numbers
 
     def batches(
         self, size: int, *, drop_last: bool = False, rank: int | None = None, ranks: int | None = None
@@ -98,6 +102,7 @@ class Batches(data.IterableDataset[Sample]):
         self._samples = samples
         self._share: dict[str, Any] = {"size": size, "drop_last": drop_last, "rank": rank, "ranks": ranks}
         self._count = len(shares_of(len(samples), **self._share))
+        self._lender: Lender | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -105,20 +110,24 @@ class Batches(data.IterableDataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         samples, worker = self._samples.current(), data.get_worker_info()
         if worker is None:
-            batches = samples.batches(**self._share)
-        else:
-            shares = shares_of(len(samples), **self._share)
-            batches = map(samples.batch, shares[worker.id :: worker.num_workers])
-        for batch in batches:
-            yield {name: _tensor(values) for name, values in batch.items()}
+            for batch in samples.batches(**self._share):
+                yield _tensors(batch)
+            return
+        from pipelines.datasets.handing import Lender, small
+
+        shape = samples.manifest.image_shape
+        self._lender = self._lender or Lender(self._share["size"] * math.prod(shape))
+        for share in shares_of(len(samples), **self._share)[worker.id :: worker.num_workers]:
+            images = self._lender.take((len(share), *shape))
+            yield {**_tensors(samples.batch(share, images.numpy()), small), "image": images}
 
 
-def _tensor(values: Any) -> Any:
+def _tensors(values: Any, tensor: Callable[[np.ndarray], pytorch.Tensor] = pytorch.from_numpy) -> Any:
     """Text, of which there are no tensors, becomes a list or stays; what lists hold becomes tensors."""
     if isinstance(values, dict):
-        return {name: _tensor(inside) for name, inside in values.items()}
+        return {name: _tensors(inside, tensor) for name, inside in values.items()}
     if isinstance(values, list):
-        return [_tensor(inside) for inside in values]
+        return [_tensors(inside, tensor) for inside in values]
     if not isinstance(values, np.ndarray):
         return values
-    return values.tolist() if values.dtype == object else pytorch.from_numpy(values)
+    return values.tolist() if values.dtype == object else tensor(values)

@@ -81,16 +81,18 @@ class StoredCopy:
     def read(self, positions: np.ndarray | Sequence[int]) -> np.ndarray:
         """The records at positions [n], as an array of bytes. Raises OSError for a damaged one."""
         records = np.empty(len(positions), object)
-        for i, (shard, start, length) in enumerate(self._places[positions].tolist()):
-            opened = self._opened.get(shard) or self._keep_open(shard)
-            data = os.pread(opened.number, length + 4, start)
-            record = data[:length]
-            if masked_crc(record) != data[length:]:
-                raise OSError(
-                    f"{self._directory.to(self._shards[shard])}: its record at byte {start} is damaged"
-                )
-            records[i] = record
+        for i, position in enumerate(positions):
+            records[i] = self.record(int(position))
         return records
+
+    def record(self, position: int) -> bytes:
+        """The record at a position. Raises OSError if it is damaged."""
+        shard, start, length = self._places[position].tolist()
+        opened = self._opened.get(shard) or self._keep_open(shard)
+        record = os.pread(opened.number, length, start)
+        if masked_crc(record) != os.pread(opened.number, 4, start + length):
+            raise OSError(f"{self._directory.to(self._shards[shard])}: its record at byte {start} is damaged")
+        return record
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": {}}

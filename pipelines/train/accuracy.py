@@ -1,11 +1,11 @@
-"""By how much two arms differ in accuracy, and how much of that may be chance.
+"""By how much two arms differ in accuracy, or another task's metric, and how much of that may be chance.
 
 Two things are chance. Training with other seeds gives other weights: arms are compared
 train seed by train seed, which share initial weights and order, and the differences
 give a t interval. And another test set would have other images: that error follows from
 the images on which two arms of one seed disagree, as in McNemar's test, and is smaller
 than what the two accuracies' own errors would suggest. A difference is said to be one
-only if it is larger than both together.
+only if it is larger than both together. Of masks and boxes the second is not known.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def accuracy_by_seed(runs: Sequence[FinishedRun], measured: str) -> dict[int, fl
     """The accuracy of an arm by train seed: the mean over the seeds of the augmentation."""
     values: dict[int, list[float]] = defaultdict(list)
     for run in runs:
-        accuracy = run.accuracies[measured]
+        accuracy = run.scores[measured]
         if accuracy is not None:
             values[run.train_seed].append(accuracy)
     return {seed: float(np.mean(some)) for seed, some in values.items()}

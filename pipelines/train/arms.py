@@ -29,11 +29,14 @@ from augment.recipe import Recipe, Shape
 from pipelines.format.request import Duplicates
 from pipelines.sources import Layout
 from pipelines.sources.rules import role
-from pipelines.train.compatibility import check_compatibility, differing, limited
+from pipelines.train.compatibility import check_annotations, check_compatibility, differing, limited
+from pipelines.train.learned import CLASSES, Learned, Task
 
 if TYPE_CHECKING:
     from augment.layer import AugmentLayer
+    from pipelines.annotations import Annotations
     from pipelines.train.feeding import Live, Members, Stored
+    from pipelines.train.truth import Truth
 
 NAMES = ("none", "shards", "live", "live-layer")
 
@@ -121,8 +124,9 @@ class Feed:
 
     arm: Arm
     """for shards, with the number of copies that it uses"""
+    task: Task
     classes: tuple[str, ...]
-    """by label"""
+    """of what is learned, by the number that a model gives them"""
     image_shape: Shape
     """height, width and channels of what the model behind the augmentation sees, in every arm"""
     layer: AugmentLayer | None
@@ -138,6 +142,7 @@ class Feed:
     _evaluated: dict[str, Members]
     _live: Live
     _stored: Stored | None
+    _truth: Truth
 
     @property
     def train_samples(self) -> int:
@@ -168,8 +173,8 @@ class Feed:
         """The batches of epoch `first`, from 0, and of those after it, without end.
 
         Every epoch has ceil(train_samples / batch) of them, the last of which may be smaller.
-        Yields (x, y) with y int64 [B]. x is uint8 [B, *image_shape]; in live-layer a
-        dictionary of what AugmentLayer takes, `image` [B, *layer_shape], `key` and `copy`.
+        Yields (x, y) with y as `truth.Truth` has it, [B, ...]. x is uint8 [B, *image_shape]; in
+        live-layer a dictionary of what AugmentLayer takes, `image` [B, *layer_shape], `key` and `copy`.
         With `named` it yields (x, y, who): a dictionary of `key`, uint32 [B, 2], and `copy`, int64 [B], by
         which a batch is mixed. It is the same in every arm: the copy is that of live training.
         The order is a function of `train_seed`, the epoch and the sources' ids, the same in
@@ -196,7 +201,8 @@ class Feed:
                 both = tf.data.Dataset.zip(samples, tf.data.Dataset.from_tensor_slices(who))
                 samples = both.map(lambda sample, who: (*sample, who))
             # A file that cannot be read for once would be left out, and this epoch not the one of other arms.
-            return samples.apply(tf.data.experimental.assert_cardinality(self.train_samples)).batch(batch)
+            samples = samples.apply(tf.data.experimental.assert_cardinality(self.train_samples))
+            return self._truth.batched(samples, batch)
 
         return tf.data.Dataset.range(first, MOST_EPOCHS).flat_map(of_epoch).prefetch(tf.data.AUTOTUNE)
 
@@ -222,7 +228,7 @@ class Feed:
         """
         members = self._evaluated[split]
         samples = self._plain(members, tf.range(len(members), dtype=tf.int64))
-        return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
+        return self._truth.batched(samples, batch).prefetch(tf.data.AUTOTUNE)
 
     def _plain(self, members: Members, rows: tf.Tensor) -> tf.data.Dataset:
         """Images that are not augmented: from shards if they are there, else the same from images."""
@@ -266,6 +272,8 @@ def open_feed(
     group_by: str | None = None,
     duplicates: Duplicates | None = None,
     validation_fraction: str | None = None,
+    annotations: Annotations | None = None,
+    learned: Learned | None = None,
 ) -> Feed:
     """Binds an arm to images, and to shards made from them.
 
@@ -276,16 +284,26 @@ def open_feed(
         layout, split_fractions, group_by, duplicates: as for `augshard materialize`.
         validation_fraction: a decimal such as 0.1: that part of the training images, by the
             hash of their ids, or of what splits must not tear, is kept for validation; 0 as None: no part.
+        annotations: what lies beside the images.
+        learned: of them; else the class of each.
 
     Raises RequestError if these do not fit each other, or the arm.
     """
     from pipelines.images import list_images
     from pipelines.train.feeding import Live, Stored, members, model_layer
+    from pipelines.train.truth import Truth
 
-    stored = Stored(shards) if shards is not None else None
     images = list_images(
-        input, layout=layout, split_fractions=split_fractions, group_by=group_by, duplicates=duplicates
+        input,
+        layout=layout,
+        split_fractions=split_fractions,
+        group_by=group_by,
+        duplicates=duplicates,
+        annotations=annotations,
     )
+    learned = learned or Learned(CLASSES, images.classes)
+    truth = Truth(learned, recipe.image_shape)
+    stored = Stored(shards, truth) if shards is not None else None
     there = images.splits()
     train = next(iter(named_as("train", there)), None)
     if train is None:
@@ -299,7 +317,13 @@ def open_feed(
             group_by if split_fractions else None,
             duplicates if split_fractions else None,
         )
+        check_annotations(stored.directory, stored.manifest, images)
         check_compatibility(stored.directory, stored.manifest, images, recipe, seed, made_by)
+    if arm.name == "live-layer" and learned.moves:
+        raise RequestError(
+            f"arm live-layer: a layer augments images, and what is learned of them, {learned.task.name}, "
+            "would stay where it was; use arm live"
+        )
     if arm.name == "shards":
         arm = limited(arm, train, stored)
     elif arm.originals:
@@ -322,7 +346,7 @@ def open_feed(
             )
         validation = "validation"
         train_members, fed[validation] = train_members.carved(carved, images.groups)
-    live = Live(images.root, recipe, seed, images.classes)
+    live = Live(images, recipe, seed, truth)
     if stored is None:
         train_members = live.usable(train_members)
     elif arm.name == "shards" and train_members.copies is None:
@@ -336,7 +360,8 @@ def open_feed(
     layer, layer_shape = model_layer(recipe, seed) if arm.name == "live-layer" else (None, None)
     return Feed(
         arm=arm,
-        classes=images.classes,
+        task=learned.task,
+        classes=learned.classes,
         image_shape=recipe.image_shape,
         layer=layer,
         layer_shape=layer_shape,
@@ -347,4 +372,5 @@ def open_feed(
         _evaluated=fed,
         _live=live,
         _stored=stored,
+        _truth=truth,
     )

@@ -22,11 +22,14 @@ from pipelines.train.accuracy import (
 )
 from pipelines.train.arms import Arm
 from pipelines.train.identity import REFERENCES, WeightsMatch, weights_matches
+from pipelines.train.learned import CLASSES, TASKS, Task
 from pipelines.train.request import TrainingRequest
 from pipelines.train.results import ArmsDataset, FinishedRun, TrainingOutput, order
 
-CURVES = ("loss", "val_loss", "accuracy", "val_accuracy")
-"""Columns of the history that are shown by epoch."""
+
+def curves_of(task: Task) -> tuple[str, ...]:
+    """Columns of the history that are shown by epoch."""
+    return "loss", "val_loss", task.metric, f"val_{task.metric}"
 
 
 class Spread(NamedTuple):
@@ -44,15 +47,15 @@ class ComparedArm:
     arm: Arm
     runs: tuple[FinishedRun, ...]
     curves: dict[str, list[Spread | None]]
-    """of CURVES, by epoch: the least, the mean and the largest of the runs; None where there is no number"""
-    accuracy: dict[str, Spread | None]
+    """of `curves_of`, by epoch: least, mean and largest of the runs; None where there is no number"""
+    score: dict[str, Spread | None]
     """of train, validation and test, at the end: the least, the mean and the largest of the runs"""
     by_seed: tuple[float, ...]
-    """the accuracy by which arms are compared, by train seed"""
+    """the score by which arms are compared, by train seed"""
     deviation_by_augmentation: float | None
-    """of that accuracy over seeds of the augmentation, within a train seed; None of one of them"""
+    """of that score over seeds of the augmentation, within a train seed; None of one of them"""
     test_error: float | None
-    """standard error of the test accuracy, by which images were tested"""
+    """standard error of the test accuracy, by which images were tested; None of another metric"""
     seconds: Spread
     """of an epoch's training: quartiles over runs and epochs, as what follows"""
     images_per_second: Spread
@@ -112,6 +115,10 @@ class Comparison:
     """each with the seed of its augmentation"""
 
     @property
+    def task(self) -> Task:
+        return TASKS[self.requests[0].get("learns", "classes")]
+
+    @property
     def runs(self) -> list[FinishedRun]:
         return [run for arm in self.arms for run in arm.runs]
 
@@ -121,7 +128,7 @@ class Comparison:
         return next((arm for name in REFERENCES for arm in self.arms if arm.arm.name == name), None)
 
     def between(self, arm: str, other: str) -> AccuracyDifference | None:
-        """The accuracy of one arm less that of another."""
+        """The score of one arm less that of another."""
         for found in self.differences:
             if (found.arm, found.other) == (arm, other):
                 return found
@@ -161,22 +168,20 @@ def compare(outputs: Sequence[TrainingOutput]) -> Comparison:
 
 def _measured(runs: Sequence[FinishedRun]) -> str | None:
     def known(split: str) -> bool:
-        return bool(runs) and all(run.accuracies[split] is not None for run in runs)
+        return bool(runs) and all(run.scores[split] is not None for run in runs)
 
     return next(filter(known, ("test", "validation")), None)
 
 
 def _one_arm(runs: tuple[FinishedRun, ...], measured: str | None) -> ComparedArm:
     test = [run.document["test"] for run in runs if run.document["test"]]
-    accuracy = {
-        split: _range(run.accuracies[split] for run in runs) for split in ("train", "validation", "test")
-    }
-    tested = accuracy["test"]
+    score = {split: _range(run.scores[split] for run in runs) for split in ("train", "validation", "test")}
+    tested = score["test"] if runs[0].task is CLASSES else None
     return ComparedArm(
         arm=runs[0].arm,
         runs=runs,
-        curves={column: _curve(runs, column) for column in CURVES},
-        accuracy=accuracy,
+        curves={column: _curve(runs, column) for column in curves_of(runs[0].task)},
+        score=score,
         by_seed=tuple(accuracy_by_seed(runs, measured).values()) if measured else (),
         deviation_by_augmentation=_within_train_seeds(runs, measured) if measured else None,
         test_error=binomial_error(tested.middle, test[0]["images"]) if tested else None,
@@ -190,7 +195,7 @@ def _within_train_seeds(runs: Sequence[FinishedRun], measured: str) -> float | N
     """Standard deviation over seeds of the augmentation, pooled over train seeds."""
     squares, freedom = 0.0, 0
     for train_seed in sorted({run.train_seed for run in runs}):
-        values = [run.accuracies[measured] for run in runs if run.train_seed == train_seed]
+        values = [run.scores[measured] for run in runs if run.train_seed == train_seed]
         squares += float(np.var(np.array(values, float))) * len(values)
         freedom += len(values) - 1
     return math.sqrt(squares / freedom) if freedom else None

@@ -74,6 +74,22 @@ def check_compatibility(
         )
 
 
+def check_annotations(directory: str, manifest: Manifest, images: Images) -> None:
+    """Raises RequestError unless the dataset has what lies beside these images."""
+    there, here = manifest.request.annotations, images.annotations.format if images.annotations else None
+    if there != here:
+        right = "give the annotations that they were made with" if there else "leave --annotations out"
+        raise RequestError(
+            f"shards {directory}: they were made {_with('--annotations', there)}, these are "
+            f"{_with('--annotations', here)}; {right}, or materialize them anew"
+        )
+    if manifest.targets != images.targets:
+        raise RequestError(
+            f"shards {directory}: their annotations name other classes or keypoints than --annotations; give "
+            "those that they were made with"
+        )
+
+
 def _difference(stored: dict[str, object], recipe: Recipe) -> str:
     """Where two recipes differ first."""
     asked = recipe.canonical()

@@ -16,7 +16,7 @@ import dataclasses
 import decimal
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,16 @@ from augment.layer import AugmentLayer
 from augment.ops.sizes import CropOrPad
 from augment.recipe import Recipe, Shape, check_classes
 from augment.tfdata import augment_usable, computed
+from pipelines.datasets.beside import ANNOTATION, targets_beside
 from pipelines.datasets.selection import shuffled
 from pipelines.format.manifest import read_manifest
-from pipelines.format.parsing import checked_label, decode_stored
+from pipelines.format.parsing import checked_label, decode_stored, parse_targets
 from pipelines.format.stored import StoredCopy
+from pipelines.format.targets import Targets
 from pipelines.images import Images
 from pipelines.live import Account, accounted
 from pipelines.plan import split_of
+from pipelines.train.truth import Truth
 
 _READ = 32
 """How many records are read at a time."""
@@ -101,9 +104,9 @@ class Members:
 class Stored:
     """Samples that are read from shards."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, truth: Truth) -> None:
         """Raises RequestError if it is no finished dataset."""
-        self.directory = directory
+        self.directory, self._truth = directory, truth
         self.manifest = read_manifest(directory)
         self._storage = self.manifest.request.storage
         self._copy = functools.cache(self._open)
@@ -128,7 +131,7 @@ class Stored:
         )
 
     def samples(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, C], label int64) of those rows, int64 [n], in a copy, or one each, int64."""
+        """(image uint8 [H, W, C], truth) of those rows, int64 [n], in a copy, or one each, int64."""
 
         def records(block: np.ndarray, numbers: np.ndarray) -> np.ndarray:
             found = np.empty(len(block), object)
@@ -141,18 +144,21 @@ class Stored:
 
         @tf.autograph.experimental.do_not_convert
         def read(block: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            spec = {
-                "image": tf.io.FixedLenFeature([], tf.string),
-                "label": tf.io.FixedLenFeature([], tf.int64),
-            }
             serialized = tf.numpy_function(records, [block, numbers], tf.string, stateful=False)
-            parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]), spec)
+            serialized = tf.ensure_shape(serialized, [None])
+            spec = {"image": tf.io.FixedLenFeature([], tf.string)}
+            if self._truth.moves:
+                return tf.io.parse_example(serialized, spec)["image"], serialized
+            parsed = tf.io.parse_example(serialized, spec | {"label": tf.io.FixedLenFeature([], tf.int64)})
             return parsed["image"], parsed["label"]
 
         @tf.autograph.experimental.do_not_convert
-        def decoded(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def decoded(image: tf.Tensor, beside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image = decode_stored(image, self._storage, self.manifest.image_shape)
-            return image, checked_label(label, len(self.manifest.classes))
+            if self._truth.moves:
+                targets = self.manifest.targets or Targets(has=())
+                return image, self._truth.of(parse_targets(beside, targets, self.manifest.image_shape))
+            return image, checked_label(beside, len(self.manifest.classes))
 
         # Blocks are small and read ahead, so that decoding waits for none of them.
         chosen = rows, tf.broadcast_to(copy, tf.shape(rows))
@@ -179,46 +185,69 @@ class Stored:
 class Live:
     """Samples that are made from images."""
 
-    def __init__(self, root: str, recipe: Recipe, seed: int, classes: Sequence[str]) -> None:
-        """`classes` are their names by label. Raises RequestError if the recipe has one for another class."""
-        check_classes(recipe, classes)
-        self._recipe, self._seed, self._classes = recipe, seed, classes
-        self._account = Account(root)
+    def __init__(self, images: Images, recipe: Recipe, seed: int, truth: Truth) -> None:
+        """Raises RequestError if the recipe has one for another class, or cannot move what is learned."""
+        check_classes(recipe, images.classes)
+        self._recipe, self._seed, self._classes = recipe, seed, images.classes
+        self._truth = truth
+        self._beside = targets_beside(images, recipe, seed) if truth.moves else None
+        self._account = Account(images.root, look=self._beside.look) if self._beside else Account(images.root)
+        self._annotations = {source.id: source.annotation for source in images.sources if self._beside}
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
-        """(image uint8 [H, W, C], label int64) of those rows, int64 [n]; unusable files are left out.
+        """(image uint8 [H, W, C], truth) of those rows, int64 [n]; unusable files are left out.
 
         A copy that is a tensor, an int64 scalar, or [n] where each has its own, is not NOT_AUGMENTED.
         """
-        if not isinstance(copy, int) and copy.shape.rank == 1:
-            return self._samples_of_each(members, rows, copy)
+        each = not isinstance(copy, int) and copy.shape.rank == 1
+        live = (self._of_each if each else self._of_one)(members, rows, copy)
+        return live.map(lambda sample: (sample["image"], self._truth.of(sample)))
+
+    def _of_one(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:
+        """Samples, as dictionaries, of one copy."""
 
         def augmented(files: tf.data.Dataset) -> tf.data.Dataset:
-            return augment_usable(files, self._recipe, seed=self._seed, copy=copy, classes=self._classes)
+            return augment_usable(
+                files,
+                self._recipe,
+                seed=self._seed,
+                copy=copy,
+                classes=self._classes,
+                beside=self._beside,
+            )
 
-        live = self._accounted(members, rows, augmented)
-        return live.map(lambda sample: (sample["image"], sample["label"]))
+        return self._accounted(members, rows, augmented)
 
-    def _samples_of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
+    def _of_each(self, members: Members, rows: tf.Tensor, copies: tf.Tensor) -> tf.data.Dataset:
+        """Samples, as dictionaries, each of its own copy."""
         augmenters = ByClass(self._recipe, self._seed)
 
-        def sample(contents: bytes, source: bytes, copy: np.ndarray, label: np.ndarray) -> np.ndarray:
-            augmenter = augmenters.of(self._classes[int(label)])
+        def sample(
+            contents: bytes, source: bytes, copy: np.ndarray, label: np.ndarray, taken: bytes
+        ) -> tuple[np.ndarray, bytes]:
+            name, moved = self._classes[int(label)], b""
+            augmenter = augmenters.of(name)
+            draw = at(augmenter.draw_copies(source_words([source]), int(copy)), 0)
             try:
                 pixels = augmenter.recipe.decode_source(contents)
+                if self._beside:
+                    moved = self._beside.moved(taken, source.decode(), name, pixels.shape[:2], draw)
             except codec.DecodeError:
-                return np.zeros([0, 0, 0], np.uint8)
-            draws = augmenter.draw_copies(source_words([source]), int(copy))
-            return augmenter.sample(pixels, at(draws, 0), augmented=True)
+                return np.zeros([0, 0, 0], np.uint8), b""
+            return augmenter.sample(pixels, draw, augmented=True), moved
 
         @tf.autograph.experimental.do_not_convert
         def made(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            given = [file["image"], file["source"], file["copy"], file["label"]]
-            image = tf.numpy_function(sample, given, tf.uint8, stateful=False)
-            return {**file, "image": tf.ensure_shape(image, self._recipe.image_shape)}
+            taken = self._beside.taken(file) if self._beside else ""
+            given = [file["image"], file["source"], file["copy"], file["label"], taken]
+            image, moved = tf.numpy_function(sample, given, [tf.uint8, tf.string], stateful=False)
+            image = tf.ensure_shape(image, self._recipe.image_shape)
+            if self._beside:
+                with tf.control_dependencies([image]):  # of one that is unusable nothing moved
+                    file = self._beside.given(file, tf.ensure_shape(tf.identity(moved), []))
+            return {**file, "image": image}
 
-        live = self._accounted(members, rows, _mapped(made), copies)
-        return live.map(lambda sample: (sample["image"], sample["label"]))
+        return self._accounted(members, rows, _mapped(made), copies)
 
     def samples_for_layer(self, members: Members, rows: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """(what `model_layer`'s layer takes, label): all that draws nothing is done here, as in the job."""
@@ -236,14 +265,18 @@ class Live:
         return self._accounted(members, rows, _mapped(begun), copy).map(for_layer)
 
     def usable(self, members: Members) -> Members:
-        """Those whose files can be read and decoded, found by trying."""
+        """Those whose files can be read and decoded, and what is known of them too, found by trying."""
+        rows = tf.range(len(members), dtype=tf.int64)
 
         @tf.autograph.experimental.do_not_convert
         def tried(file: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             image = computed(lambda image: image[:1, :1], file.pop("image"), self._recipe, size=(1, 1))
             return {**file, "image": image}
 
-        trial = self._accounted(members, tf.range(len(members), dtype=tf.int64), _mapped(tried))
+        if self._beside:
+            trial = self._of_one(members, rows, NOT_AUGMENTED)
+        else:
+            trial = self._accounted(members, rows, _mapped(tried))
         usable = {sample["source"].decode() for sample in trial.as_numpy_iterator()}
         return members.where(np.array([source in usable for source in members.ids], bool))
 
@@ -260,6 +293,8 @@ class Live:
                 "source": tf.constant(members.ids),
                 "key": tf.constant(members.keys),
             }
+            if self._beside:
+                every[ANNOTATION] = tf.constant([self._annotations[source] for source in members.ids])
         chosen = {name: tf.gather(values, rows) for name, values in every.items()}
         if copy is not None:
             chosen["copy"] = tf.broadcast_to(copy, tf.shape(rows))

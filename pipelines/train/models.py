@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from augment.errors import RequestError, did_you_mean
 from augment.ops import Size
 from augment.recipe import Shape
+from pipelines.train.learned import BOXES, CLASSES, MASKS, Task
 
 if TYPE_CHECKING:
     import keras
@@ -32,6 +33,8 @@ class Preset(NamedTuple):
     """whether it comes with early stopping"""
     color: bool = False
     """whether it takes images of three channels alone"""
+    task: str = "classes"
+    """what it learns, as `learned.TASKS` names it"""
 
 
 PRESETS = {
@@ -39,6 +42,8 @@ PRESETS = {
     "convnet_bn": Preset(smallest=64, early_stopping=True),
     "small_cnn": Preset(smallest=8),
     "cifar_cnn": Preset(smallest=18),
+    "unet": Preset(smallest=4, task="masks"),
+    "center_grid": Preset(smallest=8, task="boxes"),
 }
 
 
@@ -48,6 +53,8 @@ class Model(NamedTuple):
     name: str
     build: Build
     early_stopping: bool = False
+    task: str | None = None
+    """what it learns; None for whatever its output is right for"""
 
 
 def find_model(name: str, *, shape: Shape, weights: str | None = None) -> Model:
@@ -91,7 +98,7 @@ def find_model(name: str, *, shape: Shape, weights: str | None = None) -> Model:
             _load_base(model, weights)
         return model
 
-    return Model(name, build, preset.early_stopping)
+    return Model(name, build, preset.early_stopping, preset.task)
 
 
 def _load_base(model: keras.Model, weights: str) -> None:
@@ -147,11 +154,13 @@ def _imported(name: str) -> Callable[[Size, int], keras.Model]:
     return build
 
 
-def check_model(name: str, model: keras.Model, *, shape: Shape, classes: int) -> keras.KerasTensor:
+def check_model(
+    name: str, model: keras.Model, *, shape: Shape, classes: int, task: Task = CLASSES
+) -> keras.KerasTensor:
     """Builds a model for images of a shape; its output for `keras.Input(shape)`.
 
     Raises RequestError if it cannot take such images, if its output does not fit the
-    classes, or if Keras could not save it.
+    classes and the task, or if Keras could not save it.
     """
     import keras
 
@@ -164,12 +173,26 @@ def check_model(name: str, model: keras.Model, *, shape: Shape, classes: int) ->
             f"--model {name}: it cannot be used ({_first_line(error)}); it must be a model that Keras can "
             f"save, and take levels from 0 to 255 as [B, {', '.join(map(str, shape))}]"
         ) from None
-    fitting = [(None, 1)] * (classes == 2) + [(None, classes)]
-    if made not in fitting:
+    if not _fits(made, shape, classes, task):
         form = "[" + ", ".join("B" if side is None else str(side) for side in made) + "]"
-        right = " or ".join(f"[B, {units}]" for _, units in fitting)
-        raise RequestError(f"--model {name}: its output is {form}; for {classes} classes it must be {right}")
+        forms = {
+            CLASSES: f"{'[B, 1] or ' * (classes == 2)}[B, {classes}]",
+            MASKS: f"[B, {shape[0]}, {shape[1]}, {classes}]",
+            BOXES: f"[B, rows, columns, {classes + 4}]",
+        }
+        what = "" if task is CLASSES else f"{task.name} of "
+        raise RequestError(
+            f"--model {name}: its output is {form}; for {what}{classes} classes it must be {forms[task]}"
+        )
     return output
+
+
+def _fits(made: tuple[int | None, ...], shape: Shape, classes: int, task: Task) -> bool:
+    if task is CLASSES:
+        return made == (None, classes) or (classes == 2 and made == (None, 1))
+    if task is MASKS:
+        return made == (None, *shape[:2], classes)
+    return len(made) == 4 and made[3] == classes + 4 and all(made[1:3])
 
 
 def _first_line(error: Exception) -> str:

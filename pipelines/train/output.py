@@ -6,6 +6,7 @@ OUTPUT/<arm>[-k<K>]/seed-<t>/        one run: an arm, with one seed of the train
     run.json  history.csv            what it is, and each epoch
     model.keras                      the trained model, once it is finished
     test.csv                         its answers on the test split, if there is one
+    shown.npz                        a few pictures with masks or boxes, and its answers
     checkpoint.npz                   what a resume needs, until it is finished
 """
 
@@ -27,6 +28,7 @@ RUN = "run.json"
 HISTORY = "history.csv"
 MODEL = "model.keras"
 TEST = "test.csv"
+SHOWN = "shown.npz"
 CHECKPOINT = "checkpoint.npz"
 LOCK = ".lock"
 

@@ -6,6 +6,7 @@ import dataclasses
 import glob
 import json
 import os
+import zipfile
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,7 +21,9 @@ from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest, read_manifest
 from pipelines.train.arms import NAMES, Arm, named_as
 from pipelines.train.identity import RunDocument
-from pipelines.train.output import REQUEST, TEST, read_run
+from pipelines.train.judging import Shown
+from pipelines.train.learned import CLASSES, TASKS, Task
+from pipelines.train.output import REQUEST, SHOWN, TEST, read_run
 from pipelines.train.request import TrainingRequest, earlier_request
 
 OF_EACH_OUTPUT = ("seed", "shards")
@@ -76,16 +79,23 @@ class FinishedRun:
     document: RunDocument
     """run.json"""
     right: np.ndarray | None
-    """bool [n]: which images of the test split it told right; None without that split"""
+    """bool [n]: which images of the test split it told right; None without that split, or classes"""
+    shown: Shown | None = None
+    """a few pictures of masks or boxes, if they are there"""
 
     @property
-    def accuracies(self) -> dict[str, float | None]:
-        """On train, validation and test, of the weights that were kept."""
+    def task(self) -> Task:
+        return task_of(self.document)
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """By the task's metric on train, validation and test, of the weights that were kept."""
         kept, test = self.document["epochs"][self.document["kept_epoch"]], self.document["test"]
+        metric = self.task.metric
         return {
-            "train": kept["accuracy"],
-            "validation": kept["val_accuracy"],
-            "test": test and test["accuracy"],
+            "train": kept[metric],
+            "validation": kept[f"val_{metric}"],
+            "test": test and test[metric],
         }
 
 
@@ -173,7 +183,8 @@ def _finished(directory: str, document: RunDocument, seed: int) -> FinishedRun:
         arm = Arm(checked.arm, checked.copies, checked.originals)
         if checked.label != arm.label or checked.kept_epoch >= len(checked.epochs):
             raise ValueError("label or kept_epoch")
-        if checked.test:
+        _check_scores(document)
+        if checked.test and task_of(document) is CLASSES:
             answers = np.loadtxt(os.path.join(directory, TEST), np.int64, delimiter=",", skiprows=1, ndmin=2)
             right = answers[:, 0] == answers[:, 1]
             if len(right) != checked.test.images:
@@ -183,16 +194,38 @@ def _finished(directory: str, document: RunDocument, seed: int) -> FinishedRun:
         raise RequestError(
             f"{directory}: it is damaged ({where}); remove it to train that arm anew"
         ) from None
-    return FinishedRun(arm, seed, checked.train_seed, document, right)
+    return FinishedRun(arm, seed, checked.train_seed, document, right, _shown(directory))
+
+
+def _shown(directory: str) -> Shown | None:
+    """Pictures are no finding: without them, or with others than ours, there are none."""
+    try:
+        with np.load(os.path.join(directory, SHOWN)) as kept:
+            return Shown(*(kept[name] for name in Shown._fields))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def task_of(document: RunDocument) -> Task:
+    """What a run learns, by its run.json."""
+    return TASKS[document.get("learns", "classes")]
+
+
+def _check_scores(document: RunDocument) -> None:
+    """Raises ValueError unless the metric's numbers are there, of which a missing one is None."""
+    metric, rows = task_of(document).metric, document["epochs"]
+    there = [row.get(name, "") for row in rows for name in (metric, f"val_{metric}")]
+    if document["test"]:
+        there.append(document["test"].get(metric, ""))
+    if not all(value is None or isinstance(value, int | float) for value in there):
+        raise ValueError(metric)
 
 
 class _Epoch(BaseModel):
     epoch: int
     copy_: int = Field(alias="copy")
     loss: float | None
-    accuracy: float | None
     val_loss: float | None
-    val_accuracy: float | None
     images: int
     seconds: float = Field(gt=0)
     images_per_second: float
@@ -203,7 +236,6 @@ class _Epoch(BaseModel):
 
 class _Test(BaseModel):
     images: int = Field(gt=0)
-    accuracy: float
 
 
 class _Environment(BaseModel):
@@ -223,6 +255,7 @@ class _Document(BaseModel):
     train_seed: int
     parameters: int
     classes: list[str]
+    learns: Literal["classes", "masks", "boxes"] = "classes"
     environment: _Environment
     epochs: list[_Epoch]
     kept_epoch: int = Field(ge=0)

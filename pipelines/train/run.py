@@ -23,12 +23,14 @@ from pipelines.progress import Bar
 from pipelines.train import checkpoint
 from pipelines.train.arms import Arm, Feed
 from pipelines.train.early import EarlyStopping
+from pipelines.train.learned import CLASSES
 from pipelines.train.models import Model
 from pipelines.train.output import (
     CHECKPOINT,
     HISTORY,
     MODEL,
     RUN,
+    SHOWN,
     TEST,
     read_run,
     write_table,
@@ -168,7 +170,8 @@ def _one_epoch_more(
     epoch = len(reached.history)
     trained = trainer.train(epoch, tick)
     judged = trainer.answers(feed.validation) if feed.validation else None
-    row = _row(epoch, feed.copy(epoch), trained, judged, checkpoint.digest(trainer.variables))
+    digest = checkpoint.digest(trainer.variables)
+    row = _row(feed.task.metric, epoch, feed.copy(epoch), trained, judged, digest)
     early, best = reached.early, reached.best
     if settings.early_stopping and judged:
         early = early.after(epoch, judged.loss)
@@ -177,14 +180,16 @@ def _one_epoch_more(
     return Reached(reached.initial, (*reached.history, row), early, best)
 
 
-def _row(epoch: int, copy: int, trained: TrainEpoch, judged: Answers | None, weights: str) -> Row:
+def _row(
+    metric: str, epoch: int, copy: int, trained: TrainEpoch, judged: Answers | None, weights: str
+) -> Row:
     return {
         "epoch": epoch,
         "copy": copy,
         "loss": _number(trained.loss),
-        "accuracy": _number(trained.accuracy),
+        metric: None if trained.score is None else _number(trained.score),
         "val_loss": judged and _number(judged.loss),
-        "val_accuracy": judged and _number(judged.accuracy),
+        f"val_{metric}": judged and _number(judged.score),
         "images": trained.images,
         "seconds": round(trained.seconds, 6),
         "images_per_second": round(trained.images / trained.seconds, 3),
@@ -215,6 +220,7 @@ def _about(
         "model": settings.model.name,
         "parameters": trainer.model.count_params(),
         "classes": list(feed.classes),
+        **({"learns": feed.task.name} if feed.task is not CLASSES else {}),
         "validation": feed.validation,
         "initial_weights_sha256": reached.initial,
         "environment": environment,
@@ -233,18 +239,19 @@ def _finish(
 ) -> dict[str, Any]:
     if reached.best is not None:
         trainer.model.set_weights(reached.best)
-    test = None
-    if feed.test:
-        answers = trainer.answers(feed.test)
-        columns = zip(answers.labels.tolist(), answers.predicted.tolist(), strict=True)
-        write_table(
-            os.path.join(directory, TEST), ({"label": label, "predicted": said} for label, said in columns)
-        )
+    test, pictured = None, feed.task is not CLASSES
+    last = feed.test or (feed.validation if pictured else None)
+    answers = trainer.answers(last) if last else None
+    if answers and pictured:
+        with open(os.path.join(directory, SHOWN), "wb") as file:
+            np.savez_compressed(file, **answers.shown._asdict())
+    if answers and feed.test:
+        write_table(os.path.join(directory, TEST), answers.judge.lines())
         test = {
             "split": feed.test,
-            "images": len(answers.labels),
+            "images": answers.images,
             "loss": _number(answers.loss),
-            "accuracy": answers.accuracy,
+            feed.task.metric: _number(answers.score),
         }
     model = os.path.join(directory, MODEL)
     trainer.model.save(f"{model}.part.keras")

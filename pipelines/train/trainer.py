@@ -19,14 +19,17 @@ import tensorflow as tf
 from augment.layer import MixLayer
 from augment.mixing import Mixing
 from pipelines.train.arms import Feed
+from pipelines.train.judging import SHOWN, Judge, Shown, judge_of
 from pipelines.train.models import Model, check_model
+from pipelines.train.objectives import objective_of
 
 
 class TrainEpoch(NamedTuple):
     """One pass over the training samples."""
 
     loss: float
-    accuracy: float
+    score: float | None
+    """by the task's metric; None where that takes a whole split"""
     images: int
     seconds: float
     """of all of it, without what TensorFlow takes to make its graph"""
@@ -38,14 +41,11 @@ class Answers(NamedTuple):
     """What a model says of a split."""
 
     loss: float
-    labels: np.ndarray
-    """int64 [n]"""
-    predicted: np.ndarray
-    """int64 [n]"""
-
-    @property
-    def accuracy(self) -> float:
-        return float(np.mean(self.labels == self.predicted))
+    score: float
+    """by the task's metric"""
+    images: int
+    judge: Judge
+    shown: Shown
 
 
 class Trainer:
@@ -85,39 +85,20 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         with strategy.scope(), _policy(precision() if mixed_precision else "float32"):
             self.model = model.build(feed.image_shape, len(feed.classes))
-            output = check_model(model.name, self.model, shape=feed.image_shape, classes=len(feed.classes))
-            self._binary = output.shape[-1] == 1
+            classes, task = len(feed.classes), feed.task
+            output = check_model(model.name, self.model, shape=feed.image_shape, classes=classes, task=task)
+            self._objective = objective_of(task, classes, output, self.model, mixed=mixing is not None)
             optimizer = self.model.optimizer if self.model.compiled else keras.optimizers.Adam(learning_rate)
-            loss = self.model.loss if self.model.compiled else self._own_loss()
-            self._threshold = 0.0 if getattr(loss, "from_logits", False) else 0.5
+            loss = self.model.loss if self.model.compiled else self._objective.loss()
             image = keras.Input(feed.image_shape, name="image")
             self._whole = keras.Model(image, self.model(image))
-            self._whole.compile(optimizer, loss, metrics=[self._accuracy()], jit_compile=False)
+            self._whole.compile(optimizer, loss, metrics=self._objective.metrics, jit_compile=False)
             self._whole.optimizer.build(self._whole.trainable_variables)
         self._train_step: Callable[[Any], tf.Tensor] | None = None
         self._ahead: tuple[int, Iterator[Any]] = (-1, iter(()))
         """The epoch that comes next, and its batches."""
         self._evaluations: dict[str, tf.data.Dataset] = {}
         self._look: Callable[[Any], tuple[tf.Tensor, tf.Tensor]] | None = None
-
-    def _own_loss(self) -> keras.losses.Loss:
-        if self._binary:
-            return keras.losses.BinaryCrossentropy()
-        if self._mix:
-            return keras.losses.CategoricalCrossentropy()
-        return keras.losses.SparseCategoricalCrossentropy()
-
-    def _accuracy(self) -> keras.metrics.Metric:
-        """How often the class is told; of what is mixed, that of the largest share."""
-        if self._binary:
-            return keras.metrics.MeanMetricWrapper(self._told, name="accuracy")
-        if self._mix:
-            return keras.metrics.CategoricalAccuracy(name="accuracy")
-        return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-
-    def _told(self, shares: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        told = tf.equal(shares > 0.5, outputs > self._threshold)
-        return tf.reduce_mean(tf.cast(told, tf.float32), axis=-1)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -153,7 +134,7 @@ class Trainer:
             in_steps += time.perf_counter() - arrived
         self._ahead = epoch + 1, batches
         results = {name: float(value) for name, value in self._whole.get_metrics_result().items()}
-        return TrainEpoch(results["loss"], results["accuracy"], images, waited + in_steps, waited)
+        return TrainEpoch(results["loss"], results.get("score"), images, waited + in_steps, waited)
 
     def _from(self, epoch: int) -> tuple[Any, float]:
         """The batches of an epoch and of those after it, and the seconds that it took to begin them.
@@ -179,7 +160,7 @@ class Trainer:
             if self._mix:
                 mixed = self._mix({"image": tf.cast(x, tf.uint8), "label": y, **who[0]}, training=True)
                 x, y = mixed["image"], mixed["label"]
-            return self._whole.train_step((_levels(x), self._targets(y), *weights))
+            return self._whole.train_step((_levels(x), self._objective.targets(y), *weights))
 
         def step(batch: Any) -> tf.Tensor:
             results = self._strategy.run(on_device, args=(batch,))
@@ -198,29 +179,23 @@ class Trainer:
             self._look = tf.function(
                 self._looked, input_signature=[batches.element_spec], autograph=False, jit_compile=False
             )
-        loss, labels, predicted = 0.0, [], []
+        loss, images, judge = 0.0, 0, judge_of(self._feed.task, self._feed.classes)
+        shown = Shown(*[np.empty(0)] * 3)
         for batch in batches:
-            batch_loss, batch_predicted = self._look(batch)
-            loss += float(batch_loss) * len(batch[1])
-            labels.append(batch[1].numpy())
-            predicted.append(batch_predicted.numpy())
-        count = sum(map(len, labels))
-        return Answers(loss / count, np.concatenate(labels), np.concatenate(predicted))
+            batch_loss, said = self._look(batch)
+            right = batch[1].numpy()
+            if not images:
+                shown = Shown(*(part.numpy()[:SHOWN] for part in (*batch, said)))
+            loss += float(batch_loss) * len(right)
+            images += len(right)
+            judge.add(right, said.numpy())
+        return Answers(loss / images, judge.score(), images, judge, shown)
 
     def _looked(self, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        x, y = _levels(batch[0]), self._targets(batch[1])
+        x, y = _levels(batch[0]), self._objective.targets(batch[1])
         output = self.model(x, training=False)
         loss = self._whole.compute_loss(x=x, y=y, y_pred=output, training=False)
-        if self._binary:
-            return loss, tf.cast(output[:, 0] > self._threshold, tf.int64)
-        return loss, tf.argmax(output, axis=-1)
-
-    def _targets(self, y: tf.Tensor) -> tf.Tensor:
-        """What the loss takes for labels, int64 [B], or for shares of classes, float32 [B, classes]."""
-        if not (self._binary or self._mix):
-            return y
-        shares = y if y.dtype.is_floating else tf.one_hot(y, len(self._feed.classes))
-        return shares[:, 1:] if self._binary else shares
+        return loss, self._objective.said(output)
 
 
 def default_strategy() -> tf.distribute.Strategy:

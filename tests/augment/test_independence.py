@@ -22,7 +22,7 @@ OPS = (
 
 def draws_of(recipe, ids=("a", "b", "c"), seed=0, copy=0):
     augmenter = Augmenter(recipe, seed)
-    return augmenter.recorded(augmenter.draw_copies(source_words(ids), copy))
+    return augmenter.recorded(augmenter.draw_copies(source_words(list(ids)), copy))
 
 
 @given(st.permutations(OPS), st.integers(0, len(OPS)))
@@ -30,7 +30,7 @@ def draws_of(recipe, ids=("a", "b", "c"), seed=0, copy=0):
 def test_c5_adding_removing_or_reordering_ops_leaves_the_draws_of_others_alone(make_recipe, order, kept):
     everything = draws_of(make_recipe(*OPS, height=20, width=33))
     some = Augmenter(make_recipe(*order[:kept], height=20, width=33), 0)
-    for name, values in some.recorded(some.draw_copies(source_words("abc"), 0)).items():
+    for name, values in some.recorded(some.draw_copies(source_words(["a", "b", "c"]), 0)).items():
         np.testing.assert_array_equal(values, everything[name], err_msg=name)
 
 
@@ -70,7 +70,7 @@ def test_c2_parameters_are_drawn_even_where_the_op_is_not_applied(make_recipe):
 
 def test_the_record_holds_parameters_but_no_working_values(make_recipe):
     augmenter = Augmenter(make_recipe(*OPS, height=20, width=33), 0)
-    recorded = augmenter.recorded(augmenter.draw_copies(source_words("a"), 0))
+    recorded = augmenter.recorded(augmenter.draw_copies(source_words(["a"]), 0))
     assert list(recorded) == [
         "flip.horizontal",
         "flip.vertical",

@@ -130,7 +130,7 @@ def test_in_large_images_perspective_is_off_by_less_than_a_32nd_of_a_pixel(sides
     """By what the recorded corners come to, solved in float64."""
     height, width = sides
     op = Perspective(strength=0.6)
-    words = source_words("abcd")
+    words = source_words(["a", "b", "c", "d"])
     draw = op.draw(Uniforms((words[:, 0], words[:, 1])), sides)
     places = np.stack(maps.places(maps.Projective(draw["_transform"]), sides)[::-1]) / 32
     y, x = np.mgrid[0:height, 0:width]

@@ -27,7 +27,7 @@ def test_c2_a_recipe_in_python_draws_what_its_yaml_twin_draws(any_op, make_recip
     mine = Recipe("mine", [CropOrPad(20, 33, id="given"), op])
     assert mine.ops == twin.ops
     assert mine.fingerprint() == twin.fingerprint()
-    ours, theirs = (Augmenter(r, 3).draw_copies(source_words("abc"), 1) for r in (mine, twin))
+    ours, theirs = (Augmenter(r, 3).draw_copies(source_words(["a", "b", "c"]), 1) for r in (mine, twin))
     tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
 
 

@@ -378,11 +378,17 @@ def test_targets_move_without_tensorflow():
     assert done.stdout.strip() == "False"
 
 
-def test_the_example_in_the_docs_prints_what_stands_there():
+def test_the_examples_in_the_docs_print_what_stands_there():
     page = (Path(__file__).parents[2] / "docs" / "targets.md").read_text(encoding="utf-8")
-    example, output = re.findall(r"```\w*\n(.*?)```", page, re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True)
-    assert done.stdout == output
+    examples = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == page.count("```python")
+    done = subprocess.run(
+        [sys.executable, "-c", "".join(code for code, _ in examples)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "".join(output for _, output in examples)
 
 
 def test_an_annotation_has_one_way_of_being_written():

@@ -285,6 +285,46 @@ class TestTorch:
                 expected = datasets.numpy(str(out), copies=[0], shuffle=2, epoch=epoch)
                 assert plain(apart(epochs)) == plain(expected)
 
+    def test_a_batch_stays_as_it_is_for_as_long_as_it_or_a_part_of_it_is_held(self, out, loader):
+        expected = plain(datasets.numpy(str(out)))
+        batches = datasets.torch(str(out)).batches(1)
+        epochs = loader(batches, batch_size=None, num_workers=1, persistent_workers=True)
+        next(iter(epochs))  # and no more of this epoch
+        for held in (40, 1):  # more than a worker has memory for, and fewer
+            seen, kept = [], []
+            for batch in epochs:
+                kept.append({name: batch[name][0] for name in batch})
+                if len(kept) == held:
+                    seen += plain(kept)
+                    kept.clear()
+            assert seen == expected
+        from pipelines.datasets import handing
+
+        assert handing._RECEIVED
+        del epochs
+        del batch
+        assert not handing._RECEIVED
+
+    def test_a_worker_can_change_a_batch_and_hand_it_over_twice(self, out, loader):
+        from torch.utils.data import IterableDataset
+
+        class Twice(IterableDataset):
+            def __iter__(self):
+                for batch in datasets.torch(str(out), copies=[0]).batches(10):
+                    yield batch
+                    batch["image"] ^= 255
+                    yield batch
+                    yield {**batch, "image": batch["image"].float()}
+
+        expected = datasets.numpy(str(out), copies=[0])
+        received = iter(loader(Twice(), batch_size=None, num_workers=1))
+        for whole in expected.batches(10):
+            first, second, third = (np.asarray(next(received)["image"]) for _ in range(3))
+            assert (255 - whole["image"]).tobytes() == second.tobytes()
+            assert third.dtype == np.float32
+            np.testing.assert_array_equal(third, second)
+            assert first.shape == second.shape  # what it was when it was handed over, or later
+
     def test_tensors_are_of_the_types_that_are_stated(self, out, loader):
         import torch
 

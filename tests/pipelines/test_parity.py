@@ -139,7 +139,8 @@ def test_c3_every_way_gives_equal_pixels_and_the_command_says_so(tmp_path):
     file = tmp_path / "parity.json"
     names = ("--recipe", "car_or_truck_convnet", "--op", "hue", "--op", "saturation")
     status, out, err = augshard("parity", *names, "--samples", 6, "--json", file)
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert all(re.search(r"^augshard: .* of 21 ways", line) for line in err.splitlines())  # how far it is
     head, *lines = out.splitlines()
     assert head.split()[:7] == ["formula", "eager", "graph", "tf.data", "beam", "layer", "xla"]
     assert [line.split()[:9] for line in lines] == [

@@ -159,7 +159,7 @@ def test_everything_is_read_from_what_the_runs_left(tmp_path):
     ]
     assert (comparison.measured, comparison.images, comparison.reference.label) == ("test", IMAGES, "live")
     live = comparison.reference
-    assert live.accuracy["test"] == (0.66, pytest.approx(0.68), 0.70)
+    assert live.score["test"] == (0.66, pytest.approx(0.68), 0.70)
     assert live.by_seed == (0.66, 0.68, 0.70)
     assert live.deviation == pytest.approx(0.02)
     assert live.test_error == pytest.approx(math.sqrt(0.68 * 0.32 / IMAGES))
@@ -264,7 +264,7 @@ def test_what_is_inside_the_error_is_not_ranked(tmp_path):
     for seed, right in enumerate((60, 63, 61)):
         write_run(tmp_path, NONE, seed, right=right)
         write_run(tmp_path, LIVE, seed, right=right + seed)
-    said = on_top(tmp_path)["test accuracy"]
+    said = on_top(tmp_path)["differences"]
     assert said == "no difference larger than the error: the arms are not ranked"
 
 
@@ -274,7 +274,8 @@ def test_what_exceeds_its_error_is_named_with_it(tmp_path):
         write_run(tmp_path, NONE, seed, right=right)
         write_run(tmp_path, LIVE, seed, right=right + 40)
     said = on_top(tmp_path)
-    assert said["test accuracy"] == "1 of 1 difference larger than the error"
+    assert said["test accuracy"] == "none 41.0 %, live 81.0 %"
+    assert said["differences"] == "1 of 1 difference larger than the error"
     assert said["live less none"] == "+40.0 ± 12.3 points"
 
 
@@ -294,7 +295,7 @@ def test_one_arm_is_not_compared_and_one_seed_not_ranked(tmp_path):
     write_run(tmp_path, NONE, right=40)
     assert "test accuracy" not in on_top(tmp_path)
     write_run(tmp_path, LIVE, right=80)
-    assert on_top(tmp_path)["test accuracy"].startswith("not ranked: one train seed does not tell")
+    assert on_top(tmp_path)["differences"].startswith("not ranked: one train seed does not tell")
 
 
 # ---------------------------------------------------------------- what cannot be compared

@@ -8,7 +8,10 @@ import pytest
 
 from augment.errors import RequestError
 from pipelines.train import networks
+from pipelines.train.learned import BOXES, MASKS
 from pipelines.train.models import PRESETS, check_model, find_model
+
+CLASSIFIERS = [name for name, preset in PRESETS.items() if preset.task == "classes"]
 
 
 def layers(model, kind):
@@ -18,7 +21,7 @@ def layers(model, kind):
 # ---------------------------------------------------------------- presets
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_preset_takes_its_smallest_images_and_tells_two_classes_or_more_apart(name):
     side = PRESETS[name].smallest
     shape = (side, side + 3, 3)
@@ -30,7 +33,7 @@ def test_a_preset_takes_its_smallest_images_and_tells_two_classes_or_more_apart(
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_preset_refuses_images_that_its_poolings_leave_nothing_of(name):
     side = PRESETS[name].smallest
     with pytest.raises(RequestError) as refused:
@@ -42,6 +45,29 @@ def test_a_preset_refuses_images_that_its_poolings_leave_nothing_of(name):
     if name != "vgg16":
         with pytest.raises(ValueError):
             getattr(networks, name)((side, side - 1, 3), 2)
+
+
+@pytest.mark.parametrize(("name", "task"), [("unet", MASKS), ("center_grid", BOXES)])
+def test_a_preset_of_masks_or_boxes_takes_images_of_any_size(name, task):
+    for shape in ((PRESETS[name].smallest, 21, 3), (34, 31, 1)):
+        model = find_model(name, shape=shape).build(shape, 3)
+        output = check_model(name, model, shape=shape, classes=3, task=task)
+        height, width = shape[:2] if task is MASKS else (-(-side // 8) for side in shape[:2])
+        assert output.shape == (None, height, width, 3 if task is MASKS else 7)
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (MASKS, "its output is [B, 2]; for masks of 2 classes it must be [B, 8, 9, 2]"),
+        (BOXES, "its output is [B, 2]; for boxes of 2 classes it must be [B, rows, columns, 6]"),
+    ],
+)
+def test_a_model_whose_output_is_no_mask_and_no_grid(task, sentence):
+    flat = keras.Sequential([keras.Input((8, 9, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    with pytest.raises(RequestError) as refused:
+        check_model("mine", flat, shape=(8, 9, 3), classes=2, task=task)
+    assert str(refused.value) == f"--model mine: {sentence}"
 
 
 def test_the_presets_are_what_the_tutorials_have():

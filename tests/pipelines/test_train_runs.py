@@ -20,6 +20,7 @@ from augment.mixing import mix_batch, parse_mixing
 from pipelines.train import checkpoint, run
 from pipelines.train.arms import Arm
 from pipelines.train.early import MIN_DELTA, PATIENCE
+from pipelines.train.learned import CLASSES as CLASSES_OF_IMAGES
 from pipelines.train.models import Model
 from pipelines.train.output import write_whole
 from pipelines.train.run import Settings, finished_run, train_run
@@ -31,7 +32,7 @@ SIZE, CLASSES, BATCH = (6, 7), ("a", "b", "c"), 8
 class Noise:
     """A Feed of pictures that are made up, others in every epoch."""
 
-    arm, image_shape, layer, seed = Arm("live"), (*SIZE, 3), None, 9
+    arm, image_shape, layer, seed, task = Arm("live"), (*SIZE, 3), None, 9, CLASSES_OF_IMAGES
 
     def __init__(self, classes=CLASSES, validation="validation", test="test", samples=21) -> None:
         self.classes, self.validation, self.test, self.train_samples = classes, validation, test, samples
@@ -152,9 +153,9 @@ def test_the_loop_is_the_training_and_the_evaluation_of_keras(classes, model):
     variables = [*theirs.variables, *theirs.optimizer.variables]
     assert checkpoint.digest(ours.variables) == checkpoint.digest(variables)
     for epoch, history in zip(epochs, histories, strict=True):
-        assert [[epoch.loss], [epoch.accuracy]] == [history["loss"], history["accuracy"]]
+        assert [[epoch.loss], [epoch.score]] == [history["loss"], history["accuracy"]]
     judged = theirs.evaluate(feed.evaluation("validation", batch=BATCH), verbose=0)
-    np.testing.assert_allclose([answers.loss, answers.accuracy], judged, rtol=1e-6)
+    np.testing.assert_allclose([answers.loss, answers.score], judged, rtol=1e-6)
 
 
 def kerass(feed, **compiled):
@@ -491,7 +492,7 @@ before = weights(one)
 np.testing.assert_array_equal(weights(two), before)
 a, b = (trainer.train(0, lambda loss: None) for trainer in (two, one))
 assert a.images == b.images == 22
-np.testing.assert_allclose([a.loss, a.accuracy], [b.loss, b.accuracy], rtol=1e-5)
+np.testing.assert_allclose([a.loss, a.score], [b.loss, b.score], rtol=1e-5)
 np.testing.assert_allclose(weights(two), weights(one), atol=2e-5)
 assert np.abs(weights(two) - before).max() > 1e-2
 np.testing.assert_allclose(two.answers("test").loss, one.answers("test").loss, rtol=1e-4)

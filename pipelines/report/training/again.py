@@ -19,6 +19,8 @@ def commands(comparison: Comparison) -> list[str]:
             continue
         number = f"-{request['seed']}" if several else ""
         data = ["--input", "DIR", "--recipe", "recipe.yaml", "--seed", str(request["seed"])]
+        if request.get("annotations"):
+            data += ["--annotations", "ANNOTATIONS"]
         if request["layout"] != "auto":
             data += ["--layout", request["layout"]]
         if request["split_fractions"]:

@@ -13,9 +13,6 @@ from pipelines.report.figures import ACCENT, BAR, INK, MUTED, as_percent, as_svg
 from pipelines.report.numbers import percent
 from pipelines.train.compare import ComparedArm, Comparison, Spread
 
-NAMES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
-"""Columns of a figure: of training, and of validation."""
-
 _LINE = 9.0
 """Points from one label to the next, at the least."""
 
@@ -35,9 +32,15 @@ class Line(NamedTuple):
     """how dense; 0 for none"""
 
 
+def names_of(comparison: Comparison) -> dict[str, tuple[str, str]]:
+    """The figures of an arm: in words, with the columns of training and of validation."""
+    task = comparison.task
+    return {"loss": ("loss", "val_loss"), task.words: (task.metric, f"val_{task.metric}")}
+
+
 def of_curves(arm: ComparedArm, what: str, comparison: Comparison) -> str:
-    """`loss` or `accuracy` of an arm by epoch, and beside it the validation of the reference."""
-    training, validation = NAMES[what]
+    """One of `names_of` of an arm by epoch, and beside it the validation of the reference."""
+    training, validation = names_of(comparison)[what]
     lines = [
         Line("training", arm.curves[training], MUTED, 1.0, "--", 0.13),
         Line("validation", arm.curves[validation], ACCENT, 1.5, "-", 0.2),
@@ -55,7 +58,7 @@ def of_curves(arm: ComparedArm, what: str, comparison: Comparison) -> str:
             _draw_line(axes, line)
         axes.set_xlim(0.5, max(len(arm.curves[training]), 2) + 0.5)
         ticks(axes.xaxis, whole=True)
-        ticks(axes.yaxis, written=as_percent if what == "accuracy" else None)
+        ticks(axes.yaxis, written=None if what == "loss" else as_percent)
         axes.set_xlabel("epoch")
         axes.set_ylabel(what)
         grid(axes)
@@ -98,7 +101,7 @@ def _limits(comparison: Comparison, what: str) -> tuple[float, float]:
     values = [
         value
         for arm in comparison.arms
-        for column in NAMES[what]
+        for column in names_of(comparison)[what]
         for at in arm.curves[column]
         if at
         for value in (at.low, at.high)
@@ -110,7 +113,7 @@ def _limits(comparison: Comparison, what: str) -> tuple[float, float]:
 
 
 def of_copies(comparison: Comparison) -> str:
-    """Accuracy against the number of copies, the reference as the limit; empty without arms of shards."""
+    """The score against the number of copies, the reference as the limit; empty without arms of shards."""
     limited = [arm for arm in comparison.arms if arm.arm.name in ("none", "shards") and arm.by_seed]
     pools = sorted({arm.arm.copies or 0 for arm in limited})
     reference = comparison.reference
@@ -122,7 +125,7 @@ def of_copies(comparison: Comparison) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         if reference and reference.by_seed:
-            low, _, high = reference.accuracy[split] or (0.0, 0.0, 0.0)
+            low, _, high = reference.score[split] or (0.0, 0.0, 0.0)
             axes.axhspan(low, high, color=BAR, alpha=0.35, lw=0)
             middle = float(np.mean(reference.by_seed))
             axes.axhline(middle, color=INK, linewidth=0.9, linestyle=":")
@@ -135,7 +138,7 @@ def of_copies(comparison: Comparison) -> str:
         axes.set_xticks(range(len(pools)), [str(copies) if copies else "none" for copies in pools])
         axes.set_xlim(-0.4, len(pools) - 0.6)
         axes.set_xlabel("copies that epochs use in turn")
-        axes.set_ylabel(f"{split} accuracy")
+        axes.set_ylabel(f"{split} {comparison.task.words}")
         ticks(axes.yaxis, 5, as_percent)
         grid(axes)
         _error_bar(axes, limited)
@@ -145,7 +148,10 @@ def of_copies(comparison: Comparison) -> str:
         for arm in [*limited, *([reference] if reference and reference.by_seed else [])]
     )
     return as_svg(
-        draw, width=3.9, height=2.7, alternative=f"{split} accuracy against the number of copies: {said}"
+        draw,
+        width=3.9,
+        height=2.7,
+        alternative=f"{split} {comparison.task.words} against the number of copies: {said}",
     )
 
 
@@ -155,7 +161,7 @@ def _draw_series(
     at = [place[arm.arm.copies or 0] + 0.12 * hollow for arm in arms]
     means = [float(np.mean(arm.by_seed)) for arm in arms]
     for x, arm in zip(at, arms, strict=True):
-        values = [value for run in arm.runs if (value := run.accuracies[split]) is not None]
+        values = [value for run in arm.runs if (value := run.scores[split]) is not None]
         offsets = np.linspace(-0.05, 0.05, len(values)) if len(values) > 1 else [0.0]
         axes.plot(x + np.asarray(offsets), values, "o", color=MUTED, markersize=2.8, alpha=0.7, mew=0)
     style: dict[str, Any] = {"linestyle": "--" if hollow else "-", "fillstyle": "none" if hollow else "full"}
@@ -221,4 +227,4 @@ def _last(spreads: Sequence[Spread | None]) -> float:
 
 
 def _number(value: float, what: str) -> str:
-    return percent(value) if what == "accuracy" else f"{value:.3f}"
+    return f"{value:.3f}" if what == "loss" else percent(value)

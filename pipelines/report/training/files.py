@@ -12,6 +12,7 @@ from pipelines.report.training import figures, tables
 from pipelines.report.training.page import page
 from pipelines.report.training.summary import as_json
 from pipelines.train.compare import Comparison
+from pipelines.train.learned import CLASSES
 
 HTML, JSON = "report.html", "report.json"
 PICTURE, TABLE = "accuracy.svg", "table.md"
@@ -60,15 +61,17 @@ def table(comparison: Comparison) -> str:
 def _legend(comparison: Comparison) -> str:
     request = comparison.requests[0]
     seeds = counted(len({run.train_seed for run in comparison.runs}), "train seed")
+    scores = "accuracies" if comparison.task is CLASSES else f"numbers of {comparison.task.words}"
     said = (
-        f"`{request['model']}`, {request['epochs']} epochs, {seeds}; accuracies are means, with the least "
+        f"`{request['model']}`, {request['epochs']} epochs, {seeds}; {scores} are means, with the least "
         "and the largest run in brackets."
     )
     if comparison.reference:
         images = f" and by the {count(comparison.images or 0)} tested images"
+        by_images = comparison.measured == "test" and comparison.task is CLASSES
         said += (
             " A difference is taken seed by seed; ± is half of its 95 % interval, by train seeds"
-            f"{images * (comparison.measured == 'test')}. Those in bold are larger than that; the "
+            f"{images * by_images}. Those in bold are larger than that; the "
             "others rank nothing."
         )
     return said + " Rates are medians over epochs."

@@ -15,12 +15,21 @@ import yaml
 from pipelines.report.numbers import count, counted, listed, percent
 from pipelines.report.page import Headline, render
 from pipelines.report.table import Table
-from pipelines.report.training import figures, tables
+from pipelines.report.training import figures, pictures, tables
 from pipelines.report.training.again import commands, fractions
 from pipelines.train.compare import Comparison
 
 NAMED = 4
 """Differences that stand on top; the table has all."""
+
+
+_EXPLAINED = {
+    "masks": "For each class, the pixels that are of it and are said to be, by those that are or are said to "
+    "be, over all images at once; of classes the mean. Pixels with id 255 do not count. ",
+    "boxes": "For each class, the area below precision against recall, where a box is right that overlaps an "
+    "object by half or more of what both cover; of classes the mean. ",
+}
+"""Of metrics that need it, how they are meant."""
 
 
 def page(comparison: Comparison) -> str:
@@ -35,14 +44,18 @@ def page(comparison: Comparison) -> str:
         "facts": _facts(comparison),
         "comparison": comparison,
         "measured": comparison.measured,
+        "metric": comparison.task.words,
+        "explained": _EXPLAINED.get(comparison.task.name, ""),
         "several": len(comparison.requests) > 1,
     }
     if comparison.arms:
         context |= {
             "curves": {
                 what: [(arm, figures.of_curves(arm, what, comparison)) for arm in comparison.arms]
-                for what in figures.NAMES
+                for what in figures.names_of(comparison)
             },
+            "pictures": pictures.lines(comparison),
+            "sure": pictures.SURE,
             "copies_figure": figures.of_copies(comparison),
             "speed_figure": figures.of_speed(comparison),
             "arms": tables.arms(comparison),
@@ -63,7 +76,7 @@ def headline(comparison: Comparison) -> Headline:
     rest = [("not finished", f"{counted(unfinished, 'run')}, not in what follows")] if unfinished else []
     if not comparison.arms:
         return Headline("unsure", "No run is finished", rest)
-    rows = [*_accuracy(comparison), *_speed(comparison), *rest]
+    rows = [*_score(comparison), *_speed(comparison), *rest]
     held = [match for _, match in comparison.identities if match.epochs]
     if not held:
         said = "no two arms that augment see the same copies, so there is nothing to hold to the bit"
@@ -82,9 +95,9 @@ def headline(comparison: Comparison) -> Headline:
     return Headline("unsure", "Weights differ", [("weights", said), *rows])
 
 
-def _accuracy(comparison: Comparison) -> list[tuple[str, str]]:
-    """Which arms can be told apart by their accuracy."""
-    what = f"{comparison.measured or ''} accuracy".strip()
+def _score(comparison: Comparison) -> list[tuple[str, str]]:
+    """Which arms can be told apart by their score."""
+    what = f"{comparison.measured or ''} {comparison.task.words}".strip()
     apart = [found for found in comparison.differences if not found.same]
     exceeding = [found for found in apart if found.exceeds]
     if not comparison.measured:
@@ -109,7 +122,7 @@ def _accuracy(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _means(comparison: Comparison, what: str) -> list[tuple[str, str]]:
-    """The accuracy of the arms, if they are few."""
+    """The score of the arms, if they are few."""
     digits = tables.digits_of(comparison)
     means = [f"{arm.label} {percent(float(np.mean(arm.by_seed)), digits)}" for arm in comparison.arms]
     return [(what, ", ".join(means))] if len(means) <= NAMED else []

@@ -27,7 +27,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "unfinished": list(comparison.unfinished),
         "measured": comparison.measured,
         "test_images": comparison.images,
-        "arms": {arm.label: _arm(arm) for arm in comparison.arms},
+        "arms": {arm.label: _arm(arm, comparison.task.metric) for arm in comparison.arms},
         "differences": [
             {**dataclasses.asdict(found), "error": found.error, "exceeds_error": found.exceeds}
             for found in comparison.differences
@@ -40,13 +40,11 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _arm(arm: ComparedArm) -> dict[str, Any]:
+def _arm(arm: ComparedArm, metric: str) -> dict[str, Any]:
     return {
-        "runs": [
-            {"seed": run.seed, "train_seed": run.train_seed, "accuracy": run.accuracies} for run in arm.runs
-        ],
+        "runs": [{"seed": run.seed, "train_seed": run.train_seed, metric: run.scores} for run in arm.runs],
         "curves": {column: [at and at._asdict() for at in curve] for column, curve in arm.curves.items()},
-        "accuracy": {split: spread and spread._asdict() for split, spread in arm.accuracy.items()},
+        metric: {split: spread and spread._asdict() for split, spread in arm.score.items()},
         "deviation_by_train_seed": arm.deviation,
         "deviation_by_augmentation_seed": arm.deviation_by_augmentation,
         "test_standard_error": arm.test_error,

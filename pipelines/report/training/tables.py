@@ -9,6 +9,8 @@ from pipelines.report.table import Alarm, Marked, Table
 from pipelines.train.accuracy import AccuracyDifference
 from pipelines.train.compare import ComparedArm, Comparison, Cost, Spread
 from pipelines.train.identity import RunDocument, WeightsMatch
+from pipelines.train.learned import CLASSES
+from pipelines.train.results import task_of
 
 SAME = "the same answers"
 
@@ -18,7 +20,7 @@ def digits_of(comparison: Comparison) -> int:
     return 2 if (comparison.images or 0) >= 10_000 else 1
 
 
-def accuracy_range(spread: Spread | None, digits: int) -> str:
+def score_range(spread: Spread | None, digits: int) -> str:
     """A mean, and from where to where the runs are."""
     if spread is None:
         return ""
@@ -34,16 +36,19 @@ def points(found: AccuracyDifference, digits: int) -> str:
 
 def arms(comparison: Comparison) -> Table:
     several, digits = len(comparison.requests) > 1, digits_of(comparison)
-    names = {"train": "training", "validation": "validation", "test": "test"}
+    names = {"validation": "validation", "test": "test"}
+    tested = comparison.task is CLASSES
+    if tested:  # other metrics take a whole split to tell
+        names = {"train": "training", **names}
     return Table.of(
         [
             {
                 "arm": arm.label,
                 "runs": count(len(arm.runs)),
-                **{name: accuracy_range(arm.accuracy[split], digits) for split, name in names.items()},
+                **{name: score_range(arm.score[split], digits) for split, name in names.items()},
                 "deviation by train seed": percent(arm.deviation, digits),
                 **_if(several, "by augmentation seed", percent(arm.deviation_by_augmentation, digits)),
-                "error by test images": percent(arm.test_error, digits),
+                **_if(tested, "error by test images", percent(arm.test_error, digits)),
             }
             for arm in comparison.arms
         ]
@@ -52,7 +57,7 @@ def arms(comparison: Comparison) -> Table:
 
 def differences(comparison: Comparison) -> Table:
     """All of them, those of the reference first, each written as the arm less the other."""
-    tested, digits = comparison.measured == "test", digits_of(comparison)
+    tested, digits = comparison.measured == "test" and comparison.task is CLASSES, digits_of(comparison)
     larger = "larger than its error"
 
     def part(error: float | None, unknown: str = "not known") -> str:
@@ -167,8 +172,12 @@ def runs(documents: Iterable[RunDocument]) -> Table:
     rows = []
     for run in documents:
         kept, test = run["epochs"][run["kept_epoch"]], run["test"]
-        results = {"accuracy": kept["accuracy"], "val accuracy": kept["val_accuracy"]}
-        results = {"loss": kept["loss"], **results, "test accuracy": test and test["accuracy"]}
+        task = task_of(run)
+        results = {"loss": kept["loss"], task.words: kept[task.metric]}
+        if task is not CLASSES:  # which takes a whole split to tell
+            del results[task.words]
+        results[f"val {task.words}"] = kept[f"val_{task.metric}"]
+        results[f"test {task.words}"] = test and test[task.metric]
         epochs = run["epochs"][1:] or run["epochs"]
         images, spent, waited = (
             sum(row[column] for row in epochs) for column in ("images", "seconds", "input_wait_seconds")
@@ -204,8 +213,8 @@ def for_readme(comparison: Comparison) -> Table:
             {
                 "arm": arm.label,
                 "runs": str(len(arm.runs)),
-                f"{comparison.measured or 'training'} accuracy": accuracy_range(
-                    arm.accuracy[comparison.measured or "train"], digits
+                f"{comparison.measured or 'training'} {comparison.task.words}": score_range(
+                    arm.score[comparison.measured or "train"], digits
                 ),
                 **({f"against {reference.label}, in points": against(arm)} if reference else {}),
                 "images/s": f"{arm.images_per_second.middle:,.0f}",
