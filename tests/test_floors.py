@@ -22,6 +22,7 @@ FLOORS = (
     {"datasets", "losses"},
     {"materialize", "export", "audit", "train"},
     {"report"},
+    {"look"},
     {"commands", "doctor", "lint", "parity", "preview", "transforms"},
     {"demo"},
     {"cli"},

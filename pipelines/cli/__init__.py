@@ -60,6 +60,7 @@ for job in (datasets.materialize, datasets.export):  # whose further options are
 for command in (
     recipes.preview,
     recipes.lint,
+    datasets.look,
     datasets.audit,
     recipes.parity,
     training.train,

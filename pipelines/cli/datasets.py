@@ -175,6 +175,40 @@ def audit(
     )
 
 
+def look(
+    directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],
+    input: Annotated[  # noqa: A002 (the option's name)
+        str | None,
+        typer.Option("--input", metavar="DIR", help="The images it was made from, to see op after op."),
+    ] = None,
+    annotations: AnnotationsOption = None,
+    findings: Annotated[
+        str | None,
+        typer.Option("--findings", metavar="FILE", help="What augshard audit --json wrote of it."),
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="On 127.0.0.1; else a free one.")] = 0,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address, and open no browser.")
+    ] = False,
+    plugin: PluginOption = None,
+) -> None:
+    """Show a dataset in a browser: filter its samples, and see what each op did to one.
+
+    Serves this machine alone, until Ctrl-C.
+    """
+    from pipelines.commands.look import look_command
+
+    look_command(
+        directory,
+        root=input,
+        annotations=annotations,
+        findings=findings,
+        port=port,
+        browser=not no_browser,
+        plugins=plugin or [],
+    )
+
+
 def export(
     context: typer.Context,
     directory: Annotated[str, typer.Argument(metavar="OUT", help="The dataset, as materialize wrote it.")],

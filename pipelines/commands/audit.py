@@ -10,9 +10,9 @@ from typing import cast, get_args
 from augment import backends
 from augment.errors import RequestError, did_you_mean, require
 from pipelines import storage
-from pipelines.annotations import Annotations, annotations_of
 from pipelines.audit.findings import open_audit
-from pipelines.format.manifest import Manifest, json_text, read_manifest
+from pipelines.commands.checks import annotations_beside
+from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
@@ -98,7 +98,7 @@ def _audit(
     if root is not None:
         check_root(root)
     audit = open_audit(directory, root)
-    beside = _annotations(directory, audit.manifest, root, annotations)
+    beside = annotations_beside(directory, audit.manifest, root, annotations)
     from pipelines.audit.verify import verify
     from pipelines.report.page import write_page
 
@@ -115,29 +115,6 @@ def _audit(
         sys.exit(1)
 
 
-def _annotations(
-    directory: str, manifest: Manifest | None, root: str | None, annotations: str | None
-) -> Annotations | None:
-    """What lies beside the images, where a dataset was made of that. Raises RequestError if it is another."""
-    made_of = manifest and manifest.request.annotations
-    if annotations is None:
-        if made_of and root is not None:
-            raise RequestError(
-                f"{directory}: its targets come from {made_of} annotations; add --annotations FILE|DIR, "
-                "which it was made with"
-            )
-        return None
-    if root is None:
-        raise RequestError(f"--annotations {annotations}: they are of sources; add --input DIR")
-    beside = annotations_of(annotations, root)
-    if manifest and beside.format != made_of:
-        was = f"{made_of} annotations" if made_of else "images alone"
-        raise RequestError(
-            f"--annotations {annotations}: it holds {beside.format}, and {directory} was made of {was}"
-        )
-    return beside
-
-
 def _replay(
     directory: str, *, root: str | None, annotations: str | None, sample: str, copy: int, strip: str
 ) -> None:
@@ -148,7 +125,7 @@ def _replay(
     from pipelines.audit.replay import replay
     from pipelines.report.audit import replay as report
 
-    beside = _annotations(directory, manifest, root, annotations)
+    beside = annotations_beside(directory, manifest, root, annotations)
     found = replay(directory, manifest, root=root, source=sample, copy=copy, annotations=beside)
     report.write_strip(found, strip)
     sys.stdout.write(report.as_text(found, strip))

@@ -6,6 +6,8 @@ import shlex
 from typing import cast, get_args
 
 from augment.errors import RequestError
+from pipelines.annotations import Annotations, annotations_of
+from pipelines.format.manifest import Manifest
 from pipelines.format.request import Duplicates
 from pipelines.sources.groups import checked_pattern
 
@@ -50,3 +52,26 @@ def checked_duplicates(said: str | None, made: str | None) -> Duplicates | None:
             + _TORN.format(option=" --input DIR --duplicates")
         )
     return cast(Duplicates, said)
+
+
+def annotations_beside(
+    directory: str, manifest: Manifest | None, root: str | None, annotations: str | None
+) -> Annotations | None:
+    """What lies beside the images, where a dataset was made of that. Raises RequestError if it is another."""
+    made_of = manifest and manifest.request.annotations
+    if annotations is None:
+        if made_of and root is not None:
+            raise RequestError(
+                f"{directory}: its targets come from {made_of} annotations; add --annotations FILE|DIR, "
+                "which it was made with"
+            )
+        return None
+    if root is None:
+        raise RequestError(f"--annotations {annotations}: they are of sources; add --input DIR")
+    beside = annotations_of(annotations, root)
+    if manifest and beside.format != made_of:
+        was = f"{made_of} annotations" if made_of else "images alone"
+        raise RequestError(
+            f"--annotations {annotations}: it holds {beside.format}, and {directory} was made of {was}"
+        )
+    return beside

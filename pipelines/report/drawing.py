@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from augment.recipe import Shape
 from augment.targets import UNIT, Annotation, Moved, Object
-from pipelines.format.targets import Targets
+from pipelines.format.targets import Targets, moved_of
 from pipelines.report.thumbnail import as_image
 
 COLORS = (
@@ -96,6 +97,14 @@ class Overlay(NamedTuple):
     """in places of the picture"""
     targets: Targets
     """of the dataset"""
+
+    @classmethod
+    def of_record(cls, entries: bytes, targets: Targets, shape: Shape) -> Overlay | None:
+        """Of what a record has beside its image, which has this shape; None if that cannot be read."""
+        try:
+            return cls(moved_of(entries, targets, shape), targets)
+        except ValueError:
+            return None
 
     def drawn(self, pixels: np.ndarray, scale: float) -> np.ndarray:
         """See `drawn`."""

@@ -29,8 +29,19 @@ def render(template: str, *, script: str = "", **context: Any) -> str:
 
     Equal arguments give equal text.
     """
+    style = bundled("theme.css") + bundled("style.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        environment("pipelines.report")
+        .get_template(template)
+        .render(style=style, script=script, script_digest=digest, **context)
+    )
+
+
+def environment(package: str) -> Environment:
+    """Renders the templates of a package; all that they are given is escaped."""
     environment = Environment(
-        loader=PackageLoader("pipelines.report", ""),
+        loader=PackageLoader(package, ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -39,11 +50,7 @@ def render(template: str, *, script: str = "", **context: Any) -> str:
     environment.filters |= {"chance": numbers.chance, "count": numbers.count}
     environment.filters["sections"] = re.compile('<section id="(.*?)">\n<h2>(.*?)</h2>').findall
     environment.filters["mark"] = lambda cell: getattr(cell, "mark", "")
-    style = bundled("theme.css") + bundled("style.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(
-        style=style, script=script, script_digest=digest, **context
-    )
+    return environment
 
 
 @dataclasses.dataclass(frozen=True)

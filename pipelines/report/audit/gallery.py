@@ -28,7 +28,6 @@ from pipelines.format.inside import path_in
 from pipelines.format.layout import shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
-from pipelines.format.targets import moved_of
 from pipelines.plan import group_of, places
 from pipelines.progress import Bar
 from pipelines.report.audit.pixels import NEAR, NOTES, PixelSummary, summary_of
@@ -234,9 +233,7 @@ class _Album:
         found, targets = None if record is None else unpack(record), self._manifest.targets
         if found is None or targets is None:
             return None
-        with contextlib.suppress(ValueError):
-            return Overlay(moved_of(found.targets, targets, self._manifest.image_shape), targets)
-        return None
+        return Overlay.of_record(found.targets, targets, self._manifest.image_shape)
 
     def _picture(
         self, pixels: np.ndarray | None, overlay: Overlay | None = None

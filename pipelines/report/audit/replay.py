@@ -29,14 +29,15 @@ def as_text(found: Replay, strip: str) -> str:
         ("draws", f"the samples table has other values of {others}" if others else "as in the samples table"),
         ("digest", f"{'as' if found.same_digest else 'not as'} in the samples table"),
         *([("targets", found.targets.difference or "as in the record")] if found.targets else []),
-        ("match", _match(found)),
+        ("match", match(found)),
         ("strip", strip),
     ]
     ops = [(stage.op.id, short(stage.applied), _drawn(stage)) for stage in found.stages]
     return Table(("op", "applied", "drawn"), ops).text + "\n" + Table((), facts).text
 
 
-def _match(found: Replay) -> str:
+def match(found: Replay) -> str:
+    """Whether the record has the pixels that were derived, as a sentence."""
     if found.stored is None:
         return "no: there is no such record where the samples table says, or it cannot be read"
     difference = np.abs(found.sample.astype(np.int16) - found.stored)
@@ -72,6 +73,18 @@ def write_strip(found: Replay, path: str) -> None:
 
     Raises RequestError if it cannot be written.
     """
+    pictures = pictures_of(found)
+    rows_needed = -(-len(pictures) // _IN_A_ROW)
+    each = -(-len(pictures) // rows_needed)  # lest one stand alone
+    rows = [
+        ("" if first else found.source, pictures[first : first + each])
+        for first in range(0, len(pictures), each)
+    ]
+    save_sheet(draw_sheet(rows, f"copy {found.copy}, op after op"), path)
+
+
+def pictures_of(found: Replay) -> list[Picture]:
+    """The source, the image after each op, and the record."""
 
     def overlay(moved: Moved | None) -> Overlay | None:
         return Overlay(moved, found.targets.targets) if moved and found.targets else None
@@ -86,10 +99,4 @@ def write_strip(found: Replay, path: str) -> None:
         )
     if found.stored is not None:
         pictures.append(Picture(found.stored, "the record", overlay=overlay(stored)))
-    rows_needed = -(-len(pictures) // _IN_A_ROW)
-    each = -(-len(pictures) // rows_needed)  # lest one stand alone
-    rows = [
-        ("" if first else found.source, pictures[first : first + each])
-        for first in range(0, len(pictures), each)
-    ]
-    save_sheet(draw_sheet(rows, f"copy {found.copy}, op after op"), path)
+    return pictures
