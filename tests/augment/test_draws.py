@@ -163,6 +163,7 @@ def test_c2_every_op_draws_the_same_bits_in_numpy_and_in_tensorflow(every_op, ma
     draws_everywhere(make_recipe(*RUN, *every_op, height=20, width=33), [lambda draw: draw])
 
 
+@pytest.mark.slow
 def test_c2_every_kind_of_draw_is_the_same_bits_in_a_graph_and_under_xla(make_recipe):
     recipe = make_recipe(*RUN, *KINDS, height=20, width=33)
     draws_everywhere(recipe, [tf.function, functools.partial(tf.function, jit_compile=True)])

@@ -349,6 +349,7 @@ assert np.isfinite(loss).all()
 """
 
 
+@pytest.mark.slow
 def test_c1_replicas_of_a_mirrored_strategy_see_the_same_samples():
     """In a process of its own, for devices can only be split before anything runs."""
     ended = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=240)

@@ -216,7 +216,9 @@ def test_the_manifest_names_the_dataset_and_every_file(png, exported, tree, to):
         assert of_name(name, name.partition("/")[0]) == (images[name]["source"], images[name]["copy"])
 
 
-@pytest.mark.parametrize("to", EVERY)
+@pytest.mark.parametrize(
+    "to", ["folders", *(pytest.param(to, marks=pytest.mark.slow) for to in EVERY if to != "folders")]
+)
 def test_c7_an_export_that_is_killed_is_absent_and_can_be_gone_on_with(
     materialize, many_images, exported, start_command, tree, tmp_path, to
 ):

@@ -279,6 +279,7 @@ def test_c4_an_annotated_export_is_the_same_bytes_by_several_workers(out, export
     assert tree(exported(out, "coco", *options, into=tmp_path / "x")) == tree(exported(out, "coco"))
 
 
+@pytest.mark.slow
 def test_c7_an_annotated_export_that_is_killed_is_absent_and_can_be_gone_on_with(
     out, exported, start_command, tree, tmp_path
 ):

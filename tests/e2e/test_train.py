@@ -157,6 +157,7 @@ def test_arms_of_equal_pixels_have_equal_weights_after_every_epoch(run_command, 
     )
 
 
+@pytest.mark.slow
 def test_arms_that_mix_their_batches_have_equal_weights_and_others_than_without(
     run_command, request_of, tmp_path
 ):
