@@ -24,6 +24,8 @@ from pipelines import datasets
 from pipelines.format import stored
 from pipelines.format.manifest import read_manifest
 from pipelines.train.feeding import Stored
+from pipelines.train.learned import CLASSES, Learned
+from pipelines.train.truth import Truth
 
 SHARDS = ("--copies", 2, "--shards", 3, "--include-originals")
 
@@ -95,7 +97,8 @@ def test_a_notebook_shows_some_images_in_rows_of_their_copies(out):
 
 @pytest.mark.parametrize("epoch", [0, 1, 5])
 def test_a_shuffle_is_the_trainers_with_copy_k_as_epoch_k(out, epoch):
-    members = Stored(str(out)).members("train")
+    learned = Learned(CLASSES, read_manifest(str(out)).classes)
+    members = Stored(str(out), Truth(learned, (20, 24, 3))).members("train")
     order = members.ids[members.order(3, epoch)].tolist()
     one = datasets.numpy(str(out), copies=[epoch % 2], shuffle=3, epoch=epoch)
     assert one.sources.tolist() == order
