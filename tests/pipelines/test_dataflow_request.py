@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from augment.errors import RequestError
 from pipelines import storage
@@ -89,7 +90,9 @@ def test_a_wrong_submission_is_answered_without_beam(tmp_path):
     assert ended.stderr.count("\n") == 1
 
 
-def test_the_user_has_the_last_word_on_every_default():
+def test_the_user_has_the_last_word_on_every_default(monkeypatch):
+    # Beam asks the store of temp_location for its settings, two minutes long where there is no network.
+    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", lambda *_: None)
     assert dataflow(*GIVEN).defaults("car_or_truck", PLACES[1]) == [
         "--runner=DataflowRunner",
         "--number_of_worker_harness_threads=1",
