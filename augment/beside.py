@@ -65,6 +65,12 @@ def in_elements(spec: dict[str, Any], augmenter: Augmenter) -> TensorsBeside | N
         return None
     if boxes is not None and not _is(boxes, tf.float32, [None, 4]):
         raise RequestError(f"the dataset's 'objects/bbox' is {boxes}; it must be float32 [n, 4]")
+    for name, part in objects.items() if isinstance(objects, dict) and boxes is not None else ():
+        if not isinstance(part, tf.TensorSpec) or part.shape.rank == 0:
+            raise RequestError(
+                f"the dataset's 'objects/{name}' is {part}; beside boxes it must be a tensor [n, ...], which "
+                "stays with its boxes: take it out, or give it this form"
+            )
     if mask is not None and not _is(mask, tf.uint8, [None, None, 1]):
         raise RequestError(f"the dataset's 'segmentation_mask' is {mask}; it must be uint8 [H, W, 1]")
     reason = augmenter.why_no_targets()

@@ -245,7 +245,7 @@ def copies() -> Image.Image:
 def targets() -> Image.Image:
     """A car and a truck with box, outline and wheels, as they are and in copies 0 to 3."""
     recipe = parse_recipe(MOVING, name="moving")
-    augmenter, names = Augmenter(recipe, 0), Targets(has=("boxes", "polygons", "keypoints"), classes=CLASSES)
+    augmenter, names = Augmenter(recipe, 0), Targets(has=("boxes", "polygons"), classes=CLASSES)
     rows = []
     for label in ("car", "truck"):
         drawn = draw_with_truth(label, random.Random(f"docs {label} 3"), "left")  # noqa: S311

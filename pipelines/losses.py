@@ -33,7 +33,7 @@ class TargetsAdvice(NamedTuple):
 def about_targets(recipe: Recipe, images: Images) -> TargetsAdvice:
     """What becomes of targets in copy 0 of some images. Raises RequestError if a recipe cannot move them."""
     targets, beside = images.targets, images.annotations
-    if targets is None or beside is None:
+    if targets is None or beside is None or not targets.has:
         return TargetsAdvice([], [])
     augmenters = ByClass(recipe, 0)
     deriver = TargetsDeriver(augmenters, targets, beside.path)

@@ -90,7 +90,7 @@ def preview(
     check_classes(recipe, there.classes)
     augmenters = ByClass(recipe, seed)
     beside = None
-    if annotations and there.targets:
+    if annotations and there.targets and there.targets.has:
         beside = TargetsDeriver(augmenters, there.targets, annotations.path)
     shown = list(itertools.islice(_usable(there, augmenters, beside), 1 if each_op else images))
     if not shown:

@@ -15,7 +15,7 @@ from augment.errors import RequestError
 from augment.targets import Annotation, Moved, moved
 from augment.targets.moving import Parts
 from pipelines import storage
-from pipelines.format.bounds import targets_bytes
+from pipelines.format.bounds import TEXT_BYTES, targets_bytes
 from pipelines.format.digests import bytes_digest
 from pipelines.format.targets import TABLE, Targets, packed
 from pipelines.sources import Reject, read_source
@@ -59,7 +59,8 @@ class TargetsDeriver:
     """
 
     def __init__(self, augmenters: ByClass, targets: Targets, root: str) -> None:
-        check_moves(augmenters)
+        if targets.has:
+            check_moves(augmenters)
         self._augmenters, self.targets, self._root = augmenters, targets, root
 
     def read(self, source: str, annotation: bytes, size: Sequence[int]) -> Annotated | Reject:
@@ -71,12 +72,24 @@ class TargetsDeriver:
                 "other_size",
                 f"its annotation is of an image of {_shown(known.size)}, and it has {_shown(size)}",
             )
+        most = targets_bytes(self._augmenters.recipe.image_size) // 2  # for what is cut or bent gets corners
+        if len(annotation) > most and (needed := _bytes_of(known)) > most:
+            return Reject(
+                source,
+                "too_large",
+                f"its {len(known.objects):,} objects take about {needed:,} bytes of a record; at most "
+                f"{most:,} are written: annotate it with less, or cut it into parts",
+            )
+        longest = max((len(value.encode()) for _, value in known.columns), default=0)
+        if longest > TEXT_BYTES:
+            what = f"a column beside it has {longest:,} bytes; at most {TEXT_BYTES:,} are kept"
+            return Reject(source, "too_large", what)
         if not known.mask:
             return Annotated(known, None, digest.hexdigest())
         try:
             contents = read_source(self._root, known.mask)
         except FileNotFoundError:
-            return Reject(source, "no_partner", f"its mask {known.mask} is not there")
+            return Reject(source, "bad_mask", f"its mask {known.mask} is not there")
         except OSError as error:
             if reject := rejected(source, error):
                 return reject._replace(detail=f"its mask {known.mask}: {reject.detail}")
@@ -103,10 +116,13 @@ class TargetsDeriver:
         `size` is the source's, `label` its class. Raises DecodeError for more than a record can have.
         """
         annotation, targets = annotated.annotation, self.targets
-        geometry = self._augmenters.of(label).geometry((size[0], size[1]), draw)
-        found = moved(annotation.objects, annotated.mask, geometry, targets.pairs)
-        entries = packed(found, annotation.labels, targets, geometry.size)
-        most = targets_bytes(geometry.size)
+        found = Moved((), (), (), (), None)
+        if targets.has:
+            geometry = self._augmenters.of(label).geometry((size[0], size[1]), draw)
+            found = moved(annotation.objects, annotated.mask, geometry, targets.pairs)
+        image_size = self._augmenters.recipe.image_size
+        entries = packed(found, annotation.labels, targets, image_size)
+        most = targets_bytes(image_size)
         if len(entries) > most:
             raise codec.DecodeError(
                 codec.Rejection(
@@ -132,8 +148,14 @@ def check_moves(augmenters: ByClass) -> None:
             raise RequestError(f"recipe {name}: targets cannot move with its images: {reason}")
 
 
+def _bytes_of(annotation: Annotation) -> int:
+    """About as many as a record, or a row of the samples table, takes of it."""
+    numbers = sum(4 + 2 * len(one.keypoints) + sum(map(len, one.polygons)) // 2 for one in annotation.objects)
+    return 8 * numbers
+
+
 def _parts(parts: Parts) -> str:
-    """`3:0.0421 7:0`: the place of each object in its annotation, and which part of it is seen."""
+    """`3:0.0421 7:0.0000`: the place of each object in its annotation, and which part of it is seen."""
     return " ".join(f"{number}:{part:.4f}" for number, part in parts)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from augment.codec.formats import file_format
 from augment.codec.rejection import DecodeError, Rejection, check_size, corrupt
 
+_STRETCHED = {"L;2": 85, "L;4": 17}
+"""By how much Pillow multiplies gray levels of 2 and 4 bits."""
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -32,9 +34,10 @@ def decode_mask(contents: bytes) -> np.ndarray:
         )
     with refusing(form, lambda _: corrupt(form)), readers[form](io.BytesIO(contents)) as file:
         check_size(form, *file.size, longest=1_000_000)
+        stretched = _STRETCHED.get(str(file.tile[0][3]) if file.tile else "", 1)
         file.load()
         if file.mode in ("L", "P", "1"):
-            return np.asarray(file).astype(np.uint8)
+            return np.asarray(file).astype(np.uint8) // np.uint8(stretched)
         if file.mode in _SIXTEEN_BITS:
             ids = np.asarray(file)
             if ids.size and not 0 <= ids.min() <= ids.max() <= 255:

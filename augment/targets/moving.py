@@ -91,7 +91,8 @@ def _outlines(
         its = slice(at, at := at + len(one.polygons))
         shown = moved[its.start - len(objects) : its.stop - len(objects)]
         outlines.append(tuple(tuple(line.astype(np.int64).ravel().tolist()) for line in shown if len(line)))
-        if shown and not geometry.upright:
+        flat = boxes[i][0] == boxes[i][2] or boxes[i][1] == boxes[i][3]
+        if shown and (flat or not geometry.upright):
             there = hulls[its][[len(line) > 0 for line in shown]]
             if len(there):
                 boxes[i] = [*there[:, :2].min(axis=0).tolist(), *there[:, 2:].max(axis=0).tolist()]

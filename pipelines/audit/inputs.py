@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pipelines.annotations import Annotations
@@ -117,16 +117,26 @@ def _digest(root: str, source: str) -> str | None:
         return None
 
 
-def check_rejects(audit: Audit, root: str, listed: Listed, rejects: frozenset[Reject]) -> None:
-    """Rejects looked at again: whether they still are, for the reason that stands there."""
+def check_rejects(
+    audit: Audit,
+    root: str,
+    listed: Listed,
+    rejects: frozenset[Reject],
+    look: Callable[[str, bytes], Reject | None] = lambda _source, _contents: None,
+) -> None:
+    """Rejects looked at again: whether they still are, for the reason that stands there.
+
+    `look` says why an image cannot be used that can be decoded.
+    """
     for reject in sorted(rejects):
         audit.checked["rejects"] += 1
         if reject.reason in LISTING_REASONS:
             continue
         message = f"it was rejected as {reject.reason}, and cannot be read now"
         with contextlib.suppress(OSError, ValueError):  # a forged name may be none that a file can have
-            found = contents_or_reject(root, reject.source)
-            if not isinstance(found, Reject):
+            contents = contents_or_reject(root, reject.source)
+            found = contents if isinstance(contents, Reject) else look(reject.source, contents)
+            if found is None:
                 message = f"it was rejected as {reject.reason}, and now can be decoded"
             elif found.reason == reject.reason:
                 continue

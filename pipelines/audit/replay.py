@@ -31,7 +31,7 @@ from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
-from pipelines.format.targets import Targets, difference, moved_of, packed
+from pipelines.format.targets import Targets, difference, is_parameter, moved_of, packed
 from pipelines.images import everything
 from pipelines.plan import group_of, places
 from pipelines.sources import Reject, Source, read_source
@@ -125,11 +125,14 @@ def replay(
     shard = shard_file(manifest.request.name, split, copy, number, manifest.groups(split, copy))
     data = _record(directory, shard, row["record"], augmenters)
     targets = None
-    if manifest.targets and annotations:
+    if manifest.targets and manifest.targets.has and annotations:
         deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
         annotated = _annotated(deriver, manifest, root, annotations, source, image)
-        stages = list(_with_targets(stages, augmenter, annotated, manifest.targets, image, source, copy))
-        targets = _replayed(deriver, annotated, stages, data, manifest)
+        try:
+            stages = list(_with_targets(stages, augmenter, annotated, manifest.targets, image, source, copy))
+            targets = _replayed(deriver, annotated, stages, data, manifest)
+        except ValueError as error:  # of names that the dataset has not
+            raise RequestError(f"--sample {source}: what it is annotated with changed: {error}") from None
     return Replay(
         source=source,
         copy=copy,
@@ -274,4 +277,4 @@ def _other_draws(stages: list[Stage], row: dict[str, Any]) -> list[str]:
         drawn |= {name: value.item() for name, value in stage.drawn.items()}
     if row["copy"] == NOT_AUGMENTED:
         drawn = {}
-    return [name for name in row if "." in name and row[name] != drawn.get(name)]
+    return [name for name in row if is_parameter(name) and row[name] != drawn.get(name)]

@@ -16,7 +16,7 @@ from pipelines.audit.findings import Audit, Finding
 from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
-from pipelines.format.targets import TABLE
+from pipelines.format.targets import TABLE, is_parameter
 from pipelines.plan import group_of, places, split_of
 from pipelines.sources import ONLY_SPLIT, is_id
 from pipelines.sources.groups import group_names
@@ -147,7 +147,7 @@ class RowChecker:
 
     def _check_draws(self, file: str, table: pa.Table, sources: list[str], copy: int) -> None:
         """Every recorded parameter against what recipe, seed, source and copy draw."""
-        names = [name for name in table.schema.names if "." in name]
+        names = [name for name in table.schema.names if is_parameter(name)]
         drawn = self._drawn(sources, table.column("class").to_pylist(), copy)
         for name in names:
             column = table.column(name)

@@ -28,6 +28,7 @@ from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.records import ShardReader
 from pipelines.format.samples import Receipt, read_receipt, read_samples
+from pipelines.format.targets import moved_of
 from pipelines.sources import Reject
 
 _DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
@@ -242,8 +243,15 @@ class ShardChecker:
             yield from done()
 
     def _is_ours(self, record: Record) -> bool:
-        has_targets = self._manifest.targets is not None
-        return (record.label is not None) == self._manifest.labeled and (has_targets or not record.targets)
+        if (record.label is not None) != self._manifest.labeled:
+            return False
+        if self._manifest.targets is None:
+            return not record.targets
+        try:
+            moved_of(record.targets, self._manifest.targets, self._manifest.image_shape)
+        except ValueError:
+            return False
+        return True
 
     def _compare(
         self, shard: Shard, table: pa.Table, stored: list[_Stored], sources: list[str], *, whole: bool

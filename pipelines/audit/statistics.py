@@ -29,6 +29,7 @@ from pipelines.format.layout import REJECTS, samples_file
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
 from pipelines.format.stored import read_rows
+from pipelines.format.targets import is_parameter
 from pipelines.progress import Bar
 
 SHOWN = 200
@@ -115,7 +116,7 @@ class SamplesReader:
     def __init__(self, directory: str, manifest: Manifest) -> None:
         self._directory, self._manifest = directory, manifest
         self._schema = schema(manifest.request.parsed_recipe(), manifest.targets)
-        self.parameters = [name for name in self._schema.names if "." in name]
+        self.parameters = [name for name in self._schema.names if is_parameter(name)]
         """the columns of drawn parameters"""
         self.unread: list[str] = []
         """files that could not be read"""

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from augment.codec import DecodeError
 from augment.draws import Draw
-from augment.recipe import Shape
+from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.audit.findings import Finding
 from pipelines.format.example import Record
@@ -35,12 +34,20 @@ class TargetsCheck:
 
     Args:
         deriver: makes them again.
+        recipe: of the dataset.
         annotations: what each source is annotated with now.
-        shape: of the images.
     """
 
-    def __init__(self, deriver: TargetsDeriver, annotations: Mapping[str, bytes], shape: Shape) -> None:
-        self._deriver, self._annotations, self._shape = deriver, annotations, shape
+    def __init__(self, deriver: TargetsDeriver, recipe: Recipe, annotations: Mapping[str, bytes]) -> None:
+        self._deriver, self._recipe, self._annotations = deriver, recipe, annotations
+
+    def why_not(self, source: str, contents: bytes) -> Reject | None:
+        """Why a source cannot be used that can be decoded; None if it can. Raises OSError."""
+        if source not in self._annotations:
+            return None
+        size = self._recipe.decode_source(contents).shape[:2]
+        found = self._deriver.read(source, self._annotations[source], size)
+        return found if isinstance(found, Reject) else None
 
     def findings(
         self, source: str, size: tuple[int, int], claims: Sequence[tuple[Claim, Draw | None]]
@@ -60,18 +67,18 @@ class TargetsCheck:
             yield Finding("annotation", message, source=source)
             return
         of_source = annotated.columns(self._deriver.targets)
+        if any(claim.row.get("annotation_sha256") != annotated.sha256 for claim, _ in claims):
+            message = "what it is annotated with changed: its SHA-256 is not the one in the samples table"
+            yield Finding("annotation", message, source=source)
+            return
         for claim, draw in claims:
             try:
                 sample = self._deriver.sample(annotated, size, draw, claim.row["class"])
-            except DecodeError as error:
+            except ValueError as error:
                 yield Finding("annotation", str(error), source=source)
                 return
             right = of_source | sample.columns
             wrong = [name for name, value in right.items() if claim.row.get(name) != value]
-            if "annotation_sha256" in wrong:
-                message = "what it is annotated with changed: its SHA-256 is not the one in the samples table"
-                yield Finding("annotation", message, source=source)
-                return
             if wrong:
                 message = "what follows from its annotation differs from "
                 message += self._how(claim, sample.entries) or f"the samples table in {', '.join(wrong)}"
@@ -79,5 +86,5 @@ class TargetsCheck:
 
     def _how(self, claim: Claim, right: bytes) -> str:
         record = claim.record()
-        told = record and difference(record.targets, right, self._deriver.targets, self._shape)
+        told = record and difference(record.targets, right, self._deriver.targets, self._recipe.image_shape)
         return f"the record: {told}" if told else ""

@@ -76,7 +76,7 @@ def _check(
     totals = Totals(audit, manifest)
     with Bar("auditing", "checks", manifest.records) as bar:
         checker = ShardChecker(audit, manifest, augmenters, bar.update)
-        found = rederiver = None
+        found = rederiver = targets = None
         if root is not None:
             audit.parity = _parity(manifest)
             chosen = None
@@ -91,10 +91,9 @@ def _check(
                 require("TensorFlow", "an audit by the device backend (--backend host does without)")
                 import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
             augmenters = ByClass(augmenters.recipe, augmenters.seed, by)
-            targets = None
             if manifest.targets and annotations:
                 deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
-                targets = TargetsCheck(deriver, found.annotations, manifest.image_shape)
+                targets = TargetsCheck(deriver, augmenters.recipe, found.annotations)
             rederiver = Rederiver(audit, augmenters, root, chosen, set(found.sources), bar.update, targets)
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
@@ -109,7 +108,7 @@ def _check(
         )
         return None
     if rejects is not None:
-        check_rejects(audit, root, found, rejects)
+        check_rejects(audit, root, found, rejects, *([targets.why_not] if targets else []))
     new = rederiver.unseen - {reject.source for reject in totals.rejects.union(rejects or ())}
     check_listing(audit, root, found, new, rederiver.vanished)
     return found.looked

@@ -23,6 +23,8 @@ LINE_BYTES = 64 << 10
 """The longest line of rejects.jsonl, and the most that is read of a small JSON file, such as run.json."""
 RECORD_BYTES = 1 << 20
 """The most that is read of what a run keeps for its launcher, such as what it came to."""
+TEXT_BYTES = 1 << 20
+"""The longest text of the samples table that is no id."""
 MOST_GROUPS = 99_999
 """Shards of a split and copy: the five digits in a shard's name; see docs/scale.md."""
 MOST_COPIES = 10_000

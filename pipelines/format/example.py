@@ -159,7 +159,10 @@ def _values(kind: int, packed: bytes) -> Values:
         return [values]
     if kind == 2:
         return np.frombuffer(values, "<f4").astype(float).tolist()
-    return [_signed(match[0]) for match in _VARINT.finditer(values)]
+    numbers = [_signed(match[0]) for match in _VARINT.finditer(values)]
+    if any(number >= 1 << 63 for number in numbers):
+        raise ValueError("a number has more than 64 bits")
+    return numbers
 
 
 _VARINT = re.compile(rb"[\x80-\xff]{0,9}[\x00-\x7f]", re.DOTALL)

@@ -60,20 +60,47 @@ def parse_targets(record: tf.Tensor, targets: Targets, shape: Shape) -> dict[str
     if "polygons" in targets.has:
         spec[f"{_RAGGED}flat_values"] = _several([2], tf.float32)
         spec |= {f"{_RAGGED}row_lengths_{rank}": _several([], tf.int64) for rank in (0, 1)}
+    if not spec:  # of labels and columns alone
+        return {}
     parsed = tf.io.parse_single_example(record, spec)
     found = {name: value for name, value in parsed.items() if "/" not in name}
     if "mask" in targets.has:
         found["segmentation_mask"] = decode_stored(found["segmentation_mask"], Storage(), (*shape[:2], 1))
+    if targets.labels:
+        found["labels"] = _checked(found["labels"], _numbers(found["labels"], len(targets.labels)))
     objects = {name[8:]: value for name, value in parsed.items() if name.count("/") == 1}
     if targets.has_objects:
+        count = tf.shape(objects["label"])[0]
+        alike = tf.reduce_all([tf.shape(value)[0] == count for value in objects.values()])
+        right = alike & _numbers(objects["label"], len(targets.classes))
+        objects["label"] = _checked(objects["label"], right)
         objects["is_crowd"] = tf.cast(objects["is_crowd"], tf.bool)
         if "polygons" in targets.has:
-            objects["segmentation"] = tf.RaggedTensor.from_nested_row_lengths(
-                parsed[f"{_RAGGED}flat_values"],
-                [parsed[f"{_RAGGED}row_lengths_{rank}"] for rank in (0, 1)],
-            )
+            objects["segmentation"] = _outlines(parsed, count)
         found["objects"] = objects
     return found
+
+
+def _outlines(parsed: dict[str, tf.Tensor], count: tf.Tensor) -> tf.RaggedTensor:
+    """Of so many objects. Ragged tensors check themselves by assertions, which are stateful: see below."""
+    flat, *lengths = (
+        parsed[f"{_RAGGED}{part}"] for part in ("flat_values", "row_lengths_0", "row_lengths_1")
+    )
+    rows = [tf.cast(tf.shape(each)[0], tf.int64) for each in (lengths[1], flat)]
+    fits = [tf.reduce_sum(each) == held for each, held in zip(lengths, rows, strict=True)]
+    right = tf.reduce_all([*fits, *(tf.reduce_all(each >= 0) for each in lengths)])
+    flat = _checked(flat, right & (tf.shape(lengths[0])[0] == count))
+    return tf.RaggedTensor.from_nested_row_lengths(flat, lengths, validate=False)
+
+
+def _numbers(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    """Whether all of them, int64 [n], number one of so many classes."""
+    return tf.reduce_all((labels >= 0) & (labels < classes))
+
+
+def _checked(values: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """The same, or tf.errors.InvalidArgumentError; see `checked_label`."""
+    return tf.reshape(values[tf.newaxis][: tf.cast(right, tf.int32)], tf.shape(values))
 
 
 _RAGGED = "objects/segmentation/ragged_"

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from augment.recipe import Recipe
 from pipelines import storage
 from pipelines.format.bounds import (
+    TEXT_BYTES,
     Copy,
     Count,
     FileName,
@@ -176,7 +177,8 @@ def read_samples(opened: BinaryIO, columns: Sequence[str] | None = None) -> pa.T
         with pq.ParquetFile(opened, read_dictionary=text, pre_buffer=False, **_LIMITS) as file:
             table = file.read(columns=names, use_threads=False).select(names)
         table.validate(full=True)
-        if len(table) > size or sum(_text_bytes(table[name]) for name in text) > EXPANSION * size:
+        total = sum(_text_bytes(table[name], _most_bytes(name)) for name in text)
+        if len(table) > size or total > EXPANSION * size:
             raise ValueError("it says more than its size can hold")
         table = table.cast(schema)
         table.validate(full=True)
@@ -199,7 +201,12 @@ def _is_plain(schema: pa.Schema, name: str) -> bool:
     return pa.types.is_string(kind) or pa.types.is_primitive(kind)
 
 
-def _text_bytes(column: pa.ChunkedArray) -> int:
+def _most_bytes(name: str) -> int:
+    """Of one text in a column: an id's, but where a row is of many objects, or of somebody's own words."""
+    return TEXT_BYTES if name in ("clipped", "dropped") or name.startswith(TABLE) else ID_BYTES
+
+
+def _text_bytes(column: pa.ChunkedArray, most: int) -> int:
     """The bytes of a dictionary column's text, written out. Raises ValueError for what is no id's length."""
     import pyarrow.compute as pc  # as long to import as all else of the package; no job needs it
 
@@ -207,7 +214,7 @@ def _text_bytes(column: pa.ChunkedArray) -> int:
     for chunk in column.chunks:
         lengths = pc.binary_length(chunk.dictionary)
         longest = pc.max(lengths).as_py() or 0
-        if longest > ID_BYTES:
+        if longest > most:
             raise ValueError(f"it has a text of {longest:,} bytes")
         total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
     return total

@@ -13,17 +13,18 @@ segmentation_mask     PNG of uint8 [H, W, 1]; if the dataset has masks
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from augment import codec
 from augment.errors import RequestError
 from augment.recipe import Shape
 from augment.targets import UNIT, Annotation, Moved, Object, Vocabulary
-from pipelines.format.bounds import MOST_CLASSES, Text
+from pipelines.format.bounds import MOST_CLASSES, Text, first_fault
 from pipelines.format.example import entry_of_bytes, entry_of_floats, entry_of_numbers, lists
 
 Kind = Literal["boxes", "keypoints", "mask", "polygons"]
@@ -32,6 +33,11 @@ MOST_KEYPOINTS = 1_000
 
 TABLE = "table/"
 """Of the samples table, begins the name of a column that comes from a table beside the images."""
+
+
+def is_parameter(column: str) -> bool:
+    """Whether a column of the samples table is of something that was drawn."""
+    return "." in column and not column.startswith(TABLE)
 
 
 class Targets(BaseModel):
@@ -51,6 +57,19 @@ class Targets(BaseModel):
     """of images that can have several"""
     columns: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()
     """of the samples table, which come from a table beside the images"""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Targets:
+        count = len(self.keypoints)
+        if any(not 0 <= place < count for pair in self.pairs for place in pair):
+            raise ValueError(f"a pair is of keypoints that are none of the {count}")
+        if "keypoints" in self.has and not count:
+            raise ValueError("there are keypoints, and no names of them")
+        if self.class_numbers and len(self.class_numbers) != len(self.classes):
+            raise ValueError("not every class has a number")
+        if any(len(set(names)) < len(names) for names in (self.classes, self.labels)):
+            raise ValueError("a class stands there twice")
+        return self
 
     @functools.cached_property
     def number(self) -> dict[str, int]:
@@ -83,8 +102,8 @@ def targets_of(vocabulary: Vocabulary) -> Targets:
     """Raises RequestError for names that do not go together."""
     numbered = sorted(vocabulary.classes)
     names = [name for _, name in numbered]
-    for name in sorted(names):
-        if names.count(name) > 1:
+    for name, count in sorted(Counter(names).items()):
+        if count > 1:
             raise RequestError(
                 f"--annotations: class {name!r} has several numbers "
                 f"({', '.join(str(number) for number, its in numbered if its == name)}); give it one"
@@ -93,22 +112,25 @@ def targets_of(vocabulary: Vocabulary) -> Targets:
     for pair in sorted(vocabulary.pairs):
         if not all(0 <= place < count for place in pair):
             raise RequestError(f"--annotations: keypoints {pair} are a pair, and there are only {count}")
-    return Targets(
-        has=tuple(kind for kind in get_args(Kind) if kind in vocabulary.has),
-        classes=tuple(names),
-        class_numbers=tuple(number for number, _ in numbered),
-        keypoints=vocabulary.keypoints,
-        pairs=tuple(sorted(vocabulary.pairs)),
-        labels=tuple(sorted(vocabulary.labels)),
-        columns=tuple(sorted(vocabulary.columns)),
-    )
+    try:
+        return Targets(
+            has=tuple(kind for kind in get_args(Kind) if kind in vocabulary.has),
+            classes=tuple(names),
+            class_numbers=tuple(number for number, _ in numbered),
+            keypoints=vocabulary.keypoints,
+            pairs=tuple(sorted(vocabulary.pairs)),
+            labels=tuple(sorted(vocabulary.labels)),
+            columns=tuple(sorted(vocabulary.columns)),
+        )
+    except ValidationError as error:
+        raise RequestError(f"--annotations: {first_fault(error)}") from None
 
 
 def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[int, int]) -> bytes:
     """The entries of a record, in the order of their names."""
     objects, entries = moved.objects, []
     if targets.labels:
-        entries.append(entry_of_numbers(b"labels", sorted(targets.label_number[name] for name in labels)))
+        entries.append(entry_of_numbers(b"labels", sorted(_numbered(targets.label_number, labels))))
     if targets.has_objects:
         sides = np.array([size[0], size[1], size[0], size[1]], np.float64) * UNIT
         boxes = np.array([one.box for one in objects], np.float64).reshape(-1, 4)[:, [1, 0, 3, 2]] / sides
@@ -123,7 +145,9 @@ def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[in
             entries.append(
                 entry_of_floats(b"objects/keypoints", points / [UNIT, UNIT, 1] if len(points) else points)
             )
-        entries.append(entry_of_numbers(b"objects/label", [targets.number[one.name] for one in objects]))
+        entries.append(
+            entry_of_numbers(b"objects/label", _numbered(targets.number, [one.name for one in objects]))
+        )
         if "polygons" in targets.has:
             polygons = [polygon for one in objects for polygon in one.polygons]
             corners = [place for polygon in polygons for place in polygon]
@@ -137,6 +161,14 @@ def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[in
         png = codec.encode_png(moved.mask[..., np.newaxis])
         entries.append(entry_of_bytes(b"segmentation_mask", png))
     return b"".join(entries)
+
+
+def _numbered(numbers: dict[str, int], names: Sequence[str]) -> list[int]:
+    """Raises ValueError for a name that the dataset has not."""
+    unknown = next((name for name in names if name not in numbers), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown!r} is no class of this dataset")
+    return [numbers[name] for name in names]
 
 
 class Read(NamedTuple):
@@ -239,7 +271,8 @@ def difference(record: bytes, right: bytes, targets: Targets, shape: Shape) -> s
     for number, its, own in zip(here.ids, there.annotation.objects, here.annotation.objects, strict=True):
         for field, value, expected in zip(Object._fields, its, own, strict=True):
             if value != expected:
-                return f"object {number} has {field} {_pixels(value)}, and should have {_pixels(expected)}"
+                shown = _pixels(field, value), _pixels(field, expected)
+                return f"object {number} has {field} {shown[0]}, and should have {shown[1]}"
     said, expected = there.annotation.labels, here.annotation.labels
     if said != expected:
         return f"its labels are {_listed(said)}, and should be {_listed(expected)}"
@@ -255,12 +288,15 @@ def _listed(values: Sequence[Any]) -> str:
     return ", ".join(map(str, values)) or "none"
 
 
-def _pixels(value: Any) -> str:
+def _pixels(field: str, value: Any) -> str:
     """A place or several, in pixels; names as they are."""
     if isinstance(value, (str, bool)):
         return str(value)
-    flat = np.array(value, np.float64).ravel() / UNIT
-    shown = ", ".join(f"{number:.2f}".rstrip("0").rstrip(".") for number in flat[:8])
+    if field == "keypoints":
+        places = [f"{x / UNIT:.6g}, {y / UNIT:.6g}, {visibility}" for x, y, visibility in value]
+        return f"({'; '.join(places[:4])}{'; ...' * (len(places) > 4)})"
+    flat = [place for line in value for place in line] if field == "polygons" else value
+    shown = ", ".join(f"{place / UNIT:.6g}" for place in flat[:8])
     return f"({shown}{', ...' if len(flat) > 8 else ''})"
 
 

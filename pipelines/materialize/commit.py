@@ -251,6 +251,8 @@ def _too_many_rejects(shards: Shards, plan: Plan, run: Run) -> str:
 
 def _lost_classes(shards: Shards, plan: Plan) -> Iterator[str]:
     """Warnings of classes of which a split has no record, though it had images."""
+    if plan.request.annotations:  # which say of which split and class a source is, and not its path
+        return
     lost: collections.Counter[tuple[str, str]] = collections.Counter()
     reasons: dict[tuple[str, str], collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for reject in shards.rejects:

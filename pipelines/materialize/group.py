@@ -31,6 +31,7 @@ from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, parity_differences
 from pipelines.format.records import ShardWriter
 from pipelines.format.samples import BLOCK, Receipt, SamplesWriter, read_receipt, schema
+from pipelines.format.targets import is_parameter
 from pipelines.materialize.derive import Derived, Member, PassingFault
 from pipelines.materialize.processes import Pool, ProcessEnded
 from pipelines.materialize.run import Run
@@ -277,7 +278,7 @@ class GroupWriter:
             progress(len(copies) * (written + len(derived.rejects)))
         joined = np.ma.concatenate if self._recipe.recipe_for else np.concatenate
         parameters = {name: joined(values) for name, values in drawn.items()}
-        not_drawn: dict[str, Any] = dict.fromkeys((n for n in self.schema.names if "." in n), [None] * rows)
+        not_drawn: dict[str, Any] = dict.fromkeys(filter(is_parameter, self.schema.names), [None] * rows)
         augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
         for number, (copy, shard, table) in enumerate(zip(copies, shards, tables, strict=True)):
             its_own = not_drawn
@@ -332,11 +333,19 @@ class GroupWriter:
             return Member(source, label, error, annotation)
 
 
+_OF_A_SOURCE = ("source", "source_sha256", "annotation_sha256")
+
+
 def _sources_of(receipt: Receipt, samples: str) -> dict[str, str]:
     """What each source of a shard was, in words."""
     with storage.at(samples).open() as file:
-        rows = pq.read_table(file, columns=["source", "source_sha256"])
-    digests = zip(rows["source"].to_pylist(), rows["source_sha256"].to_pylist(), strict=True)
-    return {source: f"SHA-256 {digest[:12]}..." for source, digest in digests} | {
-        reject.source: f"rejected as {reject.reason}" for reject in receipt.rejects
+        table = pq.ParquetFile(file)
+        names = [name for name in _OF_A_SOURCE if name in table.schema_arrow.names]
+        rows = table.read(columns=names)
+    columns = {name: rows[name].to_pylist() for name in names}
+    digests = zip(columns["source"], SourcesDigest.of_columns(columns), strict=True)
+    shown = {
+        source: "SHA-256 " + " and ".join(f"{part[:12]}..." for part in digest.split())
+        for source, digest in digests
     }
+    return shown | {reject.source: f"rejected as {reject.reason}" for reject in receipt.rejects}

@@ -203,7 +203,8 @@ def make_plan(
         targets = None
         if listing.vocabulary is not None:
             targets = targets_of(listing.vocabulary)
-            check_moves(ByClass(job_recipe(request), request.seed))
+            if targets.has:
+                check_moves(ByClass(job_recipe(request), request.seed))
         here = parity_class()
     except RequestError as error:
         return Plan(request=request, errors=(str(error),))

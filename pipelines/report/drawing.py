@@ -42,6 +42,8 @@ _DOT = 2.5
 _FRACTION = 4
 """Bits behind the point in OpenCV's places."""
 _DASH = 4
+_MOST_DASHED = 5_000
+"""Dashes, and corners, of a line that is dashed: one that is longer is drawn whole."""
 _FAR = 1 << 14
 _FONT_SIZE, _MOST_LETTERS = 10, 24
 _FEW = 50
@@ -193,6 +195,9 @@ def _outline(canvas: np.ndarray, shape: _Shape, color: tuple[int, int, int] | in
     if shape.crowd:
         corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
         for line in (corners, *shape.lines):
+            if len(line) > _MOST_DASHED or _length(line) > _MOST_DASHED * _DASH:
+                cv2.polylines(canvas, [_places(line)], True, color, 1, cv2.LINE_8, _FRACTION)
+                continue
             dashes = [_places(dash) for dash in _dashes(line)]
             cv2.polylines(canvas, dashes, False, color, 1, cv2.LINE_8, _FRACTION)
         return
@@ -203,6 +208,10 @@ def _outline(canvas: np.ndarray, shape: _Shape, color: tuple[int, int, int] | in
 
 def _places(line: np.ndarray) -> np.ndarray:
     return np.round(line * (1 << _FRACTION)).astype(np.int32)
+
+
+def _length(line: np.ndarray) -> float:
+    return float(np.hypot(*(np.roll(line, -1, axis=0) - line).T).sum())
 
 
 def _dashes(line: np.ndarray) -> Iterator[np.ndarray]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,19 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from augment import Recipe, augment_dataset
+from augment import Recipe, augment_dataset, codec
 from augment.errors import RequestError
 from augment.ops import CropOrPad, Flip, Resize
 from augment.recipe import load_recipe
-from augment.targets import UNIT, Object
+from augment.targets import UNIT, Annotation, Moved, Object
 from pipelines import datasets
 from pipelines.annotations import annotations_of
 from pipelines.audit.findings import Finding, open_audit
 from pipelines.audit.verify import verify
 from pipelines.format.digests import bytes_digest
 from pipelines.format.manifest import read_manifest
-from pipelines.format.targets import packed, unpacked
+from pipelines.format.targets import Targets, difference, packed, unpacked
+from pipelines.report.drawing import drawn
 from tests.forgery import Forger
 from tests.in_process import augshard
 
@@ -267,8 +270,6 @@ def test_a_forged_target_is_found(coco, written, tmp_path, change, told, covered
 
 
 def forged(read: Any, objects: tuple[Object, ...], targets: Any) -> bytes:
-    from augment.targets import Moved
-
     return packed(Moved(objects, read.ids, (), (), None), (), targets, (40, 56))
 
 
@@ -307,6 +308,7 @@ def test_a_mask_that_does_not_fit_is_a_reject_with_its_reason(masks, tmp_path):
     (root / "masks/3.png").unlink()
     ended = materialize(root, tmp_path / "out", "--max-rejects", 1, beside="masks")
     assert ended.status == 0, ended.err
+    assert findings(tmp_path / "out", root, "masks") == []
     rejects = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
     assert {(one["source"], one["reason"]) for one in rejects} == {
         ("0.png", "other_size"),
@@ -422,3 +424,58 @@ def test_thousands_of_objects_are_written_and_more_than_a_record_holds_are_a_rej
     assert (reject["source"], reject["reason"]) == ("1.png", "too_large")
     [sample] = datasets.numpy(str(tmp_path / "out"))
     assert 500 < len(sample["objects"]["bbox"]) <= 1000
+
+
+def test_a_table_of_labels_and_columns_alone_is_read_by_all_readers_and_audits_clean(tmp_path):
+    root, lines = tmp_path / "in", ["file_name,label,image.width,notes"]
+    for number in range(4):
+        save_photo(root / f"images/{number}.png", number)
+        lines.append(
+            f"{number}.png,{'cat' if number % 2 else 'dog'},80,{'long ' * 2000 if number == 1 else 'x'}"
+        )
+    (root / "images/metadata.csv").write_text("\n".join(lines) + "\n")
+    (root / "moving.yaml").write_text("ops:\n  - resize: {height: 32, width: 32}\n  - aug_mix: {}\n")
+    ended = materialize(root, tmp_path / "out", "--include-originals", beside="images/metadata.csv")
+    assert ended.status == 0, ended.err
+    [row] = [
+        row
+        for row in Forger(tmp_path / "out").rows("samples/train-00000-of-00001.parquet")
+        if row["source"] == "1.png"
+    ]
+    assert (row["table/image.width"], len(row["table/notes"])) == ("80", 10_000)
+    for stored in (datasets.from_shards(str(tmp_path / "out")), datasets.numpy(str(tmp_path / "out"))):
+        assert sorted(int(sample["label"]) for sample in stored) == [0, 0, 1, 1]
+    assert findings(tmp_path / "out", root, "images/metadata.csv") == []
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_ids_of_a_mask_are_those_of_its_file_at_any_depth(bits):
+    ids = np.arange(64, dtype=np.uint8).reshape(8, 8) % (1 << min(bits, 6))
+    rows = np.packbits(np.unpackbits(ids[..., np.newaxis], axis=-1)[..., 8 - bits :].reshape(8, -1), axis=1)
+    header = struct.pack(">IIBBBBB", 8, 8, bits, 0, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    np.testing.assert_array_equal(codec.decode_mask(png), ids, strict=True)
+
+
+def test_what_was_moved_of_an_object_in_several_parts_is_told():
+    targets = Targets(has=("boxes", "polygons"), classes=("a",))
+    parts = ((0, 0, UNIT, 0, UNIT, UNIT), (0, 0, 2 * UNIT, 0, 2 * UNIT, UNIT, 0, UNIT))
+    one = Object("a", (0, 0, UNIT, UNIT), parts)
+    entries = [
+        packed(Moved((each,), (0,), (), (), None), (), targets, (9, 9))
+        for each in (one, one._replace(polygons=parts[:1]))
+    ]
+    assert difference(*entries, targets, (9, 9, 3)).startswith(
+        "object 0 has polygons (0, 0, 1, 0, 1, 1, 0, 0, ...)"
+    )
+
+
+def test_a_crowd_of_anybodys_is_drawn_in_no_time():
+    corners = tuple(int(c) * UNIT for c in np.random.default_rng(0).integers(-(1 << 20), 1 << 20, 40_000))
+    crowd = Object("a", (0, 0, UNIT, UNIT), (corners,), crowd=True)
+    assert drawn(np.zeros((8, 8, 3), np.uint8), Annotation((crowd,)), None, ["a"]).shape == (8, 8, 3)
