@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 import re
@@ -148,6 +149,7 @@ def _codecs() -> Iterator[Part]:
 
 
 def _job() -> Iterator[Part]:
+    logging.disable(logging.CRITICAL)  # Beam warns of what is of no use here
     import apache_beam
     import pyarrow.parquet
 
