@@ -52,7 +52,7 @@ def pipeline() -> beam_runner_api_pb2.Pipeline:
     recipe = load_recipe("flowers")
     request = Request(name="flowers", recipe_name="flowers", recipe=recipe.canonical(), seed=0, copies=3)
     engine = choose("DataflowRunner", [*ASKED[11:], "--dry_run"])
-    run = launch._run("gs://bucket/photos", "gs://bucket/out", 0, engine, "host")
+    run = launch._run("gs://bucket/photos", "gs://bucket/out", 0, engine, "host", None)
     return launch._pipeline(request, run, None, engine).run().job.proto_pipeline
 
 
@@ -171,10 +171,11 @@ def test_image_bytes_pass_through_no_shuffle(pipeline):
         if transform.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn
         for key in transform.inputs.values()
     }
-    # A split, the first copy of a tier and a group's number; a place, a source's id and its class.
+    # A split, the first copy of a tier and a group's number; a place, a source's id, its class and the few
+    # bytes of what it is annotated with.
     assert (
         shuffled.pop("Group/By group")
-        == "kv(tuple(string_utf8, varint, varint), tuple(varint, string_utf8, string_utf8))"
+        == "kv(tuple(string_utf8, varint, varint), tuple(varint, string_utf8, string_utf8, bytes))"
     )
     # Folders; sums of what was listed.
     assert {name.split("/")[0] for name in shuffled} == {"List", "Plan"}
