@@ -89,7 +89,7 @@ def demo(directory: str) -> None:
     from pipelines.preview import preview
 
     _say(f"augshard preview --input {images} --annotations {annotations} --recipe {made} --output {sheet}")
-    beside = annotations_of(annotations, images)
+    beside = annotations_of(annotations)
     preview(images, recipe, output=sheet, seed=SEED, copies=4, images=4, each_op=False, annotations=beside)
     _say(f"augshard materialize --input {images} --recipe {made} --copies {COPIES} --output {dataset}")
     materialize_command(root=images, output=dataset, recipe=made, seed=SEED, copies=str(COPIES))

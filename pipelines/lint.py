@@ -14,8 +14,8 @@ from augment.recipe import Recipe, check_classes
 from pipelines.annotations import Annotations
 from pipelines.format.manifest import json_text
 from pipelines.images import Images, list_images
-from pipelines.losses import TargetsAdvice, about_targets
 from pipelines.sources import checked_layout
+from pipelines.targets_advice import TargetsAdvice, about_targets
 
 
 def lint(

@@ -19,7 +19,7 @@ FLOORS = (
     {"engines", "plan"},
     {"annotations"},
     {"images"},
-    {"datasets", "losses"},
+    {"datasets", "targets_advice"},
     {"materialize", "export", "audit", "train"},
     {"report"},
     {"look"},

@@ -6,15 +6,13 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.format.request import AnnotationFormat
 from pipelines.sources.rules import dropping, extension, is_image
 
-Format = Literal["coco", "yolo", "voc", "masks", "table"]
-
-_IN_WORDS: dict[Format, str] = {
+_IN_WORDS: dict[AnnotationFormat, str] = {
     "coco": "COCO annotations",
     "yolo": "YOLO labels",
     "voc": "Pascal VOC annotations",
@@ -22,7 +20,7 @@ _IN_WORDS: dict[Format, str] = {
     "table": "a table",
 }
 
-_BY_FILE: dict[str, Format] = {
+_BY_FILE: dict[str, AnnotationFormat] = {
     ".json": "coco",
     ".yaml": "yolo",
     ".yml": "yolo",
@@ -52,14 +50,14 @@ class Annotations:
 
     path: str
     """a file or a folder, absolute, or a URL"""
-    format: Format
+    format: AnnotationFormat
 
     def __str__(self) -> str:
         return f"{_IN_WORDS[self.format]} in {self.path}"
 
 
-def annotations_of(path: str, root: str, *, look: bool = True) -> Annotations:
-    """What `--annotations` names, for the images of an input; without a `look` there, by its name.
+def annotations_of(path: str, *, look: bool = True) -> Annotations:
+    """What `--annotations` names; without a `look` there, by its name.
 
     Raises RequestError.
     """
@@ -87,7 +85,7 @@ def annotations_of(path: str, root: str, *, look: bool = True) -> Annotations:
     return Annotations(absolute, _of_folder(path, names))
 
 
-def _of_file(path: str) -> Format:
+def _of_file(path: str) -> AnnotationFormat:
     kind = extension(path)
     if kind not in _BY_FILE:
         raise RequestError(f"annotations {path}: {kind or 'no extension'} is of no format; {_WANTED}")
@@ -104,13 +102,13 @@ def _names(location: storage.Location) -> Iterator[str]:
             yield from (f"{entry.name}/{one.name}" for one in itertools.islice(inside, _LOOKED_AT))
 
 
-def _of_folder(path: str, names: list[str]) -> Format:
+def _of_folder(path: str, names: list[str]) -> AnnotationFormat:
     if any(name.rpartition("/")[2] in TABLES for name in names):
         return "table"
     if any(name.startswith("Annotations/") and extension(name) == ".xml" for name in names):
         return "voc"  # as its devkit lies, whatever lies beside
     kinds = Counter("images" if is_image(name) else extension(name) for name in names)
-    known: dict[str, Format] = {".xml": "voc", ".json": "coco"}
+    known: dict[str, AnnotationFormat] = {".xml": "voc", ".json": "coco"}
     formats = {known[kind] for kind in kinds.keys() & known.keys()}
     if len(formats) == 1:
         return formats.pop()

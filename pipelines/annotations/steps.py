@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from pipelines.annotations.asked import Annotations, Format
+from pipelines.annotations.asked import Annotations
 from pipelines.annotations.coco import Coco
 from pipelines.annotations.masks import Masks
 from pipelines.annotations.pieces import joined
@@ -19,9 +19,10 @@ from pipelines.annotations.reader import Begun, Reader, View
 from pipelines.annotations.table import Table
 from pipelines.annotations.voc import Voc
 from pipelines.annotations.yolo import Yolo
+from pipelines.format.request import AnnotationFormat
 from pipelines.sources.found import Folder, Found, Guess, Source
 
-_READERS: dict[Format, Callable[[str, Annotations], Reader]] = {
+_READERS: dict[AnnotationFormat, Callable[[str, Annotations], Reader]] = {
     "coco": Coco,
     "yolo": Yolo,
     "voc": Voc,

@@ -53,7 +53,7 @@ def preview(
         copies=copies,
         images=images,
         each_op=each_op,
-        annotations=annotations_of(annotations, input) if annotations is not None else None,
+        annotations=annotations_of(annotations) if annotations is not None else None,
     )
     sys.stdout.write(f"sheet  {output} ({width}x{height})\n")
 
@@ -99,7 +99,7 @@ def lint(
         json=json,
         fix=fix,
         overwrite=overwrite,
-        annotations=annotations_of(annotations, input or "") if annotations is not None else None,
+        annotations=annotations_of(annotations) if annotations is not None else None,
     )
     sys.stdout.write(text)
     if found:

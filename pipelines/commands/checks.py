@@ -68,7 +68,7 @@ def annotations_beside(
         return None
     if root is None:
         raise RequestError(f"--annotations {annotations}: they are of sources; add --input DIR")
-    beside = annotations_of(annotations, root)
+    beside = annotations_of(annotations)
     if manifest and beside.format != made_of:
         was = f"{made_of} annotations" if made_of else "images alone"
         raise RequestError(

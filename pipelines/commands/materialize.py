@@ -82,7 +82,7 @@ def materialize_command(
         check_root(root)
     told = None
     if annotations is not None:
-        told = annotations_of(annotations, root, look=not engine.dry_run)
+        told = annotations_of(annotations, look=not engine.dry_run)
     digests = load_plugins(list(plugins))
     loaded = asked_recipe(recipe, recipe_for)
     name = name if name is not None else loaded.name

@@ -79,7 +79,7 @@ def train_command(
     mixing = None if mix is None else _checked_mixing(mix, batch_size, class_weights)
     folders = checked_layout(layout)
     check_root(root)
-    beside = annotations_of(annotations, root) if annotations is not None else None
+    beside = annotations_of(annotations) if annotations is not None else None
     digests = load_plugins(list(plugins))
     loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None

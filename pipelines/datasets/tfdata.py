@@ -89,7 +89,7 @@ def from_images(
         split_fractions=split_fractions,
         group_by=group_by,
         duplicates=duplicates,
-        annotations=annotations_of(annotations, directory) if annotations is not None else None,
+        annotations=annotations_of(annotations) if annotations is not None else None,
     )
     images.warn()
     beside = targets_beside(images, recipe, seed)

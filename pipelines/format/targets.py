@@ -25,7 +25,7 @@ from augment.errors import RequestError
 from augment.recipe import Shape
 from augment.targets import UNIT, Annotation, Moved, Object, Vocabulary
 from pipelines.format.bounds import MOST_CLASSES, Text, first_fault
-from pipelines.format.example import entry_of_bytes, entry_of_floats, entry_of_numbers, lists
+from pipelines.format.example import Values, entry_of_bytes, entry_of_floats, entry_of_numbers, lists
 
 Kind = Literal["boxes", "keypoints", "mask", "polygons"]
 
@@ -184,7 +184,11 @@ class Read(NamedTuple):
 
 def unpacked(entries: bytes, targets: Targets, shape: Shape) -> Read:
     """The targets of a record that may be anybody's. Raises ValueError for what `packed` does not make."""
-    found = lists(entries)
+    return _read(lists(entries), targets, shape)
+
+
+def _read(found: dict[bytes, Values], targets: Targets, shape: Shape) -> Read:
+    """The same of its lists, which are taken away."""
     if found.keys() != _names(targets):
         raise ValueError("it has other entries than this dataset's records")
     height, width, _ = shape
@@ -234,7 +238,8 @@ def arrays(entries: bytes, targets: Targets, shape: Shape) -> dict[str, Any]:
     `segmentation_mask` uint8 [H, W, 1]: as many of these as the dataset has. Raises ValueError for entries
     that are none of this dataset's, and DecodeError for a mask that is none.
     """
-    checked, found = unpacked(entries, targets, shape), lists(entries)
+    found = lists(entries)
+    checked = _read(dict(found), targets, shape)
     values: dict[str, Any] = {}
     if targets.labels:
         values["labels"] = np.array(found[b"labels"], np.int64)

@@ -115,7 +115,7 @@ def written_masks(masks, tmp_path_factory) -> Path:
 
 def findings(out: Path, root: Path, beside: str) -> list[Finding]:
     audit = open_audit(str(out), str(root / "images"))
-    annotations = annotations_of(str(root / beside), str(root / "images"))
+    annotations = annotations_of(str(root / beside))
     verify(audit, None, backend="host", annotations=annotations)
     return audit.findings.kept
 

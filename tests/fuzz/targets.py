@@ -212,7 +212,7 @@ def beside(data: bytes) -> None:
                 with open(f"{root}/{name}", "wb") as file:
                     file.write(data if content is None else content)
             path = next(iter(files)).replace("annotations/b.xml", "annotations")
-            found = list(everything_annotated(root, annotations_of(f"{root}/{path}", root), None))
+            found = list(everything_annotated(root, annotations_of(f"{root}/{path}"), None))
         if any(isinstance(one, Guess) and one.refused for one in found):
             continue
         images = Counter(one.id if isinstance(one, Source) else one.source for one in found if _is_image(one))

@@ -57,7 +57,7 @@ class Seen(NamedTuple):
 
 
 def found_in(root: Path, path: str, *, fractions: Any = None, group_by: str | None = None) -> Counter:
-    annotations = annotations_of(str(root / path), str(root))
+    annotations = annotations_of(str(root / path))
     return Counter(everything_annotated(str(root), annotations, fractions, group_by))
 
 
@@ -90,7 +90,7 @@ def assert_beam_finds_the_same(root: Path, path: str, **settings: Any) -> None:
     def same(found: list[Found | Folder]) -> None:
         assert Counter(found) == expected
 
-    annotations = annotations_of(str(root / path), str(root))
+    annotations = annotations_of(str(root / path))
     with beam.Pipeline(runner=fn_runner.FnApiRunner()) as pipeline:
         listing = ListAnnotated(str(root), annotations, settings.get("fractions"), settings.get("group_by"))
         assert_that(pipeline | listing, same)

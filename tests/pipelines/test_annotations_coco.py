@@ -254,11 +254,9 @@ def test_what_is_no_annotations_is_refused_before_any_work(tmp_path):
         ("labels", "give the data.yaml that names them"),
     ):
         with pytest.raises(RequestError, match=said):
-            annotations_of(str(tmp_path / path), str(tmp_path))
+            annotations_of(str(tmp_path / path))
     official(tmp_path)
-    assert str(annotations_of(str(tmp_path / "annotations"), str(tmp_path))).startswith(
-        "COCO annotations in /"
-    )
+    assert str(annotations_of(str(tmp_path / "annotations"))).startswith("COCO annotations in /")
 
 
 ANY_JSON = st.recursive(

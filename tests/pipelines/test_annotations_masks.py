@@ -83,4 +83,4 @@ def test_masks_among_the_images_are_refused(tmp_path):
 def test_a_folder_of_pictures_is_one_of_masks(tmp_path):
     put(tmp_path, "labels/a.png")
     path = str(tmp_path / "labels")
-    assert str(annotations_of(path, str(tmp_path))) == f"masks in {path}"
+    assert str(annotations_of(path)) == f"masks in {path}"

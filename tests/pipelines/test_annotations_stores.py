@@ -44,6 +44,6 @@ def test_a_store_gives_what_a_disk_does(tmp_path, memory, write, path):  # noqa:
         if file.is_file():
             memory.write("bucket", f"in/{file.relative_to(tmp_path)}", file.read_bytes())
     root = "s3://bucket/in"
-    annotations = annotations_of(root if path == "." else f"{root}/{path}", root)
+    annotations = annotations_of(root if path == "." else f"{root}/{path}")
     assert Counter(everything_annotated(root, annotations, None)) == found_in(tmp_path, path)
     assert look(tmp_path, path).sources
