@@ -24,7 +24,7 @@ from pipelines.images import in_folder
 from pipelines.materialize.balance import LastOnes
 from pipelines.materialize.commit import GroupFiles, commit, group_files
 from pipelines.materialize.plan_file import Begun, plan_and_save
-from pipelines.materialize.progress import Progress, Stopped, stop
+from pipelines.materialize.progress import Listed, Progress, Stopped, stop
 from pipelines.materialize.run import Run
 from pipelines.materialize.together import KeepTogether
 from pipelines.quiet import import_tensorflow
@@ -113,7 +113,7 @@ class Plan(beam.PTransform):
         self.request, self.root, self.output, self.begun = request, root, output, begun
 
     def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
-        counted = found | "Count" >> beam.CombineGlobally(CountFound())
+        counted = found | "Count" >> beam.CombineGlobally(CountFound(self.output))
         given: list[Any] = [self.request, self.root, self.output, self.begun]
         if self.request.balance is not None:
             last = found | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
@@ -211,12 +211,19 @@ class ListFolder(beam.DoFn):
 
 
 class CountFound(beam.CombineFn):
-    """Everything that was found to one Listing."""
+    """Everything that was found to one Listing, with notes in an output of how much it is by now."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+
+    def setup(self) -> None:
+        self._listed = Listed(self.output)
 
     def create_accumulator(self) -> Listing:
         return Listing()
 
     def add_input(self, listing: Listing, found: Found | Folder) -> Listing:
+        self._listed()
         return listing.add(found)
 
     def merge_accumulators(self, listings: Iterable[Listing]) -> Listing:
@@ -286,9 +293,8 @@ class WriteGroup(beam.DoFn):
     def __init__(self, run: Run) -> None:
         self.run = run
         self._writer: Any = None
-        self._images, self._samples, self._rejects, self._bytes = (
-            Metrics.counter("augshard", name)
-            for name in ("images read", "samples written", "rejects", "bytes")
+        self._images, self._done, self._rejects, self._bytes = (
+            Metrics.counter("augshard", name) for name in ("images read", "records done", "rejects", "bytes")
         )
 
     def process(
@@ -301,7 +307,7 @@ class WriteGroup(beam.DoFn):
         note = f"{split}_c{first}-{number}" if first > 0 else f"{split}-{number}"
         # When stopped it ends as if it were done: an error would be tried again.
         run = self.run
-        with suppress(Stopped), Progress(run.output, note) as progress:
+        with suppress(Stopped), Progress(run.output, note, self._done.inc) as progress:
             try:
                 if self._writer is None:
                     if run.backend == "device":
@@ -319,7 +325,6 @@ class WriteGroup(beam.DoFn):
             new = [one for one in finished if not one.kept]
             self._images.inc(len(sources) if new else 0)
             self._rejects.inc(len(new[0].receipt.rejects) if new else 0)
-            self._samples.inc(sum(one.receipt.records for one in new))
             self._bytes.inc(sum(one.receipt.bytes + one.samples.bytes for one in new))
             yield group_files(split, number, finished, self._writer.processes)
 
