@@ -1,4 +1,4 @@
-"""How far a run is: each worker notes what it has done in a file, the launcher adds up; and its end by Ctrl-C.
+"""How far a run is: each worker notes what is done in a file, the launcher adds up; and its end by Ctrl-C.
 
 Files serve alike in one process, in several, and on a cluster. In an object store every one of them is a
 request, so there they are written and looked at more seldom, and only notes that changed are read. (Counters
