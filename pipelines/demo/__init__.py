@@ -38,7 +38,7 @@ FEW = {"train": 12, "validation": 30}
 """Images of the rare one, which stands beside the others in a directory of its own: with it, half of the
 answers would no longer be what a coin gives, and an epoch in which classes have copies of their own shows all
 of them, so that what is live is what is stored for one epoch alone."""
-RARE_COPIES, RARE_EPOCHS = 2, 4
+RARE_COPIES, RARE_EPOCHS = 2, 2
 FACES = {
     ("train", "car"): "left",
     ("train", "truck"): "right",
@@ -120,7 +120,7 @@ def demo(directory: str) -> None:
         for line in _commands(images, made, beside_them, os.path.join(directory, f"of-{what}"), network):
             sys.stdout.write(f"  {line}\n")
     sys.stdout.write(
-        "\nTo learn the buses by the images as they are, and by the balanced copies (half a minute each):\n"
+        "\nTo learn the buses by the images as they are, and by the balanced copies (a quarter of a minute each):\n"
     )
     for line in _rare_commands(rare, made, balanced):
         sys.stdout.write(f"  {line}\n")

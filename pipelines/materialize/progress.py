@@ -1,8 +1,9 @@
 """How far a run is: each worker notes what is done in a file, the launcher adds up; and its end by Ctrl-C.
 
 Files serve alike in one process, in several, and on a cluster. In an object store every one of them is a
-request, so there they are written and looked at more seldom, and only notes that changed are read. (Counters
-of a runner tell less: Flink's job server and Prism answer with them at a job's end alone.)
+request, so there they are written and looked at more seldom, and only notes that changed are read.
+
+A runner's counters tell less: Flink's job server has none before a job's end, nor has the embedded runner.
 """
 
 from __future__ import annotations
