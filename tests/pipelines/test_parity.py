@@ -144,8 +144,7 @@ def test_c3_every_way_gives_equal_pixels_and_the_command_says_so(tmp_path):
     head, *lines = out.splitlines()
     assert head.split()[:7] == ["formula", "eager", "graph", "tf.data", "beam", "layer", "xla"]
     assert [line.split()[:9] for line in lines] == [
-        [kind, name, *"0000000"]
-        for kind, name in (("op", "hue"), ("preset", "car_or_truck_convnet"))
+        [kind, name, *"0000000"] for kind, name in (("op", "hue"), ("preset", "car_or_truck_convnet"))
     ]
     document = json.loads(file.read_text())
     assert document["equal"] is True
