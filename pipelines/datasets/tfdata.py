@@ -93,7 +93,8 @@ def from_images(
     )
     images.warn()
     beside = targets_beside(images, recipe, seed)
-    account = Account(images.root, on_reject, beside.look) if beside else Account(images.root, on_reject)
+    looked = {"look": beside.look} if beside else {}
+    account = Account(images.root, on_reject, places=images.places, **looked)
     for reject in images.rejects:
         account.add(reject)
     ordered = images.ordered(split, seed)

@@ -45,6 +45,8 @@ class Member(NamedTuple):
     label: str
     contents: Contents = None
     annotation: bytes = b""
+    place: str = ""
+    """where it lies within a file that holds several; empty for a file of its own"""
 
 
 class Derived(NamedTuple):
@@ -204,7 +206,7 @@ class Deriver:
         contents = member.contents
         if contents is None:
             try:
-                contents = read_source(self._root, member.source)
+                contents = read_source(self._root, member.place or member.source)
             except OSError as error:
                 contents = error
         if not isinstance(contents, OSError):

@@ -32,10 +32,10 @@ from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, to
 
 GroupKey = tuple[str, int, int]
 """A split, the first copy of one of its tiers, and the number of a group of that."""
-Member = tuple[int, str, str, bytes]
-"""A source's place, id, label and annotation."""
+Member = tuple[int, str, str, bytes, str]
+"""A source's place in the order, its id, label and annotation, and its place within a file of several."""
 
-NOBODY: Member = (0, "", "", b"")
+NOBODY: Member = (0, "", "", b"", "")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
@@ -265,7 +265,7 @@ class AssignToGroup(beam.DoFn):
                     place, source = int(order[i]), block[i]
                     group = plan.group_of(place, tier.groups)
                     # A place is within int64.
-                    member = (place - 2**63, source.id, source.label, source.annotation)
+                    member = (place - 2**63, source.id, source.label, source.annotation, source.place)
                     yield (split, tier.first, group), member
 
 
@@ -297,7 +297,7 @@ class WriteGroup(beam.DoFn):
         from pipelines.materialize import group
 
         (split, first, number), members = members_of
-        sources = [(source, label, its) for _, source, label, its in sorted(members) if source]
+        sources = [one[1:] for one in sorted(members) if one[1]]
         note = f"{split}_c{first}-{number}" if first > 0 else f"{split}-{number}"
         # When stopped it ends as if it were done: an error would be tried again.
         run = self.run
