@@ -36,7 +36,7 @@ class Account:
         self,
         root: str,
         on_reject: Callable[[Reject], object] | None = None,
-        look: Callable[[str, bytes], Reject | None] = lambda _source, _contents: None,
+        look: Callable[[str, bytes], Reject | None] | None = None,
         places: Mapping[str, str] | None = None,
     ) -> None:
         """`on_reject` is told of each; else the first of each reason is said on stderr, and how many.
@@ -104,7 +104,7 @@ class Account:
                     "make it readable, or put it back"
                 )
             contents = contents_or_reject(self.root, source, self._places.get(source, ""))
-            found = contents if isinstance(contents, Reject) else self._look(source, contents)
+            found = contents if isinstance(contents, Reject) else self._look and self._look(source, contents)
             if found is None:
                 raise RuntimeError(
                     f"{source} can be decoded, and no sample came of it: an op fails on it, or memory ran "

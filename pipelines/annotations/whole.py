@@ -53,7 +53,7 @@ def _everything(
         yield from without_pieces(reader.read(task))
     for key, pieces in in_file.items():
         yield from without_pieces(reader.gathered(key, pieces, shared))
-    for top in top_of(root):
+    for top in () if reader.around else top_of(root):
         yield from without_pieces(pictures(root, top, views, reader.key))
     for key, pieces in by_key.items():
         yield from finished(reader, key, pieces)

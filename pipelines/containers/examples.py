@@ -36,7 +36,9 @@ class Feature(NamedTuple):
 
     def floats(self) -> np.ndarray:
         """float64 [n] of float32; none of another kind. Raises BadExample."""
-        parts = b"".join(self.data[begin:end] for wire, begin, end in self._values("floats") if wire in (2, 5))
+        parts = b"".join(
+            self.data[begin:end] for wire, begin, end in self._values("floats") if wire in (2, 5)
+        )
         if len(parts) % 4:
             raise BadExample("it has a part of a float")
         return np.frombuffer(parts, "<f4").astype(np.float64)

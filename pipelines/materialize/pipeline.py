@@ -52,7 +52,9 @@ def materialize(
     """
     by = (request.split_fractions, request.group_by)
     if request.annotations:
-        found = start | ListAnnotated(run.input, Annotations(run.annotations, request.annotations), *by)
+        features = tuple((request.features or {}).items())
+        known = Annotations(run.annotations, request.annotations, features)
+        found = start | ListAnnotated(run.input, known, *by)
     else:
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
