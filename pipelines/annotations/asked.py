@@ -54,6 +54,9 @@ _WANTED = (
     "(.xml), of COCO files or of masks"
 )
 
+_LOOKED_INTO = 8
+"""So many folders, and entries of each, are looked at for datasets of TFDS."""
+
 _LOOKED_AT = 1000
 """So many files of a folder within the one that was given tell what it holds."""
 
@@ -118,7 +121,7 @@ def container_format(name: str) -> AnnotationFormat | None:
 def _contained(location: storage.Location) -> AnnotationFormat | None:
     """What holds the images of an input, if no folders do: files at its top, or in folders of splits there.
 
-    Raises RequestError where it holds containers of two kinds.
+    Raises RequestError where it holds containers of two kinds, or datasets of TFDS in folders.
     """
     try:
         top = list(location.list(deep=False))
@@ -127,16 +130,31 @@ def _contained(location: storage.Location) -> AnnotationFormat | None:
         if DATASET_INFO in names and FEATURES in names:
             return "tfds"
         if not all(map(role, folders)):
+            if not names:
+                _check_above(location, folders)
             return None
         for folder in folders:
             inside = itertools.islice(location.list(folder, deep=False), _LOOKED_AT)
             names.update(one.name for one in inside if one.size is not None)
     except OSError:  # which is said when it is listed
         return None
+    if any(map(is_image, names)):
+        return None
     formats = {form for name in names if (form := container_format(name))}
     if len(formats) > 1:
         raise RequestError(f"input {location.path}: it holds tars and TFRecord files; give it one of them")
     return formats.pop() if formats else None
+
+
+def _check_above(location: storage.Location, folders: list[str]) -> None:
+    """Raises RequestError if a dataset of TFDS lies in a folder, or in one within that."""
+    for folder in folders[:_LOOKED_INTO]:
+        inside = itertools.islice(location.list(folder, deep=False), _LOOKED_INTO)
+        for one in (folder, *(f"{folder}/{entry.name}" for entry in inside if entry.size is None)):
+            if location.size(f"{one}/{DATASET_INFO}") is not None:
+                raise RequestError(
+                    f"input {location.path}: a dataset of TFDS lies in it; give --input {location.to(one)}"
+                )
 
 
 def annotations_of(path: str, *, look: bool = True) -> Annotations:
