@@ -93,10 +93,9 @@ def _read_part(path: str, offset: int, size: int) -> bytes:
     if size > MAX_BYTES:
         raise OSError(errno.EFBIG, too_large(size), path)
     contents = storage.at(path).read_part(offset, size)
-    if len(contents) < size:
-        raise OSError(
-            errno.EIO, f"it ends before byte {offset + size:,}, and had more when it was listed", path
-        )
+    if len(contents) != size:
+        wrong = f"it has no {size:,} bytes from byte {offset:,} on, as it had when it was listed"
+        raise OSError(errno.EIO, wrong, path)
     return contents
 
 
