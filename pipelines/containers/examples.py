@@ -41,7 +41,8 @@ class Feature(NamedTuple):
         )
         if len(parts) % 4:
             raise BadExample("it has a part of a float")
-        return np.frombuffer(parts, "<f4").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # of what is no number, of which there are two kinds
+            return np.frombuffer(parts, "<f4").astype(np.float64)
 
     def numbers(self) -> list[int]:
         """int64; none of another kind. Raises BadExample."""
