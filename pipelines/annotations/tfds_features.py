@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pipelines.annotations.features import Boxes, Field, Schema
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import first_of_two
+from pipelines.format.bounds import MOST_CLASSES
 from pipelines.sources.words import listed
 
 ClassNames = Callable[[str], tuple[str, ...]]
@@ -28,6 +29,16 @@ class _Feature(NamedTuple):
     """what the file of its classes is called"""
 
 
+_USUAL: dict[str, tuple[str, tuple[str, ...]]] = {
+    "image": ("image", ("image",)),
+    "label": ("label", ("class", "scalar")),
+    "labels": ("labels", ("classes",)),
+    "mask": ("segmentation_mask", ("image",)),
+    "boxes": ("objects", ("objects",)),
+}
+"""What features are called that say a thing, and of which kinds they can be."""
+
+
 def schema_in(
     document: Mapping[str, Any], asked: Mapping[str, str], class_names: ClassNames
 ) -> tuple[Schema, list[str]]:
@@ -36,59 +47,50 @@ def schema_in(
     `asked` says it by what they are: a name, or nothing for what is not to be taken. Raises BadFile.
     """
     try:
-        found = {one.name: one for one in _features(document["featuresDict"]["features"], "", "")}
-    except (KeyError, TypeError, AttributeError):
+        return _schema(document["featuresDict"]["features"], asked, class_names)
+    except BadFile:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise BadFile("has a features.json of another kind; write it anew with a TFDS of today") from None
-    for what, name in asked.items():
-        if name and name not in found:
-            raise BadFile(f"has no feature {name!r} for {what}; it has {listed(sorted(found))}")
 
-    def chosen(what: str, kinds: tuple[str, ...], usual: str) -> _Feature | None:
-        if what in asked:
-            return found.get(asked[what])
-        one = found.get(usual)
-        return one if one is not None and one.kind in kinds else None
 
-    mask = chosen("mask", ("image",), "segmentation_mask")
-    image = chosen("image", ("image",), "image") or _only_image(found, mask, asked)
-    label = chosen("label", ("class", "scalar"), "label")
-    if label is None and "label" not in asked:
-        classes = [one for one in found.values() if one.kind == "class"]
-        label = classes[0] if len(classes) == 1 else None
-    labels = chosen("labels", ("classes",), "labels")
-    boxed = chosen("boxes", ("objects",), "objects")
-    if boxed is None and "boxes" not in asked:
-        objects = [one for one in found.values() if one.kind == "objects"]
-        boxed = objects[0] if len(objects) == 1 else None
-    for one, kinds in (
-        (image, ("image",)),
-        (label, ("class", "scalar")),
-        (labels, ("classes",)),
-        (mask, ("image",)),
-        (boxed, ("objects",)),
-    ):
-        if one is not None and one.kind not in kinds:
-            raise BadFile(f"has a feature {one.name!r} that is no {kinds[0]}")
+def _schema(
+    given: Mapping[str, Any], asked: Mapping[str, str], class_names: ClassNames
+) -> tuple[Schema, list[str]]:
+    found = {one.name: one for one in _features(given, "", "")}
+    if asked.keys() - _USUAL.keys():
+        raise BadFile("says itself of which classes its objects are: leave classes=... out")
+    chosen = {what: _chosen(what, found, asked) for what in _USUAL}
+    image = chosen["image"] or _only_image(found, chosen["mask"])
     _check_image(image)
-    used = {one.name for one in (image, label, labels, mask, boxed) if one is not None}
-    columns = [
-        one for name, one in sorted(found.items()) if name not in used and one.kind in ("class", "scalar")
-    ]
+    used = {image.name, *(one.name for one in chosen.values() if one)}
+    rest = [one for name, one in sorted(found.items()) if name not in used]
+    columns = [one for one in rest if one.kind in ("class", "scalar")]
 
     def field(one: _Feature | None) -> Field | None:
         return None if one is None else Field(one.name, _names(one, class_names))
 
-    boxes, rest = (None, []) if boxed is None else _boxes(boxed, class_names)
-    schema = Schema(
-        image.name,
-        field(label),
-        field(labels),
-        field(mask),
-        boxes,
-        tuple(Field(one.name, _names(one, class_names)) for one in columns),
-    )
-    left = [name for name in sorted(found) if name not in used and found[name] not in columns]
-    return schema, left + rest
+    boxes, unused = (None, []) if chosen["boxes"] is None else _boxes(chosen["boxes"], class_names)
+    label, labels, mask = (field(chosen[what]) for what in ("label", "labels", "mask"))
+    more = tuple(Field(one.name, _names(one, class_names)) for one in columns)
+    left = [one.name for one in rest if one not in columns]
+    return Schema(image.name, label, labels, mask, boxes, more), left + unused
+
+
+def _chosen(what: str, found: Mapping[str, _Feature], asked: Mapping[str, str]) -> _Feature | None:
+    """The feature that says a thing. Raises BadFile for one that is asked for, and is not there."""
+    usual, kinds = _USUAL[what]
+    if name := asked.get(what):
+        if name not in found:
+            raise BadFile(f"has no feature {name!r} for {what}; it has {listed(sorted(found))}")
+        if found[name].kind not in kinds:
+            raise BadFile(f"has a feature {name!r} of the kind {found[name].kind}, which is no {what}")
+        return found[name]
+    one = found.get(usual)
+    if what in asked or (one is not None and one.kind in kinds):
+        return None if what in asked else one
+    only = [one for one in found.values() if one.kind == kinds[0]]
+    return only[0] if what in ("label", "boxes") and len(only) == 1 else None
 
 
 def _features(given: Mapping[str, Any], prefix: str, file: str) -> Iterator[_Feature]:
@@ -120,11 +122,11 @@ def _is_scalar(tensor: Mapping[str, Any]) -> bool:
     return plain and not tensor.get("shape", {}).get("dimensions") and tensor.get("dtype") != "variant"
 
 
-def _only_image(found: Mapping[str, _Feature], mask: _Feature | None, asked: Mapping[str, str]) -> _Feature:
+def _only_image(found: Mapping[str, _Feature], mask: _Feature | None) -> _Feature:
     images = [one for one in found.values() if one.kind == "image" and one is not mask]
-    if len(images) != 1 or "image" in asked:
+    if len(images) != 1:
         there = listed(sorted(one.name for one in images or found.values()))
-        what = "has several images" if len(images) > 1 else "has no image"
+        what = "has several images" if images else "has no image"
         raise BadFile(f"{what} among its features: {there}; say which it is by --annotations image=NAME")
     return images[0]
 
@@ -144,7 +146,10 @@ def _names(one: _Feature, class_names: ClassNames) -> tuple[str, ...]:
     about = about or one.about.get("sequence", {}).get("feature", {}).get("classLabel")
     if not about:
         return ()
-    names = class_names(one.file) or tuple(map(str, range(int(about.get("numClasses", 0)))))
+    count = int(about.get("numClasses", 0))
+    if count > MOST_CLASSES:
+        raise BadFile(f"has {count:,} classes in the feature {one.name!r}; at most {MOST_CLASSES:,} are read")
+    names = class_names(one.file) or tuple(map(str, range(count)))
     if twice := first_of_two(names):
         raise BadFile(f"has two classes {twice!r} in the feature {one.name!r}")
     return names

@@ -36,6 +36,9 @@ _SIDES = ("ymin", "xmin", "ymax", "xmax")
 
 _BUFFER = 1 << 20
 
+_MOST_LOST = 10_000
+"""Records of one file that may be missing: each is a reject."""
+
 
 class Records(Contained):
     """Containers of records, whatever tells the schema."""
@@ -77,8 +80,11 @@ class Records(Contained):
             yield Guess(f"{listed(left)}: the {noun} not taken along: how they move is not known", False)
 
 
-def _missing(file: str, number: int, due: int, why: str) -> Iterator[Reject]:
-    """Of records that have to be in a file and are not, of which so many are."""
+def _missing(file: str, number: int, due: int, why: str) -> Iterator[Reject | Guess]:
+    """Of records that have to be in a file, `due` in all, and of which only so many are."""
+    if due - number > _MOST_LOST:
+        yield refused(file, f"has {number:,} records that can be read, and has to have {due:,}: {why}")
+        return
     for lost in range(number, due):
         yield Reject(f"{file}/{lost}", "damaged", f"it cannot be read: behind {number:,} records {why}")
 
@@ -119,9 +125,12 @@ def schema_of(data: bytes, asked: Mapping[str, str]) -> tuple[Schema, list[str]]
     `asked` says it by what they are: a name, or nothing for what is not to be taken. Raises BadFile.
     """
     try:
-        found = features(data)
+        return _schema(features(data), asked)
     except BadExample as error:
         raise BadFile(f"has a record that is no tf.train.Example: {error}") from None
+
+
+def _schema(found: Mapping[str, Feature], asked: Mapping[str, str]) -> tuple[Schema, list[str]]:
     chosen = {what: _chosen(what, found, asked) for what in _USUAL}
     image = chosen["image"] or ("" if "image" in asked else _picture(found, chosen["mask"] or ""))
     if not image:
