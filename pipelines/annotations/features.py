@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from augment.codec import DecodeError
 from augment.codec.formats import file_format
 from augment.codec.orientation import orientation
-from augment.targets import Annotation, Object, Vocabulary
-from pipelines.annotations.numbers import BadAnnotation, number, shown, units
+from augment.targets import UNIT, Annotation, Object, Vocabulary
+from pipelines.annotations.numbers import FARTHEST, BadAnnotation, shown
 from pipelines.annotations.sides import upright_size_of
 from pipelines.containers.examples import BadExample, Feature, features
 from pipelines.sources import UNLABELED, place_in
@@ -76,8 +77,9 @@ class Known(NamedTuple):
     size: int
     label: str
     annotation: bytes
-    vocabulary: Vocabulary
-    """names in it that the schema does not know before"""
+    classes: frozenset[tuple[int, str]] = frozenset()
+    """of objects, each with its number"""
+    labels: frozenset[str] = frozenset()
 
 
 def known_of(data: bytes, schema: Schema, file: str, begin: int) -> Known:
@@ -92,9 +94,9 @@ def known_of(data: bytes, schema: Schema, file: str, begin: int) -> Known:
 def _known(found: Mapping[str, Feature], data: bytes, schema: Schema, file: str, begin: int) -> Known:
     start, end = _one_file(found, schema.image)
     label = UNLABELED if schema.label is None else class_of_image(_one_class(found, schema.label))
-    place, vocabulary = place_in(file, begin + start, end - start), Vocabulary()
+    place = place_in(file, begin + start, end - start)
     if not schema.annotated:
-        return Known(place, end - start, label, b"", vocabulary)
+        return Known(place, end - start, label, b"")
     labels: tuple[str, ...] = ()
     objects: list[tuple[int, Object]] = []
     mask, size = "", None
@@ -104,24 +106,22 @@ def _known(found: Mapping[str, Feature], data: bytes, schema: Schema, file: str,
         first, last = _one_file(found, schema.mask.name)
         mask = place_in(file, begin + first, last - first)
     if schema.boxes:
-        contents = data[start:end]
-        try:
-            size = upright_size_of(contents)
-        except DecodeError:
-            pass  # as which it is rejected when it is read
-        else:
+        with suppress(DecodeError):  # as which the image is rejected when it is read
+            size = upright_size_of(data[start:end])
             objects = _objects(found, schema.boxes, size)
-            vocabulary = vocabulary.merge(
-                Vocabulary(frozenset((place, thing.name) for place, thing in objects))
-            )
-    if (mask or objects) and orientation(file_format(data[start:end]) or "", data[start:end]) != 1:
+    if (mask or objects) and _is_turned(data[start:end]):
         raise BadAnnotation(
             "has an image that its EXIF turns, which what is known of places in it may not heed"
         )
     columns = [(one.name, text) for one in schema.columns if (text := _text_of(found, one)) is not None]
-    annotation = Annotation(tuple(thing for _, thing in objects), mask, labels, tuple(sorted(columns)), size)
-    vocabulary = vocabulary.merge(Vocabulary(labels=frozenset(labels)))
-    return Known(place, end - start, label, annotation.packed(), vocabulary)
+    things = tuple(thing for _, thing in objects)
+    annotation = Annotation(things, mask, labels, tuple(sorted(columns)), size)
+    classes = frozenset((number, thing.name) for number, thing in objects)
+    return Known(place, end - start, label, annotation.packed(), classes, frozenset(labels))
+
+
+def _is_turned(contents: bytes) -> bool:
+    return orientation(file_format(contents) or "", contents) != 1
 
 
 def class_of_image(name: str) -> str:
@@ -187,8 +187,8 @@ def _objects(found: Mapping[str, Feature], boxes: Boxes, size: tuple[int, int]) 
     if not len(edges) == len(named) == len(crowds):
         raise BadAnnotation(f"has {len(edges)} boxes, and classes of {len(named)} objects")
     return [
-        (place, Object(name, _box(edge, size), crowd=bool(crowd)))
-        for edge, (place, name), crowd in zip(edges, named, crowds, strict=True)
+        (place, Object(name, (box[0], box[1], box[2], box[3]), crowd=bool(crowd)))
+        for box, (place, name), crowd in zip(_boxes(edges, size), named, crowds, strict=True)
     ]
 
 
@@ -205,14 +205,18 @@ def _edges(found: Mapping[str, Feature], boxes: Boxes) -> np.ndarray:
     return np.stack(parts, axis=1)
 
 
-def _box(edges: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    height, width = size
-    y0, x0, y1, x1 = (number(float(edge), "the edge of a box") for edge in edges)
-    if x1 < x0 or y1 < y0:
-        raise BadAnnotation(f"has a box that ends before it begins: {y0:g}, {x0:g} to {y1:g}, {x1:g}")
-    places = x0 * width, y0 * height, x1 * width, y1 * height
-    left, top, right, bottom = (units(number(place, "the edge of a box")) for place in places)
-    return left, top, right, bottom
+def _boxes(edges: np.ndarray, size: tuple[int, int]) -> list[list[int]]:
+    """The edges x0, y0, x1, y1 of each, of edges as `_edges` has them."""
+    pixels = edges * [size[0], size[1], size[0], size[1]]
+    wrong = ~(np.abs(pixels) <= FARTHEST)
+    if wrong.any():
+        raise BadAnnotation(f"has a box with an edge at {edges[wrong][0]:g}, which is no place in an image")
+    turned = (pixels[:, 2:] < pixels[:, :2]).any(axis=1)
+    if turned.any():
+        shown = ", ".join(f"{edge:g}" for edge in edges[turned][0])
+        raise BadAnnotation(f"has a box that ends before it begins: ymin, xmin, ymax, xmax of {shown}")
+    places = np.floor(pixels * UNIT + 0.5).astype(np.int64)
+    return places[:, [1, 0, 3, 2]].tolist()
 
 
 def _text_of(found: Mapping[str, Feature], field: Field) -> str | None:

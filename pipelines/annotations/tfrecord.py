@@ -45,7 +45,7 @@ class Records(Contained):
 
     def read(self, task: Task) -> Iterator[Read]:
         [file], (split, (schema, due)) = task.names, task.settings
-        vocabulary, number = Vocabulary(), 0
+        classes, labels, number = set[tuple[int, str]](), set[str](), 0
         try:
             for frame in records_of(storage.at(self._root).to(file)):
                 where, number = f"{file}/{number}", number + 1
@@ -57,7 +57,8 @@ class Records(Contained):
                 except BadAnnotation as error:
                     yield Reject(where, "bad_annotation", f"it {error}")
                     continue
-                vocabulary = vocabulary.merge(known.vocabulary)
+                classes |= known.classes
+                labels |= known.labels
                 yield Source(where, split, known.label, known.size, known.annotation, known.place)
         except FramingError as error:
             if due is None:
@@ -69,7 +70,7 @@ class Records(Contained):
         else:
             yield from _missing(file, number, due or 0, "the file ends")
         if schema.annotated:
-            yield vocabulary
+            yield Vocabulary(frozenset(classes), labels=frozenset(labels))
 
     def _settings(self, schema: Schema, left: list[str]) -> Iterator[Begun]:
         """What comes before the tasks: names, and which features are of no use."""
