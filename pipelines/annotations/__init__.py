@@ -4,7 +4,7 @@
     reader.py   what every format can do; coco.py, yolo.py, voc.py, masks.py, table.py
     pieces.py   what the input and the annotations say of one image, and what that comes to
     steps.py    a listing's steps, which whole.py takes in memory, and transform.py within a pipeline
-    contained.py  images in containers: tfds.py, tfrecord.py, webdataset.py; features.py for the former two
+    contained.py  images in containers: tfds.py, tfrecord.py, webdataset.py
     numbers.py  to 65,536ths of a pixel
 
 A listing with annotations finds what one without does (`pipelines.sources`): sources, rejects, what is passed
@@ -18,7 +18,7 @@ from pipelines.annotations.asked import (
     annotations_of,
     features_named,
 )
-from pipelines.annotations.whole import everything_annotated
+from pipelines.annotations.whole import everything_annotated, source_annotated
 
 __all__ = [
     "CONTAINERS",
@@ -27,4 +27,5 @@ __all__ = [
     "annotations_of",
     "everything_annotated",
     "features_named",
+    "source_annotated",
 ]

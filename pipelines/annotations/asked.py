@@ -54,7 +54,7 @@ _WANTED = (
     "(.xml), of COCO files or of masks"
 )
 
-_LOOKED_INTO = 8
+_LOOKED_INTO = 3
 """So many folders, and entries of each, are looked at for datasets of TFDS."""
 
 _LOOKED_AT = 1000

@@ -52,10 +52,8 @@ class Contained(Reader):
                 name = quote_from_bytes(entry.name.encode(errors="surrogateescape"))
                 yield Reject(name, "bad_name", "its name is not UTF-8")
                 continue
-            *folders, last = entry.name.split("/")
-            kinds = [dropping(part, folder=True) for part in folders] + [dropping(last, folder=False)]
-            kind = extension(last)
-            if dropped := next(filter(None, kinds), None):
+            last, kind = entry.name.rpartition("/")[2], extension(entry.name)
+            if dropped := dropped_as(entry.name):
                 yield Ignored(dropped)
             elif container_format(last) == self._format:
                 names.append(entry.name)
@@ -89,6 +87,13 @@ class Contained(Reader):
 
 def refused(path: str, why: str) -> Guess:
     return Guess(f"{path} {why}", refused=True)
+
+
+def dropped_as(name: str) -> str | None:
+    """As what a file is passed over by its name or that of a folder it lies in; None if it is not."""
+    *folders, last = name.split("/")
+    kinds = [dropping(part, folder=True) for part in folders] + [dropping(last, folder=False)]
+    return next(filter(None, kinds), None)
 
 
 def split_of(name: str) -> str:

@@ -7,10 +7,12 @@ are in files beside them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines import storage
+from pipelines.annotations.contained import dropped_as
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.reader import Begun, Task, View
 from pipelines.annotations.tfds_features import schema_in
@@ -35,6 +37,8 @@ class Tfds(Records):
         yield from self._others(shards)
         for name, (split, count) in shards.items():
             if storage.at(self._root).size(name) is None:
+                if not count:
+                    continue
                 raise BadFile(f"has no {name}, of which {DATASET_INFO} speaks")
             yield View(f"{name}/", split)
             yield Task((name,), settings=(split, (schema, count)))
@@ -64,7 +68,7 @@ class Tfds(Records):
         for entry in storage.at(self._root).list():
             own = entry.name in (DATASET_INFO, FEATURES) or entry.name.endswith(".labels.txt")
             if not own and entry.name not in shards:
-                yield Ignored(extension(entry.name) or "(none)")
+                yield Ignored(dropped_as(entry.name) or extension(entry.name) or "(none)")
 
 
 def _shards(info: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, int]]]:
@@ -89,14 +93,16 @@ def _shards(info: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, int]]]:
 
 def _file(info: Mapping[str, Any], split: Mapping[str, Any], number: int, of: int) -> str:
     """Raises ValueError or KeyError for what is no template of a file's name in the directory."""
-    name = str(split.get("filepathTemplate") or _TEMPLATE).format(
-        DATASET=info["name"],
-        SPLIT=split["name"],
-        FILEFORMAT="tfrecord",
-        SHARD_INDEX=f"{number:05d}",
-        NUM_SHARDS=f"{of:05d}",
-        SHARD_X_OF_Y=f"{number:05d}-of-{of:05d}",
-    )
+    parts = {
+        "{DATASET}": str(info["name"]),
+        "{SPLIT}": str(split["name"]),
+        "{FILEFORMAT}": "tfrecord",
+        "{SHARD_INDEX}": f"{number:05d}",
+        "{NUM_SHARDS}": f"{of:05d}",
+        "{SHARD_X_OF_Y}": f"{number:05d}-of-{of:05d}",
+    }
+    template = str(split.get("filepathTemplate") or _TEMPLATE)
+    name = re.sub(r"\{[^{}]*\}", lambda part: parts[part[0]], template)  # `format` would do what it says
     if "/" in name or name.startswith("."):
         raise ValueError
     return name

@@ -133,13 +133,13 @@ def schema_of(data: bytes, asked: Mapping[str, str]) -> tuple[Schema, list[str]]
 
 def _schema(found: Mapping[str, Feature], asked: Mapping[str, str]) -> tuple[Schema, list[str]]:
     chosen = {what: _chosen(what, found, asked) for what in _USUAL}
-    image = chosen["image"] or ("" if "image" in asked else _picture(found, chosen["mask"] or ""))
+    image = chosen["image"] or ("" if "image" in asked else _picture(found, chosen["mask"]))
     if not image:
         raise BadFile(f"has records in which no feature is an image; they have {listed(sorted(found))}")
     boxes = _boxes(chosen["boxes"], chosen["classes"], found)
     used = {image, *filter(None, chosen.values()), *(boxes.edges if boxes else ())}
     rest = sorted(found.keys() - used)
-    columns = [name for name in rest if _is_scalar(found[name], name)]
+    columns = [name for name in rest if _is_scalar(found[name])]
     label, labels, mask = (
         Field(name) if (name := chosen[what]) else None for what in ("label", "labels", "mask")
     )
@@ -180,7 +180,7 @@ def _boxes(name: str, classes: str, found: Mapping[str, Feature]) -> Boxes | Non
     return Boxes(edges, Field(classes) if classes else None, "" if classes else "object")
 
 
-def _is_scalar(feature: Feature, name: str) -> bool:
+def _is_scalar(feature: Feature) -> bool:
     """Whether it has one value that is no picture: of texts one that is UTF-8, and not long."""
     if feature.kind != "bytes":
         return len(feature.numbers()) + len(feature.floats()) == 1

@@ -22,7 +22,7 @@ from augment.parity import parity_class
 from augment.recipe import Recipe
 from augment.targets import Moved, moved
 from pipelines import storage
-from pipelines.annotations import Annotations
+from pipelines.annotations import Annotations, source_annotated
 from pipelines.audit.decoding import Decoder
 from pipelines.format.digests import pixels_digest
 from pipelines.format.example import unpack
@@ -32,7 +32,6 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
 from pipelines.format.targets import Targets, difference, is_parameter, moved_of, packed
-from pipelines.images import everything
 from pipelines.plan import group_of, places
 from pipelines.sources import Reject, Source, read_source
 from pipelines.targets import Annotated, TargetsDeriver
@@ -118,7 +117,7 @@ def replay(
     split, number, row = _find(directory, manifest, source, copy)
     augmenters = ByClass(manifest.request.parsed_recipe(), manifest.request.seed)
     augmenter = augmenters.of(row["class"])
-    known = _known(manifest, root, annotations, source) if annotations else Source(source, "", "", 0)
+    known = _known(root, annotations, source) if annotations else Source(source, "", "", 0)
     contents, image = _decoded(root, known, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
@@ -213,13 +212,12 @@ def _record(directory: str, shard: str, number: int, augmenters: ByClass) -> byt
     return None
 
 
-def _known(manifest: Manifest, root: str, annotations: Annotations, source: str) -> Source:
+def _known(root: str, annotations: Annotations, source: str) -> Source:
     """A source with what it is annotated with. Raises RequestError if that is nothing."""
-    request = manifest.request
-    for found in everything(root, request.layout, request.split_fractions, request.group_by, annotations):
-        if isinstance(found, Source) and found.id == source:
-            return found
-    raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    found = source_annotated(root, annotations, source)
+    if found is None:
+        raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    return found
 
 
 def _annotated(

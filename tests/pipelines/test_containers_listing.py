@@ -127,13 +127,19 @@ def test_what_is_wrong_with_a_sample_is_a_reject_with_its_reason(tmp_path):
         "../h.jpg": b"8",
         "a.webp": b"9",
         "a.txt": "again",
+        "i.jpg": b"10",
+        "i.cls": "cat",
+        "i.json": "{}",
+        "a.gif": b"11",
     }
     put_tar(tmp_path, "x.tar", files)
     found = look(tmp_path)
     assert {name: source.label for name, source in found.sources.items()} == {
         "x.tar/a.jpg": "cat",
         "x.tar/e.jpg": "a_b",
+        "x.tar/i.jpg": "cat",
     }
+    assert all(found.annotation(name) == Annotation() for name in found.sources)
     assert found.rejects == {
         "x.tar/b": ("named_twice", "'b.jpg' and 'b.png' are images of one sample"),
         "x.tar/c": ("no_image", "there is no image among its files, 'cls'"),
