@@ -167,16 +167,18 @@ class Deriver:
                 targets = [self._targets.sample(annotated, made.size, draw, member.label) for draw in draws]
             except codec.DecodeError as error:
                 return Reject(member.source, error.rejection.reason, error.rejection.detail)
+        encoded = [codec.encode(sample, stored) for sample in made.images]
+        digests = [pixels_digest(sample) for sample in made.images]
         records = []
-        for sample, copy, its in zip(made.images, copies, targets, strict=True):
+        for image, digest, copy, its in zip(encoded, digests, copies, targets, strict=True):
             record = serialize(
-                image=codec.encode(sample, stored),
+                image=image,
                 label=None if self._unlabeled else label,
                 source=member.source,
                 copy=copy,
                 targets=its.entries if its else b"",
             )
-            records.append((framed(record), {PIXELS: pixels_digest(sample), **(its.columns if its else {})}))
+            records.append((framed(record), {PIXELS: digest, **(its.columns if its else {})}))
         return _One(source, records)
 
     def _made(self, augmenter: Augmenter, member: Member, draws: Sequence[Draw | None]) -> _Made | Reject:
