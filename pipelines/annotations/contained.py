@@ -65,13 +65,13 @@ class Contained(Reader):
 
     def _first_of(self, names: Sequence[str], first: Callable[[str], _Said]) -> _Said:
         """What the first container says that says anything. Raises BadFile."""
-        why = "has no files of the kind"
+        why = ""
         for name in names:
             try:
                 return first(name)
             except BadFile as error:
-                why = f"has nothing to read: {name} {error}"
-        raise BadFile(why)
+                why = why or f"has nothing to read: {name} {error}"
+        raise BadFile(why or "has no files of the kind")
 
     def _tasks(self, names: Sequence[str], settings: Any) -> Iterator[Begun]:
         for name in names:
