@@ -287,8 +287,9 @@ class EveryGroup(beam.DoFn):
 class WriteGroup(beam.DoFn):
     """A group to what it left in the output.
 
-    Where processes derive, the next group is begun while the last one is finished, in which they would have
-    nothing to do. So what a group left is handed on with the one after it, or at the end of the bundle.
+    Where several processes are at work, the next group is begun while the last one is finished: those that
+    derive would have nothing to do, or this one would wait for a disk. So what a group left is handed on with
+    the one after it, or at the end of the bundle.
     """
 
     def __init__(self, run: Run) -> None:
@@ -323,7 +324,8 @@ class WriteGroup(beam.DoFn):
         sources = [one[1:] for one in sorted(members) if one[1]]
         mine = group.Group(split, number, planned.tier(split, first), sources)
         self._begun.append((mine, self._threads.submit(self._write, mine)))
-        while len(self._begun) > (self._writer.processes > 1):
+        ahead = max(self.run.workers, self._writer.processes) > 1
+        while len(self._begun) > ahead:
             yield from self._left()
 
     def finish_bundle(self) -> Iterator[Any]:
