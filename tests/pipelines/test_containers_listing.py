@@ -1,85 +1,28 @@
-"""Inputs whose images lie in containers: what is found in tars, in records, and in datasets of TFDS."""
+"""Tars and TFRecord files as an input: what is found in them, and what is damaged or means nothing."""
 
 from __future__ import annotations
 
 import io
 import json
-import tarfile
-from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.runners.portability.fn_api_runner import fn_runner
-from apache_beam.testing.util import assert_that
 from PIL import Image
 
 from augment.errors import RequestError
 from augment.targets import UNIT, Annotation, Vocabulary
-from pipelines.annotations import annotations_for, everything_annotated
-from pipelines.annotations.transform import ListAnnotated
-from pipelines.format.example import entry_of_bytes, entry_of_floats, entry_of_numbers, features
+from pipelines.annotations import annotations_for
 from pipelines.format.records import framed
 from pipelines.sources import read_source
-from tests.pipelines.annotated import Seen, png, put, put_json, seen
-
-Files = Mapping[str, bytes | str]
-
-
-def put_tar(root: Path, name: str, files: Files) -> None:
-    (root / name).parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(root / name, "w") as tar:
-        for member, content in files.items():
-            content = content.encode() if isinstance(content, str) else content
-            about = tarfile.TarInfo(member)
-            about.size = len(content)
-            tar.addfile(about, io.BytesIO(content))
-
-
-def record(**values: Any) -> bytes:
-    """An Example; names have __ for each slash."""
-    entries = []
-    for name, value in values.items():
-        key = name.replace("__", "/").encode()
-        if isinstance(value, bytes | str):
-            entries.append(entry_of_bytes(key, value if isinstance(value, bytes) else value.encode()))
-        elif np.asarray(value).dtype.kind == "f":
-            entries.append(entry_of_floats(key, np.asarray(value)))
-        else:
-            entries.append(entry_of_numbers(key, np.atleast_1d(value).tolist()))
-    return features(b"".join(entries))
-
-
-def put_records(root: Path, name: str, *records: bytes) -> None:
-    put(root, name, content=b"".join(map(framed, records)))
-
-
-def found_in(root: Path, given: str | None = None, fractions: Any = None) -> Counter:
-    known = annotations_for(str(root), given)
-    assert known is not None
-    return Counter(everything_annotated(str(root), known, fractions))
-
-
-def look(root: Path, given: str | None = None, fractions: Any = None) -> Seen:
-    return seen(found_in(root, given, fractions))
-
-
-def assert_beam_finds_the_same(root: Path, fractions: Any = None) -> None:
-    known, expected = annotations_for(str(root), None), found_in(root, fractions=fractions)
-    assert known is not None
-
-    def same(found: list[Any]) -> None:
-        assert Counter(found) == expected
-
-    with beam.Pipeline(runner=fn_runner.FnApiRunner()) as pipeline:
-        assert_that(pipeline | ListAnnotated(str(root), known, fractions), same)
-
-
-def contents(root: Path, found: Seen) -> dict[str, bytes]:
-    return {name: read_source(str(root), source.where) for name, source in found.sources.items()}
+from tests.pipelines.annotated import png, put
+from tests.pipelines.contained import (
+    assert_beam_finds_the_same,
+    contents,
+    look,
+    put_records,
+    put_tar,
+    record,
+)
 
 
 def test_files_of_a_tar_that_have_one_name_are_one_sample(tmp_path):
@@ -270,139 +213,6 @@ def test_boxes_of_an_image_that_its_exif_turns_are_refused_for_nobody_knows_what
     [(reason, detail)] = look(tmp_path).rejects.values()
     assert reason == "bad_annotation"
     assert "its EXIF turns" in detail
-
-
-FEATURES = {
-    "image": {"image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"]}}},
-    "image/filename": {"text": {}},
-    "label": {"classLabel": {"numClasses": "3"}},
-    "species": {"classLabel": {"numClasses": "2"}},
-    "embedding": {"tensor": {"dtype": "float32", "shape": {"dimensions": ["4"]}}},
-    "about": {"featuresDict": {"features": {"kind/of": {"classLabel": {"numClasses": "1"}}}}},
-    "objects": {
-        "sequence": {
-            "feature": {
-                "featuresDict": {
-                    "features": {
-                        "bbox": {"boundingBox": {"bboxFormat": "REL_YXYX"}},
-                        "is_difficult": {"tensor": {"dtype": "bool", "shape": {}}},
-                        "label": {"classLabel": {"numClasses": "2"}},
-                        "pose": {"classLabel": {"numClasses": "5"}},
-                    }
-                }
-            }
-        }
-    },
-}
-
-
-def put_tfds(root: Path, features: Mapping[str, Any], splits: Mapping[str, list[bytes]]) -> None:
-    put_json(root, "features.json", {"featuresDict": {"features": features}})
-    described = [{"name": split, "shardLengths": [str(len(records))]} for split, records in splits.items()]
-    put_json(root, "dataset_info.json", {"name": "pets", "splits": described})
-    for split, records in splits.items():
-        put_records(root, f"pets-{split}.tfrecord-00000-of-00001", *records)
-
-
-def test_a_dataset_of_tfds_is_read_by_its_features(tmp_path):
-    about = {"image__filename": "x.png", "species": 1, "about__kind__of": 0, "embedding": np.float32([0] * 4)}
-    boxes = np.float32([[0.5, 0.25, 1.0, 0.5], [0, 0, 0.1, 0.1]])
-    objects = {
-        "objects__bbox": boxes,
-        "objects__label": [1, 0],
-        "objects__is_difficult": [0, 1],
-        "objects__pose": [0, 0],
-    }
-    put_tfds(
-        tmp_path,
-        FEATURES,
-        {
-            "train": [record(image=png(40, 60), label=2, **about, **objects)],
-            "extra": [record(image=png(), label=-1, **about)],
-        },
-    )
-    put(tmp_path, "label.labels.txt", content="zebra\nant\na/b\n")
-    put(tmp_path, "objects-label.labels.txt", content="cat\ndog\n")
-    put(tmp_path, "about-kind.of.labels.txt", content="odd\n")
-    put(tmp_path, "notes.md", content="")
-    found = look(tmp_path)
-    assert found.passed_over == {".md": 1}
-    assert found.rejects == {
-        "pets-extra.tfrecord-00000-of-00001/0": (
-            "bad_annotation",
-            "it has class -1 in the feature 'label', of 3 from 0 on",
-        )
-    }
-    [source] = found.sources.values()
-    assert (source.id, source.split, source.label) == ("pets-train.tfrecord-00000-of-00001/0", "train", "a_b")
-    assert contents(tmp_path, found)[source.id] == png(40, 60)
-    annotation = Annotation.unpacked(source.annotation)
-    assert annotation.objects[0].box == (15 * UNIT, 20 * UNIT, 30 * UNIT, 40 * UNIT)
-    assert [(one.name, one.crowd) for one in annotation.objects] == [("dog", False), ("cat", True)]
-    columns = {"image/filename": "x.png", "species": "1", "about/kind/of": "odd"}
-    assert dict(annotation.columns) == columns
-    assert found.vocabulary == Vocabulary(
-        frozenset([(0, "cat"), (1, "dog")]), columns=frozenset(columns), has=frozenset(["boxes"])
-    )
-    assert_beam_finds_the_same(tmp_path)
-
-
-def test_records_that_a_dataset_of_tfds_lost_are_counted(tmp_path):
-    put_tfds(tmp_path, {"image": FEATURES["image"]}, {"train": [record(image=png())] * 5})
-    shard = tmp_path / "pets-train.tfrecord-00000-of-00001"
-    shard.write_bytes(shard.read_bytes()[: 3 * len(framed(record(image=png()))) - 1])
-    found = look(tmp_path)
-    assert len(found.sources) == 2
-    assert [name[-1] for name in found.rejects] == ["2", "3", "4"]
-    assert set(found.rejects.values()) == {
-        ("damaged", "it cannot be read: behind 2 records the file ends within the record")
-    }
-    shard.unlink()
-    assert look(tmp_path).refused == [f"it has no {shard.name}, of which dataset_info.json speaks"]
-
-
-@pytest.mark.parametrize(
-    ("features", "info", "sentence"),
-    [
-        ({"image": {"text": {}}}, {}, "it has no image among its features: 'image'; say which it is by"),
-        (
-            dict.fromkeys(("left", "right"), FEATURES["image"]),
-            {},
-            "it has several images among its features: 'left' and 'right'; say which it is by --annotations "
-            "image=NAME",
-        ),
-        (
-            {"image": {"image": {"dtype": "float32"}}},
-            {},
-            "it has images of float32 in the feature 'image'; uint8 and uint16 are read",
-        ),
-        (
-            {},
-            {"fileFormat": "array_record"},
-            "it has files of the format 'array_record'; tfrecord alone is read",
-        ),
-        ({}, {"moduleName": "augshard"}, "it is a dataset of augshard's, whose images are augmented already"),
-        (
-            {},
-            {"splits": [{"name": "../x", "shardLengths": ["1"]}]},
-            "it has a dataset_info.json that does not say",
-        ),
-        ({}, {"splits": 7}, "it has a dataset_info.json that does not say which splits there are"),
-    ],
-)
-def test_what_cannot_be_read_of_tfds_is_said(tmp_path, features, info, sentence):
-    put_tfds(tmp_path, features, {"train": [record(image=png())]})
-    told = json.loads((tmp_path / "dataset_info.json").read_text())
-    put_json(tmp_path, "dataset_info.json", told | info)
-    [refused] = look(tmp_path).refused
-    assert refused.startswith(sentence)
-
-
-def test_a_folder_above_a_dataset_of_tfds_is_told_where_it_lies(tmp_path):
-    put_tfds(tmp_path / "pets/small/1.0.0", {"image": FEATURES["image"]}, {"train": []})
-    for above in ("pets", "pets/small"):
-        with pytest.raises(RequestError, match=r"lies in it; give --input .*/pets/small/1.0.0$"):
-            annotations_for(str(tmp_path / above), None)
 
 
 def test_what_lies_in_folders_of_classes_is_no_container(tmp_path):
