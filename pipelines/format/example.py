@@ -103,9 +103,9 @@ def entry_of_numbers(name: bytes, values: Sequence[int]) -> bytes:
     return _entry(name, 3, _field(1, packed) if packed else b"")
 
 
-def entry_of_floats(name: bytes, values: np.ndarray) -> bytes:
-    """Of numbers of any shape, which are rounded to float32."""
-    packed = values.astype("<f4").tobytes()
+def entry_of_floats(name: bytes, values: Sequence[float]) -> bytes:
+    """Of numbers, perhaps none, which are rounded to float32."""
+    packed = np.array(values, "<f4").tobytes()
     return _entry(name, 2, _field(1, packed) if packed else b"")
 
 
