@@ -152,10 +152,11 @@ class Outlines:
 
 def _order(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the first corner of each polygon is, and the corner before each."""
-    changes = (owner[1:] != owner[:-1]).nonzero()[0]
-    first = np.concatenate([[0], changes + 1])[: len(owner)]
-    before = np.arange(-1, len(owner) - 1)
-    before[first] = np.concatenate([changes, [len(owner) - 1]])[: len(owner)]
+    last = (owner[1:] != owner[:-1]).nonzero()[0]
+    first, before = np.zeros(len(last) + (len(owner) > 0), np.int64), np.arange(-1, len(owner) - 1)
+    first[1:] = last + 1
+    before[first[:-1]] = last
+    before[first[-1:]] = len(owner) - 1
     return first, before
 
 
