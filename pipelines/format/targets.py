@@ -165,10 +165,10 @@ def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[in
 
 def _numbered(numbers: dict[str, int], names: Sequence[str]) -> list[int]:
     """Raises ValueError for a name that the dataset has not."""
-    unknown = next((name for name in names if name not in numbers), None)
-    if unknown is not None:
-        raise ValueError(f"{unknown!r} is no class of this dataset")
-    return [numbers[name] for name in names]
+    try:
+        return [numbers[name] for name in names]
+    except KeyError as unknown:
+        raise ValueError(f"{unknown.args[0]!r} is no class of this dataset") from None
 
 
 class Read(NamedTuple):
