@@ -24,6 +24,7 @@ STAYING = (
 )
 """Kernels that change levels alone. A covered part (`Fill`) is an object still, as in torchvision."""
 
+_KNOWN = (*MOVING, *STAYING, kinds.Choose, kinds.Blend)
 _BETWEEN = UNIT // 2  # from a pixel's edge to its middle
 _FAR = float(1 << 38)
 
@@ -204,7 +205,7 @@ def why_not(kernels: kinds.Kernels) -> str | None:
     before any work.
     """
     for kernel in kernels:
-        if not isinstance(kernel, (*MOVING, *STAYING, kinds.Choose, kinds.Blend)):
+        if not isinstance(kernel, _KNOWN):
             return f"nobody has said where {type(kernel).__name__} takes pixels; leave its op out"
         for branch in getattr(kernel, "branches", ()):
             reason = why_not(branch)

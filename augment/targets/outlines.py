@@ -46,19 +46,16 @@ class Outlines:
         straight = [move if isinstance(move, Straight) else frame(move.size) for move in moves]
         if any(isinstance(move, Bent) for move in moves):
             self._bend(moves)
-        if all(move is straight[0] for move in straight):
-            numbers = np.array([straight[0].numbers])
-        else:
-            numbers = np.array([number for move in straight for number in move.numbers])
-            numbers = numbers.reshape(len(straight), -1)
+        numbers = _numbers_of(straight)
+        if all(move.turns for move in straight):
+            self._corners = shown_at(lines_at(self._corners, self._of_corners(numbers), 3))
+            return
         lines = lines_at(self._corners, self._of_corners(numbers))
-        outside = lines[:, 3:] < 0
+        outside = lines[3:] < 0
         if outside.any():
             self._cut(numbers, outside)
-            lines = lines_at(self._corners, self._of_corners(numbers))
+            lines = lines_at(self._corners, self._of_corners(numbers), 3)
         self._corners = shown_at(lines)
-        if all(move.turns for move in straight):
-            return
         # To whole 65,536ths, half up, and into the frame, which cuts have left by no more than they are off.
         whole = np.floor(self._corners + 0.5)
         np.maximum(whole, 0, out=whole)
@@ -105,18 +102,20 @@ class Outlines:
     def _cut(self, numbers: np.ndarray, outside: np.ndarray) -> None:
         """Leaves what lies in the half planes of `Straight.numbers` that not all corners of a sample lie in.
 
-        Which they do not is `outside`, bool [corners, 4].
+        Which they do not is `outside`, bool [4, corners].
 
         Sutherland and Hodgman, "Reentrant polygon clipping" (1974), for all polygons at once: along
         each edge, what it has in common with the side comes first, then its end if it lies within.
         """
         crossed = np.zeros((self._samples, 4), np.bool_)
-        at, side = outside.nonzero()
+        side, at = outside.nonzero()
         crossed[self._sample().take(at), side] = True
+        sides = np.where(crossed[..., np.newaxis], numbers[:, _LINES].reshape(-1, 4, 3), 0)
+        order = np.argsort(~crossed, axis=1, kind="stable")  # those that are crossed first
+        sides = np.take_along_axis(sides, order[..., np.newaxis], axis=1)
         whole = self.areas()
-        for number in crossed.any(axis=0).nonzero()[0].tolist():
-            line = np.where(crossed[:, number, np.newaxis], numbers[:, 3 + number : 21 : 7], 0)
-            a, b, c = self._of_corners(line).T
+        for number in range(int(crossed.sum(axis=1).max())):
+            a, b, c = self._of_corners(sides[:, number]).T
             x, y = self._corners.T
             distance = a * x + b * y + c
             outside = distance < 0
@@ -148,6 +147,17 @@ class Outlines:
         edge = np.repeat(np.arange(len(pieces)), pieces)
         number = np.arange(1, len(edge) + 1) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         self._become(begin[edge] + step[edge] * (number / pieces[edge])[:, np.newaxis], self._owner[edge])
+
+
+def _numbers_of(moves: Sequence[Straight]) -> np.ndarray:
+    """float64 [samples, 23], or [1, 23] where all are the same: their `numbers`."""
+    if all(move is moves[0] for move in moves):
+        return np.array([moves[0].numbers])
+    return np.array([number for move in moves for number in move.numbers]).reshape(len(moves), -1)
+
+
+_LINES = [3 + side + 7 * number for side in range(4) for number in range(3)]
+"""Of `Straight.numbers`: a, b, c of each half plane."""
 
 
 def _order(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,7 @@ class Straight:
     turns: bool = False
     """whether places go to places, whole ones to whole ones, and no more happens"""
 
-    @property
+    @functools.cached_property
     def upright(self) -> bool:
         """Whether upright boxes stay upright."""
         a, b, _, d, e, _, g, h, _ = self.matrix
@@ -49,7 +49,7 @@ class Straight:
         """Its place among moves of different kinds (`Geometry.stages`)."""
         return 0 if self.turns else 1
 
-    @property
+    @functools.cached_property
     def mirrors(self) -> bool:
         """Whether a left hand comes to look like a right one."""
         return _determinant(self.matrix) < 0
@@ -81,18 +81,23 @@ class Straight:
         return tuple(map(float, (*lines, width, height)))
 
 
-def lines_at(places: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """float64 [n, 7]: what the lines of `Straight.numbers`, [n or 1, 23], come to at places [n, 2]."""
-    return numbers[:, :7] * places[:, :1] + numbers[:, 7:14] * places[:, 1:] + numbers[:, 14:21]
+def lines_at(places: np.ndarray, numbers: np.ndarray, count: int = 7) -> np.ndarray:
+    """float64 [count, n]: what the first lines of `Straight.numbers` come to at places, float64 [n, 2].
+
+    `numbers` are those of each place, float64 [n, 23], or of all, [1, 23].
+    """
+    x, y = places.T
+    a, b, c = (np.ascontiguousarray(numbers[:, begin : begin + count].T) for begin in (0, 7, 14))
+    return a * x + b * y + c
 
 
 def shown_at(lines: np.ndarray) -> np.ndarray:
     """float64 [n, 2]: the places at which that is shown; NaN for what lies at the horizon or behind it."""
-    divisor = lines[:, 2:3]
+    divisor = lines[2]
     ahead = divisor > 0
     if ahead.all():
-        return lines[:, :2] / divisor
-    return np.divide(lines[:, :2], divisor, out=np.full((len(lines), 2), np.nan), where=ahead)
+        return (lines[:2] / divisor).T
+    return np.divide(lines[:2], divisor, out=np.full((2, len(divisor)), np.nan), where=ahead).T
 
 
 @functools.lru_cache(maxsize=1024)
