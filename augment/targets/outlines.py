@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,15 +48,15 @@ class Outlines:
         if any(isinstance(move, Bent) for move in moves):
             self._bend(moves)
         numbers = _numbers_of(straight)
-        if all(move.turns for move in straight):
-            self._corners = shown_at(lines_at(self._corners, self._of_corners(numbers), 3))
-            return
-        lines = lines_at(self._corners, self._of_corners(numbers))
+        count = 3 if all(move.shows_all for move in straight) else 7
+        lines = lines_at(self._corners, self._of_corners(numbers), count)
         outside = lines[3:] < 0
         if outside.any():
-            self._cut(numbers, outside)
+            self._cut(straight, outside)
             lines = lines_at(self._corners, self._of_corners(numbers), 3)
         self._corners = shown_at(lines)
+        if all(move.turns for move in straight):
+            return
         # To whole 65,536ths, half up, and into the frame, which cuts have left by no more than they are off.
         whole = np.floor(self._corners + 0.5)
         np.maximum(whole, 0, out=whole)
@@ -99,8 +100,8 @@ class Outlines:
         terms = x.take(self._before) * y - x * y.take(self._before)
         return np.abs(np.bincount(self._owner, terms, len(self.part))) / 2
 
-    def _cut(self, numbers: np.ndarray, outside: np.ndarray) -> None:
-        """Leaves what lies in the half planes of `Straight.numbers` that not all corners of a sample lie in.
+    def _cut(self, moves: Sequence[Straight], outside: np.ndarray) -> None:
+        """Leaves what lies in those half planes of each sample's move that not all of its corners lie in.
 
         Which they do not is `outside`, bool [4, corners].
 
@@ -110,12 +111,13 @@ class Outlines:
         crossed = np.zeros((self._samples, 4), np.bool_)
         side, at = outside.nonzero()
         crossed[self._sample().take(at), side] = True
-        sides = np.where(crossed[..., np.newaxis], numbers[:, _LINES].reshape(-1, 4, 3), 0)
-        order = np.argsort(~crossed, axis=1, kind="stable")  # those that are crossed first
-        sides = np.take_along_axis(sides, order[..., np.newaxis], axis=1)
+        sides = [
+            [move.numbers[3 + number : 21 : 7] for number in range(4) if its[number]]
+            for move, its in zip(moves, crossed.tolist(), strict=True)
+        ]
         whole = self.areas()
-        for number in range(int(crossed.sum(axis=1).max())):
-            a, b, c = self._of_corners(sides[:, number]).T
+        for lines in itertools.zip_longest(*sides, fillvalue=(0.0, 0.0, 0.0)):
+            a, b, c = self._of_corners(np.array(lines)).T
             x, y = self._corners.T
             distance = a * x + b * y + c
             outside = distance < 0
@@ -154,10 +156,6 @@ def _numbers_of(moves: Sequence[Straight]) -> np.ndarray:
     if all(move is moves[0] for move in moves):
         return np.array([moves[0].numbers])
     return np.array([number for move in moves for number in move.numbers]).reshape(len(moves), -1)
-
-
-_LINES = [3 + side + 7 * number for side in range(4) for number in range(3)]
-"""Of `Straight.numbers`: a, b, c of each half plane."""
 
 
 def _order(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
