@@ -34,10 +34,10 @@ from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, to
 
 GroupKey = tuple[str, int, int]
 """A split, the first copy of one of its tiers, and the number of a group of that."""
-Member = tuple[int, str, str, bytes]
-"""A source's place, id, label and annotation."""
+Member = tuple[int, str, str, bytes, str]
+"""A source's place in the order, its id, label and annotation, and its place within a file of several."""
 
-NOBODY: Member = (0, "", "", b"")
+NOBODY: Member = (0, "", "", b"", "")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
@@ -54,7 +54,9 @@ def materialize(
     """
     by = (request.split_fractions, request.group_by)
     if request.annotations:
-        found = start | ListAnnotated(run.input, Annotations(run.annotations, request.annotations), *by)
+        features = tuple((request.features or {}).items())
+        known = Annotations(run.annotations, request.annotations, features)
+        found = start | ListAnnotated(run.input, known, *by)
     else:
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
@@ -267,7 +269,7 @@ class AssignToGroup(beam.DoFn):
                     place, source = int(order[i]), block[i]
                     group = plan.group_of(place, tier.groups)
                     # A place is within int64.
-                    member = (place - 2**63, source.id, source.label, source.annotation)
+                    member = (place - 2**63, source.id, source.label, source.annotation, source.place)
                     yield (split, tier.first, group), member
 
 
@@ -319,7 +321,7 @@ class WriteGroup(beam.DoFn):
         except (group.GroupFailed, RequestError) as failed:
             yield self._fault(split, number, failed)
             return
-        sources = [(source, label, its) for _, source, label, its in sorted(members) if source]
+        sources = [one[1:] for one in sorted(members) if one[1]]
         mine = group.Group(split, number, planned.tier(split, first), sources)
         self._begun.append((mine, self._threads.submit(self._write, mine)))
         ahead = max(self.run.workers, self._writer.processes) > 1
