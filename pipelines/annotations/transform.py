@@ -30,7 +30,7 @@ class ListAnnotated(beam.PTransform):
         root: absolute, or a URL.
         annotations: what lies beside the images.
         fractions: of the splits that are made, where there are none.
-        group_by: what these do not tear, in ids.
+        group_by: what these do not tear, as in a request.
     """
 
     def __init__(

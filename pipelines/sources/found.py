@@ -17,10 +17,6 @@ UNLABELED = "unlabeled"
 """The one class of images that have none of their own, only targets; their records have no label."""
 
 
-UNLABELED = "unlabeled"
-"""The class of images that have none of their own, such as those that objects or a mask are known of."""
-
-
 class Source(NamedTuple):
     """One input image."""
 
@@ -62,7 +58,7 @@ class Folder(NamedTuple):
 
 
 class Ungrouped(NamedTuple):
-    """An image whose path does not say of which group it is, where groups are asked for."""
+    """An image of which nothing says in which group it is, where groups are asked for."""
 
     source: str
 
@@ -92,7 +88,7 @@ class Listing:
     samples: dict[Place, list[tuple[int, str]]] = dataclasses.field(default_factory=dict)
     """the ids of a few images of each, those of the least digests, which stand before them"""
     ungrouped: int = 0
-    """images whose path does not say of which group they are, where groups are asked for"""
+    """images of which nothing says in which group they are, where groups are asked for"""
     first_ungrouped: str = ""
     """the first of them by name"""
     rejects: int = 0
