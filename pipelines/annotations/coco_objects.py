@@ -10,25 +10,18 @@ from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import BadAnnotation, first_of_two, is_text, number, shown, units
 
 
-class Category(NamedTuple):
-    """A class."""
-
-    place: int
-    """by the order of ids"""
-    name: str
-
-
 class Categories(NamedTuple):
     """All that a file has."""
 
-    by_id: dict[int, Category]
+    names: dict[int, str]
+    """of classes, by their ids"""
     keypoints: tuple[str, ...]
     """of those that have some"""
 
     def vocabulary(self, *, polygons: bool) -> Vocabulary:
         has = {"boxes", *(["polygons"] if polygons else []), *(["keypoints"] if self.keypoints else [])}
         return Vocabulary(
-            frozenset((one.place, one.name) for one in self.by_id.values()),
+            frozenset(self.names.items()),
             self.keypoints,
             frozenset(_pairs_of(self.keypoints)),
             has=frozenset(has),
@@ -92,15 +85,14 @@ def categories_of(items: list[Any]) -> Categories:
     sets = {keypoints for _, keypoints in found.values() if keypoints}
     if len(sets) > 1:
         raise BadFile("has categories with different keypoints; one set of names is read: give one file each")
-    by_id = {given: Category(place, found[given][0]) for place, given in enumerate(sorted(found))}
-    return Categories(by_id, max(sets, default=()))
+    return Categories({given: name for given, (name, _) in found.items()}, max(sets, default=()))
 
 
 def object_of(raw: Raw, categories: Categories) -> Object:
     """Raises BadAnnotation, for what follows `whose`."""
     given = raw.category_id
-    category = categories.by_id.get(given) if isinstance(given, int) else None
-    if category is None:
+    name = categories.names.get(given) if isinstance(given, int) else None
+    if name is None:
         raise BadAnnotation(f"category_id is {shown(given)}, which is none of its categories")
     if not isinstance(raw.bbox, list) or len(raw.bbox) != 4:
         raise BadAnnotation(f"bbox is {shown(raw.bbox)}; it must be [x, y, width, height]")
@@ -108,7 +100,7 @@ def object_of(raw: Raw, categories: Categories) -> Object:
     if width < 0 or height < 0:
         raise BadAnnotation(f"bbox is {width} wide and {height} high")
     return Object(
-        category.name,
+        name,
         (units(x), units(y), units(x + width), units(y + height)),
         _polygons(raw.segmentation),
         _keypoints(raw.keypoints, categories.keypoints),

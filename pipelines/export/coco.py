@@ -46,9 +46,13 @@ class Coco(Annotated):
 
     @functools.cached_property
     def category_ids(self) -> tuple[int, ...]:
-        """Of the classes in order: the numbers that they had if these can be ids, else from 1 on."""
+        """Of the classes in order: the ids that they came with, or their numbers if these can be ids.
+
+        Else from 1 on: 0 is the background to many who read COCO, and no number of YOLO's is meant as an id.
+        """
         given = self.targets.class_numbers
-        if given and min(given) > 0 and len(set(given)) == len(given):
+        are_ids = self.manifest.request.annotations == "coco" or min(given, default=0) > 0
+        if given and are_ids and len(set(given)) == len(given):
             return given
         return tuple(range(1, len(self.targets.classes) + 1))
 

@@ -72,7 +72,7 @@ def test_coco_s_own_layout_gives_splits_boxes_and_polygons(tmp_path):
     assert not found.rejects
     assert found.places == {("train", "unlabeled"): 2, ("validation", "unlabeled"): 1}
     assert found.vocabulary == Vocabulary(
-        frozenset([(0, "person"), (1, "dog")]), has=frozenset(["boxes", "polygons"])
+        frozenset([(1, "person"), (18, "dog")]), has=frozenset(["boxes", "polygons"])
     )
     hundredths = [-(-n * UNIT * 2 - 100) // 200 for n in (19984, 20046, 27755, 27134)]
     assert found.annotation("train2017/000000000009.jpg") == Annotation(
