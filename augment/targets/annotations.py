@@ -72,7 +72,8 @@ class Vocabulary(NamedTuple):
     """Names that annotations use, and what they say of images; two of them add up in any order."""
 
     classes: frozenset[tuple[int, str]] = frozenset()
-    """of objects, or of a mask's ids: the number of each in its dataset, which gives their order, and its name"""
+    """of objects, or of a mask's ids: the number of each in its dataset, by which they are in order, and its
+    name"""
     keypoints: tuple[str, ...] = ()
     """what every object has, in order"""
     pairs: frozenset[tuple[int, int]] = frozenset()
