@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,9 +110,11 @@ def replay(
     source: str,
     copy: int,
     annotations: Annotations | None = None,
+    annotation_of: Callable[[str], bytes | None] | None = None,
 ) -> Replay:
     """Derives one sample op after op, with its targets if it is said what lies beside the images.
 
+    `annotation_of` knows what a source is annotated with; without it the input is listed for that.
     Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
@@ -127,7 +129,13 @@ def replay(
     targets = None
     if manifest.targets and manifest.targets.has and annotations:
         deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
-        annotated = _annotated(deriver, manifest, root, annotations, source, image)
+        if annotation_of is None:
+            annotation = next(
+                (one for _, one in annotated_sources(root, manifest, annotations, source)), None
+            )
+        else:
+            annotation = annotation_of(source)
+        annotated = _annotated(deriver, annotations, source, annotation, image)
         try:
             stages = list(_with_targets(stages, augmenter, annotated, manifest.targets, image, source, copy))
             targets = _replayed(deriver, annotated, stages, data, manifest)
@@ -212,26 +220,32 @@ def _record(directory: str, shard: str, number: int, augmenters: ByClass) -> byt
     return None
 
 
+def annotated_sources(
+    root: str, manifest: Manifest, annotations: Annotations, only: str | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """The id of each source, or of one, with what it is annotated with."""
+    for found in everything(root, manifest.request.layout, None, None, annotations):
+        if isinstance(found, Source) and only in (None, found.id):
+            yield found.id, found.annotation
+
+
 def _annotated(
     deriver: TargetsDeriver,
-    manifest: Manifest,
-    root: str,
     annotations: Annotations,
     source: str,
+    annotation: bytes | None,
     image: np.ndarray,
 ) -> Annotated:
     """What a source is annotated with. Raises RequestError if that is nothing, or of no use."""
-    request = manifest.request
-    for found in everything(root, request.layout, request.split_fractions, request.group_by, annotations):
-        if isinstance(found, Source) and found.id == source:
-            try:
-                annotated = deriver.read(source, found.annotation, image.shape[:2])
-            except OSError as error:
-                raise RequestError(f"{annotations}: {storage.reason(error)}") from None
-            if isinstance(annotated, Reject):
-                raise RequestError(f"{source} is {annotated.reason} now: {annotated.detail}")
-            return annotated
-    raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    if annotation is None:
+        raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    try:
+        annotated = deriver.read(source, annotation, image.shape[:2])
+    except OSError as error:
+        raise RequestError(f"{annotations}: {storage.reason(error)}") from None
+    if isinstance(annotated, Reject):
+        raise RequestError(f"{source} is {annotated.reason} now: {annotated.detail}")
+    return annotated
 
 
 def _with_targets(

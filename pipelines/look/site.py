@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
 from pipelines.annotations import Annotations
-from pipelines.audit.replay import replay
+from pipelines.audit.replay import annotated_sources, replay
 from pipelines.format.bounds import short
 from pipelines.format.layout import Shard
 from pipelines.format.manifest import Manifest
+from pipelines.look.annotated import AnnotationsById
 from pipelines.look.found import Found
 from pipelines.look.pages import Pages
 from pipelines.look.pictures import LARGE, TILE, Pictures
@@ -50,6 +51,9 @@ class Site:
             root,
             annotations,
         )
+        self._annotation_of = None
+        if root is not None and annotations is not None:
+            self._annotation_of = AnnotationsById(lambda: annotated_sources(root, manifest, annotations))
         self._choices = Choices(manifest, found)
         self._samples = Samples(directory, manifest, self._choices)
         self._pictures = Pictures(directory, manifest)
@@ -93,6 +97,7 @@ class Site:
                 source=source,
                 copy=copy,
                 annotations=self._annotations,
+                annotation_of=self._annotation_of,
             )
         except RequestError as error:
             return False, self._pages.strip(None, str(error))
