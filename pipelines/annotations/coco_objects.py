@@ -40,8 +40,6 @@ def _pairs_of(keypoints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 class Raw(NamedTuple):
     """An annotation, as it stands in a file, whatever that is."""
 
-    number: int
-    """its place in the file"""
     id: Any
     category_id: Any
     bbox: Any
@@ -51,15 +49,11 @@ class Raw(NamedTuple):
     iscrowd: Any
 
 
-_FIELDS = Raw._fields[1:]
-
-
-def raw_of(number: int, item: dict[str, Any]) -> tuple[Any, ...]:
+def raw_of(item: dict[str, Any]) -> tuple[Any, ...]:
     """The fields of a Raw, as they are written fastest."""
-    fields = (number, *map(item.get, _FIELDS))
     if isinstance(item.get("segmentation"), dict):
-        return Raw._make(fields)._replace(segmentation=None)
-    return fields
+        item = {**item, "segmentation": None}
+    return tuple(map(item.get, Raw._fields))
 
 
 def categories_of(items: list[Any]) -> Categories:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from augment.targets import Vocabulary
+from augment.targets.annotations import written
 from pipelines.sources import rules
 
 Place = tuple[str, str]
@@ -110,7 +111,7 @@ class Listing:
                 )
             text = f"{found.size} {found.id}"
             if found.annotation:
-                text += f" {hashlib.sha256(found.annotation).hexdigest()}"
+                text += f" {hashlib.sha256(written(found.annotation)).hexdigest()}"
             digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
             self.digest = (self.digest + digest) % (1 << 256)
             samples = self.samples.setdefault(place, [])
