@@ -15,7 +15,7 @@ from augment.errors import RequestError
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.pieces import Keyed
-from pipelines.annotations.reader import Reader, Task, View
+from pipelines.annotations.reader import Read, Reader, Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import Top, pictures, top_of
 from pipelines.plan.splitting import in_splits
@@ -53,70 +53,59 @@ class ListAnnotated(beam.PTransform):
         begins = isinstance(start, beam.pvalue.PBegin)
         reader = reader_of(self.root, self.beside)
         root = start | "Root" >> beam.Create([self.root]) if begins else start
-        begun = root | "Begin" >> beam.ParDo(_Begin(reader, self.fractions)).with_outputs(
-            _TASKS, _VIEWS, main=_FOUND
+        begun = root | "Begin" >> beam.ParDo(_Begin(self.root, reader, self.fractions)).with_outputs(
+            _PARTS, _VIEWS, main=_FOUND
         )
         read = (
-            begun[_TASKS]
-            | "Share files" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_Read(reader)).with_outputs(_KEYED, main=_FOUND)
-        )
-        views = beam.pvalue.AsList(begun[_VIEWS])
-        listed = (
-            root
-            | "Top" >> beam.FlatMap(top_of)
-            | "Share folders" >> beam.Reshuffle()
-            | "Pictures" >> beam.ParDo(_Pictures(self.root, reader), views).with_outputs(_KEYED, main=_FOUND)
+            begun[_PARTS]
+            | "Share" >> beam.Reshuffle()
+            | "Read"
+            >> beam.ParDo(_Read(self.root, reader), beam.pvalue.AsList(begun[_VIEWS])).with_outputs(
+                _KEYED, main=_FOUND
+            )
         )
         met = (
-            (
-                read[_KEYED] | "Pack read" >> beam.ParDo(_Pack()),
-                listed[_KEYED] | "Pack" >> beam.ParDo(_Pack()),
-            )
-            | "Pieces" >> beam.Flatten()
+            read[_KEYED]
+            | "Pack" >> beam.ParDo(_Pack())
             | "By image" >> beam.GroupByKey()
             | "Join" >> beam.ParDo(_Join(reader, self.fractions, self.group_by))
         )
-        return (begun[_FOUND], read[_FOUND], listed[_FOUND], met) | "All" >> beam.Flatten()
+        return (begun[_FOUND], read[_FOUND], met) | "All" >> beam.Flatten()
 
 
-_FOUND, _TASKS, _VIEWS, _KEYED = "found", "tasks", "views", "keyed"
+_FOUND, _PARTS, _VIEWS, _KEYED = "found", "parts", "views", "keyed"
 
-
-def _tagged(found: Iterable[Any]) -> Iterator[Any]:
-    for one in found:
-        tag = _TAGS.get(type(one))
-        yield one if tag is None else beam.pvalue.TaggedOutput(tag, one)
-
-
-_TAGS = {Keyed: _KEYED, Task: _TASKS, View: _VIEWS}
+Part = Task | Top
+"""What one worker reads: annotations, or a folder of the input."""
 
 
 class _Begin(beam.DoFn):
-    def __init__(self, reader: Reader, fractions: dict[str, str] | None) -> None:
-        self.reader, self.fractions = reader, fractions
+    def __init__(self, root: str, reader: Reader, fractions: dict[str, str] | None) -> None:
+        self.root, self.reader, self.fractions = root, reader, fractions
 
     def process(self, _: str) -> Iterator[Any]:
-        for begun in _tagged(begin(self.reader, self.fractions)):
-            is_folder = isinstance(begun, Folder)
-            yield from in_splits([begun], self.fractions, None) if is_folder else [begun]
+        for begun in begin(self.reader, self.fractions):
+            if isinstance(begun, Task):
+                yield beam.pvalue.TaggedOutput(_PARTS, begun)
+            elif isinstance(begun, View):
+                yield beam.pvalue.TaggedOutput(_VIEWS, begun)
+            else:
+                yield from in_splits([begun], self.fractions, None)
+        for top in top_of(self.root):
+            yield beam.pvalue.TaggedOutput(_PARTS, top)
 
 
 class _Read(beam.DoFn):
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
-
-    def process(self, task: Task) -> Iterator[Any]:
-        yield from _tagged(self.reader.read(task))
-
-
-class _Pictures(beam.DoFn):
     def __init__(self, root: str, reader: Reader) -> None:
         self.root, self.reader = root, reader
 
-    def process(self, top: Top, views: list[View]) -> Iterator[Any]:
-        by_prefix = {view.prefix: view for view in views}
-        yield from _tagged(pictures(self.root, top, by_prefix, self.reader.key))
+    def process(self, part: Part, views: list[View]) -> Iterator[Any]:
+        if isinstance(part, Task):
+            read: Iterable[Read] = self.reader.read(part)
+        else:
+            read = pictures(self.root, part, {view.prefix: view for view in views}, self.reader.key)
+        for one in read:
+            yield beam.pvalue.TaggedOutput(_KEYED, one) if isinstance(one, Keyed) else one
 
 
 @beam.typehints.with_output_types(tuple[int, bytes])
