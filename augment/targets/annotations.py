@@ -42,7 +42,7 @@ class Annotation(NamedTuple):
 
     def packed(self) -> bytes:
         """In few bytes: `written`, deflated. Others may say the same, for zlib's depend on its version."""
-        return zlib.compress(json.dumps(self, ensure_ascii=False, separators=(",", ":")).encode())
+        return zlib.compress(_encoded(self).encode())
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Annotation:
@@ -55,6 +55,9 @@ class Annotation(NamedTuple):
             tuple((name, value) for name, value in columns),
             (size[0], size[1]) if size else None,
         )
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def written(packed: bytes) -> bytes:
