@@ -63,6 +63,11 @@ class Images:
         """What is known of images beside their class. Raises RequestError for names that clash."""
         return None if self.listing.vocabulary is None else targets_of(self.listing.vocabulary)
 
+    @functools.cached_property
+    def places(self) -> dict[str, str]:
+        """Where those lie, by id, that are not files of their own."""
+        return {source.id: source.place for source in self.sources if source.place}
+
     def splits(self) -> list[str]:
         return sorted({source.split for source in self.sources})
 
@@ -103,7 +108,7 @@ def list_images(
     listed, and for what the job would refuse there.
     """
     if group_by is not None:
-        checked_groups(group_by, table=annotations is not None and annotations.format == "table")
+        checked_groups(group_by, table=annotations is not None and annotations.has_columns)
     root = check_root(directory)
     listing = Listing()
     sources: list[Source] = []

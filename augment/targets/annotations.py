@@ -61,8 +61,11 @@ _encoded = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators
 
 
 def written(packed: bytes) -> bytes:
-    """What is packed as UTF-8, in the one way in which it is written: of these bytes digests are taken."""
-    return zlib.decompress(packed)
+    """What is packed as UTF-8, in the one way in which it is written: of these bytes digests are taken.
+
+    Nothing is of nothing.
+    """
+    return zlib.decompress(packed) if packed else b""
 
 
 def _object(

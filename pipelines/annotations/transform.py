@@ -15,7 +15,7 @@ from augment.errors import RequestError
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.pieces import Keyed
-from pipelines.annotations.reader import Read, Reader, Task, View
+from pipelines.annotations.reader import Reader, Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import Top, pictures, top_of
 from pipelines.plan.splitting import in_splits
@@ -60,10 +60,12 @@ class ListAnnotated(beam.PTransform):
             begun[_PARTS]
             | "Share" >> beam.Reshuffle()
             | "Read"
-            >> beam.ParDo(_Read(self.root, reader), beam.pvalue.AsList(begun[_VIEWS])).with_outputs(
-                _KEYED, main=_FOUND
-            )
+            >> beam.ParDo(
+                _Read(self.root, reader, self.fractions, self.group_by), beam.pvalue.AsList(begun[_VIEWS])
+            ).with_outputs(_KEYED, main=_FOUND)
         )
+        if reader.around:
+            return (begun[_FOUND], read[_FOUND]) | "All" >> beam.Flatten()
         met = (
             read[_KEYED]
             | "Pack" >> beam.ParDo(_Pack())
@@ -91,20 +93,22 @@ class _Begin(beam.DoFn):
                 yield beam.pvalue.TaggedOutput(_VIEWS, begun)
             else:
                 yield from in_splits([begun], self.fractions, None)
-        for top in top_of(self.root):
+        for top in () if self.reader.around else top_of(self.root):
             yield beam.pvalue.TaggedOutput(_PARTS, top)
 
 
 class _Read(beam.DoFn):
-    def __init__(self, root: str, reader: Reader) -> None:
-        self.root, self.reader = root, reader
+    def __init__(
+        self, root: str, reader: Reader, fractions: dict[str, str] | None, group_by: str | None
+    ) -> None:
+        self.root, self.reader, self.fractions, self.group_by = root, reader, fractions, group_by
 
     def process(self, part: Part, views: list[View]) -> Iterator[Any]:
         if isinstance(part, Task):
-            read: Iterable[Read] = self.reader.read(part)
+            read: Iterable[Any] = self.reader.read(part)
         else:
             read = pictures(self.root, part, {view.prefix: view for view in views}, self.reader.key)
-        for one in read:
+        for one in in_splits(read, self.fractions, self.group_by):  # which leaves pieces as they are
             yield beam.pvalue.TaggedOutput(_KEYED, one) if isinstance(one, Keyed) else one
 
 

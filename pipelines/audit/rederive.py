@@ -178,7 +178,7 @@ class Rederiver:
             return outcome
 
         try:
-            contents = read_source(self._root, member.source)
+            contents = read_source(self._root, self._audit.places.get(member.source, member.source))
         except (FileNotFoundError, NotADirectoryError):
             outcome.vanished = True  # or moved, which the rest of the input tells
             return outcome

@@ -22,7 +22,7 @@ from augment.parity import parity_class
 from augment.recipe import Recipe
 from augment.targets import Moved, moved
 from pipelines import storage
-from pipelines.annotations import Annotations
+from pipelines.annotations import Annotations, source_annotated
 from pipelines.audit.decoding import Decoder
 from pipelines.format.digests import pixels_digest
 from pipelines.format.example import unpack
@@ -32,7 +32,6 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
 from pipelines.format.targets import Targets, difference, is_parameter, moved_of, packed
-from pipelines.images import everything
 from pipelines.plan import group_of, places
 from pipelines.sources import Reject, Source, read_source
 from pipelines.targets import Annotated, TargetsDeriver
@@ -110,17 +109,18 @@ def replay(
     source: str,
     copy: int,
     annotations: Annotations | None = None,
-    annotation_of: Callable[[str], bytes | None] | None = None,
+    look_up: Callable[[str], Source | None] | None = None,
 ) -> Replay:
     """Derives one sample op after op, with its targets if it is said what lies beside the images.
 
-    `annotation_of` knows what a source is annotated with; without it the input is listed for that.
+    `look_up` knows what a source is annotated with; without it the input is listed for that.
     Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
     augmenters = ByClass(manifest.request.parsed_recipe(), manifest.request.seed)
     augmenter = augmenters.of(row["class"])
-    contents, image = _decoded(root, source, augmenter.recipe)
+    known = _known(root, annotations, source, look_up) if annotations else Source(source, "", "", 0)
+    contents, image = _decoded(root, known, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
     sample = codec.round_trip(last, augmenter.recipe.storage)
@@ -129,13 +129,7 @@ def replay(
     targets = None
     if manifest.targets and manifest.targets.has and annotations:
         deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
-        if annotation_of is None:
-            annotation = next(
-                (one for _, one in annotated_sources(root, manifest, annotations, source)), None
-            )
-        else:
-            annotation = annotation_of(source)
-        annotated = _annotated(deriver, annotations, source, annotation, image)
+        annotated = _annotated(deriver, annotations, known, image)
         try:
             stages = list(_with_targets(stages, augmenter, annotated, manifest.targets, image, source, copy))
             targets = _replayed(deriver, annotated, stages, data, manifest)
@@ -158,18 +152,18 @@ def replay(
     )
 
 
-def _decoded(root: str, source: str, recipe: Recipe) -> tuple[bytes, np.ndarray]:
+def _decoded(root: str, source: Source, recipe: Recipe) -> tuple[bytes, np.ndarray]:
     """A source's bytes and its pixels. Raises RequestError if they are not those of an image."""
     try:
-        contents = read_source(root, source)
+        contents = read_source(root, source.where)
     except (OSError, ValueError) as error:
         why = storage.reason(error) if isinstance(error, OSError) else error
-        raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
+        raise RequestError(f"input {root}: {source.id} cannot be read ({why})") from None
     try:
         return contents, recipe.decode_source(contents)
     except codec.DecodeError as error:
         what = error.rejection
-        raise RequestError(f"input {root}: {source} is {what.reason} now: {what.detail}") from None
+        raise RequestError(f"input {root}: {source.id} is {what.reason} now: {what.detail}") from None
 
 
 def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[str, int, dict[str, Any]]:
@@ -220,31 +214,26 @@ def _record(directory: str, shard: str, number: int, augmenters: ByClass) -> byt
     return None
 
 
-def annotated_sources(
-    root: str, manifest: Manifest, annotations: Annotations, only: str | None = None
-) -> Iterator[tuple[str, bytes]]:
-    """The id of each source, or of one, with what it is annotated with."""
-    for found in everything(root, manifest.request.layout, None, None, annotations):
-        if isinstance(found, Source) and only in (None, found.id):
-            yield found.id, found.annotation
+def _known(
+    root: str, annotations: Annotations, source: str, look_up: Callable[[str], Source | None] | None
+) -> Source:
+    """A source with what it is annotated with. Raises RequestError if that is nothing."""
+    found = look_up(source) if look_up else source_annotated(root, annotations, source)
+    if found is None:
+        raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    return found
 
 
 def _annotated(
-    deriver: TargetsDeriver,
-    annotations: Annotations,
-    source: str,
-    annotation: bytes | None,
-    image: np.ndarray,
+    deriver: TargetsDeriver, annotations: Annotations, source: Source, image: np.ndarray
 ) -> Annotated:
-    """What a source is annotated with. Raises RequestError if that is nothing, or of no use."""
-    if annotation is None:
-        raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    """What a source is annotated with. Raises RequestError if that is of no use."""
     try:
-        annotated = deriver.read(source, annotation, image.shape[:2])
+        annotated = deriver.read(source.id, source.annotation, image.shape[:2])
     except OSError as error:
         raise RequestError(f"{annotations}: {storage.reason(error)}") from None
     if isinstance(annotated, Reject):
-        raise RequestError(f"{source} is {annotated.reason} now: {annotated.detail}")
+        raise RequestError(f"{source.id} is {annotated.reason} now: {annotated.detail}")
     return annotated
 
 

@@ -85,6 +85,7 @@ def _check(
             if samples is not None and samples < manifest.records:
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest, annotations, pictures=pictures)
+            audit.places = found.places
             bar.total = manifest.records + (
                 manifest.records if chosen is None else sum(map(len, chosen.values()))
             )

@@ -34,10 +34,10 @@ from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, to
 
 GroupKey = tuple[str, int, int]
 """A split, the first copy of one of its tiers, and the number of a group of that."""
-Member = tuple[int, str, str, bytes]
-"""A source's place, id, label and annotation."""
+Member = tuple[int, str, str, bytes, str]
+"""A source's place in the order, its id, label and annotation, and its place within a file of several."""
 
-NOBODY: Member = (0, "", "", b"")
+NOBODY: Member = (0, "", "", b"", "")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
@@ -54,7 +54,9 @@ def materialize(
     """
     by = (request.split_fractions, request.group_by)
     if request.annotations:
-        found = start | ListAnnotated(run.input, Annotations(run.annotations, request.annotations), *by)
+        features = tuple((request.features or {}).items())
+        known = Annotations(run.annotations, request.annotations, features)
+        found = start | ListAnnotated(run.input, known, *by)
     else:
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
@@ -267,7 +269,7 @@ class AssignToGroup(beam.DoFn):
                     place, source = int(order[i]), block[i]
                     group = plan.group_of(place, tier.groups)
                     # A place is within int64.
-                    member = (place - 2**63, source.id, source.label, source.annotation)
+                    member = (place - 2**63, source.id, source.label, source.annotation, source.place)
                     yield (split, tier.first, group), member
 
 
@@ -285,8 +287,9 @@ class EveryGroup(beam.DoFn):
 class WriteGroup(beam.DoFn):
     """A group to what it left in the output.
 
-    Where processes derive, the next group is begun while the last one is finished, in which they would have
-    nothing to do. So what a group left is handed on with the one after it, or at the end of the bundle.
+    Where several processes are at work, the next group is begun while the last one is finished: those that
+    derive would have nothing to do, or this one would wait for a disk. So what a group left is handed on with
+    the one after it, or at the end of the bundle.
     """
 
     def __init__(self, run: Run) -> None:
@@ -318,10 +321,11 @@ class WriteGroup(beam.DoFn):
         except (group.GroupFailed, RequestError) as failed:
             yield self._fault(split, number, failed)
             return
-        sources = [(source, label, its) for _, source, label, its in sorted(members) if source]
+        sources = [one[1:] for one in sorted(members) if one[1]]
         mine = group.Group(split, number, planned.tier(split, first), sources)
         self._begun.append((mine, self._threads.submit(self._write, mine)))
-        while len(self._begun) > (self._writer.processes > 1):
+        ahead = max(self.run.workers, self._writer.processes) > 1
+        while len(self._begun) > ahead:
             yield from self._left()
 
     def finish_bundle(self) -> Iterator[Any]:

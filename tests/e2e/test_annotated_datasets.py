@@ -492,7 +492,7 @@ def test_look_lists_what_lies_beside_the_images_once(coco, written, monkeypatch)
 
         return called
 
-    monkeypatch.setattr(site, "annotated_sources", kept(site.annotated_sources, listed))
+    monkeypatch.setattr(site, "everything_annotated", kept(site.everything_annotated, listed))
     monkeypatch.setattr(site, "replay", kept(site.replay, shown))
     beside = annotations_of(str(coco / "instances_train.json"))
     root, manifest = str(coco / "images"), read_manifest(str(written))
