@@ -15,8 +15,8 @@ _CLASSES = ("categories", "category", "class", "labels", "label")
 def objects_in(given: Any) -> tuple[tuple[int, Object], ...]:
     """Each with the number of its class, 0 for one that is named.
 
-    An object of lists is meant, `bbox` of [x, y, width, height] in pixels and one of classes, or a list of such
-    objects; a class that is a number is called by it. Raises BadAnnotation.
+    An object of lists is meant, `bbox` of [x, y, width, height] in pixels and one of classes, or a list of
+    such objects; a class that is a number is called by it. Raises BadAnnotation.
     """
     if isinstance(given, list) and all(isinstance(one, dict) for one in given):
         there = next((name for name in _CLASSES if any(name in one for one in given)), _CLASSES[0])
