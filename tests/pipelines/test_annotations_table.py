@@ -193,10 +193,8 @@ def test_two_tables_of_one_folder_are_refused(tmp_path):
 
 def test_a_list_of_objects_says_the_same_as_lists_do():
     """As exports to WebDataset have it."""
-    things = [
-        {"id": 0, "label": 1, "class": "car", "bbox": [1, 2, 3, 4]},
-        {"class": "bus", "bbox": [0, 0, 1, 1]},
-    ]
+    car = {"id": 0, "label": 1, "class": "car", "bbox": [1, 2, 3, 4]}
+    things = [car, {"class": "bus", "bbox": [0, 0, 1, 1]}]
     lists = {"bbox": [[1, 2, 3, 4], [0, 0, 1, 1]], "categories": ["car", "bus"]}
     assert objects_in(things) == objects_in(lists)
     assert objects_in([]) == ()
