@@ -32,7 +32,7 @@ from pipelines.sources import (
 )
 from pipelines.sources.checks import content_errors, described, folder_errors, warnings
 from pipelines.sources.depth import dim
-from pipelines.sources.groups import group_names
+from pipelines.sources.groups import checked_groups, groups_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +107,8 @@ def list_images(
     Where duplicates are to be kept together, every image is read. Raises RequestError if it cannot be
     listed, and for what the job would refuse there.
     """
+    if group_by is not None:
+        checked_groups(group_by, table=annotations is not None and annotations.has_columns)
     root = check_root(directory)
     listing = Listing()
     sources: list[Source] = []
@@ -118,7 +120,7 @@ def list_images(
         listing.add(found)
         if isinstance(found, Reject):
             rejects.append(found)
-    names = group_names(group_by, [source.id for source in sources]) if group_by else [None] * len(sources)
+    names = groups_of(group_by, sources)
     groups = {source.id: name for source, name in zip(sources, names, strict=True) if name}
     if duplicates and not listing.ungrouped:
         seen, joined = see_all(root, zip(sources, names, strict=True))
@@ -128,7 +130,7 @@ def list_images(
     for source in sources:
         listing.add(source)
     errors = folder_errors(listing, layout=layout, fractions=split_fractions)
-    errors = errors or content_errors(listing, fractions=bool(split_fractions))
+    errors = errors or content_errors(listing, fractions=bool(split_fractions), group_by=group_by)
     if errors:
         raise RequestError(f"input {directory}: " + "; ".join(errors))
     classes = tuple(label for label, _ in listing.classes())

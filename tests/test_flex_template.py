@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import re
@@ -17,7 +18,7 @@ from augment.recipe import NAME
 from pipelines.cli import app
 from pipelines.engines import dataflow
 from pipelines.plan import parse_balance, parse_bytes, parse_copies, parse_fractions
-from pipelines.sources.groups import checked_pattern
+from pipelines.sources.groups import checked_groups
 
 FOLDER = Path(__file__).parents[1] / "docker" / "flex-template"
 METADATA = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
@@ -106,7 +107,12 @@ def _name(text: str) -> None:
             ["0", "", "1.5", "10001", "x", "rare=", "=2", "a=-1", "rare=2,"],
         ),
         ("balance", _balance, ["max", "1", "5000"], ["0", "", "most", "-1"]),
-        ("group_by", checked_pattern, [r"video(\d+)", "^([^/]+)/"], ["video", ""]),
+        (
+            "group_by",
+            functools.partial(checked_groups, table=True),
+            [r"video(\d+)", "^([^/]+)/", "column:patient id"],
+            ["video", "", "column:"],
+        ),
         ("seed", _whole(0, 2**64 - 1), ["0", "18446744073709551615"], ["-1", "", "1e3", "x"]),
         ("shards", _whole(1, 99_999), ["1", "99999"], ["0", "100000", "", "x"]),
         ("shard_size", parse_bytes, ["128MiB", "1gb", "0.5GiB", "1000", "8B"], ["", "big", "1k", "-1MB"]),

@@ -1,12 +1,13 @@
 """What is known of an image beside its pixels: things in it, a mask, words and numbers.
 
-An annotation travels with its source as few bytes, in one way of writing, so that equal ones have equal
+An annotation travels with its source as few bytes; it is written in one way, so that equal ones have equal
 digests. Coordinates are those of `augment.targets.Geometry`: whole 65,536ths of a pixel (UNIT), x before y.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any, NamedTuple
 
 
@@ -40,13 +41,13 @@ class Annotation(NamedTuple):
     """height and width that the image has to have; None where nothing says so"""
 
     def packed(self) -> bytes:
-        """As UTF-8, in the one way in which it is written."""
-        return json.dumps(self, ensure_ascii=False, separators=(",", ":")).encode()
+        """In few bytes: `written`, deflated. Others may say the same, for zlib's depend on its version."""
+        return zlib.compress(_encoded(self).encode())
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Annotation:
         """Of bytes of our own making."""
-        objects, mask, labels, columns, size = json.loads(packed)
+        objects, mask, labels, columns, size = json.loads(written(packed))
         return cls(
             tuple([_object(*fields) for fields in objects]),
             mask,
@@ -54,6 +55,17 @@ class Annotation(NamedTuple):
             tuple(map(tuple, columns)),
             tuple(size) if size else None,
         )
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
+
+def written(packed: bytes) -> bytes:
+    """What is packed as UTF-8, in the one way in which it is written: of these bytes digests are taken.
+
+    Nothing is of nothing.
+    """
+    return zlib.decompress(packed) if packed else b""
 
 
 def _object(name: str, box: list[int], polygons: list[list[int]], keypoints: Any, crowd: bool) -> Object:
@@ -66,7 +78,8 @@ class Vocabulary(NamedTuple):
     """Names that annotations use, and what they say of images; two of them add up in any order."""
 
     classes: frozenset[tuple[int, str]] = frozenset()
-    """of objects, or of a mask's ids: the place of each in its dataset's own order, and its name"""
+    """of objects, or of a mask's ids: the number of each in its dataset, by which they are in order, and its
+    name"""
     keypoints: tuple[str, ...] = ()
     """what every object has, in order"""
     pairs: frozenset[tuple[int, int]] = frozenset()

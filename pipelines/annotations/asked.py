@@ -74,6 +74,11 @@ class Annotations:
     def __str__(self) -> str:
         return f"{_IN_WORDS[self.format]} in {self.path}"
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether it can say other things of an image, each by a name."""
+        return self.format == "table" or self.format in CONTAINERS
+
 
 def annotations_for(root: str | None, given: str | None, *, look: bool = True) -> Annotations | None:
     """What is known of the images of an input: what `--annotations` names, or what is in containers.

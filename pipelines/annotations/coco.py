@@ -1,16 +1,14 @@
 """COCO: one JSON file a split, of images, annotations and categories; instances and keypoints.
 
 Files may be larger than memory: they are read as streams. What one says of an image stands anywhere in it,
-and its categories mostly behind all that uses them; so pieces meet by the file's own id of the image, and
-are understood there, by whichever worker.
+and its categories mostly behind all that uses them; so who reads it brings it together by the file's own id
+of the image, and understands it then. What goes on from there are an image's objects in few bytes.
 """
 
 from __future__ import annotations
 
-import operator
-import pickle
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
@@ -21,13 +19,12 @@ from pipelines.annotations.coco_objects import Categories, Raw, categories_of, o
 from pipelines.annotations.files import files_near
 from pipelines.annotations.json_stream import BEGIN, BadFile, items
 from pipelines.annotations.numbers import FARTHEST, BadAnnotation, shown
+from pipelines.annotations.parted import Parted
 from pipelines.annotations.pieces import Keyed, Rules, Said
 from pipelines.annotations.reader import (
     Begun,
-    InFile,
     Read,
     Reader,
-    Shared,
     Task,
     View,
     exists,
@@ -44,10 +41,13 @@ from pipelines.sources.words import listed
 _PROBED = 16
 """So many images of a file are looked for, to find out in which folder they lie."""
 
-_HELD = 1 << 16
-"""Annotations that are held at once, so that those of one image go together where they stand together."""
+_PART = 1 << 22
+"""So many bytes of a file are understood at once, about."""
+
+_MOST_PARTS = 1024
 
 _LISTS = frozenset(("images", "annotations", "categories"))
+_OF_IMAGES = ("file_name", "height", "width")
 
 
 class Coco(Reader):
@@ -131,117 +131,94 @@ class Coco(Reader):
     def read(self, task: Task) -> Iterator[Read]:
         name = task.names[0]
         where = where_of(self._root, self._at(name), self._path)
-        lists, categories, polygons = set[str](), list[Any](), False
-        held: dict[str, list[tuple[Any, ...]]] = {}
         try:
-            with self._open(name) as file:
-                for number, (key, item) in enumerate(items(file, _LISTS)):
-                    if item is BEGIN:
-                        lists.add(key)
-                    elif key == "images":
-                        known = _known(item, where, task)
-                        yield InFile(f"{where}#{_id(item, 'id', 'an image')}", _packed(_IMAGE, known))
-                    elif key == "annotations":
-                        image = _id(item, "image_id", "an annotation")
-                        held.setdefault(image, []).append(raw_of(number, item))
-                        outline = item.get("segmentation")
-                        polygons = polygons or (isinstance(outline, list) and len(outline) > 0)
-                        if number % _HELD == 0:
-                            yield from _released(held, where)
-                    elif key == "categories":
-                        categories.append(item)
-            yield from _released(held, where)
-            missing = sorted(_LISTS - lists)
-            if missing:
-                raise BadFile(
-                    f"has no list of {listed(missing)}; COCO's files of instances and keypoints are read, "
-                    "which have 'images', 'annotations' and 'categories'"
-                )
-            found = categories_of(categories)
+            size = storage.at(self._at(name)).size() or 0
+            with Parted(min(1 + size // _PART, _MOST_PARTS)) as said:
+                found, polygons = self._parted(name, said)
+                for key, things in said.by_key():
+                    yield from _of_image(f"{where}#{key}", things, found, task)
+            yield found.vocabulary(polygons=polygons)
         except (OSError, BadFile) as error:
             yield refused(self._at(name), error)
-            return
-        yield Shared(where, found)
-        yield found.vocabulary(polygons=polygons)
 
-    def gathered(
-        self, key: str, pieces: Iterable[bytes], shared: Mapping[str, Any]
-    ) -> Iterator[Keyed | Found]:
-        images: list[_Known] = []
-        raw: list[Raw] = []
-        for piece in pieces:
-            content = pickle.loads(piece[1:])  # noqa: S301 (it is of our own making)
-            if piece[:1] == _IMAGE:
-                images.append(content)
-            else:
-                raw += map(Raw._make, content)
-        names = sorted({image.source for image in images if image.source})
-        if not images:
-            count = f"{len(raw):,} annotation{'s are' if len(raw) > 1 else ' is'}"
-            yield Reject(key, "no_image", f"{count} of an image of this id, which the file does not list")
-        elif len(images) > 1:
-            why = f"there are {len(images)} images of this id" + (f": {listed(names)}" if names else "")
-            yield from (Keyed(name, Said(key, fault=why).packed()) for name in names)
-            if not names:
-                yield Reject(key, "bad_annotation", why)
-        elif not names:
-            yield Reject(key, "bad_annotation", f"it {images[0].fault}")
-        elif images[0].where in shared:  # or its file is refused
-            yield Keyed(names[0], _said(key, images[0], raw, shared[images[0].where]).packed())
+    def _parted(self, name: str, said: Parted) -> tuple[Categories, bool]:
+        """Brings what a file says of images to the ids that it has for them; its classes, and whether there
+        are outlines. Raises BadFile and OSError."""
+        lists, categories, polygons = set[str](), list[Any](), False
+        with self._open(name) as file:
+            for name_of_list, item in items(file, _LISTS):
+                if item is BEGIN:
+                    lists.add(name_of_list)
+                elif name_of_list == "images":
+                    key = _id(item, "id", "an image")
+                    said.add(key, {field: item.get(field) for field in _OF_IMAGES})
+                elif name_of_list == "annotations":
+                    said.add(_id(item, "image_id", "an annotation"), raw_of(item))
+                    outline = item.get("segmentation")
+                    polygons = polygons or (isinstance(outline, list) and len(outline) > 0)
+                elif name_of_list == "categories":
+                    categories.append(item)
+        missing = sorted(_LISTS - lists)
+        if missing:
+            raise BadFile(
+                f"has no list of {listed(missing)}; COCO's files of instances and keypoints are read, "
+                "which have 'images', 'annotations' and 'categories'"
+            )
+        return categories_of(categories), polygons
+
+
+def _of_image(key: str, things: list[Any], categories: Categories, task: Task) -> Iterator[Keyed | Found]:
+    """What all that a file says of one of its ids comes to: images that have it, and annotations of it."""
+    images = [_known(thing, task) for thing in things if isinstance(thing, dict)]
+    raw = [Raw._make(thing) for thing in things if not isinstance(thing, dict)]
+    names = sorted({image.source for image in images if image.source})
+    if not images:
+        count = f"{len(raw):,} annotation{'s are' if len(raw) > 1 else ' is'}"
+        yield Reject(key, "no_image", f"{count} of an image of this id, which the file does not list")
+    elif len(images) > 1:
+        why = f"there are {len(images)} images of this id" + (f": {listed(names)}" if names else "")
+        yield from (Keyed(name, Said(key, fault=why).packed()) for name in names)
+        if not names:
+            yield Reject(key, "bad_annotation", why)
+    elif not names:
+        yield Reject(key, "bad_annotation", f"it {images[0].fault}")
+    else:
+        yield Keyed(names[0], _said(key, images[0], raw, categories, task).packed())
 
 
 class _Known(NamedTuple):
     """What a file's list of images says of one."""
 
-    where: str
-    """the file"""
     source: str
     """its id; empty if there can be none"""
-    size: tuple[int, int] | None
-    split: str
-    fault: str
+    size: tuple[int, int] | None = None
+    fault: str = ""
 
 
-def _known(item: Any, where: str, task: Task) -> _Known:
+def _known(item: dict[str, Any], task: Task) -> _Known:
     name = _file_name(item)
     if name is None:
-        given = item.get("file_name") if isinstance(item, dict) else None
-        fault = f"has the file_name {shown(given)}, which is no path below the input"
-        return _Known(where, "", None, task.settings, fault)
-    height, width = item.get("height"), item.get("width")
+        given = item["file_name"]
+        return _Known("", fault=f"has the file_name {shown(given)}, which is no path below the input")
+    source, height, width = task.prefix + name, item["height"], item["width"]
     if height is None and width is None:
-        return _Known(where, task.prefix + name, None, task.settings, "")
+        return _Known(source)
     if all(type(side) is int and 0 < side < FARTHEST for side in (height, width)):
-        return _Known(where, task.prefix + name, (height, width), task.settings, "")
-    fault = f"says that its height and width are {shown(height)} and {shown(width)}"
-    return _Known(where, task.prefix + name, None, task.settings, fault)
+        return _Known(source, (height, width))
+    return _Known(source, fault=f"says that its height and width are {shown(height)} and {shown(width)}")
 
 
-def _said(key: str, image: _Known, raw: list[Raw], categories: Categories) -> Said:
+def _said(key: str, image: _Known, raw: list[Raw], categories: Categories, task: Task) -> Said:
     """What a file says of an image, in its order."""
     objects: list[Object] = []
-    for one in sorted(raw, key=operator.itemgetter(0)):
+    for one in raw:
         try:
             objects.append(object_of(one, categories))
         except BadAnnotation as error:
             return Said(key, fault=f"has an annotation ({shown(one.id)}) whose {error}")
     if image.fault:
         return Said(key, fault=image.fault)
-    return Said(key, Annotation(tuple(objects), size=image.size).packed(), image.split)
-
-
-_IMAGE, _ANNOTATIONS = b"I", b"A"
-
-
-def _released(held: dict[str, list[tuple[Any, ...]]], where: str) -> Iterator[InFile]:
-    """What is held, which then is no more."""
-    for image, raw in held.items():
-        yield InFile(f"{where}#{image}", _packed(_ANNOTATIONS, raw))
-    held.clear()
-
-
-def _packed(kind: bytes, content: Any) -> bytes:
-    return kind + pickle.dumps(content)
+    return Said(key, Annotation(tuple(objects), size=image.size).packed(), task.settings)
 
 
 def _file_name(item: Any) -> str | None:
@@ -250,9 +227,11 @@ def _file_name(item: Any) -> str | None:
 
 def _id(item: Any, field: str, what: str) -> str:
     given = item.get(field) if isinstance(item, dict) else None
-    if type(given) is not int and type(given) is not str:
+    if type(given) is int:
+        return str(given)
+    if type(given) is not str:
         raise BadFile(f"has {what} whose {field!r} is {shown(given)}; it must be a number or a text")
-    return quote(str(given), safe="", errors="replace")
+    return quote(given, safe="", errors="replace")
 
 
 _NOT_THE_SPLIT = {

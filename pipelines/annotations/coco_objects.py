@@ -10,25 +10,18 @@ from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import BadAnnotation, first_of_two, is_text, number, shown, units
 
 
-class Category(NamedTuple):
-    """A class."""
-
-    place: int
-    """by the order of ids"""
-    name: str
-
-
 class Categories(NamedTuple):
     """All that a file has."""
 
-    by_id: dict[int, Category]
+    names: dict[int, str]
+    """of classes, by their ids"""
     keypoints: tuple[str, ...]
     """of those that have some"""
 
     def vocabulary(self, *, polygons: bool) -> Vocabulary:
         has = {"boxes", *(["polygons"] if polygons else []), *(["keypoints"] if self.keypoints else [])}
         return Vocabulary(
-            frozenset((one.place, one.name) for one in self.by_id.values()),
+            frozenset(self.names.items()),
             self.keypoints,
             frozenset(_pairs_of(self.keypoints)),
             has=frozenset(has),
@@ -47,8 +40,6 @@ def _pairs_of(keypoints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 class Raw(NamedTuple):
     """An annotation, as it stands in a file, whatever that is."""
 
-    number: int
-    """its place in the file"""
     id: Any
     category_id: Any
     bbox: Any
@@ -58,15 +49,11 @@ class Raw(NamedTuple):
     iscrowd: Any
 
 
-_FIELDS = Raw._fields[1:]
-
-
-def raw_of(number: int, item: dict[str, Any]) -> tuple[Any, ...]:
+def raw_of(item: dict[str, Any]) -> tuple[Any, ...]:
     """The fields of a Raw, as they are written fastest."""
-    fields = (number, *map(item.get, _FIELDS))
     if isinstance(item.get("segmentation"), dict):
-        return Raw._make(fields)._replace(segmentation=None)
-    return fields
+        item = {**item, "segmentation": None}
+    return tuple(map(item.get, Raw._fields))
 
 
 def categories_of(items: list[Any]) -> Categories:
@@ -92,15 +79,14 @@ def categories_of(items: list[Any]) -> Categories:
     sets = {keypoints for _, keypoints in found.values() if keypoints}
     if len(sets) > 1:
         raise BadFile("has categories with different keypoints; one set of names is read: give one file each")
-    by_id = {given: Category(place, found[given][0]) for place, given in enumerate(sorted(found))}
-    return Categories(by_id, max(sets, default=()))
+    return Categories({given: name for given, (name, _) in found.items()}, max(sets, default=()))
 
 
 def object_of(raw: Raw, categories: Categories) -> Object:
     """Raises BadAnnotation, for what follows `whose`."""
     given = raw.category_id
-    category = categories.by_id.get(given) if isinstance(given, int) else None
-    if category is None:
+    name = categories.names.get(given) if isinstance(given, int) else None
+    if name is None:
         raise BadAnnotation(f"category_id is {shown(given)}, which is none of its categories")
     if not isinstance(raw.bbox, list) or len(raw.bbox) != 4:
         raise BadAnnotation(f"bbox is {shown(raw.bbox)}; it must be [x, y, width, height]")
@@ -108,7 +94,7 @@ def object_of(raw: Raw, categories: Categories) -> Object:
     if width < 0 or height < 0:
         raise BadAnnotation(f"bbox is {width} wide and {height} high")
     return Object(
-        category.name,
+        name,
         (units(x), units(y), units(x + width), units(y + height)),
         _polygons(raw.segmentation),
         _keypoints(raw.keypoints, categories.keypoints),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pipelines import storage
@@ -35,22 +35,8 @@ class Task(NamedTuple):
     """what else the format has to know"""
 
 
-class InFile(NamedTuple):
-    """A piece whose image has another name in its file than its id."""
-
-    key: str
-    piece: bytes
-
-
-class Shared(NamedTuple):
-    """What all pieces of a file have to know."""
-
-    file: str
-    what: Any
-
-
 Begun = View | Task | Found | Folder
-Read = Keyed | InFile | Shared | Found | Folder
+Read = Keyed | Found | Folder
 
 
 class Reader(ABC):
@@ -70,12 +56,6 @@ class Reader(ABC):
     @abstractmethod
     def read(self, task: Task) -> Iterator[Read]:
         """A task's annotations."""
-
-    def gathered(
-        self, key: str, pieces: Iterable[bytes], shared: Mapping[str, Any]
-    ) -> Iterator[Keyed | Found]:
-        """What pieces of one key of `InFile` come to, with what is shared by file; few formats have some."""
-        yield from ()
 
     def key(self, source: str) -> str:
         """By what a source meets its annotation: its id, or that without extension, for partners by stem."""

@@ -2,7 +2,6 @@
 
 begin      which annotations are to be read, and in which folders images lie
 read       annotations to pieces, each by the key of its image
-gathered   pieces that know their image by another name get its key
 pictures   images to pieces
 finished   an image's pieces to what it comes to
 """

@@ -9,15 +9,18 @@ from pipelines.annotations.numbers import BadAnnotation, number, shown, units
 
 OBJECTS = "objects"
 
-_CLASSES = ("categories", "category", "labels", "label")
+_CLASSES = ("categories", "category", "class", "labels", "label")
 
 
 def objects_in(given: Any) -> tuple[tuple[int, Object], ...]:
     """Each with the number of its class, 0 for one that is named.
 
-    An object of lists is meant, `bbox` of [x, y, width, height] in pixels and one of classes; a class that is
-    a number is called by it. Raises BadAnnotation.
+    An object of lists is meant, `bbox` of [x, y, width, height] in pixels and one of classes, or a list of
+    such objects; a class that is a number is called by it. Raises BadAnnotation.
     """
+    if isinstance(given, list) and all(isinstance(one, dict) for one in given):
+        there = next((name for name in _CLASSES if any(name in one for one in given)), _CLASSES[0])
+        given = {name: [one.get(name) for one in given] for name in ("bbox", there)}
     boxes = given.get("bbox") if isinstance(given, dict) else None
     name = next((one for one in _CLASSES if isinstance(given, dict) and one in given), None)
     classes = given[name] if name else None

@@ -14,16 +14,33 @@ from pipelines.sources.rules import extension, role
 _IMAGES = ("images", "imgs", "JPEGImages")
 
 
-def top_of(root: str) -> Iterator[str | Found]:
-    """What lies in the input: names of its folders, and what else is there."""
-    yield from children(root, "")
+Top = str | tuple[Found, ...]
+"""A folder of the input, by its name; or some of what lies beside folders there."""
+
+_TOGETHER = 1000
+"""Files in the input itself: there may be all of them."""
+
+
+def top_of(root: str) -> Iterator[Top]:
+    """What lies in the input."""
+    beside: list[Found] = []
+    for one in children(root, ""):
+        if isinstance(one, str):
+            yield one
+            continue
+        beside.append(one)
+        if len(beside) == _TOGETHER:
+            yield tuple(beside)
+            beside.clear()
+    if beside:
+        yield tuple(beside)
 
 
 def pictures(
-    root: str, top: str | Found, views: Mapping[str, View], key: Callable[[str], str]
+    root: str, top: Top, views: Mapping[str, View], key: Callable[[str], str]
 ) -> Iterator[Keyed | Found]:
-    """The images of a folder of the input as pieces, and what else is in it; or of what lies beside it."""
-    for found in list_folder(root, Folder(top, "", "")) if isinstance(top, str) else [top]:
+    """The images of a folder of the input, or of those beside folders, as pieces, and what else is there."""
+    for found in list_folder(root, Folder(top, "", "")) if isinstance(top, str) else top:
         if not isinstance(found, Source):
             yield found
             continue

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.pieces import Keyed
-from pipelines.annotations.reader import InFile, Shared, Task, View
+from pipelines.annotations.reader import Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import pictures, top_of
 from pipelines.plan.splitting import in_splits
@@ -37,18 +37,12 @@ def _everything(
     root: str, annotations: Annotations, fractions: dict[str, str] | None
 ) -> Iterator[Found | Folder]:
     reader = reader_of(root, annotations)
-    in_file: dict[str, list[bytes]] = {}
-    shared: dict[str, Any] = {}
     by_key: dict[str, list[bytes]] = {}
 
-    def without_pieces(found: Iterable[Keyed | InFile | Shared | Found | Folder]) -> Iterator[Found | Folder]:
+    def without_pieces(found: Iterable[Keyed | Found | Folder]) -> Iterator[Found | Folder]:
         for one in found:
             if isinstance(one, Keyed):
                 by_key.setdefault(one.key, []).append(one.piece)
-            elif isinstance(one, InFile):
-                in_file.setdefault(one.key, []).append(one.piece)
-            elif isinstance(one, Shared):
-                shared[one.file] = one.what
             else:
                 yield one
 
@@ -63,8 +57,6 @@ def _everything(
             yield begun
     for task in tasks:
         yield from without_pieces(reader.read(task))
-    for key, pieces in in_file.items():
-        yield from without_pieces(reader.gathered(key, pieces, shared))
     for top in () if reader.around else top_of(root):
         yield from without_pieces(pictures(root, top, views, reader.key))
     for key, pieces in by_key.items():

@@ -10,18 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from augment.augmenter import CORES
 from augment.keys import source_words
 from pipelines.audit.findings import Audit, Finding
+from pipelines.audit.grouping import groups_in, told_by
 from pipelines.audit.statistics import SamplesReader
 from pipelines.format.manifest import Manifest
 from pipelines.plan.together import Joined, Seen, join_seen, see
 from pipelines.sources import Source
-from pipelines.sources.groups import group_names
+from pipelines.sources.groups import groups_of
 
-NamesOf = Callable[[Sequence[str]], list[str | None]]
-"""Of sources, what each of them shares with others, if anything."""
+NamesOf = Callable[[pa.Table], list[str | None]]
+"""Of rows, what the source of each shares with others, if anything."""
 
 
 class Looked(NamedTuple):
@@ -31,14 +33,14 @@ class Looked(NamedTuple):
     """by id"""
     joined: Joined
 
-    def names(self, sources: Sequence[str]) -> list[str | None]:
-        """The sets of nearly equal pictures that sources are in."""
+    def names(self, rows: pa.Table) -> list[str | None]:
+        """The sets of nearly equal pictures that the sources of rows are in."""
+        sources = rows["source"].to_pylist()
         return [self.joined.least(self.nodes[s]) if s in self.nodes else None for s in sources]
 
 
-def look(root: str, sources: Sequence[Source], pattern: str | None) -> tuple[list[Seen], Looked]:
+def look(root: str, sources: Sequence[Source], group_by: str | None) -> tuple[list[Seen], Looked]:
     """Looks at every picture; one that cannot be read is like no other, which other checks find."""
-    groups = group_names(pattern, [source.id for source in sources]) if pattern else [None] * len(sources)
 
     def seen_one(source: Source, group: str | None) -> Seen:
         try:
@@ -47,7 +49,7 @@ def look(root: str, sources: Sequence[Source], pattern: str | None) -> tuple[lis
             return Seen(source, group or f"source {source.id}", "", None)
 
     with ThreadPoolExecutor(CORES) as pool:
-        seen = list(pool.map(seen_one, sources, groups))
+        seen = list(pool.map(seen_one, sources, groups_of(group_by, sources)))
     joined = join_seen(seen)
     return seen, Looked({one.source.id: one.node for one in seen}, joined)
 
@@ -61,11 +63,13 @@ class Place(NamedTuple):
     """its SHA-256"""
 
 
-def check_leaks(audit: Audit, manifest: Manifest, pattern: str | None, looked: Looked | None) -> None:
-    """Adds to the findings what is in two splits: groups by an expression, and what pictures share."""
+def check_leaks(audit: Audit, manifest: Manifest, group_by: str | None, looked: Looked | None) -> None:
+    """Adds to the findings what is in two splits: groups, and what pictures share."""
     reader = SamplesReader(audit.directory, manifest)
-    if pattern is not None:
-        for name, places in _torn(reader, manifest, lambda sources: group_names(pattern, sources)):
+    if group_by is not None:
+        for name, places in _torn(
+            reader, manifest, lambda rows: groups_in(rows, group_by), told_by(group_by)
+        ):
             audit.findings.add(_leak(places, f"its group {name!r} is in split", "with"))
     if looked is not None:
         for _, places in _torn(reader, manifest, looked.names):
@@ -83,16 +87,18 @@ def _leak(places: list[Place], what: str, how: str) -> Finding:
     return Finding("leak", message, source=first.source)
 
 
-def _torn(reader: SamplesReader, manifest: Manifest, names_of: NamesOf) -> Iterator[tuple[str, list[Place]]]:
+def _torn(
+    reader: SamplesReader, manifest: Manifest, names_of: NamesOf, told: str = "source"
+) -> Iterator[tuple[str, list[Place]]]:
     """The names that sources of several splits share, with those sources, in their order."""
     hashes: dict[str, list[np.ndarray]] = {}
-    for split, names, _ in _rows(reader, manifest, names_of):
+    for split, names, _ in _rows(reader, manifest, names_of, told):
         hashes.setdefault(split, []).append(np.unique(_hashes([name for name in names if name is not None])))
     each = [np.unique(np.concatenate(some)) for some in hashes.values()]
     every, splits = np.unique(np.concatenate([*each, np.empty(0, np.uint64)]), return_counts=True)
     several = every[splits > 1]
     found: dict[str, list[Place]] = {}
-    for split, names, rows in _rows(reader, manifest, names_of) if len(several) else ():
+    for split, names, rows in _rows(reader, manifest, names_of, told) if len(several) else ():
         known = [(name, row) for name, row in zip(names, rows, strict=True) if name is not None]
         for at in np.flatnonzero(np.isin(_hashes([name for name, _ in known]), several)).tolist():
             name, row = known[at]
@@ -103,12 +109,13 @@ def _torn(reader: SamplesReader, manifest: Manifest, names_of: NamesOf) -> Itera
 
 
 def _rows(
-    reader: SamplesReader, manifest: Manifest, names_of: NamesOf
+    reader: SamplesReader, manifest: Manifest, names_of: NamesOf, told: str
 ) -> Iterator[tuple[str, list[str | None], list[dict[str, str]]]]:
+    columns = list(dict.fromkeys(["source", "source_sha256", told]))
     for split, group in reader.groups():
-        rows = reader.read(split, manifest.copies(split)[0], group, ["source", "source_sha256"])
+        rows = reader.read(split, manifest.copies(split)[0], group, columns)
         if rows is not None:
-            yield split, names_of(rows["source"].to_pylist()), rows.to_pylist()
+            yield split, names_of(rows), rows.to_pylist()
 
 
 def _hashes(names: Sequence[str]) -> np.ndarray:

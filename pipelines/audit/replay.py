@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,15 +109,17 @@ def replay(
     source: str,
     copy: int,
     annotations: Annotations | None = None,
+    look_up: Callable[[str], Source | None] | None = None,
 ) -> Replay:
     """Derives one sample op after op, with its targets if it is said what lies beside the images.
 
+    `look_up` knows what a source is annotated with; without it the input is listed for that.
     Raises RequestError if the dataset has no such sample, or the source cannot be used.
     """
     split, number, row = _find(directory, manifest, source, copy)
     augmenters = ByClass(manifest.request.parsed_recipe(), manifest.request.seed)
     augmenter = augmenters.of(row["class"])
-    known = _known(root, annotations, source) if annotations else Source(source, "", "", 0)
+    known = _known(root, annotations, source, look_up) if annotations else Source(source, "", "", 0)
     contents, image = _decoded(root, known, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
@@ -212,9 +214,11 @@ def _record(directory: str, shard: str, number: int, augmenters: ByClass) -> byt
     return None
 
 
-def _known(root: str, annotations: Annotations, source: str) -> Source:
+def _known(
+    root: str, annotations: Annotations, source: str, look_up: Callable[[str], Source | None] | None
+) -> Source:
     """A source with what it is annotated with. Raises RequestError if that is nothing."""
-    found = source_annotated(root, annotations, source)
+    found = look_up(source) if look_up else source_annotated(root, annotations, source)
     if found is None:
         raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
     return found

@@ -13,13 +13,13 @@ from augment.by_class import ByClass
 from augment.keys import source_words
 from pipelines.audit.align import longest_rising
 from pipelines.audit.findings import Audit, Finding
+from pipelines.audit.grouping import groups_in
 from pipelines.format.copies import in_copy
 from pipelines.format.manifest import Manifest
 from pipelines.format.samples import schema
 from pipelines.format.targets import TABLE, is_parameter
 from pipelines.plan import group_of, places, split_of
 from pipelines.sources import ONLY_SPLIT, is_id
-from pipelines.sources.groups import group_names
 
 _OF_THE_SOURCE = (
     *("label", "class", "source_sha256", "source_height", "source_width"),
@@ -98,8 +98,7 @@ class RowChecker:
     def _check_classes(self, table: pa.Table, sources: list[str], split: str) -> Iterator[tuple[int, str]]:
         classes, fractions = self._manifest.classes, self._manifest.request.split_fractions
         labels, names = table.column("label").to_pylist(), table.column("class").to_pylist()
-        pattern = self._manifest.request.group_by
-        groups = group_names(pattern, sources) if pattern else [None] * len(sources)
+        groups = groups_in(table, self._manifest.request.group_by)
         if self._manifest.request.duplicates:
             fractions = None  # what a picture is like decides, and that takes the pictures
         for row, (source, label, name) in enumerate(zip(sources, labels, names, strict=True)):

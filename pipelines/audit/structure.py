@@ -10,6 +10,7 @@ from augment.errors import RequestError
 from augment.recipe import Recipe
 from pipelines.annotations.pieces import REASONS as ANNOTATION_REASONS
 from pipelines.audit.findings import Audit, Finding
+from pipelines.audit.grouping import check_told
 from pipelines.audit.shards import Shard
 from pipelines.format.bounds import MANIFEST_BYTES
 from pipelines.format.copies import Tier
@@ -19,7 +20,6 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.request import PluginMissing
 from pipelines.plan import estimated_bytes, group_count, parse_fractions
 from pipelines.sources import Reject
-from pipelines.sources.groups import checked_pattern
 
 LISTING_REASONS = frozenset(
     ("unreadable", "unreadable_folder", "no_class", "not_a_file", "bad_name", "broken_link", "circular_link")
@@ -44,7 +44,7 @@ def check_manifest(audit: Audit, manifest: Manifest) -> ByClass | None:
         if request.split_fractions:
             parse_fractions(",".join(f"{split}={part}" for split, part in request.split_fractions.items()))
         if request.group_by is not None:
-            checked_pattern(request.group_by)
+            check_told(request.group_by, manifest)
     except RequestError as error:
         _found(audit, "manifest", str(error))
         return None

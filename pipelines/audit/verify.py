@@ -13,6 +13,7 @@ from augment.parity import parity_class
 from pipelines.annotations import Annotations
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
+from pipelines.audit.grouping import check_told
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
 from pipelines.audit.leaks import Looked, check_leaks
 from pipelines.audit.rederive import Rederiver
@@ -44,11 +45,13 @@ def verify(
     `samples` are derived again, None for all, by a backend, None for the one that did not write them;
     without an input, none are. What shares the group of `group_by`, or else of the request's, must not be
     in two splits; nor, if `pictures`, what looks alike. Raises RequestError if the recipe needs plugins
-    that are not there, or the backend a TensorFlow that is not.
+    that are not there, the backend a TensorFlow that is not, or `group_by` what is not in the samples table.
     """
     manifest = audit.manifest
     if manifest is None:
         return
+    if group_by is not None:
+        check_told(group_by, manifest)
     check_strays(audit, manifest)
     augmenters = check_manifest(audit, manifest)
     if augmenters is None:
@@ -58,8 +61,7 @@ def verify(
         return
     looked = _check(audit, manifest, augmenters, samples, backend, pictures, annotations)
     audit.statistics = statistics(audit, manifest)
-    pattern = manifest.request.group_by if group_by is None else group_by
-    check_leaks(audit, manifest, pattern, looked)
+    check_leaks(audit, manifest, group_by or manifest.request.group_by, looked)
 
 
 def _check(

@@ -40,8 +40,9 @@ GroupByOption = Annotated[
     str | None,
     typer.Option(
         "--group-by",
-        metavar="REGEX",
-        help="Its one group, in an image's path, names what splits must not tear: a patient, a video.",
+        metavar="REGEX|column:NAME",
+        help="What splits must not tear, a patient, a video: what its one group, in an image's path, names, "
+        "or a column of the table beside the images.",
     ),
 ]
 DuplicatesOption = Annotated[

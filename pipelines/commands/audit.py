@@ -16,7 +16,7 @@ from pipelines.format.manifest import json_text, read_manifest
 from pipelines.format.request import load_plugins
 from pipelines.report.audit.summary import as_json, as_text
 from pipelines.sources import check_root
-from pipelines.sources.groups import checked_pattern
+from pipelines.sources.groups import checked_groups
 
 SAMPLES = 200
 """How many samples are derived again, if nothing is said."""
@@ -90,7 +90,7 @@ def _audit(
     if duplicates and root is None:
         raise RequestError("--duplicates: it is the sources that are compared; add --input DIR")
     if group_by is not None:
-        checked_pattern(group_by)
+        checked_groups(group_by, table=True)
     count = _count(samples)
     _check_outputs(directory, {"--report": report, "--json": json})
     if report is not None:

@@ -10,7 +10,7 @@ from pipelines import storage
 from pipelines.annotations import CONTAINERS, Annotations, annotations_for
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Duplicates
-from pipelines.sources.groups import checked_pattern
+from pipelines.sources.groups import checked_groups
 
 
 def check_range(option: str, value: float | None, low: float, high: float) -> None:
@@ -25,10 +25,10 @@ _TORN = (
 )
 
 
-def checked_group_by(pattern: str | None, made: str | None) -> str | None:
-    """The expression of --group-by; `made` is what splits are made by, if they are made.
+def checked_group_by(pattern: str | None, made: str | None, beside: Annotations | None) -> str | None:
+    """What --group-by says; `made` is what splits are made by, if they are made.
 
-    Raises RequestError if it is none with one group, or no splits are made.
+    Raises RequestError if it names nothing that groups can be told by, or no splits are made.
     """
     if pattern is None:
         return None
@@ -38,7 +38,7 @@ def checked_group_by(pattern: str | None, made: str | None) -> str | None:
             f"--group-by {pattern!r}: it says what splits that are made must not tear, and none are made"
             + _TORN.format(option=option)
         )
-    return checked_pattern(pattern)
+    return checked_groups(pattern, table=beside is not None and beside.has_columns)
 
 
 def checked_duplicates(said: str | None, made: str | None) -> Duplicates | None:

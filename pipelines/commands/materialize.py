@@ -100,7 +100,7 @@ def materialize_command(
         originals=include_originals,
         augment_splits=tuple(s.strip() for s in augment_splits.split(",")) if augment_splits else None,
         split_fractions=parse_fractions(split_fractions) if split_fractions else None,
-        group_by=checked_group_by(group_by, split_fractions),
+        group_by=checked_group_by(group_by, split_fractions, told),
         duplicates=checked_duplicates(duplicates, split_fractions),
         annotations=told.format if told else None,
         features=dict(told.features) or None if told else None,

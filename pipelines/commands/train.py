@@ -89,7 +89,7 @@ def train_command(
         by_default = _only_trains(there)
         validation_fraction = VALIDATION if by_default else None
     made = split_fractions or validation_fraction
-    group_by, together = checked_group_by(group_by, made), checked_duplicates(duplicates, made)
+    group_by, together = checked_group_by(group_by, made, beside), checked_duplicates(duplicates, made)
     wanted = parse_arms(arms, copies)
     found = find_model(model, shape=loaded.image_shape, weights=weights)
     fingerprint = read_manifest(shards).fingerprint if shards else None

@@ -32,7 +32,6 @@ from pipelines.format.tfds import supervised
 from pipelines.images import having, list_images
 from pipelines.live import Account, accounted
 from pipelines.sources import Layout, Reject
-from pipelines.sources.groups import checked_pattern
 
 _READ = 32
 """How many records are read at a time, where they are shuffled."""
@@ -81,8 +80,6 @@ def from_images(
     """
     checked_batch_size(batch_size)
     check_recipe(recipe)
-    if group_by is not None:
-        checked_pattern(group_by)
     images = list_images(
         directory,
         layout=layout,

@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from augment.targets import UNIT, Object
+from augment.targets import Object
 from pipelines.export.annotated import Annotated
-from pipelines.export.digits import hundredths
 from pipelines.export.formats import Item, Lines
+from pipelines.export.objects import described
 
 IMAGES = "images"
 
@@ -46,30 +46,20 @@ class Coco(Annotated):
 
     @functools.cached_property
     def category_ids(self) -> tuple[int, ...]:
-        """Of the classes in order: the numbers that they had if these can be ids, else from 1 on."""
+        """Of the classes in order: the ids that they came with, or their numbers if these can be ids.
+
+        Else from 1 on: 0 is the background to many who read COCO, and no number of YOLO's is meant as an id.
+        """
         given = self.targets.class_numbers
-        if given and min(given) > 0 and len(set(given)) == len(given):
+        are_ids = self.manifest.request.annotations == "coco" or min(given, default=0) > 0
+        if given and are_ids and len(set(given)) == len(given):
             return given
         return tuple(range(1, len(self.targets.classes) + 1))
 
     def _entry(self, thing: Object) -> dict[str, Any]:
-        x0, y0, x1, y1 = thing.box
-        polygons = [polygon for polygon in thing.polygons if len(polygon) >= 6]
-        double = sum(map(_double_area, polygons)) if polygons else 2 * (x1 - x0) * (y1 - y0)
-        entry = {
-            "category_id": self.category_ids[self.targets.number[thing.name]],
-            "bbox": [hundredths(value) for value in (x0, y0, x1 - x0, y1 - y0)],
-            "area": hundredths(double, 2 * UNIT * UNIT),
-            "segmentation": [[hundredths(value) for value in polygon] for polygon in polygons],
-            "iscrowd": int(thing.crowd),
-        }
-        if self.targets.keypoints:
-            points = thing.keypoints or ((0, 0, 0),) * len(self.targets.keypoints)
-            entry["keypoints"] = [
-                value for x, y, seen in points for value in (hundredths(x), hundredths(y), seen)
-            ]
-            entry["num_keypoints"] = sum(seen > 0 for *_, seen in points)
-        return entry
+        """`segmentation` is there in any case: pycocotools asks for it."""
+        category = self.category_ids[self.targets.number[thing.name]]
+        return {"category_id": category, "segmentation": [], **described(thing, self.targets)}
 
     def _document(self, split: str, lines: Lines) -> Iterator[str]:
         """In parts, each of a line."""
@@ -101,12 +91,6 @@ class Coco(Annotated):
         for number, name in zip(self.category_ids, self.targets.classes, strict=True):
             more = {"keypoints": self.targets.keypoints, "skeleton": []} if self.targets.keypoints else {}
             yield {"id": number, "name": name, **more}
-
-
-def _double_area(polygon: Sequence[int]) -> int:
-    """Twice the area that a polygon surrounds, in units by units."""
-    xs, ys = polygon[::2], polygon[1::2]
-    return abs(sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs))))
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ class Item(NamedTuple):
     """what is in it, in places of its own image"""
     mask: bytes = b""
     """a PNG of 8-bit gray; empty if it has none"""
+    ids: tuple[int, ...] = ()
+    """of each object the place in the annotation of its source"""
 
 
 Lines = Callable[[], Iterator[dict[str, Any]]]

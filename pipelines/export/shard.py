@@ -129,7 +129,7 @@ class ShardExporter:
             read = unpacked(record.targets, manifest.targets, manifest.image_shape)
         except ValueError:
             return None
-        return item._replace(annotation=read.annotation, mask=read.mask)
+        return item._replace(annotation=read.annotation, ids=read.ids, mask=read.mask)
 
     def _damaged(self, source: str) -> ExportFailed:
         path = os.path.join(self._directory, source)

@@ -6,14 +6,16 @@ import io
 import json
 import os
 import tarfile
+from typing import Any
 
 from pipelines.export.formats import Format, Item, numbered
+from pipelines.export.objects import described
 from pipelines.format.layout import Shard
 
 
 class WebDataset(Format):
-    """`.jpg` or `.png`, `.cls` (the label's number) and `.json` (source, copy, label, class, file); without
-    what is of labels where images have none."""
+    """`.jpg` or `.png`, `.cls` (the label's number), `.seg.png` (the mask) and `.json` (source, copy, label,
+    class, file, labels, classes, objects): as much of it as the dataset has."""
 
     name = "webdataset"
 
@@ -47,7 +49,23 @@ class _Tar:
         if item.record.label is not None:
             about |= {"label": item.record.label, "class": item.label}
             self._add(f"{key}.cls", str(item.record.label).encode())
+        about |= self._targets(item)
+        if item.mask:
+            self._add(f"{key}.seg.png", item.mask)
         self._add(f"{key}.json", json.dumps(about, sort_keys=True, ensure_ascii=False).encode())
+
+    def _targets(self, item: Item) -> dict[str, Any]:
+        targets, known, found = self._form.manifest.targets, item.annotation, dict[str, Any]()
+        if targets and targets.labels:
+            found["labels"] = [targets.label_number[name] for name in known.labels]
+            found["classes"] = known.labels
+        if targets and targets.has_objects:
+            found["objects"] = [
+                {"id": i, "label": targets.number[thing.name], "class": thing.name}
+                | described(thing, targets)
+                for i, thing in zip(item.ids, known.objects, strict=True)
+            ]
+        return found
 
     def close(self) -> None:
         self._tar.close()

@@ -74,7 +74,8 @@ class Request(BaseModel):
     split_fractions: dict[Text, Part] | None = None
     """in the order in which they were given, which decides; in JSON as pairs, for objects are sorted there"""
     group_by: Annotated[str, Field(max_length=MOST_PATTERN)] | None = None
-    """a regular expression whose one group, in a source's id, names what splits do not tear"""
+    """what names what splits do not tear: a regular expression by its one group in a source's id, or
+    `column:NAME`, of the table beside the images"""
     duplicates: Duplicates | None = None
     """whether splits do not tear pictures that are equal, or nearly so"""
     annotations: AnnotationFormat | None = None

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
 from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError
-from pipelines.annotations import Annotations
+from pipelines.annotations import CONTAINERS, Annotations, everything_annotated
 from pipelines.audit.replay import replay
 from pipelines.format.bounds import short
 from pipelines.format.layout import Shard
 from pipelines.format.manifest import Manifest
+from pipelines.look.annotated import SourcesById
 from pipelines.look.found import Found
 from pipelines.look.pages import Pages
 from pipelines.look.pictures import LARGE, TILE, Pictures
 from pipelines.look.query import Choices
 from pipelines.look.samples import A_PAGE, Sample, Samples
-from pipelines.sources import is_id
+from pipelines.sources import Source, is_id
 
 
 class Missing(Exception):
@@ -50,6 +52,10 @@ class Site:
             root,
             annotations,
         )
+        self._look_up = None
+        if root is not None and annotations is not None and annotations.format not in CONTAINERS:
+            listed = functools.partial(everything_annotated, root, annotations, None)
+            self._look_up = SourcesById(lambda: (one for one in listed() if isinstance(one, Source)))
         self._choices = Choices(manifest, found)
         self._samples = Samples(directory, manifest, self._choices)
         self._pictures = Pictures(directory, manifest)
@@ -93,6 +99,7 @@ class Site:
                 source=source,
                 copy=copy,
                 annotations=self._annotations,
+                look_up=self._look_up,
             )
         except RequestError as error:
             return False, self._pages.strip(None, str(error))

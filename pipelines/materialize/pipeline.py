@@ -75,7 +75,7 @@ class List(beam.PTransform):
         root: absolute, or a URL.
         layout: what its top folders are.
         fractions: of the splits that are made, where there are none.
-        group_by: what these do not tear, in ids.
+        group_by: what these do not tear, as in a request.
     """
 
     def __init__(

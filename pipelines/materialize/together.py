@@ -8,7 +8,7 @@ import apache_beam as beam
 
 from pipelines.plan.together import Alike, Joined, Seen, joined_nodes, meeting_places, resplit, see
 from pipelines.sources import Folder, Found, Source
-from pipelines.sources.groups import group_names
+from pipelines.sources.groups import groups_of
 
 
 class KeepTogether(beam.PTransform):
@@ -17,7 +17,7 @@ class KeepTogether(beam.PTransform):
     Args:
         root: where from; absolute, or a URL.
         fractions: of the splits.
-        group_by: what else a split does not tear, in ids.
+        group_by: what else a split does not tear, as in a request.
     """
 
     def __init__(self, root: str, fractions: dict[str, str], group_by: str | None) -> None:
@@ -44,7 +44,7 @@ class KeepTogether(beam.PTransform):
 
 
 def _look(source: Source, root: str, group_by: str | None) -> Seen:
-    return see(root, source, group_names(group_by, [source.id])[0] if group_by else None)
+    return see(root, source, groups_of(group_by, [source])[0])
 
 
 def _meet(seen: Seen) -> Iterator[tuple[bytes, bytes]]:

@@ -95,7 +95,7 @@ class Plan(BaseModel):
         )
 
     def place(self, source: str) -> tuple[str, str]:
-        """The split and the class of a source."""
+        """The split and the class of a source, by its path."""
         first, second, *_ = f"{source}/".split("/")
         if self.request.split_fractions:
             group = self.request.group_by and group_names(self.request.group_by, [source])[0]
@@ -182,7 +182,9 @@ def make_plan(
     for (split, _), count in sorted(listing.counts.items()):
         images[split] = images.get(split, 0) + count
     errors = folder_errors(listing, layout=request.layout, fractions=request.split_fractions)
-    errors = errors or content_errors(listing, fractions=bool(request.split_fractions))
+    errors = errors or content_errors(
+        listing, fractions=bool(request.split_fractions), group_by=request.group_by
+    )
     if not errors and expected_digest not in (None, listing.hexdigest()):
         errors.append(
             "it is not what this output was made from: files came, went or changed their size since; "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pipelines.plan.order import split_of
 from pipelines.sources.found import Folder, Found, Source, Ungrouped
-from pipelines.sources.groups import group_names
+from pipelines.sources.groups import groups_of
 
 _BLOCK = 1024
 """What is taken before groups are looked for, at once."""
@@ -22,8 +22,7 @@ def in_splits(
     """
     found = iter(found)
     while block := list(itertools.islice(found, _BLOCK)):
-        ids = [one.id for one in block if isinstance(one, Source)]
-        groups = iter(group_names(group_by, ids) if group_by and ids else [])
+        groups = iter(groups_of(group_by, [one for one in block if isinstance(one, Source)]))
         for one in block:
             if isinstance(one, Folder):
                 yield from (one._replace(split=split) for split in fractions or [one.split])
@@ -31,7 +30,7 @@ def in_splits(
             if not isinstance(one, Source):
                 yield one
                 continue
-            group = next(groups, None)
+            group = next(groups)
             if group_by and group is None:
                 yield Ungrouped(one.id)
             yield one._replace(split=split_of(group or one.id, fractions)) if fractions else one

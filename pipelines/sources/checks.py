@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from augment.codec import reads_heif
+from augment.errors import did_you_mean
 from pipelines.sources.found import UNLABELED, Listing, Place
+from pipelines.sources.groups import column_of
 from pipelines.sources.layout import Layout
 from pipelines.sources.names import class_errors, split_errors
 from pipelines.sources.rules import HEIF, PICTURES
@@ -59,19 +61,14 @@ def _disjoint(folders: Mapping[str, set[str]]) -> Iterator[str]:
         )
 
 
-def content_errors(listing: Listing, *, fractions: bool) -> list[str]:
+def content_errors(listing: Listing, *, fractions: bool, group_by: str | None = None) -> list[str]:
     """What the files show to be wrong: classes that can have no sample."""
     if not any(listing.counts.values()):
         there = listing.passed_over()
         only = f"there are only files in it that are not read, {counted(there)}; {_advice(there)}"
         return [only if there else EMPTY]
     if listing.ungrouped:
-        images = sum(listing.counts.values())
-        return [
-            f"--group-by: {listing.ungrouped:,} of {images:,} images do not say of which group they are, "
-            f"{listing.first_ungrouped!r} first; change the expression, so that its group is in "
-            "every path"
-        ]
+        return [_ungrouped(listing, column_of(group_by or ""))]
     several = len({split for split, _ in listing.counts}) > 1 and not fractions
     errors = []
     for (split, label), images, ignored, unusable in _class_folders(listing, fractions=fractions):
@@ -87,6 +84,24 @@ def content_errors(listing: Listing, *, fractions: bool) -> list[str]:
     if len(errors) > MOST:
         errors[MOST:] = [f"{len(errors) - MOST:,} more class folders have no images that can be used"]
     return errors
+
+
+def _ungrouped(listing: Listing, column: str | None) -> str:
+    images = sum(listing.counts.values())
+    few, first = f"{listing.ungrouped:,} of {images:,} images", listing.first_ungrouped
+    if column is None:
+        return (
+            f"--group-by: {few} do not say of which group they are, {first!r} first; change the "
+            "expression, so that its group is in every path"
+        )
+    there = sorted(listing.vocabulary.columns) if listing.vocabulary else []
+    if column not in there:
+        said = did_you_mean(column, there) if there else "it has none that passes through"
+        return f"--group-by column:{column}: the table has no column {column!r}; {said}"
+    return (
+        f"--group-by column:{column}: {few} have nothing in that column, {first!r} first; give each a "
+        "value, an image that belongs to no other one of its own"
+    )
 
 
 def _class_folders(

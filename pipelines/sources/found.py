@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from augment.targets import Vocabulary
+from augment.targets.annotations import written
 from pipelines.sources import rules
 
 Place = tuple[str, str]
@@ -15,10 +16,6 @@ Place = tuple[str, str]
 
 UNLABELED = "unlabeled"
 """The one class of images that have none of their own, only targets; their records have no label."""
-
-
-UNLABELED = "unlabeled"
-"""The class of images that have none of their own, such as those that objects or a mask are known of."""
 
 
 class Source(NamedTuple):
@@ -69,7 +66,7 @@ class Folder(NamedTuple):
 
 
 class Ungrouped(NamedTuple):
-    """An image whose path does not say of which group it is, where groups are asked for."""
+    """An image of which nothing says in which group it is, where groups are asked for."""
 
     source: str
 
@@ -99,7 +96,7 @@ class Listing:
     samples: dict[Place, list[tuple[int, str]]] = dataclasses.field(default_factory=dict)
     """where a few images of each lie, those of the least digests, which stand before them"""
     ungrouped: int = 0
-    """images whose path does not say of which group they are, where groups are asked for"""
+    """images of which nothing says in which group they are, where groups are asked for"""
     first_ungrouped: str = ""
     """the first of them by name"""
     rejects: int = 0
@@ -122,7 +119,8 @@ class Listing:
                 )
             text = f"{found.size} {found.id}"
             if found.annotation or found.place:
-                text += f" {hashlib.sha256(found.annotation).hexdigest()} {found.split} {found.label}"
+                said = hashlib.sha256(written(found.annotation)).hexdigest()
+                text += f" {said} {found.split} {found.label}"
             digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
             self.digest = (self.digest + digest) % (1 << 256)
             samples = self.samples.setdefault(place, [])

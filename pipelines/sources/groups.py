@@ -1,4 +1,4 @@
-"""What the path of a source says that must not be torn: a patient, a video, a scene."""
+"""What must not be torn, a patient, a video, a scene: by the path of a source, or by a table beside it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,38 @@ import re
 from collections.abc import Sequence
 
 from augment.errors import RequestError
+from augment.targets import Annotation
+from pipelines.sources.found import Source
 
 _AN_EXAMPLE = "such as '([^/]+)/[^/]*$' for the folder that a file lies in"
 
 
-def checked_pattern(pattern: str) -> str:
-    """A regular expression with one group. Raises RequestError if it is none.
+_COLUMN = "column:"
+"""Begins what names a column; an expression that begins so has no group, or can be written `(?:c)olumn:`."""
 
-    It is RE2's, whose time is bounded for any expression and any name: a dataset's may be anybody's.
+
+def column_of(group_by: str) -> str | None:
+    """The column that is named; None for an expression."""
+    return group_by.removeprefix(_COLUMN) if group_by.startswith(_COLUMN) else None
+
+
+def checked_groups(pattern: str, *, table: bool) -> str:
+    """A regular expression with one group or, of a `table` beside the images, `column:NAME`.
+
+    Raises RequestError if it is neither. Expressions are RE2's, whose time is bounded for any of them and any
+    name: a dataset's may be anybody's.
     """
     import pyarrow as pa
 
+    if (column := column_of(pattern)) is not None:
+        if not column:
+            raise RequestError(f"--group-by {pattern}: name a column behind it, such as column:patient")
+        if not table:
+            raise RequestError(
+                f"--group-by {pattern}: it names a column, and no table lies beside the images; give one, "
+                "such as --annotations metadata.csv, or an expression for their paths"
+            )
+        return pattern
     try:
         groups = re.compile(pattern).groups
     except (re.error, RecursionError, OverflowError) as error:
@@ -35,6 +56,17 @@ def checked_pattern(pattern: str) -> str:
             f"references to groups ({said})"
         ) from None
     return pattern
+
+
+def groups_of(group_by: str | None, sources: Sequence[Source]) -> list[str | None]:
+    """The group of each source; None where nothing says it, and of all where no groups are asked for."""
+    if group_by is None:
+        return [None] * len(sources)
+    column = column_of(group_by)
+    if column is None:
+        return group_names(group_by, [source.id for source in sources])
+    known = (Annotation.unpacked(source.annotation) if source.annotation else None for source in sources)
+    return [(dict(one.columns).get(column) or None) if one else None for one in known]
 
 
 def group_names(pattern: str, sources: Sequence[str]) -> list[str | None]:

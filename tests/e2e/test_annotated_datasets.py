@@ -26,6 +26,7 @@ from pipelines.audit.verify import verify
 from pipelines.format.digests import bytes_digest
 from pipelines.format.manifest import read_manifest
 from pipelines.format.targets import Targets, difference, packed, unpacked
+from pipelines.look import site
 from pipelines.report.drawing import drawn
 from tests.forgery import Forger
 from tests.in_process import augshard
@@ -479,3 +480,24 @@ def test_a_crowd_of_anybodys_is_drawn_in_no_time():
     corners = tuple(int(c) * UNIT for c in np.random.default_rng(0).integers(-(1 << 20), 1 << 20, 40_000))
     crowd = Object("a", (0, 0, UNIT, UNIT), (corners,), crowd=True)
     assert drawn(np.zeros((8, 8, 3), np.uint8), Annotation((crowd,)), None, ["a"]).shape == (8, 8, 3)
+
+
+def test_look_lists_what_lies_beside_the_images_once(coco, written, monkeypatch):
+    listed, shown = [], []
+
+    def kept(real: Any, results: list[Any]) -> Any:
+        def called(*arguments: Any, **named: Any) -> Any:
+            results.append(real(*arguments, **named))
+            return results[-1]
+
+        return called
+
+    monkeypatch.setattr(site, "everything_annotated", kept(site.everything_annotated, listed))
+    monkeypatch.setattr(site, "replay", kept(site.replay, shown))
+    beside = annotations_of(str(coco / "instances_train.json"))
+    root, manifest = str(coco / "images"), read_manifest(str(written))
+    pages = site.Site(str(written), manifest, root=root, annotations=beside)
+    assert all(pages.strip({"source": f"{number}.png", "copy": "1"})[0] for number in range(3))
+    assert len(listed) == 1
+    assert [one.targets.difference for one in shown] == [""] * 3
+    assert all(one.matches for one in shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import shutil
 import signal
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -39,6 +40,10 @@ ops:
 }
 
 
+IDS = (0, 90)
+"""Of the classes in the COCO files: with a hole, as COCO's own have, and from 0 on, as many others have."""
+
+
 class Out(NamedTuple):
     """A dataset and what it was told."""
 
@@ -64,6 +69,10 @@ def root(tmp_path_factory) -> Path:
                 box = [x, y, chance.randrange(100, 4000) / 100, chance.randrange(100, 4000) / 100]
                 more = {"bbox": box, "iscrowd": crowd, "category_id": 2, "image_id": image["id"]}
                 things.append({"id": len(things) + 1, **more})
+        for category in document["categories"]:
+            category["id"] = IDS[category["id"] - 1]
+        for thing in things:
+            thing["category_id"] = IDS[thing["category_id"] - 1]
         path.write_text(json.dumps(document))
     return root
 
@@ -251,7 +260,7 @@ def test_all_three_have_the_same_boxes(out, exported):
             lines = (yolo / f"labels/{stem}.txt").read_text().splitlines()
             for thing, line in zip(alone, lines, strict=True):
                 number, cx, cy, w, h, *points = map(float, line.split())
-                assert number + 1 == thing["category_id"]
+                assert IDS[int(number)] == thing["category_id"]
                 box = [(cx - w / 2) * 96, (cy - h / 2) * 72, w * 96, h * 72]
                 assert box == pytest.approx(thing["bbox"], abs=0.0052)
                 places = (np.array(points).reshape(-1, 3) * [96, 72, 1]).ravel().tolist()
@@ -328,8 +337,106 @@ def test_images_without_labels_get_none_in_other_formats(out, exported):
     with tarfile.open(next(tars.glob("*.tar"))) as tar:
         assert {name.partition(".")[2] for name in tar.getnames()} == {"png", "json"}
     [table, *_] = (pq.read_table(path) for path in parquet.glob("*.parquet"))
-    assert table.column_names == ["image", "source", "copy"]
+    assert table.column_names == ["image", "source", "copy", "objects"]
     assert not any('"label"' in path.read_text() for path in (folders / "_files").iterdir())
+
+
+Things = dict[tuple[str, int], list[dict[str, Any]]]
+"""What is in each sample, by source and copy; without what tells it from other things."""
+
+
+def in_coco(to: Path) -> Things:
+    found: Things = {}
+    for path in (to / "annotations").iterdir():
+        document = json.loads(path.read_text())
+        names = {category["id"]: category["name"] for category in document["categories"]}
+        samples = {image["id"]: (image["source"], image["copy"]) for image in document["images"]}
+        found |= {sample: [] for sample in samples.values()}
+        for thing in document["annotations"]:
+            del thing["id"]
+            told = {"class": names[thing.pop("category_id")], **thing}
+            found[samples[told.pop("image_id")]].append(told)
+    return found
+
+
+def samples_of(out: Out) -> Iterator[dict[str, Any]]:
+    """Those of both splits, as the dataset has them."""
+    for split in ("train", "validation"):
+        yield from datasets.numpy(str(out.directory), split=split)
+
+
+def numbers_of(out: Out) -> dict[tuple[str, int], list[int]]:
+    """Of the objects of each sample, by source and copy."""
+    return {(one["source"], one["copy"]): one["objects"]["id"].tolist() for one in samples_of(out)}
+
+
+def test_webdataset_says_what_is_in_an_image_as_coco_does(out, exported):
+    webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed")
+    paths = sorted(map(str, exported(out, "webdataset").glob("*.tar")))
+    found: Things = {}
+    numbers = numbers_of(out)
+    for sample in webdataset.WebDataset(paths, shardshuffle=False).decode("rgb8"):
+        about = sample["json"]
+        assert sample["png"].shape == (72, 96, 3)
+        key = about["source"], about["copy"]
+        assert [thing.pop("id") for thing in about["objects"]] == numbers[key]
+        found[key] = about["objects"]
+        assert all(["car", "truck"][thing.pop("label")] == thing["class"] for thing in found[key])
+    assert found == in_coco(exported(out, "coco"))
+
+
+def test_parquet_has_the_lists_of_objects_that_hugging_face_has(out, exported):
+    paths = sorted(exported(out, "parquet").glob("*.parquet"))
+    found: Things = {}
+    numbers = numbers_of(out)
+    for row in (row for path in paths for row in pq.read_table(path).to_pylist()):
+        objects, key = row["objects"], (row["source"], row["copy"])
+        assert objects.pop("id") == numbers[key]
+        objects["class"] = [["car", "truck"][number] for number in objects.pop("category")]
+        found[key] = [
+            dict(zip(objects, values, strict=True)) for values in zip(*objects.values(), strict=True)
+        ]
+    told = in_coco(exported(out, "coco"))
+    for things in told.values():
+        for thing in things:
+            del thing["num_keypoints"]
+    assert found == told
+
+
+def test_hugging_face_reads_objects_and_masks(out, materialized, exported, tmp_path):
+    hub = pytest.importorskip("datasets", reason="Hugging Face's datasets are not installed")
+    read = hub.load_dataset(str(exported(out, "parquet")), cache_dir=str(tmp_path))["train"]
+    category = read.features["objects"]["category"].feature
+    first = read[0]
+    assert category.names == ["car", "truck"]
+    told = in_coco(exported(out, "coco"))[first["source"], first["copy"]]
+    assert [category.int2str(number) for number in first["objects"]["category"]] == [
+        thing["class"] for thing in told
+    ]
+    assert first["objects"]["bbox"] == [thing["bbox"] for thing in told]
+    masked = exported(materialized("nothing", "masks", "--copies", 1), "parquet")
+    mask = hub.load_dataset(str(masked), cache_dir=str(tmp_path))["train"][0]["segmentation_mask"]
+    assert (mask.mode, mask.size) == ("L", (192, 144))
+
+
+def test_masks_go_to_parquet_and_webdataset_as_they_are_stored(materialized, exported):
+    told = materialized("nothing", "masks", "--copies", 1)
+    stored = {one["source"]: one["segmentation_mask"] for one in samples_of(told)}
+    rows = (
+        row for path in exported(told, "parquet").glob("*.parquet") for row in pq.read_table(path).to_pylist()
+    )
+    in_parquet = {row["source"]: row["segmentation_mask"]["bytes"] for row in rows}
+    in_tars: dict[str, bytes] = {}
+    for path in exported(told, "webdataset").glob("*.tar"):
+        with tarfile.open(path) as tar:
+            files = {member.name: tar.extractfile(member).read() for member in tar}
+        for name in (name for name in files if name.endswith(".json")):
+            source = json.loads(files[name])["source"]
+            in_tars[source] = files[name.removesuffix(".json") + ".seg.png"]
+    assert in_tars == in_parquet
+    assert stored.keys() == in_tars.keys()
+    for source, png in in_tars.items():
+        assert (np.asarray(Image.open(io.BytesIO(png)))[..., np.newaxis] == stored[source]).all()
 
 
 def test_array_records_have_all_that_records_have(out, exported):

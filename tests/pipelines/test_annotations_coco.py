@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from augment.errors import RequestError
 from augment.targets import UNIT, Annotation, Object, Vocabulary
-from pipelines.annotations import annotations_of, json_stream
+from pipelines.annotations import annotations_of, json_stream, parted
+from pipelines.annotations import coco as reader
 from pipelines.annotations.json_stream import BadFile, items
+from pipelines.annotations.parted import Parted
+from pipelines.annotations.transform import _Pack
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put, put_json
 
 CATEGORIES = [
@@ -72,7 +75,7 @@ def test_coco_s_own_layout_gives_splits_boxes_and_polygons(tmp_path):
     assert not found.rejects
     assert found.places == {("train", "unlabeled"): 2, ("validation", "unlabeled"): 1}
     assert found.vocabulary == Vocabulary(
-        frozenset([(0, "person"), (1, "dog")]), has=frozenset(["boxes", "polygons"])
+        frozenset([(1, "person"), (18, "dog")]), has=frozenset(["boxes", "polygons"])
     )
     hundredths = [-(-n * UNIT * 2 - 100) // 200 for n in (19984, 20046, 27755, 27134)]
     assert found.annotation("train2017/000000000009.jpg") == Annotation(
@@ -295,3 +298,42 @@ def test_names_that_nobody_could_write_down_are_refused(tmp_path):
     put(tmp_path, "in/metadata.jsonl", content='{"file_name": "b.jpg", "note": "\\ud800"}\n')
     [refused] = look(tmp_path / "in", "metadata.jsonl").refused
     assert refused.endswith("in line 1, where a JSON object, {...}, is due")
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers() | st.lists(st.floats(allow_nan=False)))),
+    st.integers(1, 5),
+    st.sampled_from([0, 40, 1 << 20]),
+)
+def test_things_come_together_by_key_however_few_are_held(things, parts, held):
+    expected: dict[str, list[Any]] = {}
+    for key, one in things:
+        expected.setdefault(key, []).append(one)
+    with pytest.MonkeyPatch.context() as patch, Parted(parts) as parting:
+        patch.setattr(parted, "_HELD", held)
+        for key, one in things:
+            parting.add(key, one)
+        found = list(parting.by_key())
+    assert dict(found) == expected
+    assert len(found) == len(expected)
+
+
+def test_c8_a_file_is_understood_part_by_part(tmp_path, monkeypatch):
+    """Images before, behind and between their annotations; nothing is held, and packets are small."""
+    put(tmp_path, *(f"deep/{number}.jpg" for number in range(40)), "top.jpg")
+    images = [image(number, f"deep/{number}.jpg") for number in range(40)]
+    things = [thing(n, n * 7 % 40, [n, 2, 3, 4], segmentation=[[1, 2, n, 4, 5, 6]]) for n in range(200)]
+    document = {"images": images[:9], "annotations": things, "categories": CATEGORIES}
+    text = json.dumps(document)[:-1] + ', "images": ' + json.dumps(images[9:]) + "}"
+    put(tmp_path, "all.json", content=text)
+    expected = look(tmp_path, "all.json")
+    assert [len(expected.annotation(f"deep/{number}.jpg").objects) for number in range(40)] == [5] * 40
+    assert [thing.box[0] for thing in expected.annotation("deep/7.jpg").objects] == [
+        UNIT * n for n in (1, 41, 81, 121, 161)
+    ]
+    monkeypatch.setattr(parted, "_HELD", 0)
+    monkeypatch.setattr(reader, "_PART", 1000)
+    monkeypatch.setattr(_Pack, "HELD", 0)
+    assert look(tmp_path, "all.json") == expected
+    assert_beam_finds_the_same(tmp_path, "all.json")

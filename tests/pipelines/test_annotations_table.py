@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from augment.targets import UNIT, Annotation, Object, Vocabulary
+from pipelines.annotations.numbers import BadAnnotation
+from pipelines.annotations.table_objects import objects_in
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put
 
 DIFFER = 'give all classes names, or write them as texts of JSON lines, where 3 and "3" differ'
@@ -187,3 +189,15 @@ def test_two_tables_of_one_folder_are_refused(tmp_path):
         put_table(tmp_path, f"metadata.{kind}", [{"file_name": "a.png"}])
     [refused] = look(tmp_path, ".").refused
     assert refused.endswith("'metadata.csv' and 'metadata.jsonl' lie in one folder; leave one of them there")
+
+
+def test_a_list_of_objects_says_the_same_as_lists_do():
+    """As exports to WebDataset have it."""
+    car = {"id": 0, "label": 1, "class": "car", "bbox": [1, 2, 3, 4]}
+    things = [car, {"class": "bus", "bbox": [0, 0, 1, 1]}]
+    lists = {"bbox": [[1, 2, 3, 4], [0, 0, 1, 1]], "categories": ["car", "bus"]}
+    assert objects_in(things) == objects_in(lists)
+    assert objects_in([]) == ()
+    for wrong in ([{"class": "car"}], [{"bbox": [1, 2, 3, 4]}], ["car"]):
+        with pytest.raises(BadAnnotation):
+            objects_in(wrong)

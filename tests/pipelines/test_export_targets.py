@@ -42,13 +42,13 @@ TARGETS = Targets(
 )
 
 
-def manifest(**changes: Any) -> Any:
+def manifest(beside: str = "voc", **changes: Any) -> Any:
     """As much of one as forms ask for."""
     return SimpleNamespace(
         image_size=(HEIGHT, WIDTH),
         image_shape=(HEIGHT, WIDTH, 3),
         targets=TARGETS.model_copy(update=changes),
-        request=SimpleNamespace(name="set", storage=SimpleNamespace(format="png")),
+        request=SimpleNamespace(name="set", annotations=beside, storage=SimpleNamespace(format="png")),
         splits={"train": None, "val": None},
         classes=("unlabeled",),
     )
@@ -161,9 +161,14 @@ def test_pycocotools_reads_it(coco_files, capsys):
 
 
 def test_categories_count_from_one_where_their_numbers_cannot_be_ids(tmp_path):
-    for numbers in ((0, 1, 2), (4, 4, 5)):
-        form = Coco(manifest(class_numbers=numbers), keeps_extensions=False)
+    for beside, numbers in (("yolo", (0, 1, 2)), ("coco", (4, 4, 5)), ("voc", (0, 0, 0)), ("masks", ())):
+        form = Coco(manifest(beside, class_numbers=numbers), keeps_extensions=False)
         assert form.category_ids == (1, 2, 3)
+
+
+def test_categories_of_coco_keep_their_ids():
+    for ids in ((0, 1, 2), (1, 18, 90), (-1, 0, 2**70)):
+        assert Coco(manifest("coco", class_numbers=ids), keeps_extensions=False).category_ids == ids
 
 
 def read_yolo(root: Path, split: str) -> dict[str, tuple[np.ndarray, list[list[float]]]]:

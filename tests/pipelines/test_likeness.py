@@ -16,7 +16,7 @@ from augment import codec
 from augment.errors import RequestError
 from pipelines.plan.together import Alike, Joined, joined_nodes, meeting_places, see, see_all
 from pipelines.sources import Source
-from pipelines.sources.groups import checked_pattern, group_names
+from pipelines.sources.groups import checked_groups, group_names
 from pipelines.sources.likeness import BITS, NEAR, PLAIN, bands, near_pairs, picture_code
 
 
@@ -169,16 +169,17 @@ def test_what_passes_a_shuffle_comes_out_as_it_was(node, code):
 )
 def test_an_expression_without_one_group_is_refused(pattern, said):
     with pytest.raises(RequestError) as caught:
-        checked_pattern(pattern)
+        checked_groups(pattern, table=False)
     assert str(caught.value).startswith(f"--group-by {pattern!r}: {said}")
 
 
 def test_the_group_is_what_is_found_first_in_an_id_and_nothing_is_none():
     ids = ["car/video07_1.jpg", "car/video08/video09.jpg", "car/video.jpg", "ü/video1\n.jpg", "x/VIDEO3"]
-    assert group_names(checked_pattern(r"video(\d*)"), ids) == ["07", "08", None, "1", None]
-    assert group_names(checked_pattern(r"^([^/]+)/"), ids) == ["car", "car", "car", "ü", "x"]
-    assert group_names(checked_pattern(r"(?i)video(\d+)$|none"), ids) == [None, None, None, None, "3"]
+    assert group_names(checked_groups(r"video(\d*)", table=False), ids) == ["07", "08", None, "1", None]
+    assert group_names(checked_groups(r"^([^/]+)/", table=False), ids) == ["car", "car", "car", "ü", "x"]
+    last = checked_groups(r"(?i)video(\d+)$|none", table=False)
+    assert group_names(last, ids) == [None, None, None, None, "3"]
 
 
 def test_an_expression_made_to_take_for_ever_takes_no_time():
-    assert group_names(checked_pattern("^(?:a+)+(b)$"), ["a" * 4000 + "c"]) == [None]
+    assert group_names(checked_groups("^(?:a+)+(b)$", table=False), ["a" * 4000 + "c"]) == [None]
