@@ -6,6 +6,8 @@ them: they take seconds, and help must not.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from typing import Annotated
@@ -56,7 +58,8 @@ def doctor() -> None:
 
 
 for job in (datasets.materialize, datasets.export):  # whose further options are Beam's
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(job)
+    started = process.starting()(job)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(started)
 for command in (
     recipes.preview,
     recipes.lint,
@@ -75,6 +78,7 @@ for command in (
 def main() -> None:
     """The entry point. Exit status: 0 done, 1 the work failed, 2 the request is wrong, 128 + the signal."""
     process.in_utf_8()
+    atexit.register(gc.freeze)  # for Python would look through half a million objects before it ends
     with process.signals() as stopped:
         try:
             with process.streams():
