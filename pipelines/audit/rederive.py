@@ -28,7 +28,7 @@ from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
 from pipelines.audit.targets import Claim, TargetsCheck
-from pipelines.format.digests import pixels_digest
+from pipelines.format.digests import bytes_digest, pixels_digest
 from pipelines.format.example import Record, unpack
 from pipelines.sources import read_source
 
@@ -241,12 +241,13 @@ class Rederiver:
         same = pixels_digest(pixels) == sample.digest
         if same and encoded is None:
             return _NONE, None
+        read = sample.shard.record_of.get(sample.row)
+        if read is not None and encoded is not None and read.image == bytes_digest(encoded):
+            message = "the samples table has another digest of its pixels than they have before encoding"
+            return _NONE, None if same else self._at(sample, "row", message)
         image = self._stored(sample)
         if image is None:
             return None, None  # which was found when the shard was read
-        if encoded is not None and image == encoded:
-            message = "the samples table has another digest of its pixels than they have before encoding"
-            return _NONE, None if same else self._at(sample, "row", message)
         try:
             record = codec.decode_stored(image, self._recipe.storage, self._recipe.image_shape)
             mine = codec.round_trip(pixels, self._recipe.storage)
@@ -266,12 +267,12 @@ class Rederiver:
 
     def _record(self, sample: Sample) -> Record | None:
         """The record that a row describes."""
-        place = sample.shard.record_of.get(sample.row)
-        if place is None:
+        read = sample.shard.record_of.get(sample.row)
+        if read is None:
             return None
         with storage.at(self._audit.directory).open(sample.shard.file) as file:
-            file.seek(place[0])
-            return unpack(file.read(place[1]))
+            file.seek(read.start)
+            return unpack(file.read(read.length))
 
     def _counts(self, difference: np.ndarray) -> bool:
         """Whether a difference is a finding: any is, but for small ones in another parity class."""

@@ -46,6 +46,16 @@ class ShardPlace(NamedTuple):
     number: int
 
 
+class RecordRead(NamedTuple):
+    """A record that was read."""
+
+    start: int
+    """where its bytes begin in the file"""
+    length: int
+    image: str | None
+    """as `Decoder.digests` has it"""
+
+
 @dataclasses.dataclass
 class Shard:
     """A shard as far as it could be read."""
@@ -56,8 +66,8 @@ class Shard:
     receipt: Receipt | None = None
     rows: pa.Table | None = None
     """the samples file's; None if it cannot be read"""
-    record_of: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
-    """of rows that have a sound record: where its bytes begin in the file, and how many they are"""
+    record_of: dict[int, RecordRead] = dataclasses.field(default_factory=dict)
+    """of rows that have a sound record"""
 
 
 @dataclasses.dataclass
@@ -70,8 +80,8 @@ class _Stored:
     """None where it cannot be read"""
     label: int = 0
     copy: int = 0
-    pixels: str | None = None
-    """digest of the decoded levels, None where they cannot be decoded"""
+    image: str | None = None
+    """as `Decoder.digests` has it"""
     targets: str = ""
     """digest of what it has beside the image, in datasets with targets"""
 
@@ -217,7 +227,7 @@ class ShardChecker:
         def done() -> Iterator[_Stored]:
             block, digests = waiting.popleft()
             for item, digest in zip(block, digests.result(), strict=True):
-                item.pixels = digest
+                item.image = digest
                 yield item
             self._progress(len(block))
 
@@ -281,7 +291,7 @@ class ShardChecker:
             item = stored[number]
             if item.source is None:
                 continue
-            shard.record_of[row] = (item.start, item.length)
+            shard.record_of[row] = RecordRead(item.start, item.length, item.image)
             if item.label != labels[row]:
                 message = f"its label is {item.label}, in the samples table {labels[row]}"
                 self._found("label", message, shard, number, item.source)
@@ -293,10 +303,10 @@ class ShardChecker:
                 self._found("targets", message, shard, number, item.source)
             elif item.targets:
                 self._audit.checked["targets"] += 1
-            if item.pixels is None:
+            if item.image is None:
                 message = "its image cannot be decoded to the size that the manifest says"
                 self._found("image", message, shard, number, item.source)
-            elif lossless and item.pixels != digests[row]:
+            elif lossless and item.image != digests[row]:
                 message = "its pixels do not have the digest that the samples table has"
                 self._found("pixels", message, shard, number, item.source)
             elif lossless:

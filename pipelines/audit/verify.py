@@ -10,6 +10,7 @@ from augment import backends
 from augment.by_class import ByClass
 from augment.errors import require
 from augment.parity import parity_class
+from pipelines import process
 from pipelines.annotations import Annotations
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
@@ -95,6 +96,7 @@ def _check(
                 deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
                 targets = TargetsCheck(deriver, augmenters.recipe, found.annotations)
             rederiver = Rederiver(audit, augmenters, root, chosen, set(found.sources), bar.update, targets)
+        process.started()
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
             checker.compare_copies(shards)

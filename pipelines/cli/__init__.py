@@ -58,13 +58,14 @@ def doctor() -> None:
 
 
 for job in (datasets.materialize, datasets.export):  # whose further options are Beam's
-    started = process.starting()(job)
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(started)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+        process.starting()(job)
+    )
 for command in (
     recipes.preview,
     recipes.lint,
     datasets.look,
-    datasets.audit,
+    process.starting()(datasets.audit),
     recipes.parity,
     training.train,
     training.compare,
