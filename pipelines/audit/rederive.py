@@ -23,7 +23,7 @@ from augment.augmenter import CORES, NOT_AUGMENTED
 from augment.by_class import ByClass
 from augment.draws import Draw, at
 from pipelines import storage
-from pipelines.audit.deriving import SampleDeriver
+from pipelines.audit.deriving import DerivedCopies, SampleDeriver, Wanted
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
@@ -35,6 +35,10 @@ from pipelines.sources import read_source
 FAR, OFTEN = 8, 0.01
 """In another parity class a sample is a finding if more than this part of its levels is off by more
 than so many: versions of decoders and kernels are not."""
+
+
+AT_ONCE = 16
+"""Sources that one thread takes at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,9 @@ class SourceCheck:
     """uint8 [H, W, C] of each sample that was derived again and is not equal: by how many levels"""
     derived: int = 0
     vanished: bool = False
+
+    def found(self, kind: str, message: str) -> None:
+        self.findings.append(Finding(kind, message, source=self.member.source))
 
 
 class Rederiver:
@@ -161,58 +168,93 @@ class Rederiver:
                 member.draws = draws
 
     def _outcomes(self, members: list[Member]) -> Iterator[SourceCheck]:
-        waiting: collections.deque[Future[SourceCheck]] = collections.deque()
-        for member in members:
-            waiting.append(self._pool.submit(self._outcome, member))
-            if len(waiting) > 2 * CORES:
-                yield waiting.popleft().result()
+        waiting: collections.deque[Future[list[SourceCheck]]] = collections.deque()
+        for first in range(0, len(members), AT_ONCE):
+            waiting.append(self._pool.submit(self._block, members[first : first + AT_ONCE]))
+            if len(waiting) > CORES:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
-    def _outcome(self, member: Member) -> SourceCheck:
-        """Reads one source, and derives its samples."""
-        outcome = SourceCheck(member)
+    def _block(self, members: Sequence[Member]) -> list[SourceCheck]:
+        """Reads some sources, and derives their samples."""
+        outcomes = [SourceCheck(member) for member in members]
+        by_deriver: dict[SampleDeriver, list[SourceCheck]] = {}
+        for outcome in outcomes:
+            by_deriver.setdefault(outcome.member.deriver, []).append(outcome)
+        for deriver, its in by_deriver.items():
+            asked: list[tuple[SourceCheck, bool]] = []
+            derived = deriver.derive(self._wanted(its, asked), its[0].member.draws)
+            for number, copies in enumerate(derived):
+                outcome, changed = asked[number]
+                member = outcome.member
+                self._judge(outcome, copies, member.samples, member.draws, member.begin, changed=changed)
+        return outcomes
 
-        def found(kind: str, message: str) -> SourceCheck:
-            outcome.findings.append(Finding(kind, message, source=member.source))
-            return outcome
+    def _wanted(
+        self, outcomes: Sequence[SourceCheck], asked: list[tuple[SourceCheck, bool]]
+    ) -> Iterator[Wanted]:
+        """What is to be derived of sources, of which each is read; to be told of whom, and if it changed."""
+        for outcome in outcomes:
+            contents, member = self._contents(outcome), outcome.member
+            if contents is None:
+                continue
+            changed = hashlib.sha256(contents).hexdigest() != member.sha256
+            if member.samples:
+                asked.append((outcome, changed))
+                yield Wanted(contents, [sample.shard.place.copy for sample in member.samples], member.begin)
+            elif changed:
+                copies = _augmented([member.first])
+                draws = member.deriver.draw([member.source] * len(copies), copies)
+                wanted = Wanted(contents, [member.first.shard.place.copy], 0)
+                [derived] = member.deriver.derive([wanted], draws)
+                self._judge(outcome, derived, [member.first], draws, 0, changed=True)
 
+    def _contents(self, outcome: SourceCheck) -> bytes | None:
+        """A source's bytes; None if it cannot be read, which the outcome then says."""
+        why = "no file can have such a name"  # a forged one
         try:
-            contents = read_source(self._root, member.source)
+            return read_source(self._root, outcome.member.source)
         except (FileNotFoundError, NotADirectoryError):
             outcome.vanished = True  # or moved, which the rest of the input tells
-            return outcome
+            return None
         except OSError as error:
-            return found("unreadable", f"the source cannot be read ({storage.reason(error)})")
-        except ValueError:  # a forged name that no file can have
-            return found("unreadable", "the source cannot be read (no file can have such a name)")
-        changed = hashlib.sha256(contents).hexdigest() != member.sha256
-        samples, draws, begin = member.samples, member.draws, member.begin
-        if not samples and changed:
-            samples, begin = [member.first], 0
-            copies = _augmented(samples)
-            draws = member.deriver.draw([member.source] * len(copies), copies)
-        if not samples:
-            return outcome
-        copies = [sample.shard.place.copy for sample in samples]
-        try:
-            derived = member.deriver.derive(contents, copies, draws, begin)
-        except codec.DecodeError as error:
-            why = f"{error.rejection.reason}: {error.rejection.detail}"
-            return found("changed", f"the source changed, and can no longer be decoded ({why})")
+            why = storage.reason(error)
+        except ValueError:
+            pass
+        outcome.found("unreadable", f"the source cannot be read ({why})")
+        return None
+
+    def _judge(
+        self,
+        outcome: SourceCheck,
+        derived: DerivedCopies | codec.DecodeError,
+        samples: Sequence[Sample],
+        draws: Draw,
+        begin: int,
+        *,
+        changed: bool,
+    ) -> None:
+        """Compares what was derived from a source with its records, and with what is said of it."""
+        if isinstance(derived, codec.DecodeError):
+            why = f"{derived.rejection.reason}: {derived.rejection.detail}"
+            outcome.found("changed", f"the source changed, and can no longer be decoded ({why})")
+            return
         compared = [
             self._compare(sample, pixels, encoded)
             for sample, pixels, encoded in zip(samples, derived.pixels, derived.encoded, strict=True)
         ]
         if changed and any(difference is None or difference.any() for difference, _ in compared):
-            return found("changed", "the source changed: its SHA-256 is not the one in the samples table")
+            outcome.found("changed", "the source changed: its SHA-256 is not the one in the samples table")
+            return
         if changed:
-            found(
+            outcome.found(
                 "row", "the samples table has another SHA-256 of the source, from which its pixels do follow"
             )
+        member = outcome.member
         if (derived.height, derived.width) != member.size:
             was = "x".join(map(str, member.size))
-            found(
+            outcome.found(
                 "row", f"the source has {derived.height}x{derived.width} pixels, in the samples table {was}"
             )
         if self._targets:
@@ -232,7 +274,6 @@ class Rederiver:
                 outcome.differences.append(difference)
                 if self._counts(difference):
                     outcome.findings.append(self._at(sample, "derived", _measured(difference)))
-        return outcome
 
     def _compare(
         self, sample: Sample, pixels: np.ndarray, encoded: bytes | None
