@@ -21,7 +21,7 @@ AT_ONCE = 8
 """Images in one call of what is compiled."""
 LARGEST = 1 << 20
 """Bytes of an image from which on a call gains nothing by taking several."""
-COMPILED_FROM = 256
+COMPILED_FROM = 128
 """Images of one size from which on it is worth a tenth of a second, or one, to compile for them."""
 
 
@@ -75,8 +75,9 @@ class Device:
             all_of_them = some + some[-1:] * (AT_ONCE - len(some))
             batch = np.stack([images[number] for number in all_of_them])
             with tf.device("CPU"):
-                out = compiled(batch, *(value[all_of_them] for value in values.values()))
-            made |= zip(some, out.numpy(), strict=False)
+                drawn = (tf.constant(value[all_of_them]) for value in values.values())
+                out = compiled(tf.constant(batch), *drawn)
+            made |= zip(some, np.asarray(memoryview(out)), strict=False)
         return made
 
 
@@ -125,7 +126,7 @@ def _compiled(describe: Describe, size: tuple[int, ...], specs: Specs) -> Callab
     def computed(images: tf.Tensor, *values: tf.Tensor) -> tf.Tensor:
         return device.apply(describe(_drawn(specs, values), (height, width)), images)
 
-    return computed
+    return computed.get_concrete_function()  # as `PartitionedCall` it would not be compiled
 
 
 def _drawn(specs: Specs, values: Sequence[tf.Tensor | np.ndarray]) -> Draw:
