@@ -1,4 +1,4 @@
-"""The device backend for samples one by one, or many at once: what is done to them, as graphs of TensorFlow."""
+"""The device backend for samples, one or many: what is done to them, as graphs of TensorFlow."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class Device:
         specs = tuple((path, value.dtype.str, value.shape[1:]) for path, value in values.items())
         compiled = self._compiled(describe, images[numbers[0]].shape, specs)
         made: dict[int, np.ndarray] = {}
-        for first in range(0, len(numbers) if compiled else 0, AT_ONCE):
+        if compiled is None:
+            return made
+        for first in range(0, len(numbers), AT_ONCE):
             some = numbers[first : first + AT_ONCE]
             if len(some) < AT_ONCE // 2:
                 break

@@ -50,9 +50,7 @@ class SampleDeriver:
         words = source_words(sources)
         return self._augmenter.draw((words[:, 0], words[:, 1]), np.array(copies, np.int32))
 
-    def derive(
-        self, sources: Iterable[Wanted], draws: Draw
-    ) -> Iterator[DerivedCopies | codec.DecodeError]:
+    def derive(self, sources: Iterable[Wanted], draws: Draw) -> Iterator[DerivedCopies | codec.DecodeError]:
         """The copies of each source, in their order; the error of one whose bytes cannot be decoded.
 
         Several are derived from at once, as far as they are small; of no more the bytes are held.

@@ -29,7 +29,7 @@ from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
 from pipelines.audit.targets import Claim, TargetsCheck
 from pipelines.format.digests import bytes_digest, pixels_digest
-from pipelines.format.example import Record, unpack
+from pipelines.format.example import Record
 from pipelines.sources import read_source
 
 FAR, OFTEN = 8, 0.01
@@ -284,6 +284,7 @@ class Rederiver:
             return _NONE, None
         read = sample.shard.record_of.get(sample.row)
         if read is not None and encoded is not None and read.image == bytes_digest(encoded):
+            sample.shard.proven.add(sample.row)
             message = "the samples table has another digest of its pixels than they have before encoding"
             return _NONE, None if same else self._at(sample, "row", message)
         image = self._stored(sample)
@@ -307,13 +308,7 @@ class Rederiver:
         return None if record is None else record.image
 
     def _record(self, sample: Sample) -> Record | None:
-        """The record that a row describes."""
-        read = sample.shard.record_of.get(sample.row)
-        if read is None:
-            return None
-        with storage.at(self._audit.directory).open(sample.shard.file) as file:
-            file.seek(read.start)
-            return unpack(file.read(read.length))
+        return sample.shard.record(self._audit.directory, sample.row)
 
     def _counts(self, difference: np.ndarray) -> bool:
         """Whether a difference is a finding: any is, but for small ones in another parity class."""

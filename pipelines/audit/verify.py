@@ -76,12 +76,14 @@ def _check(
     root, rejects = audit.input, check_small_files(audit, manifest, augmenters.recipe)
     totals = Totals(audit, manifest)
     with Bar("auditing", "checks", manifest.records) as bar:
-        checker = ShardChecker(audit, manifest, augmenters, bar.update)
+        every = root is not None and (samples is None or samples >= manifest.records)
+        lossy = augmenters.recipe.storage.format == "jpeg"
+        checker = ShardChecker(audit, manifest, augmenters, bar.update, images_later=every and lossy)
         found = rederiver = targets = None
         if root is not None:
             audit.parity = _parity(manifest)
             chosen = None
-            if samples is not None and samples < manifest.records:
+            if not every and samples is not None:
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest, annotations, pictures=pictures)
             bar.total = manifest.records + (
@@ -103,6 +105,8 @@ def _check(
             totals.add(shards)
             if rederiver:
                 rederiver.check(shards)
+            for shard in shards:
+                checker.check_images(shard)
     totals.check(rejects)
     if root is None or found is None or rederiver is None:
         audit.unchecked.append(
