@@ -61,4 +61,5 @@ def _apart(sums: tf.Tensor, channels: int) -> tf.Tensor:
     """uint8 [..., C]: sums of channels that are together, over 1024 and rounded half up."""
     fields = [_FIELD * number for number in range(channels)]
     sums += sum(512 << field for field in fields)
-    return tf.stack([tf.cast(shifted(sums, field + 10) & 255, tf.uint8) for field in fields], axis=-1)
+    shifts = tf.constant([field + 10 for field in fields], tf.int64)
+    return tf.cast(tf.bitwise.right_shift(sums[..., tf.newaxis], shifts) & 255, tf.uint8)
