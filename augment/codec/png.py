@@ -171,7 +171,9 @@ def encode(image: np.ndarray) -> bytes:
     rows = np.empty((height, 1 + channels * width), np.uint8)
     rows[:, 0] = 3
     np.subtract(levels, (left & above) + ((left ^ above) >> 1), out=rows[:, 1:])
-    deflate = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    # At level 9 a block holds 2**15 - 2 symbols, and half at each level below. Less memory is sooner had.
+    memory = min(max((rows.size + 1).bit_length() - 6, 1), 9)
+    deflate = zlib.compressobj(1, zlib.DEFLATED, 15, memory, zlib.Z_RLE)
     data = deflate.compress(rows.data) + deflate.flush()
     return header(width, height, channels) + _chunk(b"IDAT", data) + _END
 

@@ -11,7 +11,7 @@ import numpy as np
 from augment import backends, codec
 from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.by_class import ByClass
-from augment.draws import Draw, at
+from augment.draws import Draw, each
 from augment.keys import source_words
 from pipelines import storage
 from pipelines.format.digests import pixels_digest
@@ -108,8 +108,8 @@ class Deriver:
         for augmenter, places in self.augmenters.parts([member.label for member in members]):
             draws = _draws(augmenter, [members[position].source for position in places], copies)
             drawn.append((places, draws))
-            for place, position in enumerate(places):
-                found[position] = self._one(augmenter, members[position], copies, draws, place)
+            for position, its in zip(places, _by_copy(draws, copies), strict=False):
+                found[position] = self._one(augmenter, members[position], copies, its)
         columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
         records: list[list[bytes]] = [[] for _ in copies]
         by_copy: dict[str, list[list[Any]]] = {}
@@ -135,7 +135,7 @@ class Deriver:
         """One source's samples themselves, as a reader of its records sees them. Raises as `derive`."""
         augmenter = self.augmenters.of(member.label)
         draws = _draws(augmenter, [member.source], copies)
-        made = self._made(augmenter, member, copies, draws, 0)
+        made = self._made(augmenter, member, next(_by_copy(draws, copies)))
         if isinstance(made, Reject):
             return made
         stored = augmenter.recipe.storage
@@ -143,10 +143,10 @@ class Deriver:
         return Samples([codec.round_trip(image, stored) for image in made.images], drawn)
 
     def _one(
-        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Draw, place: int
+        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Sequence[Draw | None]
     ) -> _One | Reject:
-        """One source's records; its draws are those at a place of the first axis."""
-        made = self._made(augmenter, member, copies, draws, place)
+        """One source's records, by what was drawn for each copy."""
+        made = self._made(augmenter, member, draws)
         if isinstance(made, Reject):
             return made
         label, stored = self._labels[member.label], augmenter.recipe.storage
@@ -162,27 +162,24 @@ class Deriver:
                 return annotated
             source |= annotated.columns(self._targets.targets)
             try:
-                targets = [
-                    self._targets.sample(annotated, made.size, draw, member.label)
-                    for draw in _each(draws, copies, place)
-                ]
+                targets = [self._targets.sample(annotated, made.size, draw, member.label) for draw in draws]
             except codec.DecodeError as error:
                 return Reject(member.source, error.rejection.reason, error.rejection.detail)
+        encoded = [codec.encode(sample, stored) for sample in made.images]
+        digests = [pixels_digest(sample) for sample in made.images]
         records = []
-        for sample, copy, its in zip(made.images, copies, targets, strict=True):
+        for image, digest, copy, its in zip(encoded, digests, copies, targets, strict=True):
             record = serialize(
-                image=codec.encode(sample, stored),
+                image=image,
                 label=None if self._unlabeled else label,
                 source=member.source,
                 copy=copy,
                 targets=its.entries if its else b"",
             )
-            records.append((framed(record), {PIXELS: pixels_digest(sample), **(its.columns if its else {})}))
+            records.append((framed(record), {PIXELS: digest, **(its.columns if its else {})}))
         return _One(source, records)
 
-    def _made(
-        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Draw, place: int
-    ) -> _Made | Reject:
+    def _made(self, augmenter: Augmenter, member: Member, draws: Sequence[Draw | None]) -> _Made | Reject:
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
@@ -192,7 +189,7 @@ class Deriver:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
         head: np.ndarray | None = None
         images = []
-        for draw in _each(draws, copies, place):
+        for draw in draws:
             if draw is None:
                 images.append(augmenter.plain(image))
                 continue
@@ -234,15 +231,14 @@ def _draws(augmenter: Augmenter, sources: Sequence[str], copies: Sequence[int]) 
     return augmenter.draw((words[..., 0], words[..., 1]), np.array([augmented], np.int32))
 
 
-def _each(draws: Draw, copies: Sequence[int], place: int) -> Iterator[Draw | None]:
-    """What was drawn for each copy of the source at a place; None for NOT_AUGMENTED, the first of them."""
-    augmented = 0
-    for copy in copies:
-        if copy == NOT_AUGMENTED:
-            yield None
-        else:
-            yield at(draws, (place, augmented))
-            augmented += 1
+def _by_copy(draws: Draw, copies: Sequence[int]) -> Iterator[list[Draw | None]]:
+    """For one source after the other what was drawn for each copy; None for NOT_AUGMENTED.
+
+    Endless where nothing was drawn.
+    """
+    samples = each(draws, axes=2)
+    while True:
+        yield [None if copy == NOT_AUGMENTED else next(samples) for copy in copies]
 
 
 class _Made(NamedTuple):

@@ -7,13 +7,15 @@ Records are written here, in the order of the plan.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import os
 import platform
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -38,7 +40,7 @@ from pipelines.materialize.run import Run
 from pipelines.plan import Plan
 from pipelines.sources import Reject, read_source
 
-COPIES_AT_ONCE = 8
+COPIES_AT_ONCE = 12
 """Copies of one group that are written in one pass over its sources."""
 
 AT_ONCE = 16
@@ -77,7 +79,8 @@ class Group:
 
 
 class GroupWriter:
-    """Writes groups of one plan. Built once a process; one group at a time.
+    """Writes groups of one plan. Built once a process. Threads may write some at once: while one is
+    finished, sources of the next are derived.
 
     `processes` is how many may derive, if the work is worth their start. To be closed in the end.
     Raises GroupFailed in another parity class than the plan's.
@@ -103,6 +106,8 @@ class GroupWriter:
         self.schema = schema(self._recipe, plan.targets)
         self._ahead = storage.at(run.input).ahead
         self._readers = ThreadPoolExecutor(self._ahead) if self._ahead else None
+        self._turn = threading.Lock()
+        """held by the group whose sources are given to those who derive"""
 
     @property
     def processes(self) -> int:
@@ -254,52 +259,33 @@ class GroupWriter:
     ) -> list[Reject]:
         """Writes the records and rows of some sources in all copies; those that have none are returned."""
         rejects: list[Reject] = []
-        columns: dict[str, list[Any]] = collections.defaultdict(list)
-        by_copy: dict[str, list[list[Any]]] = collections.defaultdict(lambda: [[] for _ in copies])
-        rows = 0
-        drawn: dict[str, list[np.ndarray]] = collections.defaultdict(list)
-        for derived in self._derived(block, copies):
-            written = len(derived.columns["source"])
-            rows += written
-            for one, its in zip(
-                derived.columns["source"], SourcesDigest.of_columns(derived.columns), strict=True
-            ):
-                sources.add(one, its)
-            for shard, framed in zip(shards, derived.records, strict=True):
-                shard.write(framed, written)
-            for name, values in derived.columns.items():
-                columns[name] += values
-            for name, lists in derived.copies.items():
-                for values, more in zip(by_copy[name], lists, strict=True):
-                    values += more
-            for name, drawn_now in derived.drawn.items():
-                drawn[name].append(drawn_now)
-            rejects += derived.rejects
-            progress(len(copies) * (written + len(derived.rejects)))
-        joined = np.ma.concatenate if self._recipe.recipe_for else np.concatenate
-        parameters = {name: joined(values) for name, values in drawn.items()}
-        not_drawn: dict[str, Any] = dict.fromkeys(filter(is_parameter, self.schema.names), [None] * rows)
-        augmented = [copy for copy in copies if copy != NOT_AUGMENTED]
+        rows = _Rows(copies)
+        # Closed here, for what keeps an exception would keep it too, and with it the turn of another group.
+        with contextlib.closing(self._derived(block, copies)) as coming:
+            for derived in coming:
+                written = rows.add(derived)
+                for one, its in zip(
+                    derived.columns["source"], SourcesDigest.of_columns(derived.columns), strict=True
+                ):
+                    sources.add(one, its)
+                for shard, framed in zip(shards, derived.records, strict=True):
+                    shard.write(framed, written)
+                rejects += derived.rejects
+                progress(len(copies) * (written + len(derived.rejects)))
+        if not rows.count:
+            return rejects
+        not_drawn = dict.fromkeys(filter(is_parameter, self.schema.names), [None] * rows.count)
         for number, (copy, shard, table) in enumerate(zip(copies, shards, tables, strict=True)):
-            its_own = not_drawn
-            if not rows:
-                continue
-            if copy != NOT_AUGMENTED:
-                its_own = {name: values[:, augmented.index(copy)] for name, values in parameters.items()}
-            table.write(
-                {
-                    "split": [block.split] * rows,
-                    "copy": [copy] * rows,
-                    "shard": [block.number] * rows,
-                    "record": range(shard.records - rows, shard.records),
-                    **columns,
-                    **{name: lists[number] for name, lists in by_copy.items()},
-                    **its_own,
-                }
-            )
+            where = {
+                "split": [block.split] * rows.count,
+                "copy": [copy] * rows.count,
+                "shard": [block.number] * rows.count,
+                "record": range(shard.records - rows.count, shard.records),
+            }
+            table.write({**not_drawn, **where, **rows.of_copy(number)})
         return rejects
 
-    def _derived(self, block: Group, copies: list[int]) -> Iterator[Derived]:
+    def _derived(self, block: Group, copies: list[int]) -> Generator[Derived]:
         """What becomes of the sources, some at a time, in order."""
         height, width = self._recipe.image_size
         most = BYTES_AT_ONCE // (height * width * self._recipe.channels * len(copies))
@@ -307,10 +293,11 @@ class GroupWriter:
         count = max(1, min(AT_ONCE, most, evenly))
         members = self._members(block)
         waiting: collections.deque[Future[Derived]] = collections.deque()
-        while some := list(itertools.islice(members, count)):
-            waiting.append(self._pool.derive(some, copies))
-            if len(waiting) > 2 * self._pool.count:
-                yield waiting.popleft().result()
+        with self._turn:
+            while some := list(itertools.islice(members, count)):
+                waiting.append(self._pool.derive(some, copies))
+                if len(waiting) > 2 * self._pool.count:
+                    yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
@@ -331,6 +318,46 @@ class GroupWriter:
             return Member(source, label, read_source(self._root, source), annotation)
         except OSError as error:
             return Member(source, label, error, annotation)
+
+
+class _Rows:
+    """What the samples table says of some sources' samples in some copies."""
+
+    def __init__(self, copies: Sequence[int]) -> None:
+        self.count = 0
+        """of sources"""
+        self._plain = [copy == NOT_AUGMENTED for copy in copies]
+        self._alike: dict[str, list[Any]] = collections.defaultdict(list)
+        self._by_copy: dict[str, list[list[Any]]] = collections.defaultdict(lambda: [[] for _ in copies])
+        self._drawn: dict[str, list[np.ndarray]] = collections.defaultdict(list)
+
+    def add(self, derived: Derived) -> int:
+        """More sources; how many."""
+        for name, values in derived.columns.items():
+            self._alike[name] += values
+        for name, lists in derived.copies.items():
+            for values, more in zip(self._by_copy[name], lists, strict=True):
+                values += more
+        for name, drawn in derived.drawn.items():
+            self._drawn[name].append(drawn)
+        added = len(derived.columns["source"])
+        self.count += added
+        return added
+
+    def of_copy(self, number: int) -> dict[str, Any]:
+        """The columns of the copy at a place, but for what is not drawn for it."""
+        columns = {**self._alike, **{name: lists[number] for name, lists in self._by_copy.items()}}
+        if self._plain[number]:
+            return columns
+        place = number - sum(self._plain[:number])
+        drawn = {name: _joined([v[:, place] for v in values]) for name, values in self._drawn.items()}
+        return columns | drawn
+
+
+def _joined(values: Sequence[np.ndarray]) -> np.ndarray:
+    """With masks, where classes have recipes of their own."""
+    masked = isinstance(values[0], np.ma.MaskedArray)
+    return np.ma.concatenate(values) if masked else np.concatenate(values)
 
 
 _OF_A_SOURCE = ("source", "source_sha256", "annotation_sha256")

@@ -6,7 +6,9 @@ it is given when it is made, which is in the launcher.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -281,15 +283,24 @@ class EveryGroup(beam.DoFn):
 
 
 class WriteGroup(beam.DoFn):
-    """A group to what it left in the output."""
+    """A group to what it left in the output.
+
+    Where processes derive, the next group is begun while the last one is finished, in which they would have
+    nothing to do. So what a group left is handed on with the one after it, or at the end of the bundle.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._writer: Any = None
+        self._begun: collections.deque[tuple[Any, Future[Any]]] = collections.deque()
+        """groups, and what will have become of them, in order"""
         self._images, self._samples, self._rejects, self._bytes = (
             Metrics.counter("augshard", name)
             for name in ("images read", "samples written", "rejects", "bytes")
         )
+
+    def setup(self) -> None:
+        self._threads = ThreadPoolExecutor(2)
 
     def process(
         self, members_of: tuple[GroupKey, Iterable[Member]], planned: plan.Plan
@@ -297,35 +308,69 @@ class WriteGroup(beam.DoFn):
         from pipelines.materialize import group
 
         (split, first, number), members = members_of
+        try:
+            if self._writer is None:
+                if self.run.backend == "device":
+                    require("TensorFlow", "the device backend")
+                    import_tensorflow(threads_an_op=1)  # each core has a source; sharing costs a fifth
+                processes = max(1, group.CORES // self.run.workers)
+                self._writer = group.GroupWriter(planned, self.run, processes)
+        except (group.GroupFailed, RequestError) as failed:
+            yield self._fault(split, number, failed)
+            return
         sources = [(source, label, its) for _, source, label, its in sorted(members) if source]
-        note = f"{split}_c{first}-{number}" if first > 0 else f"{split}-{number}"
+        mine = group.Group(split, number, planned.tier(split, first), sources)
+        self._begun.append((mine, self._threads.submit(self._write, mine)))
+        while len(self._begun) > (self._writer.processes > 1):
+            yield from self._left()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        while self._begun:
+            for files in self._left():
+                yield beam.transforms.window.GlobalWindows.windowed_value(files)
+
+    def teardown(self) -> None:
+        self._begun.clear()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write(self, mine: Any) -> Any:
+        """What it left, or GroupFailed; None if the run was stopped. In a thread of its own."""
+        from pipelines.materialize.group import GroupFailed
+
+        first = mine.tier.first
+        note = f"{mine.split}_c{first}-{mine.number}" if first > 0 else f"{mine.split}-{mine.number}"
         # When stopped it ends as if it were done: an error would be tried again.
-        run = self.run
-        with suppress(Stopped), Progress(run.output, note) as progress:
+        with suppress(Stopped), Progress(self.run.output, note) as progress:
             try:
-                if self._writer is None:
-                    if run.backend == "device":
-                        require("TensorFlow", "the device backend")
-                        import_tensorflow(threads_an_op=1)  # each core has a source; sharing costs a fifth
-                    processes = max(1, group.CORES // run.workers)
-                    self._writer = group.GroupWriter(planned, run, processes)
-                mine = group.Group(split, number, planned.tier(split, first), sources)
-                finished = self._writer.write(mine, progress)
-            except (group.GroupFailed, RequestError) as failed:
-                with suppress(OSError):  # which hides no other
-                    stop(run.output)  # the other groups may fail alike, and the user is to know soon
-                yield GroupFiles(split, number, fault=str(failed))
-                return
+                return self._writer.write(mine, progress)
+            except (GroupFailed, RequestError) as failed:
+                return failed
+        return None
+
+    def _left(self) -> Iterator[GroupFiles]:
+        """What the group left that was begun first, if the run was not stopped."""
+        mine, written = self._begun.popleft()
+        try:
+            finished = written.result()
+        except BaseException:
+            self.teardown()  # without what derives, the other one ends too
+            raise
+        if isinstance(finished, Exception):
+            yield self._fault(mine.split, mine.number, finished)
+        elif finished is not None:
             new = [one for one in finished if not one.kept]
-            self._images.inc(len(sources) if new else 0)
+            self._images.inc(len(mine.sources) if new else 0)
             self._rejects.inc(len(new[0].receipt.rejects) if new else 0)
             self._samples.inc(sum(one.receipt.records for one in new))
             self._bytes.inc(sum(one.receipt.bytes + one.samples.bytes for one in new))
-            yield group_files(split, number, finished, self._writer.processes)
+            yield group_files(mine.split, mine.number, finished, self._writer.processes)
 
-    def teardown(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+    def _fault(self, split: str, number: int, failed: Exception) -> GroupFiles:
+        with suppress(OSError):  # which hides no other
+            stop(self.run.output)  # the other groups may fail alike, and the user is to know soon
+        return GroupFiles(split, number, fault=str(failed))
 
 
 class OnlyRejects(beam.DoFn):

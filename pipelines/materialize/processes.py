@@ -7,11 +7,14 @@ the connection is closed, by whatever death.
     parent: Pool(...).derive(members, copies) -> Future[Derived]
     child:  is given what a Deriver is made of; then reads (members, copies), and writes a Derived or what was
             raised, until nothing comes any more
+
+A process is asked for the next samples before it has handed over the last, which takes its while.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import queue
 import subprocess
 import sys
@@ -30,6 +33,10 @@ from pipelines.materialize.derive import Derived, Deriver, Member, PassingFault
 
 WORTH_IT = 2.0
 """Seconds of one core's work from which on processes are started; each takes about 0.6 until it is ready."""
+
+
+ASKED_AT_ONCE = 2
+"""Requests that a process has at most: the one it is deriving, and the one that comes next."""
 
 
 class ProcessEnded(Exception):
@@ -61,7 +68,7 @@ class Pool:
         self._idle: queue.SimpleQueue[Deriver | _Process] = queue.SimpleQueue()
         for _ in range(CORES if on_device else 1):
             self._idle.put(self.here)
-        self._threads = ThreadPoolExecutor(self.count)
+        self._threads = ThreadPoolExecutor(ASKED_AT_ONCE * self.count)
 
     @property
     def processes(self) -> int:
@@ -96,7 +103,8 @@ class Pool:
 
     def _take_up(self, process: _Process) -> None:
         process.await_ready()
-        self._idle.put(process)
+        for _ in range(ASKED_AT_ONCE):
+            self._idle.put(process)
 
     def close(self) -> None:
         """Ends the processes, which hold nothing but what they are deriving."""
@@ -111,7 +119,7 @@ class Pool:
 
 
 class _Process:
-    """A `Deriver` in a process of its own; used by one thread at a time."""
+    """A `Deriver` in a process of its own."""
 
     def __init__(self, made_of: tuple[Any, ...]) -> None:
         self._connection, its = Pipe()
@@ -127,6 +135,8 @@ class _Process:
         its.close()
         self._made_of = made_of
         self.ready = False
+        self._asking, self._answering = threading.Lock(), threading.Condition()
+        self._asked = self._answered = 0
 
     def await_ready(self) -> None:
         """Returns once it can derive, or has ended, of which the first request tells."""
@@ -137,8 +147,10 @@ class _Process:
 
     def derive(self, members: Sequence[Member], copies: Sequence[int]) -> Derived:
         try:
-            self._connection.send((members, copies))
-            outcome = self._connection.recv()
+            with self._asking:
+                self._connection.send((members, copies))
+                place, self._asked = self._asked, self._asked + 1
+            outcome = self._answer(place)
         except (EOFError, OSError):
             status = self._process.wait()
             how = f"by signal {-status}" if status < 0 else f"with status {status}"
@@ -149,6 +161,16 @@ class _Process:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+    def _answer(self, place: int) -> Any:
+        """That of the request of this number, which comes after those before it."""
+        with self._answering:
+            self._answering.wait_for(lambda: self._answered == place)
+            try:
+                return self._connection.recv()
+            finally:
+                self._answered += 1
+                self._answering.notify_all()
 
     def kill(self) -> None:
         self._process.kill()
@@ -164,10 +186,15 @@ def main() -> None:
     with contextlib.suppress(EOFError, OSError):  # the launcher has gone, or wants no more
         deriver = Deriver(*connection.recv())
         deriver.augmenters.computed_by  # noqa: B018 (tries the canary)
+        gc.freeze()  # what is loaded by now stays, and need not be looked through again
         connection.send("ready")
-        while True:
-            members, copies = connection.recv()
-            connection.send(_outcome(deriver, members, copies))
+        with ThreadPoolExecutor(1) as sender:
+            handed_over: Future[None] | None = None
+            while True:
+                outcome = _outcome(deriver, *connection.recv())
+                if handed_over:
+                    handed_over.result()
+                handed_over = sender.submit(connection.send, outcome)
 
 
 def _outcome(deriver: Deriver, members: Sequence[Member], copies: Sequence[int]) -> Derived | Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -38,6 +39,15 @@ def assert_png_holds(pixels: np.ndarray) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (33, 35), (64, 64), (180, 180)])
 def test_png_decodes_to_the_same_pixels_everywhere(size: tuple[int, int], channels: int) -> None:
     assert_png_holds(picture(*size, channels))
+
+
+@pytest.mark.parametrize("size", [1, 30, *(2**bits + more for bits in range(6, 17) for more in (-2, -1, 0))])
+def test_a_small_png_has_the_bytes_that_deflate_makes_with_all_its_memory(size: int) -> None:
+    contents = codec.encode_png(np.random.default_rng(size).integers(0, 256, (1, size - 1 or 1, 1), np.uint8))
+    length, kind, data = int.from_bytes(contents[33:37], "big"), contents[37:41], contents[41:-16]
+    assert (kind, len(data)) == (b"IDAT", length)
+    deflate = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    assert deflate.compress(zlib.decompress(data)) + deflate.flush() == data
 
 
 @settings(max_examples=100)
