@@ -195,7 +195,7 @@ def test_what_is_typed_is_utf_8_whatever_the_locale():
     assert ended.stderr.startswith(rb"augshard: there is no preset '\u0440\U0001f337';")
 
 
-def test_garbage_is_looked_for_once_a_start_is_over_and_what_there_was_is_kept_no_longer_than_the_command():
+def test_garbage_is_looked_for_once_a_start_is_over():
     assert gc.isenabled()
     with process.starting():
         assert not gc.isenabled()
