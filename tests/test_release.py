@@ -95,7 +95,7 @@ def test_what_is_installed_is_the_release_and_not_the_checkout(installed, tmp_pa
 
 
 def test_presets_words_and_pages_came_along(installed, tmp_path):
-    presets = {path.stem for path in (ROOT / "augment/recipes").glob("*.yaml")}
+    presets = {path.stem for path in (ROOT / "augment/recipe/presets").glob("*.yaml")}
     table = run(installed / "augshard", "recipes", cwd=tmp_path)
     assert presets <= set(table.split())
     (tmp_path / "photos/turn left").mkdir(parents=True)
