@@ -285,8 +285,9 @@ class EveryGroup(beam.DoFn):
 class WriteGroup(beam.DoFn):
     """A group to what it left in the output.
 
-    Where processes derive, the next group is begun while the last one is finished, in which they would have
-    nothing to do. So what a group left is handed on with the one after it, or at the end of the bundle.
+    Where several processes are at work, the next group is begun while the last one is finished: those that
+    derive would have nothing to do, or this one would wait for a disk. So what a group left is handed on with
+    the one after it, or at the end of the bundle.
     """
 
     def __init__(self, run: Run) -> None:
@@ -321,7 +322,8 @@ class WriteGroup(beam.DoFn):
         sources = [(source, label, its) for _, source, label, its in sorted(members) if source]
         mine = group.Group(split, number, planned.tier(split, first), sources)
         self._begun.append((mine, self._threads.submit(self._write, mine)))
-        while len(self._begun) > (self._writer.processes > 1):
+        ahead = max(self.run.workers, self._writer.processes) > 1
+        while len(self._begun) > ahead:
             yield from self._left()
 
     def finish_bundle(self) -> Iterator[Any]:
