@@ -64,17 +64,17 @@ def at(draw: Draw, place: Any) -> Draw:
 
 
 def each(draw: Draw, axes: int) -> Iterator[Draw]:
-    """What was drawn for each sample of a block of so many axes, row by row: a tenth of the time of `at`.
+    """What was drawn for each sample of a block of so many axes, row by row, in less time than by `at`.
 
     Endless where nothing was drawn.
     """
     if not draw:
         return itertools.repeat({})
     values = [
-        each(drawn, axes) if isinstance(drawn, dict) else list(drawn.reshape(-1, *drawn.shape[axes:]))
+        each(drawn, axes) if isinstance(drawn, dict) else drawn.reshape(-1, *drawn.shape[axes:])
         for drawn in draw.values()
     ]
-    return (dict(zip(draw, one, strict=True)) for one in zip(*values, strict=False))
+    return map(dict, map(zip, itertools.repeat(tuple(draw)), zip(*values, strict=False)))
 
 
 def flat(draw: Draw, within: tuple[str, ...] = ()) -> dict[tuple[str, ...], Array]:

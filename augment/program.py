@@ -71,7 +71,7 @@ _BY_PIXEL = (Levels, Gray, Channels, Hue, Saturation)
 
 
 def _of_one_image(*levels: Levels) -> bool:
-    return all(is_numpy(one.table) and np.ndim(one.table) == 2 for one in levels)
+    return all(is_numpy(one.table) and one.table.ndim == 2 for one in levels)
 
 
 def _after(second: np.ndarray, first: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from augment import codec
 from augment.augmenter import CORES, NOT_AUGMENTED, Augmenter, check_copy, pixels_form
 from augment.beside import Beside, in_elements
 from augment.by_class import ByClass
-from augment.draws import at
+from augment.draws import each
 from augment.errors import RequestError
 from augment.kernels import kinds
 from augment.keys import source_words
@@ -219,10 +219,9 @@ class _Host:
         unusable = []
         for augmenter, places in self._augmenters.parts(labels):
             draws = {} if self._plain else augmenter.draw_copies(source_words(sources[places]), copy)
-            for row, place in enumerate(places):
+            for place, draw in zip(places, each(draws, 1), strict=False):
                 try:
                     pixels = self._decoded(images[place], augmenter.recipe)
-                    draw = at(draws, row)
                     samples[place] = augmenter.sample(pixels, draw, augmented=not self._plain)
                     if self._beside and taken is not None:
                         size, own = pixels.shape[:2], None if self._plain else draw

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from augment.augmenter import Augmenter
-from augment.draws import Draw, at
+from augment.draws import Draw, each
 from augment.keys import source_words
 from augment.recipe import recipe_from_document
 from benchmarks.measure import aligned, machine
@@ -73,9 +73,8 @@ class Ours:
         return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def turn(self, images: Sequence[np.ndarray], copy: int) -> None:
-        draws = self.drawn(copy)
-        for number in range(BLOCK):
-            self._augmenter.sample(images[number % len(images)], at(draws, number), augmented=True)
+        for number, draw in zip(range(BLOCK), each(self.drawn(copy), 1), strict=False):
+            self._augmenter.sample(images[number % len(images)], draw, augmented=True)
 
 
 def measured(case: Case, pictures: Sequence[np.ndarray], rounds: int) -> list[tuple[float, float]]:

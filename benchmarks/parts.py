@@ -112,7 +112,7 @@ def work(root: Path, recipe: str, copies: int) -> Work:
         for found in list_folder(str(root), Folder(folder, "train", folder)):
             listing.add(found)
             if isinstance(found, Source):
-                sources.append((found.id, found.label))
+                sources.append((found.id, found.label, b"", ""))
     plan = make_plan(request, listing, None)
     if plan.errors:
         raise SystemExit("; ".join(plan.errors))
@@ -157,7 +157,7 @@ def in_one_process(given: Work, output: Path) -> dict[str, float]:
 def handed_over(given: Work, root: Path, output: Path, copies: int) -> dict[str, float]:
     """The same for what goes through a connection, at both of its ends."""
     writer = given.writer(str(output), processes=1)
-    members = [derive.Member(*source) for source in given.group.sources[:16]]
+    members = [derive.Member(*source[:2]) for source in given.group.sources[:16]]
     derived = writer._pool.here.derive(members, range(copies))
     writer.close()
     here, there = Pipe()

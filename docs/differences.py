@@ -27,7 +27,7 @@ from augment.keys import source_words
 from augment.recipe import parse_recipe
 from benchmarks.photos import draw_photos, find_photos
 from docs.references import REFERENCES, Reference
-from pipelines.demo import draw_vehicle
+from pipelines.demo.vehicles import draw_vehicle
 
 MEASURED = Path(__file__).parent / "differences.json"
 COPIES = 4

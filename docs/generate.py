@@ -26,7 +26,8 @@ from augment.recipe import Recipe, load_recipe, parse_recipe
 from augment.targets import moved
 from docs import differences
 from docs.references import ALONE, REFERENCES
-from pipelines.demo import CLASSES, draw_vehicle, draw_with_truth
+from pipelines.demo import CLASSES
+from pipelines.demo.vehicles import draw_vehicle, draw_with_truth
 from pipelines.format.targets import Targets
 from pipelines.report.drawing import Overlay
 from pipelines.report.sheet import Picture, draw_sheet

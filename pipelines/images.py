@@ -63,6 +63,11 @@ class Images:
         """What is known of images beside their class. Raises RequestError for names that clash."""
         return None if self.listing.vocabulary is None else targets_of(self.listing.vocabulary)
 
+    @functools.cached_property
+    def places(self) -> dict[str, str]:
+        """Where those lie, by id, that are not files of their own."""
+        return {source.id: source.place for source in self.sources if source.place}
+
     def splits(self) -> list[str]:
         return sorted({source.split for source in self.sources})
 

@@ -10,7 +10,7 @@ import collections
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,13 +36,15 @@ class Account:
         self,
         root: str,
         on_reject: Callable[[Reject], object] | None = None,
-        look: Callable[[str, bytes], Reject | None] = lambda _source, _contents: None,
+        look: Callable[[str, bytes], Reject | None] | None = None,
+        places: Mapping[str, str] | None = None,
     ) -> None:
         """`on_reject` is told of each; else the first of each reason is said on stderr, and how many.
 
-        `look` says why an image is of no use that can be decoded.
+        `look` says why an image is of no use that can be decoded; `places` where those lie, by id, that are
+        not files of their own.
         """
-        self.root, self._look = root, look
+        self.root, self._look, self._places = root, look, places or {}
         self.rejects: dict[str, Reject] = {}
         self._faults: dict[str, str] = {}
         self._on_reject, self._said = on_reject, 0
@@ -71,7 +73,7 @@ class Account:
         """A file's bytes; none if it cannot be read, for what were raised here would cost a whole block."""
         for wait in (*_WAITS, None):
             try:
-                return read_source(self.root, source)
+                return read_source(self.root, self._places.get(source, source))
             except Exception as error:  # noqa: BLE001 (of the stores' own libraries, too)
                 reject = rejected(source, error) if isinstance(error, OSError) else None
                 if reject:
@@ -101,8 +103,8 @@ class Account:
                     f"{source} cannot be read ({self._faults[source]}), which says nothing of the image; "
                     "make it readable, or put it back"
                 )
-            contents = contents_or_reject(self.root, source)
-            found = contents if isinstance(contents, Reject) else self._look(source, contents)
+            contents = contents_or_reject(self.root, source, self._places.get(source, ""))
+            found = contents if isinstance(contents, Reject) else self._look and self._look(source, contents)
             if found is None:
                 raise RuntimeError(
                     f"{source} can be decoded, and no sample came of it: an op fails on it, or memory ran "

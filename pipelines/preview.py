@@ -131,7 +131,7 @@ def _usable(images: Images, augmenters: ByClass, beside: TargetsDeriver | None) 
 def _looked_at(
     images: Images, source: Source, augmenter: Augmenter, beside: TargetsDeriver | None
 ) -> _Shown | Reject:
-    contents = contents_or_reject(images.root, source.id)
+    contents = contents_or_reject(images.root, source.id, source.place)
     if isinstance(contents, Reject):
         return contents
     shown = _Shown(source.id, augmenter, augmenter.recipe.decode_source(contents))

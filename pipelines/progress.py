@@ -27,9 +27,11 @@ class Bar(tqdm):
         )  # fmt: skip
         self.n = self.initial = initial  # which one without a terminal lacks
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, unit: str, total: int) -> None:
         """What was looked for is known, and the work begins."""
-        self._what, self.total, self._began = what, total, time.monotonic()
+        self._what, self._unit, self.total, self._began = what, unit, total, time.monotonic()
+        self.unit = f" {unit}"
+        self.n = self.initial = self.last_print_n = 0
         self.set_description(what)
         self.unpause()
 

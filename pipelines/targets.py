@@ -12,7 +12,7 @@ from augment import codec
 from augment.by_class import ByClass
 from augment.draws import Draw
 from augment.errors import RequestError
-from augment.targets import Annotation, Moved, moved
+from augment.targets import Annotation, Moved, moved_each
 from augment.targets.moving import Parts
 from pipelines import storage
 from pipelines.format.bounds import TEXT_BYTES, targets_bytes
@@ -111,17 +111,27 @@ class TargetsDeriver:
     def sample(
         self, annotated: Annotated, size: Sequence[int], draw: Draw | None, label: str
     ) -> SampleTargets:
-        """The targets of one sample, of its draw; None where it is not augmented.
+        """The targets of one sample: see `samples`."""
+        return self.samples(annotated, size, [draw], label)[0]
+
+    def samples(
+        self, annotated: Annotated, size: Sequence[int], draws: Sequence[Draw | None], label: str
+    ) -> list[SampleTargets]:
+        """The targets of a source's samples, of the draw of each; None where it is not augmented.
 
         `size` is the source's, `label` its class. Raises DecodeError for more than a record can have.
         """
         annotation, targets = annotated.annotation, self.targets
-        found = Moved((), (), (), (), None)
+        augmenter = self._augmenters.of(label)
+        moved = [Moved((), (), (), (), None)] * len(draws)
         if targets.has:
-            geometry = self._augmenters.of(label).geometry((size[0], size[1]), draw)
-            found = moved(annotation.objects, annotated.mask, geometry, targets.pairs)
+            geometries = [augmenter.geometry((size[0], size[1]), draw) for draw in draws]
+            moved = moved_each(annotation.objects, annotated.mask, geometries, targets.pairs)
+        return [self._sample(found, annotation.labels) for found in moved]
+
+    def _sample(self, found: Moved, labels: Sequence[str]) -> SampleTargets:
         image_size = self._augmenters.recipe.image_size
-        entries = packed(found, annotation.labels, targets, image_size)
+        entries = packed(found, labels, self.targets, image_size)
         most = targets_bytes(image_size)
         if len(entries) > most:
             raise codec.DecodeError(

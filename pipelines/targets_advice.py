@@ -64,7 +64,7 @@ def _annotated(
 ) -> Iterator[tuple[Augmenter, str, tuple[int, int], Annotated]]:
     for source in sorted(images.sources):
         augmenter = augmenters.of(source.label)
-        contents = contents_or_reject(images.root, source.id)
+        contents = contents_or_reject(images.root, source.id, source.place)
         if isinstance(contents, Reject):
             continue
         height, width, _ = augmenter.recipe.decode_source(contents).shape

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from pipelines.materialize import progress
+from pipelines import progress
 
 progress.LINES = 3600.0  # so that what a command says does not depend on how long it takes
 

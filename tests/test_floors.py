@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"augment"},
     {"process", "progress", "storage"},
-    {"quiet", "recipes", "sources"},
+    {"containers", "quiet", "recipes", "sources"},
     {"format", "live"},
     {"targets"},
     {"engines", "plan"},

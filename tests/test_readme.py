@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from docs import generate
 from pipelines.cli import app
-from pipelines.demo import draw_vehicle
+from pipelines.demo.vehicles import draw_vehicle
 from tests.in_process import Ended, augshard
 
 ROOT = Path(__file__).parent.parent

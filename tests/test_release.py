@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.demo import draw_vehicle
+from pipelines.demo.vehicles import draw_vehicle
 from tests.test_packaging import PROJECT, ROOT
 
 pytestmark = pytest.mark.slow

@@ -251,13 +251,13 @@ def not_kept(kernel: Kernel, image: Any, out: Any) -> str:
 
 def choose(index: Array, branches: Sequence[Callable[[], Kernels]]) -> Kernels:
     """The branch of this number, int32 [...]: for one sample only that is described, and no other."""
-    if is_numpy(index) and np.ndim(index) == 0:
+    if is_numpy(index) and index.ndim == 0:
         return branches[int(index)]()
     return (Choose(index=index, branches=tuple(branch() for branch in branches)),)
 
 
 def when(condition: Array, kernels: Callable[[], Kernels]) -> Kernels:
     """The kernels where the condition holds, bool [...], and none where it does not."""
-    if is_numpy(condition) and np.ndim(condition) == 0:
+    if is_numpy(condition) and condition.ndim == 0:
         return kernels() if condition else ()
     return (Choose(index=cast(condition, np.int32), branches=((), kernels())),)

@@ -5,6 +5,7 @@ The recorded `order` is a number to be read digit by digit.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Annotated
@@ -51,9 +52,10 @@ class ColorJitter(Op):
             "contrast": Real(self.contrast, _contrast=fixed),
             "saturation": Real(self.saturation, _saturation=fixed),
             "hue": Real(self.hue, _sixths=(in_sixths, np.int32)),
-            "order": _order(_ORDERS, self._changing()),
+            "order": _order(_ORDERS, self._changing),
         }
 
+    @functools.cached_property
     def _changing(self) -> list[int]:
         """The numbers of the settings that are not neutral, from 0."""
         ends = self.brightness, self.contrast, self.saturation, self.hue
@@ -67,14 +69,14 @@ class ColorJitter(Op):
             lambda: (Enhance(base="gray", factor=draw["_saturation"]),),
             lambda: (Hue(sixths=draw["_sixths"]),),
         ]
-        changes = [all_changes[i] for i in self._changing()]
+        changes = [all_changes[i] for i in self._changing]
         if len(changes) < 2:
             return changes[0]() if changes else ()
         places = range(len(changes))
         return sum((choose(draw["_order"][..., place], changes) for place in places), ())
 
     def needs_color(self) -> list[str]:
-        changing = self._changing()
+        changing = self._changing
         return [f"its {name}" for i, name in ((2, "saturation"), (3, "hue")) if i in changing]
 
     def hazards(self, size: Size | None) -> Iterator[Hazard]:

@@ -309,7 +309,7 @@ class RandomResizedCrop(_Resampling):
 
     def box(self, draw: Draw, size: Size) -> Array:
         """int32 [..., 4]: top, left, height and width in pixels, for images of a size."""
-        if is_numpy(draw["_top"]) and np.ndim(draw["_top"]) == 0:
+        if is_numpy(draw["_top"]) and draw["_top"].ndim == 0:
             return self._box_of_one(draw, size)
         had = long(size[0]), long(size[1])
         heights, widths = _sides(had, draw["_side"], draw["_higher"], draw["_wider"])

@@ -12,7 +12,7 @@ rounds alike; nothing here imports TensorFlow.
 
 from augment.targets.annotations import Annotation, Object, Vocabulary
 from augment.targets.geometry import LEAST_PART, Geometry, MovedBoxes, MovedPoints, MovedPolygons, why_not
-from augment.targets.moving import Moved, moved
+from augment.targets.moving import Moved, moved, moved_each
 from augment.targets.places import UNIT
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "Object",
     "Vocabulary",
     "moved",
+    "moved_each",
     "why_not",
 ]

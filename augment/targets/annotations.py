@@ -7,7 +7,7 @@ digests. Coordinates are those of `augment.targets.Geometry`: whole 65,536ths of
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Object(NamedTuple):
@@ -48,24 +48,18 @@ class Annotation(NamedTuple):
         """Of bytes of our own making."""
         objects, mask, labels, columns, size = json.loads(packed)
         return cls(
-            tuple(_object(*fields) for fields in objects),
+            tuple([_object(*fields) for fields in objects]),
             mask,
             tuple(labels),
-            tuple((name, value) for name, value in columns),
-            (size[0], size[1]) if size else None,
+            tuple(map(tuple, columns)),
+            tuple(size) if size else None,
         )
 
 
-def _object(
-    name: str, box: list[int], polygons: list[list[int]], keypoints: list[list[int]], crowd: bool
-) -> Object:
-    return Object(
-        name,
-        (box[0], box[1], box[2], box[3]),
-        tuple(map(tuple, polygons)),
-        tuple((x, y, visibility) for x, y, visibility in keypoints),
-        crowd,
-    )
+def _object(name: str, box: list[int], polygons: list[list[int]], keypoints: Any, crowd: bool) -> Object:
+    x0, y0, x1, y1 = box
+    outline = tuple(map(tuple, polygons)) if polygons else ()
+    return Object(name, (x0, y0, x1, y1), outline, tuple(map(tuple, keypoints)) if keypoints else (), crowd)
 
 
 class Vocabulary(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from augment.errors import RequestError
 from augment.kernels import host, kinds
 from augment.kernels.maps import Size
 from augment.targets.outlines import Outlines
-from augment.targets.places import MOVING, UNIT, Bent, corner, frame, move_of
+from augment.targets.places import MOVING, STILL, UNIT, Move, frame, move_of
 
 LEAST_PART = 0.1
 """A box or polygon of which less is seen is not kept. Ultralytics has a tenth too."""
@@ -23,6 +24,7 @@ STAYING = (
 )
 """Kernels that change levels alone. A covered part (`Fill`) is an object still, as in torchvision."""
 
+_KNOWN = (*MOVING, *STAYING, kinds.Choose, kinds.Blend)
 _BETWEEN = UNIT // 2  # from a pixel's edge to its middle
 _FAR = float(1 << 38)
 
@@ -135,8 +137,8 @@ class Geometry:
         _check("boxes", boxes, "[n, 4]", boxes.ndim == 2 and boxes.shape[-1] == 4)
         if (boxes[:, :2] > boxes[:, 2:]).any():
             raise ValueError("a box ends before it begins; x0 <= x1 and y0 <= y1 must hold for each")
-        outlines = self.outlines(corners_of(boxes), [4] * len(boxes))
-        return MovedBoxes(outlines.hulls().astype(np.int64), outlines.part, _enough(outlines, least_part))
+        lines = outlines([self], corners_of(boxes), [4] * len(boxes))
+        return MovedBoxes(lines.hulls().astype(np.int64), lines.part, _enough(lines, least_part))
 
     def polygons(self, polygons: Sequence[np.ndarray], least_part: float = LEAST_PART) -> MovedPolygons:
         """Moves polygons, int64 [m, 2] each: their corners in order. Four corners are a rotated box.
@@ -149,23 +151,46 @@ class Geometry:
         for polygon in polygons:
             _check("polygons", polygon, "[m, 2]", polygon.ndim == 2 and polygon.shape[-1] == 2)
         corners = np.concatenate([np.zeros((0, 2), np.int64), *polygons])
-        outlines = self.outlines(corners, [len(polygon) for polygon in polygons])
-        moved = [polygon.astype(np.int64) for polygon in outlines.polygons()]
-        return MovedPolygons(moved, outlines.part, _enough(outlines, least_part))
+        lines = outlines([self], corners, [len(polygon) for polygon in polygons])
+        moved = [np.array(line, np.int64).reshape(-1, 2) for line in lines.lines()]
+        return MovedPolygons(moved, lines.part, _enough(lines, least_part))
 
-    def outlines(self, corners: np.ndarray, counts: Sequence[int]) -> Outlines:
-        """Moves closed lines, int64 [corners, 2], of which each has so many."""
-        outlines = Outlines(corners, counts)
-        looked_at = any(isinstance(move, Bent) or not move.turns for move in self._moves)
-        if not (looked_at and len(corners) and self._holds(corners)):
-            outlines.move(frame(self._given))
-        for move in self._moves:
-            outlines.move(move)
-        return outlines
+    def stages(self, *, within: bool) -> list[Move]:
+        """What moves closed lines, with STILL in between: so that at one place there are moves of one kind,
+        whatever the sample.
 
-    def _holds(self, places: np.ndarray) -> bool:
-        """Whether all places, int64 [n, 2], lie in the frame of the image."""
-        return bool(places.min() >= 0 and (places.max(axis=0) <= corner(self._given)).all())
+        What does not lie `within` the frame is cut first, and so is what nothing else looks at.
+        """
+        moves = self._moves
+        if not (within and any(move.kind for move in moves)):
+            moves = [frame(self._given), *moves]
+        stages: list[Move] = []
+        for move in moves:
+            stages += [STILL] * ((move.kind - len(stages)) % 3)
+            stages.append(move)
+        return stages
+
+    def holds(self, places: np.ndarray) -> bool:
+        """Whether there are places, int64 [n, 2], and all of them lie in the frame of the image."""
+        height, width = self._given
+        end = [width * UNIT, height * UNIT]
+        return bool(len(places) and places.min() >= 0 and (places.max(axis=0) <= end).all())
+
+
+def outlines(geometries: Sequence[Geometry], corners: np.ndarray, counts: Sequence[int]) -> Outlines:
+    """What becomes of one image's closed lines in several samples: at once, which takes NumPy little longer.
+
+    Args:
+        geometries: of the samples.
+        corners: int64 [corners, 2].
+        counts: how many of these each line has.
+    """
+    lines = Outlines(corners, counts, len(geometries))
+    within = geometries[0].holds(corners)
+    stages = (geometry.stages(within=within) for geometry in geometries)
+    for moves in itertools.zip_longest(*stages, fillvalue=STILL):
+        lines.move(moves)
+    return lines
 
 
 def corners_of(boxes: np.ndarray) -> np.ndarray:
@@ -180,7 +205,7 @@ def why_not(kernels: kinds.Kernels) -> str | None:
     before any work.
     """
     for kernel in kernels:
-        if not isinstance(kernel, (*MOVING, *STAYING, kinds.Choose, kinds.Blend)):
+        if not isinstance(kernel, _KNOWN):
             return f"nobody has said where {type(kernel).__name__} takes pixels; leave its op out"
         for branch in getattr(kernel, "branches", ()):
             reason = why_not(branch)
@@ -221,8 +246,8 @@ def _of_ids(kernel: Any, fill: int) -> kinds.Kernel:
     return kernel
 
 
-def _enough(outlines: Outlines, least_part: float) -> np.ndarray:
-    return (outlines.part > 0) & (outlines.part >= least_part)
+def _enough(lines: Outlines, least_part: float) -> np.ndarray:
+    return (lines.part > 0) & (lines.part >= least_part)
 
 
 def _within(places: np.ndarray, size: Size) -> np.ndarray:

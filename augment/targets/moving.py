@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from augment.targets.annotations import Object
-from augment.targets.geometry import LEAST_PART, Geometry, corners_of
+from augment.targets.geometry import LEAST_PART, Geometry, corners_of, outlines
 from augment.targets.outlines import Outlines
 
 Parts = tuple[tuple[int, float], ...]
@@ -42,64 +43,95 @@ def moved(
     with an outline is the hull of that, which is tighter. Keypoints that leave the frame are not labeled any
     more; where left and right are exchanged, those of `pairs` change places.
     """
-    mask = mask if mask is None else geometry.mask(mask)
+    return moved_each(objects, mask, [geometry], pairs)[0]
+
+
+def moved_each(
+    objects: tuple[Object, ...],
+    mask: np.ndarray | None,
+    geometries: Sequence[Geometry],
+    pairs: tuple[tuple[int, int], ...] = (),
+) -> list[Moved]:
+    """The same in several samples of one image."""
+    masks = [mask if mask is None else geometry.mask(mask) for geometry in geometries]
     if not objects:
-        return Moved((), (), (), (), mask)
-    boxes, polygons, part = _outlines(objects, geometry)
-    kept = (part >= LEAST_PART) & (part > 0)
-    points = _keypoints(objects, geometry, pairs)
-    found = tuple(
-        Object(one.name, (box[0], box[1], box[2], box[3]), outline, keypoints, one.crowd)
-        for one, box, outline, keypoints, stays in zip(
-            objects, boxes, polygons, points, kept.tolist(), strict=True
-        )
-        if stays
-    )
-    numbers, seen = np.flatnonzero(kept).tolist(), part.tolist()
-    return Moved(
-        found,
-        tuple(numbers),
-        tuple((i, seen[i]) for i in numbers if seen[i] < 1),
-        tuple((i, seen[i]) for i in np.flatnonzero(~kept).tolist()),
-        mask,
-    )
+        return [Moved((), (), (), (), its) for its in masks]
+    found = []
+    for geometry, its, (boxes, polygons, part) in zip(
+        geometries, masks, _outlines(objects, geometries), strict=True
+    ):
+        points = _keypoints(objects, geometry, pairs)
+        kept, clipped, dropped, numbers = [], [], [], []
+        for i, (one, (x0, y0, x1, y1), seen) in enumerate(zip(objects, boxes, part, strict=True)):
+            if not seen >= LEAST_PART:
+                dropped.append((i, seen))
+                continue
+            kept.append(Object(one.name, (x0, y0, x1, y1), polygons[i], points[i], one.crowd))
+            numbers.append(i)
+            if seen < 1:
+                clipped.append((i, seen))
+        found.append(Moved(tuple(kept), tuple(numbers), tuple(clipped), tuple(dropped), its))
+    return found
+
+
+_Polygons = tuple[tuple[int, ...], ...]
 
 
 def _outlines(
-    objects: tuple[Object, ...], geometry: Geometry
-) -> tuple[list[list[int]], list[tuple[tuple[int, ...], ...]], np.ndarray]:
-    """Moved boxes, moved polygons by object, and which part of each object is seen.
-
-    That goes by the areas that its polygons had, if it has any.
-    """
+    objects: tuple[Object, ...], geometries: Sequence[Geometry]
+) -> Iterator[tuple[list[list[int]], list[_Polygons], list[float]]]:
+    """In each sample: moved boxes, moved polygons by object, and which part of each object is seen."""
     corners = corners_of(np.array([one.box for one in objects], np.int64))
-    counts = [4] * len(objects)
     given = [polygon for one in objects for polygon in one.polygons]
+    if given:
+        flat = np.array([place for polygon in given for place in polygon], np.int64)
+        corners = np.concatenate([corners, flat.reshape(-1, 2)])
+    counts = [4] * len(objects) + [len(polygon) // 2 for polygon in given]
+    lines = outlines(geometries, corners, counts)
+    hulls = lines.hulls().astype(np.int64).reshape(len(geometries), -1, 4).tolist()
+    part = lines.part.reshape(len(geometries), -1)
     if not given:
-        lines = geometry.outlines(corners, counts)
-        return lines.hulls().astype(np.int64).tolist(), [()] * len(objects), lines.part
-    flat = np.array([place for polygon in given for place in polygon], np.int64).reshape(-1, 2)
-    corners, counts = np.concatenate([corners, flat]), counts + [len(polygon) // 2 for polygon in given]
+        yield from zip(hulls, [[()] * len(objects)] * len(geometries), part.tolist(), strict=True)
+        return
+    drawn = lines.lines()
     whole = Outlines(corners, counts).areas()
-    lines = geometry.outlines(corners, counts)
-    hulls = lines.hulls().astype(np.int64)
-    boxes = hulls[: len(objects)].tolist()
-    moved = lines.polygons()[len(objects) :]
-    part, owned = lines.part[: len(objects)].copy(), lines.part * whole
-    outlines, at = [], len(objects)
-    for i, one in enumerate(objects):
-        its = slice(at, at := at + len(one.polygons))
-        shown = moved[its.start - len(objects) : its.stop - len(objects)]
-        outlines.append(tuple(tuple(line.astype(np.int64).ravel().tolist()) for line in shown if len(line)))
-        flat = boxes[i][0] == boxes[i][2] or boxes[i][1] == boxes[i][3]
-        if shown and (flat or not geometry.upright):
-            there = hulls[its][[len(line) > 0 for line in shown]]
-            if len(there):
-                boxes[i] = [*there[:, :2].min(axis=0).tolist(), *there[:, 2:].max(axis=0).tolist()]
-        if one.polygons:
-            total = sum(whole[its].tolist())
-            part[i] = min(sum(owned[its].tolist()) / total, 1.0) if total else 0
-    return boxes, outlines, part
+    for number, geometry in enumerate(geometries):
+        its = drawn[number * len(counts) : (number + 1) * len(counts)]
+        boxes, polygons = _of_outlines(objects, hulls[number], its, tight=geometry.upright)
+        yield boxes, polygons, _parts(objects, part[number], whole)
+
+
+def _of_outlines(
+    objects: tuple[Object, ...], hulls: list[list[int]], lines: list[tuple[int, ...]], *, tight: bool
+) -> tuple[list[list[int]], list[_Polygons]]:
+    """Boxes, and polygons by object, of the hulls and the corners of all boxes and then of all polygons.
+
+    `tight` says whether boxes are as tight as they were.
+    """
+    boxes, polygons, end = [], [], len(objects)
+    for one, box in zip(objects, hulls, strict=False):
+        begin, end = end, end + len(one.polygons)
+        shown = [i for i in range(begin, end) if lines[i]]
+        if shown and not (tight and box[0] < box[2] and box[1] < box[3]):
+            left, top, right, bottom = zip(*(hulls[i] for i in shown), strict=True)
+            box = [min(left), min(top), max(right), max(bottom)]
+        boxes.append(box)
+        polygons.append(tuple(lines[i] for i in shown))
+    return boxes, polygons
+
+
+def _parts(objects: tuple[Object, ...], part: np.ndarray, whole: np.ndarray) -> list[float]:
+    """Which part of each object is seen: of its polygons' area, if it has any, else of its box.
+
+    Given are the parts of all boxes and then of all polygons, and the areas that they had.
+    """
+    counts = [len(one.polygons) for one in objects]
+    of = np.repeat(np.arange(len(objects)), counts)
+    whole, seen = whole[len(objects) :], part[len(objects) :]
+    total, left = (np.bincount(of, areas, len(objects)) for areas in (whole, seen * whole))
+    by_polygons = np.divide(left, total, out=np.zeros(len(objects)), where=total > 0)
+    parts: list[float] = np.where(counts, np.minimum(by_polygons, 1), part[: len(objects)]).tolist()
+    return parts
 
 
 def _keypoints(

@@ -38,62 +38,76 @@ class Straight:
     turns: bool = False
     """whether places go to places, whole ones to whole ones, and no more happens"""
 
-    @property
+    @functools.cached_property
     def upright(self) -> bool:
         """Whether upright boxes stay upright."""
         a, b, _, d, e, _, g, h, _ = self.matrix
         return not (g or h) and (not (b or d) or not (a or e))
 
     @property
+    def kind(self) -> int:
+        """Its place among moves of different kinds (`Geometry.stages`)."""
+        return 0 if self.turns else 1
+
+    @functools.cached_property
     def mirrors(self) -> bool:
         """Whether a left hand comes to look like a right one."""
         return _determinant(self.matrix) < 0
 
     def __call__(self, places: np.ndarray) -> np.ndarray:
         """float64 [n, 2] to float64 [n, 2]: NaN for what lies at the horizon or behind it."""
-        x, y = places.T
-        a, b, c = self._rows
-        if self.matrix[8] > 0 and not any(self.matrix[6:8]):
-            flat: np.ndarray = (a[:2] * x + b[:2] * y + c[:2]) / float(self.matrix[8])
-            return flat.T
-        across, down, divisor = a * x + b * y + c
-        ahead = divisor > 0
-        moved = np.full(places.shape, np.nan)
-        np.divide(across, divisor, out=moved[:, 0], where=ahead)
-        np.divide(down, divisor, out=moved[:, 1], where=ahead)
-        return moved
+        return shown_at(lines_at(places, np.array([self.numbers])))
 
     @functools.cached_property
-    def sides(self) -> np.ndarray:
-        """float64 [sides, 3]: a, b, c of half planes a x + b y + c >= 0 of the image, in all of which lies
-        what the output's frame shows."""
-        if not any(self.matrix):
-            return np.array([[0.0, 0.0, -1.0]])
-        across, down, divisor = (self.matrix[i : i + 3] for i in (0, 3, 6))
-        height, width = self.size
-        sides = [
-            side
-            for along, length in ((across, width * UNIT), (down, height * UNIT))
-            for side in (along, [length * d - a for d, a in zip(divisor, along, strict=True)])
-        ]
-        return np.array([[float(value) for value in side] for side in sides])
+    def numbers(self) -> tuple[float, ...]:
+        """Of seven lines a x + b y + c all a, all b and all c, then where the output's frame ends, x and y.
 
-    @functools.cached_property
-    def _rows(self) -> np.ndarray:
-        """float64 [3, 3, 1]: a column of the matrix each."""
-        return np.array([float(value) for value in self.matrix]).reshape(3, 3).T[..., np.newaxis]
+        The first three come to a place's column, row and divisor. The others are below 0 for what the frame
+        does not show; they are 0 where there is nothing to cut off.
+        """
+        a, b, c, d, e, f, g, h, i = self.matrix
+        height, width = self.size[0] * UNIT, self.size[1] * UNIT
+        lines: Matrix
+        if self.shows_all:
+            lines = (a, d, g, 0, 0, 0, 0, b, e, h, 0, 0, 0, 0, c, f, i, 0, 0, 0, 0)
+        elif any(self.matrix):
+            lines = (
+                *(a, d, g, a, width * g - a, d, height * g - d),
+                *(b, e, h, b, width * h - b, e, height * h - e),
+                *(c, f, i, c, width * i - c, f, height * i - f),
+            )
+        else:
+            lines = (*[0] * 17, *[-1] * 4)
+        return tuple(map(float, (*lines, width, height)))
 
 
-@functools.lru_cache(maxsize=1024)
-def corner(size: maps.Size) -> np.ndarray:
-    """float64 [2]: where the frame of an image ends."""
-    return np.array([size[1] * UNIT, size[0] * UNIT], np.float64)
+def lines_at(places: np.ndarray, numbers: np.ndarray, count: int = 7) -> np.ndarray:
+    """float64 [count, n]: what the first lines of `Straight.numbers` come to at places, float64 [n, 2].
+
+    `numbers` are those of each place, float64 [n, 23], or of all, [1, 23].
+    """
+    x, y = places.T
+    a, b, c = (np.ascontiguousarray(numbers[:, begin : begin + count].T) for begin in (0, 7, 14))
+    return a * x + b * y + c
+
+
+def shown_at(lines: np.ndarray) -> np.ndarray:
+    """float64 [n, 2]: the places at which that is shown; NaN for what lies at the horizon or behind it."""
+    divisor = lines[2]
+    ahead = divisor > 0
+    if ahead.all():
+        return (lines[:2] / divisor).T
+    return np.divide(lines[:2], divisor, out=np.full((2, len(divisor)), np.nan), where=ahead).T
 
 
 @functools.lru_cache(maxsize=1024)
 def frame(size: maps.Size) -> Straight:
     """Everything stays; what lies outside of the frame is not seen."""
     return Straight((1, 0, 0, 0, 1, 0, 0, 0, 1), size)
+
+
+STILL = Straight((1, 0, 0, 0, 1, 0, 0, 0, 1), (1 << 30, 1 << 30), shows_all=True, turns=True)
+"""What happens to a sample while others are moved."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,6 +118,7 @@ class Bent:
     size: maps.Size
 
     mirrors = upright = False
+    kind = 2
 
     def __call__(self, places: np.ndarray) -> np.ndarray:
         """float64 [n, 2] to float64 [n, 2]: NaN for what has no place.
@@ -210,26 +225,26 @@ def _resized(box: tuple[int, ...] | None, to: maps.Size, size: maps.Size) -> Str
 def _warp(k: kinds.Warp, size: maps.Size) -> Move:
     if isinstance(k.map, maps.Displaced):
         return Bent(k.map, size)
-    m = [int(value) for value in k.map.matrix]
+    m = k.map.matrix.tolist()
     source = m if isinstance(k.map, maps.Projective) else [*m, 0, 0, 1 << maps.AFFINE_BITS]
     return _straight(_inverse(_of_places(source)), size)
 
 
 def _of_places(m: Sequence[int]) -> Matrix:
     """A map of pixels, with whole numbers in their middles, as one of places."""
-    rows = [(a, b, UNIT * c - _HALF * (a + b)) for a, b, c in (m[:3], m[3:6], m[6:])]
-    across, down, divisor = rows
+    a, b, c, d, e, f, g, h, i = m
+    c, f, i = UNIT * c - _HALF * (a + b), UNIT * f - _HALF * (d + e), UNIT * i - _HALF * (g + h)
     return (
-        *(UNIT * value + _HALF * last for value, last in zip(across, divisor, strict=True)),
-        *(UNIT * value + _HALF * last for value, last in zip(down, divisor, strict=True)),
-        *divisor,
+        *(UNIT * a + _HALF * g, UNIT * b + _HALF * h, UNIT * c + _HALF * i),
+        *(UNIT * d + _HALF * g, UNIT * e + _HALF * h, UNIT * f + _HALF * i),
+        *(g, h, i),
     )
 
 
 def _straight(matrix: Matrix, size: maps.Size, *, shows_all: bool = False) -> Straight:
     """With the shortest numbers, which float64 holds exactly more often."""
     divisor = math.gcd(*matrix) or 1
-    return Straight(tuple(value // divisor for value in matrix), size, shows_all)
+    return Straight(tuple([value // divisor for value in matrix]), size, shows_all)
 
 
 def _determinant(m: Matrix) -> int:
@@ -247,7 +262,7 @@ def _inverse(m: Matrix) -> Matrix:
         *(f * g - d * i, a * i - c * g, c * d - a * f),
         *(d * h - e * g, b * g - a * h, a * e - b * d),
     )
-    return tuple(sign * value for value in adjugate)
+    return tuple([sign * value for value in adjugate])
 
 
 _MOVES: dict[type[kinds.Kernel], Any] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from pipelines.demo import draw_vehicle
+from pipelines.demo.vehicles import draw_vehicle
 
 Draw = Callable[[str, random.Random], Image.Image]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from augment.errors import RequestError
 from pipelines import storage
+from pipelines.format.layout import DATASET_INFO, FEATURES
 from pipelines.format.request import AnnotationFormat
-from pipelines.sources.rules import dropping, extension, is_image
+from pipelines.sources.rules import dropping, extension, is_image, role
 
 _IN_WORDS: dict[AnnotationFormat, str] = {
     "coco": "COCO annotations",
@@ -18,7 +20,19 @@ _IN_WORDS: dict[AnnotationFormat, str] = {
     "voc": "Pascal VOC annotations",
     "masks": "masks",
     "table": "a table",
+    "tfds": "a dataset of TFDS",
+    "tfrecord": "TFRecord files",
+    "webdataset": "WebDataset tars",
 }
+
+CONTAINERS: frozenset[AnnotationFormat] = frozenset(("tfds", "tfrecord", "webdataset"))
+"""Formats in which images lie together with what is known of them."""
+
+_FEATURES = ("image", "label", "labels", "mask", "boxes", "classes")
+"""What `--annotations` names features for."""
+
+_RECORDS = re.compile(r".+\.(tfrecords?|tfrec)([-.]?\d[\w-]*)?|.+-\d{5}-of-\d{5}", re.IGNORECASE)
+"""The name of a TFRecord file, with or without the number of a shard."""
 
 _BY_FILE: dict[str, AnnotationFormat] = {
     ".json": "coco",
@@ -40,6 +54,9 @@ _WANTED = (
     "(.xml), of COCO files or of masks"
 )
 
+_LOOKED_INTO = 3
+"""So many folders, and entries of each, are looked at for datasets of TFDS."""
+
 _LOOKED_AT = 1000
 """So many files of a folder within the one that was given tell what it holds."""
 
@@ -51,9 +68,93 @@ class Annotations:
     path: str
     """a file or a folder, absolute, or a URL"""
     format: AnnotationFormat
+    features: tuple[tuple[str, str], ...] = ()
+    """of records, those that were named, by what they are"""
 
     def __str__(self) -> str:
         return f"{_IN_WORDS[self.format]} in {self.path}"
+
+
+def annotations_for(root: str | None, given: str | None, *, look: bool = True) -> Annotations | None:
+    """What is known of the images of an input: what `--annotations` names, or what is in containers.
+
+    Without a `look` there nothing is known of containers but what is `given`. Raises RequestError.
+    """
+    features = () if given is None else features_named(given)
+    if given is not None and not features:
+        return annotations_of(given, look=look)
+    if root is None:
+        return None
+    absolute = storage.at(root).absolute()
+    form = _contained(storage.at(root)) if look else "tfrecord" if features else None
+    if form is None and features:
+        raise RequestError(
+            f"--annotations {given}: it names features of records, and in {root} there are none: neither a "
+            "dataset of TFDS nor TFRecord files"
+        )
+    return None if form is None else Annotations(absolute, form, features)
+
+
+def features_named(given: str) -> tuple[tuple[str, str], ...]:
+    """What `--annotations image=NAME,label=NAME` says; nothing for a path. Raises RequestError."""
+    if given.partition("=")[0] not in _FEATURES:
+        return ()
+    found = {}
+    for part in given.split(","):
+        what, equals, name = part.partition("=")
+        if not equals or what.strip() not in _FEATURES or what.strip() in found:
+            raise RequestError(
+                f"--annotations {given}: {part!r} names no feature; each part must be WHAT=NAME, with "
+                f"WHAT one of {', '.join(_FEATURES)}, each once at most"
+            )
+        found[what.strip()] = name.strip()
+    return tuple(sorted(found.items()))
+
+
+def container_format(name: str) -> AnnotationFormat | None:
+    """What a file is by its name, that may hold images; None for others."""
+    if name.lower().endswith(".tar"):
+        return "webdataset"
+    return "tfrecord" if _RECORDS.fullmatch(name) else None
+
+
+def _contained(location: storage.Location) -> AnnotationFormat | None:
+    """What holds the images of an input, if no folders do: files at its top, or in folders of splits there.
+
+    Raises RequestError where it holds containers of two kinds, or datasets of TFDS in folders.
+    """
+    try:
+        top = list(location.list(deep=False))
+        folders = [one.name for one in top if one.size is None and not dropping(one.name, folder=True)]
+        names = {one.name for one in top if one.size is not None}
+        if DATASET_INFO in names and FEATURES in names:
+            return "tfds"
+        if not all(map(role, folders)):
+            if not names:
+                _check_above(location, folders)
+            return None
+        for folder in folders:
+            inside = itertools.islice(location.list(folder, deep=False), _LOOKED_AT)
+            names.update(one.name for one in inside if one.size is not None)
+    except OSError:  # which is said when it is listed
+        return None
+    if any(map(is_image, names)):
+        return None
+    formats = {form for name in names if (form := container_format(name))}
+    if len(formats) > 1:
+        raise RequestError(f"input {location.path}: it holds tars and TFRecord files; give it one of them")
+    return formats.pop() if formats else None
+
+
+def _check_above(location: storage.Location, folders: list[str]) -> None:
+    """Raises RequestError if a dataset of TFDS lies in a folder, or in one within that."""
+    for folder in folders[:_LOOKED_INTO]:
+        inside = itertools.islice(location.list(folder, deep=False), _LOOKED_INTO)
+        for one in (folder, *(f"{folder}/{entry.name}" for entry in inside if entry.size is None)):
+            if location.size(f"{one}/{DATASET_INFO}") is not None:
+                raise RequestError(
+                    f"input {location.path}: a dataset of TFDS lies in it; give --input {location.to(one)}"
+                )
 
 
 def annotations_of(path: str, *, look: bool = True) -> Annotations:

@@ -114,7 +114,7 @@ def joined(key: str, pieces: Iterable[bytes], rules: Rules) -> Iterator[Found]:
         yield Source(picture.id, split, known.label or UNLABELED, picture.size, known.annotation)
 
 
-REASONS = frozenset(("bad_annotation", "named_twice", "no_image", "no_partner", "not_annotated"))
+REASONS = frozenset(("bad_annotation", "damaged", "named_twice", "no_image", "no_partner", "not_annotated"))
 """For which images, and annotations without image, are rejected when they are listed."""
 
 IN_NO_LIST = "(in no list)"

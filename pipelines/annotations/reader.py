@@ -60,6 +60,8 @@ class Reader(ABC):
     """
 
     rules: Rules
+    around = False
+    """whether what it reads holds the images too, and does not lie beside them"""
 
     @abstractmethod
     def begin(self) -> Iterator[Begun]:

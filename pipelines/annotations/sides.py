@@ -28,7 +28,11 @@ def upright_size(root: str, source: str) -> tuple[int, int]:
             size = _in_head(file.read(_HEAD))
         if size is not None:
             return size
-    contents = read_source(root, source)
+    return upright_size_of(read_source(root, source))
+
+
+def upright_size_of(contents: bytes) -> tuple[int, int]:
+    """The same of a file's contents. Raises DecodeError."""
     size = _in_head(contents)
     if size is not None:
         return size

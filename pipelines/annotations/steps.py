@@ -17,7 +17,10 @@ from pipelines.annotations.masks import Masks
 from pipelines.annotations.pieces import joined
 from pipelines.annotations.reader import Begun, Reader, View
 from pipelines.annotations.table import Table
+from pipelines.annotations.tfds import Tfds
+from pipelines.annotations.tfrecord import TfRecord
 from pipelines.annotations.voc import Voc
+from pipelines.annotations.webdataset import WebDataset
 from pipelines.annotations.yolo import Yolo
 from pipelines.format.request import AnnotationFormat
 from pipelines.sources.found import Folder, Found, Guess, Source
@@ -28,6 +31,9 @@ _READERS: dict[AnnotationFormat, Callable[[str, Annotations], Reader]] = {
     "voc": Voc,
     "masks": Masks,
     "table": Table,
+    "tfds": Tfds,
+    "tfrecord": TfRecord,
+    "webdataset": WebDataset,
 }
 
 

@@ -60,6 +60,8 @@ class ListAnnotated(beam.PTransform):
             | "Share files" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(_Read(reader)).with_outputs(_IN_FILE, _SHARED, _KEYED, main=_FOUND)
         )
+        if reader.around:
+            return self._in_splits((begun[_FOUND], read[_FOUND]))
         shared = read[_SHARED] | "Shared" >> beam.Map(tuple).with_output_types(tuple[str, Any])
         gathered = (
             read[_IN_FILE]
@@ -82,8 +84,13 @@ class ListAnnotated(beam.PTransform):
             | "By image" >> beam.GroupByKey()
             | "Join" >> beam.ParDo(_Join(reader))
         )
+        return self._in_splits((begun[_FOUND], read[_FOUND], gathered[_FOUND], listed[_FOUND], met))
+
+    def _in_splits(
+        self, found: tuple[beam.PCollection[Found | Folder], ...]
+    ) -> beam.PCollection[Found | Folder]:
         return (
-            (begun[_FOUND], read[_FOUND], gathered[_FOUND], listed[_FOUND], met)
+            found
             | "All" >> beam.Flatten()
             | "Split" >> beam.BatchElements(min_batch_size=256, max_batch_size=256)
             | "In splits" >> beam.FlatMap(in_splits, self.fractions, self.group_by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from pipelines.annotations.reader import InFile, Shared, Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import pictures, top_of
 from pipelines.plan.splitting import in_splits
-from pipelines.sources.found import Folder, Found
+from pipelines.sources.found import Folder, Found, Source
 
 
 def everything_annotated(
@@ -19,6 +20,17 @@ def everything_annotated(
 ) -> Iterator[Found | Folder]:
     """All that is found in an input, as the job finds it; duplicates may still be in several splits."""
     yield from in_splits(_everything(root, annotations, fractions), fractions, group_by)
+
+
+def source_annotated(root: str, annotations: Annotations, source: str) -> Source | None:
+    """One source of an input with annotations, in whatever split; of containers, only its own is read."""
+    reader = reader_of(root, annotations)
+    found: Iterable[Any] = _everything(root, annotations, None)
+    if reader.around:
+        tasks = [one for one in reader.begin() if isinstance(one, Task)]
+        its = [task for task in tasks if source.startswith(f"{task.names[0]}/")]
+        found = itertools.chain.from_iterable(map(reader.read, its))
+    return next((one for one in found if isinstance(one, Source) and one.id == source), None)
 
 
 def _everything(
@@ -53,7 +65,7 @@ def _everything(
         yield from without_pieces(reader.read(task))
     for key, pieces in in_file.items():
         yield from without_pieces(reader.gathered(key, pieces, shared))
-    for top in top_of(root):
+    for top in () if reader.around else top_of(root):
         yield from without_pieces(pictures(root, top, views, reader.key))
     for key, pieces in by_key.items():
         yield from finished(reader, key, pieces)

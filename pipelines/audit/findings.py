@@ -91,6 +91,8 @@ class Audit:
     """None if it is damaged; then little else could be looked at"""
     input: str | None = None
     """where the sources are, if that was said"""
+    places: dict[str, str] = dataclasses.field(default_factory=dict)
+    """where those lie there, by id, that are not files of their own"""
     findings: Findings = dataclasses.field(default_factory=Findings)
     checked: Counter[str] = dataclasses.field(default_factory=Counter)
     """how many of what was looked at: `files`, `bytes`, `records`, `rows`, `draws` (parameters computed

@@ -34,6 +34,8 @@ class Listed(NamedTuple):
     """its pictures, if they were looked at"""
     annotations: dict[str, bytes]
     """of each source, where it has any"""
+    places: dict[str, str]
+    """of each source that is not a file of its own"""
 
 
 def list_input(
@@ -45,11 +47,14 @@ def list_input(
     looks = pictures or bool(request.duplicates)
 
     annotations: dict[str, bytes] = {}
+    places: dict[str, str] = {}
 
     def add(source: Source) -> None:
         listing.add(source)
         if source.annotation:
             annotations[source.id] = source.annotation
+        if source.place:
+            places[source.id] = source.place
         splits[source.split] += 1
 
     for found in everything(root, request.layout, request.split_fractions, request.group_by, beside):
@@ -71,7 +76,7 @@ def list_input(
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
     again = () if same else everything(root, request.layout, request.split_fractions, None, beside)
     ids = {found.id for found in again if isinstance(found, Source) and _has_record(found, manifest)}
-    return Listed(same, ids, frozenset(rejects), looked, annotations)
+    return Listed(same, ids, frozenset(rejects), looked, annotations, places)
 
 
 def _has_record(source: Source, manifest: Manifest) -> bool:
@@ -93,7 +98,7 @@ def check_listing(
     """
     add = audit.findings.add
     # Only where something is missed, what is new is read, to see whether it is the same.
-    now = {_digest(root, source): source for source in sorted(new)} if vanished else {}
+    now = {_digest(root, listed.places.get(one, one)): one for one in sorted(new)} if vanished else {}
     renamed = {source: now[digest] for source, digest in vanished.items() if digest in now}
     for source in sorted(vanished):
         if source in renamed:
@@ -109,10 +114,10 @@ def check_listing(
         add(Finding("listing", message))
 
 
-def _digest(root: str, source: str) -> str | None:
-    """A source's SHA-256; None if it cannot be read."""
+def _digest(root: str, where: str) -> str | None:
+    """The SHA-256 of a source by where it lies; None if it cannot be read."""
     try:
-        return hashlib.sha256(read_source(root, source)).hexdigest()
+        return hashlib.sha256(read_source(root, where)).hexdigest()
     except OSError:
         return None
 
@@ -134,7 +139,7 @@ def check_rejects(
             continue
         message = f"it was rejected as {reject.reason}, and cannot be read now"
         with contextlib.suppress(OSError, ValueError):  # a forged name may be none that a file can have
-            contents = contents_or_reject(root, reject.source)
+            contents = contents_or_reject(root, reject.source, listed.places.get(reject.source, ""))
             found = contents if isinstance(contents, Reject) else look(reject.source, contents)
             if found is None:
                 message = f"it was rejected as {reject.reason}, and now can be decoded"

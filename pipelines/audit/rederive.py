@@ -214,7 +214,8 @@ class Rederiver:
         """A source's bytes; None if it cannot be read, which the outcome then says."""
         why = "no file can have such a name"  # a forged one
         try:
-            return read_source(self._root, outcome.member.source)
+            source = outcome.member.source
+            return read_source(self._root, self._audit.places.get(source, source))
         except (FileNotFoundError, NotADirectoryError):
             outcome.vanished = True  # or moved, which the rest of the input tells
             return None

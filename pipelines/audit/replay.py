@@ -22,7 +22,7 @@ from augment.parity import parity_class
 from augment.recipe import Recipe
 from augment.targets import Moved, moved
 from pipelines import storage
-from pipelines.annotations import Annotations
+from pipelines.annotations import Annotations, source_annotated
 from pipelines.audit.decoding import Decoder
 from pipelines.format.digests import pixels_digest
 from pipelines.format.example import unpack
@@ -32,7 +32,6 @@ from pipelines.format.manifest import Manifest
 from pipelines.format.records import read_records
 from pipelines.format.stored import read_rows
 from pipelines.format.targets import Targets, difference, is_parameter, moved_of, packed
-from pipelines.images import everything
 from pipelines.plan import group_of, places
 from pipelines.sources import Reject, Source, read_source
 from pipelines.targets import Annotated, TargetsDeriver
@@ -118,7 +117,8 @@ def replay(
     split, number, row = _find(directory, manifest, source, copy)
     augmenters = ByClass(manifest.request.parsed_recipe(), manifest.request.seed)
     augmenter = augmenters.of(row["class"])
-    contents, image = _decoded(root, source, augmenter.recipe)
+    known = _known(root, annotations, source) if annotations else Source(source, "", "", 0)
+    contents, image = _decoded(root, known, augmenter.recipe)
     stages = list(_stages(augmenter, image, source, copy))
     last = stages[-1].pixels
     sample = codec.round_trip(last, augmenter.recipe.storage)
@@ -127,7 +127,7 @@ def replay(
     targets = None
     if manifest.targets and manifest.targets.has and annotations:
         deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
-        annotated = _annotated(deriver, manifest, root, annotations, source, image)
+        annotated = _annotated(deriver, annotations, known, image)
         try:
             stages = list(_with_targets(stages, augmenter, annotated, manifest.targets, image, source, copy))
             targets = _replayed(deriver, annotated, stages, data, manifest)
@@ -150,18 +150,18 @@ def replay(
     )
 
 
-def _decoded(root: str, source: str, recipe: Recipe) -> tuple[bytes, np.ndarray]:
+def _decoded(root: str, source: Source, recipe: Recipe) -> tuple[bytes, np.ndarray]:
     """A source's bytes and its pixels. Raises RequestError if they are not those of an image."""
     try:
-        contents = read_source(root, source)
+        contents = read_source(root, source.where)
     except (OSError, ValueError) as error:
         why = storage.reason(error) if isinstance(error, OSError) else error
-        raise RequestError(f"input {root}: {source} cannot be read ({why})") from None
+        raise RequestError(f"input {root}: {source.id} cannot be read ({why})") from None
     try:
         return contents, recipe.decode_source(contents)
     except codec.DecodeError as error:
         what = error.rejection
-        raise RequestError(f"input {root}: {source} is {what.reason} now: {what.detail}") from None
+        raise RequestError(f"input {root}: {source.id} is {what.reason} now: {what.detail}") from None
 
 
 def _find(directory: str, manifest: Manifest, source: str, copy: int) -> tuple[str, int, dict[str, Any]]:
@@ -212,26 +212,25 @@ def _record(directory: str, shard: str, number: int, augmenters: ByClass) -> byt
     return None
 
 
+def _known(root: str, annotations: Annotations, source: str) -> Source:
+    """A source with what it is annotated with. Raises RequestError if that is nothing."""
+    found = source_annotated(root, annotations, source)
+    if found is None:
+        raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    return found
+
+
 def _annotated(
-    deriver: TargetsDeriver,
-    manifest: Manifest,
-    root: str,
-    annotations: Annotations,
-    source: str,
-    image: np.ndarray,
+    deriver: TargetsDeriver, annotations: Annotations, source: Source, image: np.ndarray
 ) -> Annotated:
-    """What a source is annotated with. Raises RequestError if that is nothing, or of no use."""
-    request = manifest.request
-    for found in everything(root, request.layout, request.split_fractions, request.group_by, annotations):
-        if isinstance(found, Source) and found.id == source:
-            try:
-                annotated = deriver.read(source, found.annotation, image.shape[:2])
-            except OSError as error:
-                raise RequestError(f"{annotations}: {storage.reason(error)}") from None
-            if isinstance(annotated, Reject):
-                raise RequestError(f"{source} is {annotated.reason} now: {annotated.detail}")
-            return annotated
-    raise RequestError(f"--sample {source}: nothing in {annotations} says any more what is in it")
+    """What a source is annotated with. Raises RequestError if that is of no use."""
+    try:
+        annotated = deriver.read(source.id, source.annotation, image.shape[:2])
+    except OSError as error:
+        raise RequestError(f"{annotations}: {storage.reason(error)}") from None
+    if isinstance(annotated, Reject):
+        raise RequestError(f"{source.id} is {annotated.reason} now: {annotated.detail}")
+    return annotated
 
 
 def _with_targets(

@@ -86,6 +86,7 @@ def _check(
             if not every and samples is not None:
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest, annotations, pictures=pictures)
+            audit.places = found.places
             bar.total = manifest.records + (
                 manifest.records if chosen is None else sum(map(len, chosen.values()))
             )

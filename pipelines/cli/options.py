@@ -18,7 +18,12 @@ RecipeForOption = Annotated[
     ),
 ]
 InputOption = Annotated[
-    str, typer.Option("--input", metavar="DIR", help="DIR/<class>/... or DIR/<split>/<class>/...")
+    str,
+    typer.Option(
+        "--input",
+        metavar="DIR",
+        help="DIR/<class>/... or DIR/<split>/<class>/...; or a dataset of TFDS, TFRecords, WebDataset tars.",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="The augmentation's seed, from 0.")]
 PluginOption = Annotated[
@@ -52,6 +57,7 @@ AnnotationsOption = Annotated[
     typer.Option(
         "--annotations",
         metavar="FILE|DIR",
-        help="What is in the images: COCO, YOLO, Pascal VOC, masks, or a table.",
+        help="What is in the images: COCO, YOLO, Pascal VOC, masks, a table; or features of records, as "
+        "image=NAME,label=NAME.",
     ),
 ]

@@ -34,7 +34,7 @@ def preview(
 ) -> None:
     """Draw a contact sheet of what a recipe does to some of the images."""
     from augment.by_class import ByClass
-    from pipelines.annotations import annotations_of
+    from pipelines.annotations import annotations_for
     from pipelines.format.request import load_plugins
     from pipelines.recipes import asked_recipe
     from pipelines.sources import check_root
@@ -53,7 +53,7 @@ def preview(
         copies=copies,
         images=images,
         each_op=each_op,
-        annotations=annotations_of(annotations) if annotations is not None else None,
+        annotations=annotations_for(input, annotations),
     )
     sys.stdout.write(f"sheet  {output} ({width}x{height})\n")
 
@@ -85,7 +85,7 @@ def lint(
 
     Exit status: 0 nothing was found, or it was mended, 1 something was, 2 the request is wrong.
     """
-    from pipelines.annotations import annotations_of
+    from pipelines.annotations import annotations_for
     from pipelines.format.request import load_plugins
     from pipelines.lint import lint as check
     from pipelines.recipes import asked_recipe
@@ -99,7 +99,7 @@ def lint(
         json=json,
         fix=fix,
         overwrite=overwrite,
-        annotations=annotations_of(annotations) if annotations is not None else None,
+        annotations=annotations_for(input, annotations),
     )
     sys.stdout.write(text)
     if found:

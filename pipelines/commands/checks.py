@@ -6,7 +6,8 @@ import shlex
 from typing import cast, get_args
 
 from augment.errors import RequestError
-from pipelines.annotations import Annotations, annotations_of
+from pipelines import storage
+from pipelines.annotations import CONTAINERS, Annotations, annotations_for
 from pipelines.format.manifest import Manifest
 from pipelines.format.request import Duplicates
 from pipelines.sources.groups import checked_pattern
@@ -60,6 +61,9 @@ def annotations_beside(
     """What lies beside the images, where a dataset was made of that. Raises RequestError if it is another."""
     made_of = manifest and manifest.request.annotations
     if annotations is None:
+        if manifest and made_of in CONTAINERS and root is not None:
+            asked = tuple((manifest.request.features or {}).items())
+            return Annotations(storage.at(root).absolute(), made_of, asked)
         if made_of and root is not None:
             raise RequestError(
                 f"{directory}: its targets come from {made_of} annotations; add --annotations FILE|DIR, "
@@ -68,10 +72,15 @@ def annotations_beside(
         return None
     if root is None:
         raise RequestError(f"--annotations {annotations}: they are of sources; add --input DIR")
-    beside = annotations_of(annotations)
-    if manifest and beside.format != made_of:
+    beside = annotations_for(root, annotations)
+    if manifest and beside and beside.format != made_of:
         was = f"{made_of} annotations" if made_of else "images alone"
         raise RequestError(
             f"--annotations {annotations}: it holds {beside.format}, and {directory} was made of {was}"
+        )
+    if manifest and beside and dict(beside.features) != (manifest.request.features or {}):
+        raise RequestError(
+            f"--annotations {annotations}: {directory} was made of other features; leave it out, for the "
+            "dataset knows which"
         )
     return beside

@@ -14,7 +14,7 @@ from augment.errors import RequestError, did_you_mean, require
 from augment.labels.findings import findings, summary
 from augment.recipe import NAME, Recipe
 from pipelines import storage
-from pipelines.annotations import annotations_of
+from pipelines.annotations import annotations_for, features_named
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.engines import choose
 from pipelines.engines.engine import JobFailed
@@ -76,13 +76,11 @@ def materialize_command(
     # keep in a file; some of its loggers have levels of their own.
     logging.disable(logging.CRITICAL)
     engine = choose(runner, beam_arguments)
-    beside = {} if annotations is None else {"--annotations": annotations}
+    beside = {} if annotations is None or features_named(annotations) else {"--annotations": annotations}
     engine.check({"--input": root, "--output": output} | beside, our_options)
     if not engine.dry_run:
         check_root(root)
-    told = None
-    if annotations is not None:
-        told = annotations_of(annotations, look=not engine.dry_run)
+    told = annotations_for(root, annotations, look=not engine.dry_run)
     digests = load_plugins(list(plugins))
     loaded = asked_recipe(recipe, recipe_for)
     name = name if name is not None else loaded.name
@@ -105,6 +103,7 @@ def materialize_command(
         group_by=checked_group_by(group_by, split_fractions),
         duplicates=checked_duplicates(duplicates, split_fractions),
         annotations=told.format if told else None,
+        features=dict(told.features) or None if told else None,
         layout=folders,
         shards=shards,
         shard_bytes=parse_bytes(shard_size),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from augment.errors import RequestError, require
 from augment.mixing import Mixing, parse_mixing
 from pipelines import storage
-from pipelines.annotations import annotations_of
+from pipelines.annotations import annotations_for
 from pipelines.commands.checks import check_range, checked_duplicates, checked_group_by
 from pipelines.format.manifest import read_manifest
 from pipelines.format.request import load_plugins
@@ -79,7 +79,7 @@ def train_command(
     mixing = None if mix is None else _checked_mixing(mix, batch_size, class_weights)
     folders = checked_layout(layout)
     check_root(root)
-    beside = annotations_of(annotations) if annotations is not None else None
+    beside = annotations_for(root, annotations)
     digests = load_plugins(list(plugins))
     loaded = asked_recipe(recipe, recipe_for)
     fractions = parse_fractions(split_fractions) if split_fractions else None

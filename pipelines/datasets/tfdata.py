@@ -18,7 +18,7 @@ from augment.ops import Size
 from augment.recipe import Recipe, check_recipe
 from augment.tfdata import augment_usable, checked_batch_size, of_length
 from pipelines import storage
-from pipelines.annotations import annotations_of
+from pipelines.annotations import annotations_for
 from pipelines.datasets.arrays import Samples
 from pipelines.datasets.beside import ANNOTATION, targets_beside
 from pipelines.datasets.selection import check_shuffle, chosen_copies
@@ -89,11 +89,11 @@ def from_images(
         split_fractions=split_fractions,
         group_by=group_by,
         duplicates=duplicates,
-        annotations=annotations_of(annotations) if annotations is not None else None,
+        annotations=annotations_for(directory, annotations),
     )
     images.warn()
     beside = targets_beside(images, recipe, seed)
-    account = Account(images.root, on_reject, beside.look) if beside else Account(images.root, on_reject)
+    account = Account(images.root, on_reject, beside.look if beside else None, images.places)
     for reject in images.rejects:
         account.add(reject)
     ordered = images.ordered(split, seed)

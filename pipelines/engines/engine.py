@@ -72,9 +72,10 @@ class Engine:
     def pipeline(self, name: str, output: str) -> beam.Pipeline:
         """An empty pipeline for a dataset. Raises RequestError for options that do not go together."""
         import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
 
-        options = PipelineOptions([*self.defaults(name, output), *self.arguments])
+        from pipelines.engines.options import Options
+
+        options = Options([*self.defaults(name, output), *self.arguments])
         try:
             return beam.Pipeline(runner=self.create(options), options=options)
         except ValueError as error:  # Beam's headline, then a line for each fault

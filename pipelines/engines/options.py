@@ -1,4 +1,4 @@
-"""Whether Beam knows the options that are not ours."""
+"""Options of Beam's: whether it knows those that are not ours, and how it looks at them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import argparse
 import contextlib
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment.errors import RequestError, did_you_mean
+
+
+class Options(PipelineOptions):
+    """Beam's own, with one view of each kind: a view is a parser of its own, and a job takes two hundred."""
+
+    def view_as(self, cls: type[PipelineOptions]) -> Any:
+        """As Beam's; views of one kind were equal, and share what is set."""
+        views = self.__dict__.setdefault("_views", {})
+        if cls not in views:
+            views[cls] = super().view_as(cls)
+        return views[cls]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_views"}
 
 
 def check_options(arguments: Sequence[str], ours: Sequence[str]) -> None:

@@ -79,10 +79,7 @@ def _around(
         _entry_of_number(b"copy", copy),
         (b"" if label is None else _entry_of_number(b"label", label)) + targets + _entry_of_source(source),
     )
-    value = _opening(1, image)
-    values = _opening(1, len(value) + image) + value
-    feature = b"\n\x05image" + _opening(2, len(values) + image) + values
-    entry = _opening(1, len(feature) + image) + feature
+    entry = _before(b"image", 1, image)
     return _opening(1, len(first) + len(entry) + image + len(behind)) + first + entry, behind
 
 
@@ -100,17 +97,17 @@ def entry_of_numbers(name: bytes, values: Sequence[int]) -> bytes:
     """Of int64, perhaps none."""
     small = values and 0 <= min(values) <= max(values) < 128
     packed = bytes(values) if small else b"".join(_varint(value % (1 << 64)) for value in values)
-    return _entry(name, 3, _field(1, packed) if packed else b"")
+    return _entry_of(name, 3, packed) if packed else _entry(name, 3, b"")
 
 
-def entry_of_floats(name: bytes, values: np.ndarray) -> bytes:
-    """Of numbers of any shape, which are rounded to float32."""
-    packed = values.astype("<f4").tobytes()
-    return _entry(name, 2, _field(1, packed) if packed else b"")
+def entry_of_floats(name: bytes, values: Sequence[float]) -> bytes:
+    """Of numbers, perhaps none, which are rounded to float32."""
+    packed = np.array(values, "<f4").tobytes()
+    return _entry_of(name, 2, packed) if packed else _entry(name, 2, b"")
 
 
 def entry_of_bytes(name: bytes, value: bytes) -> bytes:
-    return _entry(name, 1, _field(1, value))
+    return _entry_of(name, 1, value)
 
 
 def features(entries: bytes) -> bytes:
@@ -177,6 +174,20 @@ def _sized(data: bytes, at: int, tag: int) -> tuple[int, bytes]:
     if end > len(data):
         raise ValueError("a field is longer than what holds it")
     return end, data[length.end() : end]
+
+
+def _entry_of(name: bytes, kind: int, value: bytes) -> bytes:
+    """An entry of one value, or of numbers that are packed to one."""
+    return _before(name, kind, len(value)) + value
+
+
+@functools.lru_cache(maxsize=4096)
+def _before(name: bytes, kind: int, length: int) -> bytes:
+    """What stands in such an entry before its value, which has so many bytes."""
+    value = _opening(1, length)
+    values = _opening(kind, len(value) + length) + value
+    feature = _field(1, name) + _opening(2, len(values) + length) + values
+    return _opening(1, len(feature) + length) + feature
 
 
 def _entry(name: bytes, kind: int, values: bytes) -> bytes:

@@ -42,7 +42,7 @@ SCHEMA_VERSION: Final = 1
 Duplicates = Literal["same-split"]
 """What becomes of pictures that are equal, or nearly so."""
 
-AnnotationFormat = Literal["coco", "yolo", "voc", "masks", "table"]
+AnnotationFormat = Literal["coco", "yolo", "voc", "masks", "table", "tfds", "tfrecord", "webdataset"]
 
 _HOW_MANY: Final = {"copies", "class_copies", "balance", "originals"}
 """Fields that decide which copies there are, and no byte of one."""
@@ -78,7 +78,9 @@ class Request(BaseModel):
     duplicates: Duplicates | None = None
     """whether splits do not tear pictures that are equal, or nearly so"""
     annotations: AnnotationFormat | None = None
-    """what lies beside the images and says what is in them; None: nothing"""
+    """what lies beside the images, or around them, and says what is in them; None: nothing"""
+    features: Annotated[dict[Text, Text], Field(max_length=100)] | None = None
+    """of records around the images, those that are named, by what they are"""
     layout: Layout = "auto"
     shards: Groups | None = None
     """groups a split; None: by shard_bytes"""
@@ -160,6 +162,7 @@ class Request(BaseModel):
             "group_by",
             "duplicates",
             "annotations",
+            "features",
         ):  # which datasets from before they were there do not have
             if decides[later] is None:
                 del decides[later]

@@ -132,19 +132,19 @@ def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[in
     if targets.labels:
         entries.append(entry_of_numbers(b"labels", sorted(_numbered(targets.label_number, labels))))
     if targets.has_objects:
-        sides = np.array([size[0], size[1], size[0], size[1]], np.float64) * UNIT
-        boxes = np.array([one.box for one in objects], np.float64).reshape(-1, 4)[:, [1, 0, 3, 2]] / sides
+        height, width = size[0] * UNIT, size[1] * UNIT
+        boxes = [one.box for one in objects]
+        sides = [v for x0, y0, x1, y1 in boxes for v in (y0 / height, x0 / width, y1 / height, x1 / width)]
         entries += [
-            entry_of_floats(b"objects/bbox", boxes),
+            entry_of_floats(b"objects/bbox", sides),
             entry_of_numbers(b"objects/id", moved.numbers),
             entry_of_numbers(b"objects/is_crowd", [int(one.crowd) for one in objects]),
         ]
         if "keypoints" in targets.has:
             none = ((0, 0, 0),) * len(targets.keypoints)
-            points = np.array([one.keypoints or none for one in objects], np.float64)
-            entries.append(
-                entry_of_floats(b"objects/keypoints", points / [UNIT, UNIT, 1] if len(points) else points)
-            )
+            points = [place for one in objects for place in one.keypoints or none]
+            values = [value for x, y, visibility in points for value in (x / UNIT, y / UNIT, visibility)]
+            entries.append(entry_of_floats(b"objects/keypoints", values))
         entries.append(
             entry_of_numbers(b"objects/label", _numbered(targets.number, [one.name for one in objects]))
         )
@@ -153,7 +153,7 @@ def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[in
             corners = [place for polygon in polygons for place in polygon]
             name = b"objects/segmentation/ragged_"
             entries += [
-                entry_of_floats(name + b"flat_values", np.array(corners, np.float64) / UNIT),
+                entry_of_floats(name + b"flat_values", [place / UNIT for place in corners]),
                 entry_of_numbers(name + b"row_lengths_0", [len(one.polygons) for one in objects]),
                 entry_of_numbers(name + b"row_lengths_1", [len(polygon) // 2 for polygon in polygons]),
             ]
@@ -165,10 +165,10 @@ def packed(moved: Moved, labels: Sequence[str], targets: Targets, size: tuple[in
 
 def _numbered(numbers: dict[str, int], names: Sequence[str]) -> list[int]:
     """Raises ValueError for a name that the dataset has not."""
-    unknown = next((name for name in names if name not in numbers), None)
-    if unknown is not None:
-        raise ValueError(f"{unknown!r} is no class of this dataset")
-    return [numbers[name] for name in names]
+    try:
+        return [numbers[name] for name in names]
+    except KeyError as unknown:
+        raise ValueError(f"{unknown.args[0]!r} is no class of this dataset") from None
 
 
 class Read(NamedTuple):

@@ -45,6 +45,8 @@ class Member(NamedTuple):
     label: str
     contents: Contents = None
     annotation: bytes = b""
+    place: str = ""
+    """where it lies within a file that holds several; empty for a file of its own"""
 
 
 class Derived(NamedTuple):
@@ -108,8 +110,8 @@ class Deriver:
         for augmenter, places in self.augmenters.parts([member.label for member in members]):
             draws = _draws(augmenter, [members[position].source for position in places], copies)
             drawn.append((places, draws))
-            for position, its in zip(places, _by_copy(draws, copies), strict=False):
-                found[position] = self._one(augmenter, members[position], copies, its)
+            for position, draw_of in zip(places, _by_copy(draws, copies), strict=False):
+                found[position] = self._one(augmenter, members[position], copies, draw_of)
         columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
         records: list[list[bytes]] = [[] for _ in copies]
         by_copy: dict[str, list[list[Any]]] = {}
@@ -201,7 +203,7 @@ class Deriver:
         contents = member.contents
         if contents is None:
             try:
-                contents = read_source(self._root, member.source)
+                contents = read_source(self._root, member.place or member.source)
             except OSError as error:
                 contents = error
         if not isinstance(contents, OSError):

@@ -69,13 +69,13 @@ class Finished(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """The sources that one task handles together, in order: (id, label, annotation)."""
+    """The sources that one task handles together, in order: (id, label, annotation, place within a file)."""
 
     split: str
     number: int
     tier: Tier
     """its copies, and how many groups there are of it"""
-    sources: Sequence[tuple[str, str, bytes]]
+    sources: Sequence[tuple[str, str, bytes, str]]
 
 
 class GroupWriter:
@@ -304,18 +304,20 @@ class GroupWriter:
     def _members(self, block: Group) -> Iterator[Member]:
         """The sources: with what they hold, read some ahead, where they lie in a store."""
         if self._readers is None:
-            yield from (Member(source, label, None, its) for source, label, its in block.sources)
+            yield from (
+                Member(source, label, None, its, place) for source, label, its, place in block.sources
+            )
             return
         coming: collections.deque[Future[Member]] = collections.deque()
-        for source, label, annotation in block.sources:
-            coming.append(self._readers.submit(self._read, source, label, annotation))
+        for source in block.sources:
+            coming.append(self._readers.submit(self._read, *source))
             if len(coming) == self._ahead:
                 yield coming.popleft().result()
         yield from (read.result() for read in coming)
 
-    def _read(self, source: str, label: str, annotation: bytes) -> Member:
+    def _read(self, source: str, label: str, annotation: bytes, place: str) -> Member:
         try:
-            return Member(source, label, read_source(self._root, source), annotation)
+            return Member(source, label, read_source(self._root, place or source), annotation)
         except OSError as error:
             return Member(source, label, error, annotation)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -26,7 +26,7 @@ from pipelines.images import in_folder
 from pipelines.materialize.balance import LastOnes
 from pipelines.materialize.commit import GroupFiles, commit, group_files
 from pipelines.materialize.plan_file import Begun, plan_and_save
-from pipelines.materialize.progress import Progress, Stopped, stop
+from pipelines.materialize.progress import Listed, Progress, Stopped, stop
 from pipelines.materialize.run import Run
 from pipelines.materialize.together import KeepTogether
 from pipelines.quiet import import_tensorflow
@@ -34,10 +34,10 @@ from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, to
 
 GroupKey = tuple[str, int, int]
 """A split, the first copy of one of its tiers, and the number of a group of that."""
-Member = tuple[int, str, str, bytes]
-"""A source's place, id, label and annotation."""
+Member = tuple[int, str, str, bytes, str]
+"""A source's place in the order, its id, label and annotation, and its place within a file of several."""
 
-NOBODY: Member = (0, "", "", b"")
+NOBODY: Member = (0, "", "", b"", "")
 """Stands in every group, so that each shard exists even if it has no records."""
 
 
@@ -54,7 +54,9 @@ def materialize(
     """
     by = (request.split_fractions, request.group_by)
     if request.annotations:
-        found = start | ListAnnotated(run.input, Annotations(run.annotations, request.annotations), *by)
+        features = tuple((request.features or {}).items())
+        known = Annotations(run.annotations, request.annotations, features)
+        found = start | ListAnnotated(run.input, known, *by)
     else:
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
@@ -115,7 +117,7 @@ class Plan(beam.PTransform):
         self.request, self.root, self.output, self.begun = request, root, output, begun
 
     def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
-        counted = found | "Count" >> beam.CombineGlobally(CountFound())
+        counted = found | "Count" >> beam.CombineGlobally(CountFound(self.output))
         given: list[Any] = [self.request, self.root, self.output, self.begun]
         if self.request.balance is not None:
             last = found | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
@@ -213,12 +215,19 @@ class ListFolder(beam.DoFn):
 
 
 class CountFound(beam.CombineFn):
-    """Everything that was found to one Listing."""
+    """Everything that was found to one Listing, with notes in an output of how much it is by now."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+
+    def setup(self) -> None:
+        self._listed = Listed(self.output)
 
     def create_accumulator(self) -> Listing:
         return Listing()
 
     def add_input(self, listing: Listing, found: Found | Folder) -> Listing:
+        self._listed()
         return listing.add(found)
 
     def merge_accumulators(self, listings: Iterable[Listing]) -> Listing:
@@ -267,7 +276,7 @@ class AssignToGroup(beam.DoFn):
                     place, source = int(order[i]), block[i]
                     group = plan.group_of(place, tier.groups)
                     # A place is within int64.
-                    member = (place - 2**63, source.id, source.label, source.annotation)
+                    member = (place - 2**63, source.id, source.label, source.annotation, source.place)
                     yield (split, tier.first, group), member
 
 
@@ -295,9 +304,10 @@ class WriteGroup(beam.DoFn):
         self._writer: Any = None
         self._begun: collections.deque[tuple[Any, Future[Any]]] = collections.deque()
         """groups, and what will have become of them, in order"""
-        self._images, self._samples, self._rejects, self._bytes = (
-            Metrics.counter("augshard", name)
-            for name in ("images read", "samples written", "rejects", "bytes")
+        self._new: collections.deque[int] = collections.deque()
+        """records that are done, for the runner's counter, which counts in its own thread alone"""
+        self._images, self._done, self._rejects, self._bytes = (
+            Metrics.counter("augshard", name) for name in ("images read", "records done", "rejects", "bytes")
         )
 
     def setup(self) -> None:
@@ -319,7 +329,7 @@ class WriteGroup(beam.DoFn):
         except (group.GroupFailed, RequestError) as failed:
             yield self._fault(split, number, failed)
             return
-        sources = [(source, label, its) for _, source, label, its in sorted(members) if source]
+        sources = [one[1:] for one in sorted(members) if one[1]]
         mine = group.Group(split, number, planned.tier(split, first), sources)
         self._begun.append((mine, self._threads.submit(self._write, mine)))
         ahead = max(self.run.workers, self._writer.processes) > 1
@@ -344,7 +354,7 @@ class WriteGroup(beam.DoFn):
         first = mine.tier.first
         note = f"{mine.split}_c{first}-{mine.number}" if first > 0 else f"{mine.split}-{mine.number}"
         # When stopped it ends as if it were done: an error would be tried again.
-        with suppress(Stopped), Progress(self.run.output, note) as progress:
+        with suppress(Stopped), Progress(self.run.output, note, self._new.append) as progress:
             try:
                 return self._writer.write(mine, progress)
             except (GroupFailed, RequestError) as failed:
@@ -355,6 +365,8 @@ class WriteGroup(beam.DoFn):
         """What the group left that was begun first, if the run was not stopped."""
         mine, written = self._begun.popleft()
         try:
+            while not wait([written], timeout=1).done:
+                self._count()
             finished = written.result()
         except BaseException:
             self.teardown()  # without what derives, the other one ends too
@@ -363,11 +375,15 @@ class WriteGroup(beam.DoFn):
             yield self._fault(mine.split, mine.number, finished)
         elif finished is not None:
             new = [one for one in finished if not one.kept]
+            self._count()
             self._images.inc(len(mine.sources) if new else 0)
             self._rejects.inc(len(new[0].receipt.rejects) if new else 0)
-            self._samples.inc(sum(one.receipt.records for one in new))
             self._bytes.inc(sum(one.receipt.bytes + one.samples.bytes for one in new))
             yield group_files(mine.split, mine.number, finished, self._writer.processes)
+
+    def _count(self) -> None:
+        while self._new:
+            self._done.inc(self._new.popleft())
 
     def _fault(self, split: str, number: int, failed: Exception) -> GroupFiles:
         with suppress(OSError):  # which hides no other

@@ -1,7 +1,9 @@
-"""How far a run is: each worker notes its samples in a file, the launcher adds up; and its end by Ctrl-C.
+"""How far a run is: each worker notes what is done in a file, the launcher adds up; and its end by Ctrl-C.
 
 Files serve alike in one process, in several, and on a cluster. In an object store every one of them is a
 request, so there they are written and looked at more seldom, and only notes that changed are read.
+
+A runner's counters tell less: Flink's job server has none before a job's end, nor has the embedded runner.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -28,20 +31,37 @@ def stop(output: str) -> None:
     storage.at(output).write(STOP, "")
 
 
+class Listed:
+    """Counts the files that one worker has listed. Called for each."""
+
+    def __init__(self, output: str) -> None:
+        self._output, self._name = storage.at(output), f"{PROGRESS}/{_LISTED}-{uuid.uuid4().int}"
+        self._files, self._noted = 0, time.monotonic()
+
+    def __call__(self) -> None:
+        self._files += 1
+        if time.monotonic() - self._noted > self._output.look_every:
+            self._noted = time.monotonic()
+            self._output.note(self._name, f"{self._files} 0")
+
+
 class Progress:
     """Counts the samples that are done of one group. Called with how many more there are.
 
-    `kept` are those that were there before: no part of what a run does in its time.
+    `kept` are those that were there before: no part of what a run does in its time, nor of what `counter`
+    is told, which is the runner's.
     Entering it, and now and then a call, raises Stopped if the run was stopped.
     """
 
-    def __init__(self, output: str, group: str) -> None:
-        self._output, self._name = storage.at(output), f"{PROGRESS}/{group}"
+    def __init__(self, output: str, group: str, counter: Callable[[int], Any] = lambda _: None) -> None:
+        self._output, self._name, self._counter = storage.at(output), f"{PROGRESS}/{group}", counter
         self._done, self._kept, self._noted = 0, 0, time.monotonic()
 
     def __call__(self, samples: int, *, kept: bool = False) -> None:
         self._done += samples
         self._kept += samples * kept
+        if not kept:
+            self._counter(samples)
         if time.monotonic() - self._noted > self._output.look_every:
             self._note()
             self._check()
@@ -63,8 +83,10 @@ class Progress:
         self._note()
 
 
+_LISTED = "listed"
+"""Begins the names of notes on the listing."""
 _Counts = tuple[int, int]
-"""Samples that are done, and how many of them were there before."""
+"""Samples that are done, or files that are listed, and how many of them were there before."""
 
 
 class ProgressBar:
@@ -78,7 +100,7 @@ class ProgressBar:
         self._plan: Plan | None = None
         self._notes: dict[str, tuple[str, _Counts]] = {}
         """by name: which version was read, and what stood there"""
-        self._bar = Bar("listing", "records")
+        self._bar = Bar("listing", "files")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -103,7 +125,7 @@ class ProgressBar:
                 self._show(bar)
 
     def _show(self, bar: Bar) -> None:
-        done, kept = self._samples()
+        done, kept = self._samples() if self._plan else self._noted(listing=True)
         bar.keep(kept)
         bar.update(done - bar.n)
 
@@ -116,9 +138,12 @@ class ProgressBar:
         bar.clear()
         self._tell(self._plan)
         total = sum(t.sources * len(t.copies) for s in self._plan.splits for t in self._plan.tiers(s))
-        bar.begin("writing", total)
+        bar.begin("writing", "records", total)
 
     def _samples(self) -> _Counts:
+        return self._noted(listing=False)
+
+    def _noted(self, *, listing: bool) -> _Counts:
         with contextlib.suppress(OSError):  # the job has its own requests; this one can wait
             for entry in self._output.list(PROGRESS):
                 if self._output.ahead and self._stop.is_set():
@@ -127,5 +152,5 @@ class ProgressBar:
                     note = self._output.read(f"{PROGRESS}/{entry.name}").split()
                     done, kept = map(int, note or (0, 0))  # nothing stands there while it is written anew
                     self._notes[entry.name] = entry.version, (done, kept)
-        noted = [counts for _, counts in self._notes.values()]
+        noted = [counts for name, (_, counts) in self._notes.items() if name.startswith(_LISTED) == listing]
         return sum(done for done, _ in noted), sum(kept for _, kept in noted)

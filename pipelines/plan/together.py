@@ -56,7 +56,7 @@ def see(root: str, source: Source, group: str | None) -> Seen:
     """Reads a source and looks at its picture. Raises OSError if it cannot be read."""
     unusable = Seen(source, group or f"source {source.id}", "", None)
     try:
-        contents = _read(root, source.id)
+        contents = _read(root, source)
     except OSError as error:
         if rejected(source.id, error):
             return unusable
@@ -73,15 +73,15 @@ def see(root: str, source: Source, group: str | None) -> Seen:
     return Seen(source, group or (code.hex() if code else content), content, code)
 
 
-def _read(root: str, source: str) -> bytes:
+def _read(root: str, source: Source) -> bytes:
     for attempt in range(1, ATTEMPTS):
         try:
-            return read_source(root, source)
+            return read_source(root, source.where)
         except OSError as error:
-            if rejected(source, error):
+            if rejected(source.id, error):
                 raise
         time.sleep(attempt / 10)
-    return read_source(root, source)
+    return read_source(root, source.where)
 
 
 def meeting_places(seen: Seen) -> Iterator[tuple[bytes, Alike]]:

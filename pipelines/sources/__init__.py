@@ -24,7 +24,15 @@ from pipelines.sources.found import (
 from pipelines.sources.layout import ONLY_SPLIT, Layout, checked_layout, class_folders, top_folders
 from pipelines.sources.listing import list_folder
 from pipelines.sources.names import class_errors, split_errors
-from pipelines.sources.reading import ID_BYTES, MAX_BYTES, check_root, is_id, read_source, source_path
+from pipelines.sources.reading import (
+    ID_BYTES,
+    MAX_BYTES,
+    check_root,
+    is_id,
+    place_in,
+    read_source,
+    source_path,
+)
 
 __all__ = [
     "ID_BYTES",
@@ -46,6 +54,7 @@ __all__ = [
     "class_folders",
     "is_id",
     "list_folder",
+    "place_in",
     "read_source",
     "source_path",
     "split_errors",

@@ -32,6 +32,13 @@ class Source(NamedTuple):
     """in bytes"""
     annotation: bytes = b""
     """what is known of it (`augment.targets.Annotation.packed`); empty where nothing is annotated"""
+    place: str = ""
+    """where it lies within a file that holds several (`reading.place_in`); empty for a file of its own"""
+
+    @property
+    def where(self) -> str:
+        """By what it is read."""
+        return self.place or self.id
 
 
 class Reject(NamedTuple):
@@ -90,7 +97,7 @@ class Listing:
     loose: dict[str, int] = dataclasses.field(default_factory=dict)
     """images that lie in no class folder, by the folder that they lie in"""
     samples: dict[Place, list[tuple[int, str]]] = dataclasses.field(default_factory=dict)
-    """the ids of a few images of each, those of the least digests, which stand before them"""
+    """where a few images of each lie, those of the least digests, which stand before them"""
     ungrouped: int = 0
     """images whose path does not say of which group they are, where groups are asked for"""
     first_ungrouped: str = ""
@@ -100,7 +107,8 @@ class Listing:
     vocabulary: Vocabulary | None = None
     """of what images are annotated with; None where nothing is"""
     digest: int = 0
-    """the sum of the SHA-256 of every (id, size), with the annotation's if it has one, modulo 2**256"""
+    """the sum of the SHA-256 of every (id, size), modulo 2**256; with split, class and the annotation's where
+    these do not follow from the id"""
 
     def add(self, found: Found | Folder) -> Listing:
         if isinstance(found, Source):
@@ -113,13 +121,13 @@ class Listing:
                     1,
                 )
             text = f"{found.size} {found.id}"
-            if found.annotation:
-                text += f" {hashlib.sha256(found.annotation).hexdigest()}"
+            if found.annotation or found.place:
+                text += f" {hashlib.sha256(found.annotation).hexdigest()} {found.split} {found.label}"
             digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
             self.digest = (self.digest + digest) % (1 << 256)
             samples = self.samples.setdefault(place, [])
             if len(samples) < SAMPLES or digest < samples[-1][0]:
-                samples[:] = sorted([*samples, (digest, found.id)])[:SAMPLES]
+                samples[:] = sorted([*samples, (digest, found.where)])[:SAMPLES]
         elif isinstance(found, Folder):
             _add(self.counts, (found.split, found.label), 0)
         elif isinstance(found, Ignored):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 
 from augment import codec
@@ -47,11 +48,22 @@ def is_id(source: str) -> bool:
     return not long and "\0" not in source and not {"", ".", ".."} & set(source.split("/"))
 
 
-def read_source(root: str, source: str) -> bytes:
-    """A source's contents. Raises OSError; also, without waiting, for what is no file, such as a pipe.
+def place_in(file: str, offset: int, size: int) -> str:
+    """Where so many bytes lie within a file below the root, as `read_source` takes it: no id is like it."""
+    return f"{file}//{offset}+{size}"
 
-    With `errno.EFBIG` for more than MAX_BYTES, of which no more are read.
+
+_PLACE = re.compile(r"(.+)//(\d{1,18})\+(\d{1,18})", re.DOTALL)
+
+
+def read_source(root: str, source: str) -> bytes:
+    """A source's contents, by its id or its place within a file.
+
+    Raises OSError; also, without waiting, for what is no file, such as a pipe. With `errno.EFBIG` for more
+    than MAX_BYTES, of which no more are read.
     """
+    if place := _PLACE.fullmatch(source):
+        return _read_part(source_path(root, place[1]), int(place[2]), int(place[3]))
     path = source_path(root, source)
     if not storage.at(root).is_file_system:
         contents: bytes | None = storage.at(path).read()  # which the listing had the size of
@@ -77,6 +89,16 @@ def _read_local(path: str) -> tuple[bytes | None, int]:
         return contents, status.st_size
 
 
+def _read_part(path: str, offset: int, size: int) -> bytes:
+    if size > MAX_BYTES:
+        raise OSError(errno.EFBIG, too_large(size), path)
+    contents = storage.at(path).read_part(offset, size)
+    if len(contents) != size:
+        wrong = f"it has no {size:,} bytes from byte {offset:,} on, as it had when it was listed"
+        raise OSError(errno.EIO, wrong, path)
+    return contents
+
+
 def rejected(source: str, error: OSError) -> Reject | None:
     """As what a source is rejected that cannot be read; None where that says nothing of the image.
 
@@ -94,10 +116,13 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def contents_or_reject(root: str, source: str) -> bytes | Reject:
-    """A source's bytes, if they can be read and decoded. Raises OSError for a fault that may pass."""
+def contents_or_reject(root: str, source: str, place: str = "") -> bytes | Reject:
+    """A source's bytes, if they can be read and decoded. Raises OSError for a fault that may pass.
+
+    `place`: where it lies, if not by its id.
+    """
     try:
-        contents = read_source(root, source)
+        contents = read_source(root, place or source)
     except OSError as error:
         reject = rejected(source, error)
         if reject is None:

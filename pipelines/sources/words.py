@@ -9,7 +9,9 @@ MOST = 8
 
 
 def listed(names: Collection[str]) -> str:
-    """`'a', 'b' and 'c'`, or the first of many and how many more there are."""
+    """`'a', 'b' and 'c'`, or the first of many and how many more there are; `none`."""
+    if not names:
+        return "none"
     shown = [repr(name) for name in list(names)[:MOST]]
     more = len(names) - len(shown)
     if more:

@@ -69,6 +69,13 @@ class GCS:
             content: bytes = self._blob(bucket, key).download_as_bytes(raw_download=True, retry=self._retry())
             return content
 
+    def read_part(self, bucket: str, key: str, offset: int, size: int) -> bytes:
+        with self._faults():
+            content: bytes = self._blob(bucket, key).download_as_bytes(
+                start=offset, end=offset + size - 1, raw_download=True, retry=self._retry()
+            )
+            return content
+
     def download(self, bucket: str, key: str, version: str, file: IO[bytes]) -> None:
         with self._faults():
             self._blob(bucket, key).download_to_file(

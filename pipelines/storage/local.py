@@ -103,6 +103,14 @@ class Local(Location):
         with open(self.to(name), "rb") as file:
             return file.read()
 
+    def read_part(self, offset: int, size: int) -> bytes:
+        parts = []
+        with self.open(buffering=0) as file:
+            while size and (part := os.pread(file.fileno(), size, offset)):
+                parts.append(part)
+                offset, size = offset + len(part), size - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     def open(self, name: str = "", buffering: int = -1, version: str | None = None) -> BinaryIO:
         file = open(self.to(name), "rb", buffering, opener=_at_once)  # noqa: SIM115 (closed by the caller)
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

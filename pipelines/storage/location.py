@@ -87,6 +87,10 @@ class Location(ABC):
         """All of a file."""
 
     @abstractmethod
+    def read_part(self, offset: int, size: int) -> bytes:
+        """So many bytes of the file from a place on, or fewer where it ends before."""
+
+    @abstractmethod
     def open(self, name: str = "", buffering: int = -1, version: str | None = None) -> BinaryIO:
         """A file for reading that can be sought and mapped; see `bring` for `version`."""
 

@@ -81,6 +81,10 @@ class Objects(Location):
         with self._at(name) as store:
             return store.read(self._bucket, self._key_of(name))
 
+    def read_part(self, offset: int, size: int) -> bytes:
+        with self._at("") as store:
+            return store.read_part(self._bucket, self._key, offset, size) if size else b""
+
     def open(self, name: str = "", buffering: int = -1, version: str | None = None) -> BinaryIO:
         """A copy on this machine's disk, which is kept there: of the object as it is now, or of a version."""
         if version is not None:

@@ -64,6 +64,12 @@ class S3:
             content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
             return content
 
+    def read_part(self, bucket: str, key: str, offset: int, size: int) -> bytes:
+        span = f"bytes={offset}-{offset + size - 1}"
+        with self._faults():
+            content: bytes = self._client.get_object(Bucket=bucket, Key=key, Range=span)["Body"].read()
+            return content
+
     def download(self, bucket: str, key: str, version: str, file: IO[bytes]) -> None:
         with self._faults():
             self._client.download_fileobj(bucket, key, file)

@@ -40,6 +40,9 @@ class Store(Protocol):
 
     def read(self, bucket: str, key: str) -> bytes: ...
 
+    def read_part(self, bucket: str, key: str, offset: int, size: int) -> bytes:
+        """So many bytes, at least one, of an object from a place within it on."""
+
     def download(self, bucket: str, key: str, version: str, file: IO[bytes]) -> None:
         """Raises FileExistsError if it is of another version by now."""
 

@@ -191,7 +191,8 @@ class Live:
         self._recipe, self._seed, self._classes = recipe, seed, images.classes
         self._truth = truth
         self._beside = targets_beside(images, recipe, seed) if truth.moves else None
-        self._account = Account(images.root, look=self._beside.look) if self._beside else Account(images.root)
+        look = self._beside.look if self._beside else None
+        self._account = Account(images.root, look=look, places=images.places)
         self._annotations = {source.id: source.annotation for source in images.sources if self._beside}
 
     def samples(self, members: Members, rows: tf.Tensor, copy: int | tf.Tensor) -> tf.data.Dataset:

@@ -380,7 +380,9 @@ def test_c5_a_further_layer_or_chain_leaves_the_others_alone():
         "aug_mix: {width: 2, depth: [1, 2]}",
     ],
 )
-@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "compiled", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["graph", "xla"]
+)
 def test_a_batch_in_a_graph_has_the_draws_and_pixels_of_single_images_on_the_host(photo_of, text, compiled):
     photos = np.stack([photo_of(*SIZE, seed=i) for i in range(16)])
     augmenter = Augmenter(entry(text), 5)

@@ -7,9 +7,12 @@ import pytest
 
 from augment.augmenter import Augmenter
 from augment.draws import Draw, at
+from augment.kernels.kinds import Kernel
 from augment.keys import source_words
 from augment.ops.base import Op
-from augment.targets import UNIT, Geometry, why_not
+from augment.ops.sequence import Step
+from augment.program import program
+from augment.targets import UNIT, Geometry, Object, moved, moved_each, why_not
 from tests.augment.conftest import EVERY_OP, recipe_of
 
 SIZE = (24, 32)
@@ -51,3 +54,31 @@ def test_where_a_keypoint_goes_the_moved_mask_has_what_was_there(entry):
         assert np.abs(found - middles[inside][there >= 0]).max(initial=0) <= 2 * max(len(kernels), 1)
         seen += len(found)
     assert seen > 0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_samples_of_an_image_that_are_moved_at_once_become_what_each_becomes_alone(seed):
+    rng = np.random.default_rng(seed)
+    entries = [
+        "flip: {horizontal: 0.5}",
+        "rotation: {factor: 0.3, p: 0.7}",
+        "elastic: {strength: [0.3, 0.3]}",
+    ]
+    entries += ["rot90: {quarter_turns: [0, 2], p: 0.5}", "pad_and_crop: {padding: 6, p: 0.7}"]
+    geometries = []
+    for i in range(COPIES):
+        kernels: tuple[Kernel, ...] = ()
+        for entry in rng.permutation(entries)[: rng.integers(0, 4)]:
+            op, draw = drawn(str(entry))
+            kernels += program((Step((op,), SIZE),), {op.id: at(draw, i)}, SIZE)
+        geometries.append(Geometry(kernels, SIZE))
+    ends = np.array([SIZE[1], SIZE[0]]) * UNIT
+    objects = []
+    for _ in range(rng.integers(1, 8)):
+        places = rng.integers(-UNIT * (seed % 3), ends + UNIT, (6, 2))
+        box = (*places[:2].min(axis=0).tolist(), *places[:2].max(axis=0).tolist())
+        outline = (tuple(places.ravel().tolist()),) * int(rng.integers(0, 3))
+        objects.append(Object("car", box, outline, ((*places[0].tolist(), 2),)))
+    together = moved_each(tuple(objects), None, geometries)
+    assert together == [moved(tuple(objects), None, geometry) for geometry in geometries]
+    assert len({one.objects for one in together}) > 1

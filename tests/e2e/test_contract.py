@@ -172,7 +172,8 @@ def test_c4_a_process_for_each_core_leaves_the_bytes_as_they_are(
     many_images, materialize, tree, tmp_path, monkeypatch
 ):
     request = ("--copies", 3, "--shards", 2, "--include-originals")
-    here = materialize(many_images, *request)
+    monkeypatch.setattr(processes, "WORTH_IT", 1e9)
+    here = materialize(many_images, *request, into=tmp_path / "here")
     monkeypatch.setattr(processes, "WORTH_IT", 0)
     monkeypatch.setattr(group, "CORES", 3)
     begin, await_ready = processes._Process.__init__, processes._Process.await_ready

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -267,6 +268,18 @@ def test_shards_and_live_in_a_store_give_what_they_give_on_a_disk(
     assert samples_of(datasets.from_shards(output, split="train", copies=[1])) == expected
     live = datasets.from_images(stored(scheme), recipe, seed=0, split="train", copy=1)
     assert samples_of(live) == expected
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_c4_images_in_a_tar_are_read_by_their_places_and_give_the_same_bytes(scheme, run, images, tmp_path):
+    (tmp_path / "in").mkdir()
+    with tarfile.open(tmp_path / "in/train.tar", "w") as tar:
+        for number, path in enumerate(sorted(images.rglob("*.png"))):
+            tar.add(path, f"{number:03}.png")
+    storage.at(f"{scheme}://data/tars").write("train.tar", (tmp_path / "in/train.tar").read_bytes())
+    run(tmp_path / "in", tmp_path / "out")
+    run(f"{scheme}://data/tars", f"{scheme}://data/of_tars")
+    assert tree(f"{scheme}://data/of_tars") == tree(tmp_path / "out")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
 import pytest
+from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.testing.util import assert_that
 
 from augment.augmenter import augment_image
@@ -35,6 +37,10 @@ def test_c4_the_example_on_the_page_writes_what_the_job_writes(
     assert jobs.pop("run.json")
     assert ours == jobs
     assert "('train/cat/000.png', 2, (20, 24, 3))" in capfd.readouterr().out
+    counted = names["pipeline"].result.metrics().query(MetricsFilter().with_namespace("augshard"))
+    told = {one.key.metric.name: one.committed for one in counted["counters"]}
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert told["records done"] == manifest["records"]
 
 
 @pytest.mark.parametrize("storage", ["png", "jpeg"])

@@ -15,6 +15,7 @@ from pathlib import Path
 NAMES = (
     *("image", "record", "exif", "tags", "parts", "recipe"),
     *("manifest", "receipt", "tfrecord", "samples", "work", "targets", "annotation", "beside"),
+    *("tar", "example", "container"),
 )
 BUILD = Path("build/fuzz")
 

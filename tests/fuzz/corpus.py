@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from augment.recipe import Storage, load_recipe, preset_names, preset_text
 from augment.targets import UNIT, Moved, Object
 from pipelines.engines.job import Job
 from pipelines.format.copies import ClassCopies, tiers
+from pipelines.format.example import entry_of_bytes, entry_of_floats, entry_of_numbers, features
 from pipelines.format.layout import FEATURES, LABELS, REJECTS, samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
 from pipelines.format.records import ShardWriter, framed
@@ -237,6 +239,47 @@ def _beside() -> Iterator[bytes]:
     yield file.getvalue()
 
 
+def _tars() -> Iterator[bytes]:
+    dot = codec.encode_png(np.zeros((3, 4, 3), np.uint8))
+    for form, name in (
+        (tarfile.USTAR_FORMAT, "a"),
+        (tarfile.GNU_FORMAT, "b" * 120),
+        (tarfile.PAX_FORMAT, "ü"),
+    ):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=form) as tar:
+            for kind, content in (("png", dot), ("cls", b"3"), ("json", b'{"n": 1}'), ("seg.png", dot)):
+                about = tarfile.TarInfo(f"{name}.{kind}")
+                about.size = len(content)
+                tar.addfile(about, io.BytesIO(content))
+        yield file.getvalue()[:6000]
+
+
+def _examples() -> Iterator[bytes]:
+    dot = codec.encode_png(np.zeros((3, 4, 3), np.uint8))
+    entries = [
+        entry_of_bytes(b"image", dot),
+        entry_of_numbers(b"label", [3]),
+        entry_of_floats(b"objects/bbox", np.array([0, 0, 0.5, 1])),
+        entry_of_numbers(b"objects/label", [300]),
+        entry_of_bytes(b"segmentation_mask", dot),
+        entry_of_bytes(b"name", b"a"),
+    ]
+    yield features(b"".join(entries[:2]))
+    yield features(b"".join(entries))
+
+
+def _containers() -> Iterator[bytes]:
+    yield from _tars()
+    yield from _examples()
+    split = b'{"name": "train", "shardLengths": ["1"], "filepathTemplate": "{DATASET}-{SPLIT}"}'
+    yield b'{"name": "a", "splits": [' + split + b"]}"
+    boxes = '{"bbox": {"boundingBox": {}}, "label": {"classLabel": {"numClasses": "2"}}}'
+    said = f'"objects": {{"sequence": {{"feature": {{"featuresDict": {{"features": {boxes}}}}}}}}}'
+    said += ', "label": {"classLabel": {"numClasses": "2"}}, "image": {"image": {"dtype": "uint8"}}'
+    yield f'{{"featuresDict": {{"features": {{{said}}}}}}}'.encode()
+
+
 _MADE = {
     "image": _images,
     "exif": _tags,
@@ -252,4 +295,7 @@ _MADE = {
     "targets": _targets,
     "annotation": _annotations,
     "beside": _beside,
+    "tar": _tars,
+    "example": _examples,
+    "container": _containers,
 }

@@ -25,21 +25,24 @@ from augment.codec.parts import chunks, directory, riff, segments
 from augment.errors import RequestError
 from augment.recipe import Storage, parse_recipe, recipe_from_document
 from augment.targets import Annotation, Moved
-from pipelines.annotations import annotations_of, everything_annotated
+from pipelines.annotations import annotations_for, annotations_of, everything_annotated
 from pipelines.annotations.json_stream import BadFile, items
 from pipelines.annotations.numbers import BadAnnotation
 from pipelines.annotations.voc import annotation_of
 from pipelines.annotations.yolo_data import Data
 from pipelines.annotations.yolo_lines import objects_of
+from pipelines.containers.examples import BadExample, features
+from pipelines.containers.tar import BLOCK, DamagedTar, members
 from pipelines.engines.job import Job
+from pipelines.format.example import serialize
 from pipelines.format.layout import Shard, samples_file, shard_of
 from pipelines.format.manifest import parse_manifest
-from pipelines.format.records import FramingError, frames, masked_crc
+from pipelines.format.records import FramingError, framed, frames, masked_crc
 from pipelines.format.samples import parse_receipt, read_samples
 from pipelines.format.targets import Targets, arrays, packed, unpacked
 from pipelines.materialize.run import Outcome
 from pipelines.plan import Plan
-from pipelines.sources import Guess, Ignored, Reject, Source, is_id
+from pipelines.sources import Guess, Ignored, Reject, Source, is_id, read_source
 
 
 def image(data: bytes) -> None:
@@ -232,6 +235,17 @@ def beside(data: bytes) -> None:
 
 _DATA = b"train: images\nnames: [cat, dog]\n"
 _DOT = codec.encode_png(np.zeros((3, 4, 3), np.uint8))
+_RECORD = serialize(image=_DOT, label=0, source="a", copy=0)
+_INFO = b'{"name": "a", "splits": [{"name": "train", "shardLengths": ["1"]}]}'
+_SHARD = "a-train.tfrecord-00000-of-00001"
+_CONTAINERS: tuple[dict[str, bytes | None], ...] = (
+    {"a.tar": None},
+    {"a.tfrecord": None},
+    {"features.json": None, "dataset_info.json": _INFO, _SHARD: framed(_RECORD)},
+    {"features.json": b'{"featuresDict": {"features": {"image": {"image": {}}}}}', "dataset_info.json": None}
+    | {_SHARD: framed(_RECORD)},
+)
+"""Containers, of which one file, None, is fuzzed."""
 _BESIDE: tuple[dict[str, bytes | None], ...] = (
     {"instances.json": None},
     {"data.yaml": _DATA, "labels/b.txt": None},
@@ -243,6 +257,58 @@ _BESIDE: tuple[dict[str, bytes | None], ...] = (
     {"images/t.parquet": None},
 )
 """Annotations of which one file, None, is fuzzed."""
+
+
+def tar(data: bytes) -> None:
+    """Members in order, each within the tar; headers have their sum where its first digit is odd."""
+
+    def read(at: int, count: int) -> bytes:
+        header = data[at : at + count]
+        if len(header) == BLOCK and header[148] & 1:
+            total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
+            header = header[:148] + b"%06o\0 " % total + header[156:]
+        return header
+
+    end = 0
+    with contextlib.suppress(DamagedTar):
+        for member in members(read, len(data)):
+            assert end + BLOCK <= member.offset
+            assert member.size >= 0
+            end = member.offset + member.size
+            assert end <= len(data)
+
+
+def example(data: bytes) -> None:
+    """Features, whose values lie within the Example."""
+    with contextlib.suppress(BadExample):
+        for feature in features(data).values():
+            assert all(0 <= begin <= end <= len(data) for begin, end in feature.spans())
+            assert feature.floats().ndim == 1
+            assert all(-(2**63) <= number < 2**63 for number in feature.numbers())
+
+
+def container(data: bytes) -> None:
+    """A container, or what describes some: each image has a name of its own, and lies where it is said to."""
+    for files in _CONTAINERS:
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
+            for name, content in files.items():
+                with open(f"{root}/{name}", "wb") as file:
+                    own = framed(data) if name.endswith(".tfrecord") else data
+                    file.write(own if content is None else content)
+            known = annotations_for(root, None)
+            assert known is not None
+            found = list(everything_annotated(root, known, None))
+            if any(isinstance(one, Guess) and one.refused for one in found):
+                continue
+            images = [one for one in found if isinstance(one, Source | Reject)]
+            names = Counter(one.id if isinstance(one, Source) else one.source for one in images)
+            assert all(count == 1 for count in names.values())
+            for source in found:
+                if isinstance(source, Source):
+                    assert is_id(source.id)
+                    assert len(read_source(root, source.where)) == source.size
+                    if source.annotation:
+                        assert Annotation.unpacked(source.annotation).packed() == source.annotation
 
 
 def _is_image(found: object) -> bool:
@@ -266,5 +332,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         targets,
         annotation,
         beside,
+        tar,
+        example,
+        container,
     )
 }

@@ -171,12 +171,10 @@ def test_image_bytes_pass_through_no_shuffle(pipeline):
         if transform.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn
         for key in transform.inputs.values()
     }
-    # A split, the first copy of a tier and a group's number; a place, a source's id, its class and the few
-    # bytes of what it is annotated with.
-    assert (
-        shuffled.pop("Group/By group")
-        == "kv(tuple(string_utf8, varint, varint), tuple(varint, string_utf8, string_utf8, bytes))"
-    )
+    # A split, the first copy of a tier and a group's number; a place, a source's id, its class, the few
+    # bytes of what it is annotated with, and where it lies within a file of several.
+    group, member = "string_utf8, varint, varint", "varint, string_utf8, string_utf8, bytes, string_utf8"
+    assert shuffled.pop("Group/By group") == f"kv(tuple({group}), tuple({member}))"
     # Folders; sums of what was listed.
     assert {name.split("/")[0] for name in shuffled} == {"List", "Plan"}
     # Images are read in the one step behind the shuffle of names, and what it gives on, of its files, goes

@@ -14,6 +14,7 @@ from PIL import Image
 
 from augment.targets import UNIT
 from pipelines import demo
+from pipelines.demo import vehicles
 
 HALF = UNIT // 2
 SCENERY = {(130, 235), (70, 190), (60, 110)}
@@ -43,14 +44,14 @@ class Chance(random.Random):
         return 0.0 if (a, b) == BLUR else chosen
 
 
-@pytest.fixture(scope="module", params=["car", "truck"])
-def pictures(request) -> list[tuple[demo.Drawn, np.ndarray]]:
+@pytest.fixture(scope="module", params=vehicles.VEHICLES)
+def pictures(request) -> list[tuple[vehicles.Drawn, np.ndarray]]:
     """Pictures, and how many of a pixel's four parts the vehicle covers: the others got lighter by 16."""
     found = []
     for number in range(12):
         chance = Chance(str(number), 0)
-        one = demo.draw_with_truth(request.param, chance)
-        other = demo.draw_with_truth(request.param, Chance(str(number), 16))
+        one = vehicles.draw_with_truth(request.param, chance)
+        other = vehicles.draw_with_truth(request.param, Chance(str(number), 16))
         covered = 4 - (np.asarray(other.picture).astype(int) - np.asarray(one.picture)).max(axis=2) // 4
         covered[(chance.road + 62) // 2 :] = 0  # the stripes of the road, which have one level always
         found.append((one, covered))
@@ -59,7 +60,7 @@ def pictures(request) -> list[tuple[demo.Drawn, np.ndarray]]:
 
 def test_a_mask_has_the_vehicle_where_it_covers_half_of_a_pixel(pictures):
     for drawn, covered in pictures:
-        number = 1 + demo.CLASSES.index(drawn.annotation.objects[0].name)
+        number = 1 + vehicles.VEHICLES.index(drawn.annotation.objects[0].name)
         assert (drawn.mask == np.where(covered >= 2, number, 0)).all()
         assert drawn.mask.dtype == np.uint8
 
@@ -92,7 +93,7 @@ def test_keypoints_are_the_middles_of_the_first_and_the_last_wheel(pictures):
         wheels = sorted(
             (x + (w - 1) / 2, y + (h - 1) / 2) for x, y, w, h, area in stats[1:count] if area > 30
         )
-        assert len(wheels) == (2 if drawn.annotation.objects[0].name == "car" else 3)
+        assert len(wheels) == (3 if drawn.annotation.objects[0].name == "truck" else 2)
         front, rear = (
             (x / UNIT, y / UNIT) for x, y, seen in drawn.annotation.objects[0].keypoints if seen == 2
         )
@@ -104,8 +105,8 @@ def test_keypoints_are_the_middles_of_the_first_and_the_last_wheel(pictures):
 
 def test_the_vehicle_that_faces_right_has_its_front_wheel_to_the_right():
     for faces in ("left", "right"):
-        for label in demo.CLASSES:
-            drawn = demo.draw_with_truth(label, random.Random(0), faces=faces)
+        for label in vehicles.VEHICLES:
+            drawn = vehicles.draw_with_truth(label, random.Random(0), faces=faces)
             (front, *_), (rear, *_) = drawn.annotation.objects[0].keypoints
             assert (front > rear) == (faces == "right")
 
@@ -114,7 +115,7 @@ def test_the_pictures_are_those_that_they_always_were():
     digest = hashlib.sha256()
     for label in demo.CLASSES:
         for faces in (None, "left", "right"):
-            digest.update(demo.draw_vehicle(label, random.Random("once"), faces=faces).tobytes())
+            digest.update(vehicles.draw_vehicle(label, random.Random("once"), faces=faces).tobytes())
     assert digest.hexdigest()[:16] == "0192cd2675b1372f"
 
 
@@ -126,6 +127,18 @@ def written(tmp_path_factory) -> Path:
         demo.draw_dataset(str(root / "images"))
         demo.write_annotations(str(root))
     return root
+
+
+def test_of_the_rare_class_there_are_few_beside_the_same_pictures(written, monkeypatch):
+    monkeypatch.setattr(demo, "FEW", {"train": 1, "validation": 2})
+    demo.draw_rare(str(written / "rare"), beside=str(written / "images"))
+    there, beside = (
+        {path.relative_to(written / name): path.read_bytes() for path in (written / name).rglob("*.jpg")}
+        for name in ("rare", "images")
+    )
+    buses = {path for path in there if path.parts[1] == "bus"}
+    assert sorted(path.parts[0] for path in buses) == ["train", "validation", "validation"]
+    assert {path: data for path, data in there.items() if path not in buses} == beside
 
 
 def test_a_mask_and_an_entry_are_written_for_every_picture(written):
@@ -144,7 +157,9 @@ def test_a_mask_and_an_entry_are_written_for_every_picture(written):
             hull = cv2.boundingRect((mask > 0).astype(np.uint8))
             assert np.abs(np.subtract(hull, (x, y, width, height))).max() <= 1
             assert abs(thing["area"] - (mask > 0).sum()) < 0.05 * thing["area"]
-    assert sorted(names) == sorted(str(p.relative_to(written / "images")) for p in written.rglob("*.jpg"))
+    assert sorted(names) == sorted(
+        str(p.relative_to(written / "images")) for p in (written / "images").rglob("*.jpg")
+    )
 
 
 def test_pycocotools_reads_what_is_written(written):

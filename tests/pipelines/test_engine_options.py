@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import socket
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from augment.errors import RequestError
 from pipelines import storage
 from pipelines.engines import choose
 from pipelines.engines.engine import Engine, JobFailed
+from pipelines.engines.options import Options
 from pipelines.materialize import launch, progress
 
 
@@ -145,3 +148,16 @@ def test_a_job_without_a_word_is_a_failure(tmp_path):
 
     with pytest.raises(JobFailed, match=r"^x says that the job is done, and it left no word of its own$"):
         launch._come_of(Silent("x", ()), None, "in", str(tmp_path), lambda _: None)
+
+
+def test_a_look_at_options_sees_what_another_set_and_a_copy_is_apart():
+    options = Options(["--runner=FnApiRunner", "--parallelism=3"])
+    options.view_as(StandardOptions).streaming = True
+    copied = copy.deepcopy(options)
+    copied.view_as(StandardOptions).streaming = False
+    assert options.view_as(StandardOptions) is options.view_as(StandardOptions)
+    assert options.view_as(StandardOptions).streaming is True
+    assert copied.view_as(StandardOptions).streaming is False
+    plain = PipelineOptions(["--runner=FnApiRunner", "--parallelism=3"])
+    plain.view_as(StandardOptions).streaming = True
+    assert options.get_all_options() == plain.get_all_options()

@@ -79,7 +79,7 @@ def job(tmp_path) -> Job:
     listing = Listing().add(folder)
     for one in found:
         listing.add(one)
-    sources = sorted((source.id, source.label, b"") for source in found if isinstance(source, Source))
+    sources = sorted((source.id, source.label, b"", "") for source in found if isinstance(source, Source))
     plan = make_plan(request, listing, None)
     return Job(root, output, plan, Group("train", 0, plan.tier("train", 0), sources))
 
@@ -273,7 +273,7 @@ def test_c8_memory_does_not_grow_with_the_images_of_a_group(job, monkeypatch):
     monkeypatch.setattr(here, "derive", derive_nothing)
 
     def peak(images: int) -> int:
-        sources = [(f"cat/{number}.png", "cat", b"") for number in range(images)]
+        sources = [(f"cat/{number}.png", "cat", b"", "") for number in range(images)]
         tracemalloc.start()
         try:
             whole = dataclasses.replace(job.group, sources=sources)

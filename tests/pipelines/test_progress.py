@@ -12,9 +12,10 @@ from pipelines import progress, storage
 from pipelines.format.layout import PROGRESS
 from pipelines.format.request import Request
 from pipelines.materialize.plan_file import plan_and_save
-from pipelines.materialize.progress import Progress, ProgressBar
+from pipelines.materialize.progress import Listed, Progress, ProgressBar
 from pipelines.plan import Plan
 from pipelines.sources import Folder, Listing, Source
+from pipelines.storage.local import Local
 
 
 def plan(output: Path, sources: int, copies: int) -> None:
@@ -45,6 +46,19 @@ def lines(output: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_line_says_that_nothing_is_planned_yet(tmp_path, monkeypatch):
     assert lines(tmp_path, monkeypatch)[-1] == "augshard: listing"
+
+
+def test_a_line_says_how_many_files_are_listed_by_all_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(Local, "look_every", 0.001)
+    for _ in "ab":
+        listed = Listed(str(tmp_path))
+        for _ in range(600):
+            listed()
+        time.sleep(0.002)
+        listed()
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: listing, 1,202 files"
+    plan(tmp_path, 600, copies=1)
+    assert lines(tmp_path, monkeypatch)[-1] == "augshard: writing: 0 of 600 records, 0 records/s"
 
 
 def test_a_line_says_how_much_is_done_and_how_much_is_left(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from augment.targets import UNIT, Annotation, Object
-from pipelines import demo
+from pipelines.demo.vehicles import VEHICLES, draw_with_truth
 from pipelines.report import drawing
 from pipelines.report.drawing import COLORS, drawn
 
@@ -162,8 +162,8 @@ def test_what_lies_outside_or_is_huge_or_has_no_area_is_no_fault(far):
 
 
 def test_the_demo_shows_vehicles_with_their_names():
-    made = demo.draw_with_truth("truck", random.Random(1))
-    shown = drawn(np.asarray(made.picture), made.annotation, made.mask, demo.CLASSES)
+    made = draw_with_truth("truck", random.Random(1))
+    shown = drawn(np.asarray(made.picture), made.annotation, made.mask, VEHICLES)
     outside = np.ones(made.mask.shape, bool)
     x0, y0, x1, y1 = (edge // UNIT for edge in made.annotation.objects[0].box)
     outside[y0 - 14 : y1 + 3, x0 - 2 : x1 + 3] = False

@@ -21,7 +21,7 @@ from pipelines.format.request import Request
 from pipelines.materialize.derive import Deriver, Member, PassingFault
 from pipelines.materialize.lock import only_run
 from pipelines.materialize.progress import ProgressBar
-from pipelines.sources import check_root
+from pipelines.sources import check_root, place_in, read_source
 from pipelines.storage import clients, lease, objects, store
 from pipelines.storage.copies import Copies
 from pipelines.storage.store import Status
@@ -59,6 +59,9 @@ class Memory:
         if key not in self.objects:
             raise store.missing("there is no such object")
         return self.objects[key][0]
+
+    def read_part(self, bucket: str, key: str, offset: int, size: int) -> bytes:
+        return self.read(bucket, key)[offset : offset + size]
 
     def write(self, bucket: str, key: str, content: bytes, sha256: str = "") -> None:
         self.objects[key] = content, self.objects.get(key, (b"", 0))[1] + 1
@@ -108,6 +111,14 @@ def test_of_many_threads_one_makes_the_client(monkeypatch):
         assert len(set(map(id, pool.map(clients.store, ["s3"] * 8)))) == 1
     assert len(made) == 1
     clients.forget()
+
+
+def test_a_part_of_an_object_is_read_alone(memory):
+    memory.write("bucket", "out/a.tar", b"0123456789")
+    assert read_source(OUT, place_in("a.tar", 2, 3)) == b"234"
+    assert read_source(OUT, place_in("a.tar", 2, 0)) == b""
+    with pytest.raises(OSError, match="it has no 3 bytes from byte 8 on, as it had when it was listed"):
+        read_source(OUT, place_in("a.tar", 8, 3))
 
 
 def test_objects_that_mark_a_folder_are_no_files(memory):

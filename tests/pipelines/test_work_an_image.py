@@ -92,7 +92,7 @@ def plan(tmp_path) -> Plan:
 
 def group_of(plan: Plan, root: Path) -> Group:
     found = list_folder(str(root), Folder("cat", "train", "cat"))
-    sources = [(one.id, one.label, b"") for one in found if isinstance(one, Source)]
+    sources = [(one.id, one.label, b"", "") for one in found if isinstance(one, Source)]
     return Group("train", 0, plan.tier("train", 0), sources)
 
 

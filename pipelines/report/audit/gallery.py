@@ -207,7 +207,7 @@ class _Album:
         if self._audit.input is None:
             return None
         try:
-            contents = read_source(self._audit.input, one.source)
+            contents = read_source(self._audit.input, self._audit.places.get(one.source, one.source))
         except (OSError, ValueError):
             return None
         same = hashlib.sha256(contents).hexdigest() == digest

@@ -1,4 +1,4 @@
-"""`augshard demo`: draws a small dataset of cars and trucks and runs the whole tour on it."""
+"""`augshard demo`: draws a small dataset of cars, trucks and a few buses and runs the whole tour on it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
 from augment.errors import RequestError, require
 from augment.recipe import Recipe, load_recipe
-from augment.targets import UNIT, Annotation, Object
+from augment.targets import UNIT, Object
+from pipelines.demo.vehicles import KEYPOINTS, VEHICLES, Drawn, draw_with_truth
 from pipelines.quiet import import_tensorflow
 
 RECIPE = """\
@@ -30,35 +31,26 @@ ops:
 """
 COPIES, SEED, MODEL, BATCH = 10, 0, "small_cnn", 16
 """A copy for each epoch, so that shards and live see the same to the end."""
+CLASSES, RARE = VEHICLES[:2], VEHICLES[2]
 COUNTS = {"train": 120, "validation": 30}
-"""Images a class."""
+"""Images of each of the classes."""
+FEW = {"train": 12, "validation": 30}
+"""Images of the rare one, which stands beside the others in a directory of its own: with it, half of the
+answers would no longer be what a coin gives, and an epoch in which classes have copies of their own shows all
+of them, so that what is live is what is stored for one epoch alone."""
+RARE_COPIES, RARE_EPOCHS = 2, 2
 FACES = {
     ("train", "car"): "left",
     ("train", "truck"): "right",
+    ("train", "bus"): "left",
     ("validation", "car"): "right",
     ("validation", "truck"): "right",
+    ("validation", "bus"): "right",
 }
 """A model that sees no mirrored copies learns the way they face, and calls all that validates a truck."""
 MARK = ".augshard-demo"
 """Lies in a directory that the demo made, and may make anew."""
-CLASSES = ("car", "truck")
-"""In a mask their ids are 1 and 2."""
-KEYPOINTS = ("front_wheel", "rear_wheel")
-"""The outermost wheels. They are no pair: what a mirror turns round drives the other way, and the wheel in
-front is still the one in front."""
 ANNOTATIONS, MASKS = "annotations", "masks"
-_WHEELS = {"car": (0.2, 0.8), "truck": (0.14, 0.32, 0.84)}
-"""Where they are along the vehicle, from behind."""
-
-
-class Drawn(NamedTuple):
-    """A picture, and what is known of it because we drew it."""
-
-    picture: Image.Image
-    annotation: Annotation
-    """the vehicle: its box and outline to half a pixel, as it is drawn at twice the size; and its wheels"""
-    mask: np.ndarray
-    """uint8 [H, W]: the vehicle's id where it covers half of a pixel or more, else 0"""
 
 
 def demo(directory: str) -> None:
@@ -114,12 +106,24 @@ def demo(directory: str) -> None:
         "mirrored copies (none) has learned the way they face, and is right about half of them; shards and\n"
         "live see mirrored copies, the same ones.\n"
     )
+    rare, balanced = (os.path.join(directory, name) for name in ("rare", "balanced"))
+    _say(f"a rare class: the same pictures in {rare}, and {FEW['train']} of buses to learn from")
+    draw_rare(rare, beside=images)
+    copies = str(RARE_COPIES)
+    given = f"--input {rare} --recipe {made} --copies {copies} --balance max"
+    _say(f"augshard materialize {given} --output {balanced}")
+    materialize_command(root=rare, output=balanced, recipe=made, seed=SEED, copies=copies, balance="max")
     sys.stdout.write(
         "\nThe pictures come with masks, and with boxes in COCO's form; to learn those (a minute each):\n"
     )
     for what, beside_them, network in (("masks", masks, "unet"), ("boxes", annotations, "center_grid")):
         for line in _commands(images, made, beside_them, os.path.join(directory, f"of-{what}"), network):
             sys.stdout.write(f"  {line}\n")
+    sys.stdout.write(
+        "\nTo learn the buses by the images as they are, and by the balanced copies (a quarter of a minute each):\n"
+    )
+    for line in _rare_commands(rare, made, balanced):
+        sys.stdout.write(f"  {line}\n")
     sys.stdout.write(f"\nlook at  {sheet}\n         {report}\n         {training}/report.html\n")
 
 
@@ -130,6 +134,16 @@ def _commands(images: str, recipe: str, annotations: str, output: str, model: st
     words = ["augshard", "train", *given, "--shards", output, "--model", model]
     words += ["--epochs", str(COPIES), "--batch-size", str(BATCH), "--output", f"{output}-training"]
     yield shlex.join(words)
+
+
+def _rare_commands(images: str, recipe: str, balanced: str) -> Iterator[str]:
+    """What to type to see what balanced copies are good for: about as many steps without them and with."""
+    train = ["augshard", "train", "--input", images, "--recipe", recipe]
+    train += ["--model", MODEL, "--batch-size", str(BATCH)]
+    as_they_are = ["--arms", "live", "--epochs", str(3 * RARE_EPOCHS)]  # balanced, an epoch is thrice as long
+    yield shlex.join([*train, *as_they_are, "--output", f"{images}-training"])
+    stored = ["--shards", balanced, "--arms", "shards", "--epochs", str(RARE_EPOCHS)]
+    yield shlex.join([*train, *stored, "--output", f"{balanced}-training"])
 
 
 def _say(step: str) -> None:
@@ -155,9 +169,20 @@ def _compare(images: str, recipe: Recipe, dataset: str) -> tuple[int, int]:
 def draw_dataset(directory: str) -> None:
     """Writes DIR/<split>/{car,truck}/*.jpg, the same bytes every time."""
     for name, drawn in _drawn_dataset():
-        path = os.path.join(directory, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        drawn.picture.save(path, quality=90)
+        _save(drawn, os.path.join(directory, name))
+
+
+def draw_rare(directory: str, beside: str) -> None:
+    """Writes DIR/<split>/bus/*.jpg, and the pictures of another directory."""
+    shutil.copytree(beside, directory)
+    for split, count in FEW.items():
+        for name, drawn in _drawn_class(split, RARE, count):
+            _save(drawn, os.path.join(directory, name))
+
+
+def _save(drawn: Drawn, path: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    drawn.picture.save(path, quality=90)
 
 
 def write_annotations(directory: str) -> None:
@@ -209,103 +234,11 @@ def _drawn_dataset() -> Iterator[tuple[str, Drawn]]:
     """Each picture with the path that it has."""
     for split, count in COUNTS.items():
         for label in CLASSES:
-            for number in range(count):
-                chance = random.Random(f"{split} {label} {number}")  # noqa: S311
-                drawn = draw_with_truth(label, chance, faces=FACES[split, label])
-                yield f"{split}/{label}/{label}_{number:03}.jpg", drawn
+            yield from _drawn_class(split, label, count)
 
 
-def draw_vehicle(label: str, chance: random.Random, faces: str | None = None) -> Image.Image:
-    """The picture of `draw_with_truth`."""
-    return draw_with_truth(label, chance, faces).picture
-
-
-def draw_with_truth(label: str, chance: random.Random, faces: str | None = None) -> Drawn:
-    """A car or a truck on a road, 192x144, drawn at twice the size and then reduced.
-
-    One that faces `left` or `right` has its headlights on; else it may face either way.
-    """
-    width, height = 384, 288
-    sky = tuple(chance.randint(130, 235) for _ in range(3))
-    image = Image.new("RGB", (width, height), sky)
-    ink = ImageDraw.Draw(image)
-    for _ in range(chance.randint(2, 6)):  # hills and houses
-        x, w, h = chance.randint(-60, width), chance.randint(40, 160), chance.randint(20, 90)
-        shade = tuple(chance.randint(70, 190) for _ in range(3))
-        shape = ink.rectangle if chance.random() < 0.5 else ink.ellipse
-        shape((x, 200 - h, x + w, 200 + h), fill=shade)
-    road = chance.randint(190, 205)
-    gray = chance.randint(60, 110)
-    ink.rectangle((0, road, width, height), fill=(gray, gray, gray + 5))
-    for x in range(chance.randint(-60, 0), width, 90):
-        ink.rectangle((x, road + 62, x + 45, road + 68), fill=(220, 220, 200))
-
-    scale = chance.uniform(0.85, 1.0) if faces else chance.uniform(0.8, 1.15)
-    length, body = int((190 if label == "car" else 240) * scale), int(46 * scale)
-    left = chance.randint(10, 50 if faces else max(11, width - length - 10))
-    floor = road + chance.randint(18, 34)
-    paint = tuple(chance.randint(20, 245) for _ in range(3))
-    glass = (190, 215, 230)
-    if faces:
-        front, lamp = left + length, floor - body // 2
-        beam = [(front - 8, lamp), (width, lamp - 36), (width, floor + 24), (front - 8, lamp + 10)]
-        ink.polygon(beam, fill=(255, 246, 180))
-    cover = Image.new("L", (width, height))
-    shadow = ImageDraw.Draw(cover)
-
-    def part(shape: str, place: Any, *more: Any, fill: tuple[int, ...]) -> None:
-        getattr(ink, shape)(place, *more, fill=fill)
-        getattr(shadow, shape)(place, *more, fill=1)
-
-    if label == "car":
-        cabin = [(0.18, 0), (0.32, -0.85), (0.68, -0.85), (0.86, 0)]
-        part("polygon", [(left + fx * length, floor - body + fy * body) for fx, fy in cabin], fill=paint)
-        window = [(0.26, -0.05), (0.36, -0.72), (0.64, -0.72), (0.76, -0.05)]
-        part("polygon", [(left + fx * length, floor - body + fy * body) for fx, fy in window], fill=glass)
-        part("rounded_rectangle", (left, floor - body, left + length, floor), 14, fill=paint)
-    else:
-        cargo = tuple(chance.randint(150, 250) for _ in range(3))
-        part("rectangle", (left, floor - int(2.6 * body), left + int(0.68 * length), floor), fill=cargo)
-        cab = left + int(0.71 * length)
-        part("rounded_rectangle", (cab, floor - int(1.9 * body), left + length, floor), 10, fill=paint)
-        part("rectangle", (cab + 14, floor - int(1.7 * body), left + length - 8, floor - body), fill=glass)
-    radius = int((20 if label == "car" else 24) * scale)
-    wheels = [left + int(center * length) for center in _WHEELS[label]]
-    for x in wheels:
-        for r, level in ((radius, 25), (radius // 2, 170)):
-            part("ellipse", (x - r, floor - r, x + r, floor + r), fill=(level, level, level))
-    if faces == "left" or (faces is None and chance.random() < 0.5):
-        image, cover = (one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in (image, cover))
-        wheels = [width - 1 - x for x in wheels]
-    picture = image.reduce(2).filter(ImageFilter.GaussianBlur(chance.uniform(0, 0.6)))
-    return Drawn(picture, *_truth(label, np.asarray(cover), wheels, floor))
-
-
-def _truth(label: str, cover: np.ndarray, wheels: list[int], floor: int) -> tuple[Annotation, np.ndarray]:
-    """Of what covers a picture at twice the size, and of its wheels' places there, the rear one first."""
-    half = UNIT // 2
-    x, y, w, h = cv2.boundingRect(cover)
-    box = (x * half, y * half, (x + w) * half, (y + h) * half)
-    points = tuple((x * half - half // 2, floor * half - half // 2, 2) for x in (wheels[-1], wheels[0]))
-    thing = Object(
-        label,
-        box,
-        tuple(tuple((corners * half).ravel().tolist()) for corners in _outlines(cover)),
-        points,
-    )
-    parts = cover.reshape(cover.shape[0] // 2, 2, -1, 2).sum(axis=(1, 3))
-    return Annotation((thing,)), np.where(parts >= 2, CLASSES.index(label) + 1, 0).astype(np.uint8)
-
-
-def _outlines(cover: np.ndarray) -> list[np.ndarray]:
-    """Along the edges of pixels. OpenCV's contours run through the middles of the outermost pixels: of three
-    for each, those beside an edge are nearer to it than to any other."""
-    thrice = cover.repeat(3, axis=0).repeat(3, axis=1)
-    contours, _ = cv2.findContours(thrice, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    outlines = []
-    for contour in contours:
-        edges = np.round((contour.reshape(-1, 2) + 0.5) / 3).astype(int)
-        edges = edges[(edges != np.roll(edges, 1, axis=0)).any(axis=1)]
-        turns = np.roll(edges, -1, axis=0) - edges != edges - np.roll(edges, 1, axis=0)
-        outlines.append(edges[turns.any(axis=1)])
-    return outlines
+def _drawn_class(split: str, label: str, count: int) -> Iterator[tuple[str, Drawn]]:
+    for number in range(count):
+        chance = random.Random(f"{split} {label} {number}")  # noqa: S311
+        drawn = draw_with_truth(label, chance, faces=FACES[split, label])
+        yield f"{split}/{label}/{label}_{number:03}.jpg", drawn

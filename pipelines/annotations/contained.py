@@ -1,0 +1,106 @@
+"""Containers: files that hold images, and what is known of them: tars, and records of TensorFlow."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote_from_bytes
+
+from pipelines import storage
+from pipelines.annotations.asked import Annotations, container_format
+from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import is_text
+from pipelines.annotations.pieces import ELSEWHERE, Rules
+from pipelines.annotations.reader import Begun, Reader, Task, View
+from pipelines.sources.found import Found, Guess, Ignored, Reject
+from pipelines.sources.layout import ONLY_SPLIT
+from pipelines.sources.rules import dropping, extension, is_image, role
+
+_Said = TypeVar("_Said")
+
+_PACKED = frozenset((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"))
+
+
+class Contained(Reader):
+    """See `Reader`. One container is one task; what all of them have is found out from the first of them."""
+
+    rules = Rules(alone=None)
+    around = True
+
+    def __init__(self, root: str, annotations: Annotations) -> None:
+        self._root, self._format = root, annotations.format
+        self._asked = dict(annotations.features)
+
+    def begin(self) -> Iterator[Begun]:
+        try:
+            yield from self._begun()
+        except OSError as error:
+            yield refused(error.filename or self._root, f"cannot be read: {storage.reason(error)}")
+        except BadFile as error:
+            yield refused("it", str(error))
+
+    @abstractmethod
+    def _begun(self) -> Iterator[Begun]:
+        """As `begin`. Raises BadFile, and OSError, for what ends the run."""
+
+    def _walk(self, names: list[str]) -> Iterator[Found]:
+        """Appends the names of the containers in the input; what becomes of every other file there."""
+        for entry in storage.at(self._root).list():
+            if not is_text(entry.name):
+                name = quote_from_bytes(entry.name.encode(errors="surrogateescape"))
+                yield Reject(name, "bad_name", "its name is not UTF-8")
+                continue
+            last, kind = entry.name.rpartition("/")[2], extension(entry.name)
+            if dropped := dropped_as(entry.name):
+                yield Ignored(dropped)
+            elif container_format(last) == self._format:
+                names.append(entry.name)
+            elif kind in _PACKED and (kind == ".tgz" or container_format(last[: -len(kind)])):
+                raise BadFile(f"has {entry.name}, of which no part can be read by itself: unpack it first")
+            else:
+                yield Ignored(ELSEWHERE if is_image(last) else kind or "(none)")
+        names.sort()
+
+    def _first_of(self, names: Sequence[str], first: Callable[[str], _Said]) -> _Said:
+        """What the first container says that says anything. Raises BadFile."""
+        why = ""
+        for name in names:
+            try:
+                return first(name)
+            except BadFile as error:
+                why = why or f"has nothing to read: {name} {error}"
+        raise BadFile(why or "has no files of the kind")
+
+    def _tasks(self, names: Sequence[str], settings: Any) -> Iterator[Begun]:
+        for name in names:
+            split = split_of(name)
+            yield View(f"{name}/", split)
+            yield Task((name,), settings=(split, settings))
+
+    def _lost(self, name: str, why: str) -> Iterator[Found]:
+        """Of a container that cannot be read any further: how many images are behind is not known."""
+        yield Reject(name, "damaged", f"it {why}; what is behind is lost")
+        yield Guess(f"{name} {why}: images behind are lost, however many they were", refused=False)
+
+
+def refused(path: str, why: str) -> Guess:
+    return Guess(f"{path} {why}", refused=True)
+
+
+def dropped_as(name: str) -> str | None:
+    """As what a file is passed over by its name or that of a folder it lies in; None if it is not."""
+    *folders, last = name.split("/")
+    kinds = [dropping(part, folder=True) for part in folders] + [dropping(last, folder=False)]
+    return next(filter(None, kinds), None)
+
+
+def split_of(name: str) -> str:
+    """The split of a container: by a word of its own name, or else of the folders it lies in."""
+    for part in reversed(name.split("/")):
+        words = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", "_", part).lower())
+        found = {split for word in words if (split := role(word))}
+        if len(found) == 1:
+            return found.pop()
+    return ONLY_SPLIT
