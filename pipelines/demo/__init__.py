@@ -120,7 +120,7 @@ def demo(directory: str) -> None:
         for line in _commands(images, made, beside_them, os.path.join(directory, f"of-{what}"), network):
             sys.stdout.write(f"  {line}\n")
     sys.stdout.write(
-        "\nTo learn the buses by the images as they are, and by the balanced copies (a quarter of a minute each):\n"
+        "\nTo learn the buses by the images as they are, and by the balanced copies (15 seconds each):\n"
     )
     for line in _rare_commands(rare, made, balanced):
         sys.stdout.write(f"  {line}\n")

@@ -164,7 +164,7 @@ class Deriver:
                 return annotated
             source |= annotated.columns(self._targets.targets)
             try:
-                targets = [self._targets.sample(annotated, made.size, draw, member.label) for draw in draws]
+                targets = self._targets.samples(annotated, made.size, draws, member.label)
             except codec.DecodeError as error:
                 return Reject(member.source, error.rejection.reason, error.rejection.detail)
         encoded = [codec.encode(sample, stored) for sample in made.images]
