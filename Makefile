@@ -88,6 +88,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PIP) install 'pip>=21.3'  # for `-e`; Python 3.10.0 to 3.10.2 come with an older one
 	@$(call install,base)
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q augment pipelines  # as pip does with what is not editable: the first start is no slower
 	@touch $@
 
 # One rule for each extra: test, train, arrayrecord, aws, gcp, heic.

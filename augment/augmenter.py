@@ -123,6 +123,14 @@ class Augmenter:
         """
         return self._of_size(self._backend.run(self._tail, head, draw))
 
+    def heads(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """`head` of each of many sources: on the device less is done for one."""
+        return self._backend.run_each(self._head, images, {})
+
+    def tails(self, heads: Sequence[np.ndarray], draws: Draw) -> list[np.ndarray]:
+        """`tail` of each of many samples, of which `draws` are, arrays [n]."""
+        return [self._of_size(sample) for sample in self._backend.run_each(self._tail, heads, draws)]
+
     def plain(self, image: np.ndarray) -> np.ndarray:
         """A decoded source that is not augmented, brought to the recipe's size: uint8 [H, W, C]."""
         return self._of_size(self._backend.run(self.plain_kernels, image, {}))

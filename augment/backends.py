@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 
-from augment.draws import Draw
+from augment.draws import Draw, at
 from augment.errors import require
 from augment.kernels import canary, host
 from augment.program import Describe
@@ -18,13 +19,16 @@ Name = Literal["host", "device"]
 
 
 class Backend(Protocol):
-    """Computes samples one by one. Used by several threads at once."""
+    """Computes samples. Used by several threads at once."""
 
     @property
     def name(self) -> Name: ...
 
     def run(self, describe: Describe, image: np.ndarray, draw: Draw) -> np.ndarray:
         """uint8 [H, W, C], contiguous, of uint8 [H, W, C] and one sample's draw (scalars)."""
+
+    def run_each(self, describe: Describe, images: Sequence[np.ndarray], draw: Draw) -> list[np.ndarray]:
+        """The same of images, of whatever sizes, and the draw of as many samples (arrays [n])."""
 
 
 class Host:
@@ -43,6 +47,9 @@ class Host:
         # What draws nothing is described once for each size.
         kernels = describe(draw, size) if draw else self._alike(describe, size)
         return np.ascontiguousarray(host.apply(kernels, image))
+
+    def run_each(self, describe: Describe, images: Sequence[np.ndarray], draw: Draw) -> list[np.ndarray]:
+        return [self.run(describe, image, at(draw, number)) for number, image in enumerate(images)]
 
 
 @functools.cache

@@ -47,6 +47,7 @@ def ended(arguments: Sequence[object]) -> Ended:
     os.sync()  # what the last one wrote is not this one's burden
     command = [sys.executable, *map(str, arguments)]
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # by which our modules alone would be compiled each time
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err, env=environment)

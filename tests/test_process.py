@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -192,3 +193,19 @@ def test_what_is_typed_is_utf_8_whatever_the_locale():
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith(rb"augshard: there is no preset '\u0440\U0001f337';")
+
+
+def test_garbage_is_looked_for_once_a_start_is_over():
+    assert gc.isenabled()
+    with process.starting():
+        assert not gc.isenabled()
+        process.started()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    process.started()
+    assert gc.get_freeze_count() == 0
+    with pytest.raises(OSError, match="full"), process.starting():
+        raise OSError("full")
+    assert gc.isenabled()

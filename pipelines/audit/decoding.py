@@ -9,7 +9,7 @@ import numpy as np
 
 from augment import codec
 from augment.by_class import ByClass
-from pipelines.format.digests import pixels_digest
+from pipelines.format.digests import bytes_digest, pixels_digest
 from pipelines.format.example import unpack
 
 
@@ -41,6 +41,15 @@ class Decoder:
         return None
 
     def digests(self, images: Sequence[bytes | None]) -> list[str | None]:
-        """Of the levels of stored images; None of None too."""
-        decoded = (None if image is None else self.stored(image) for image in images)
-        return [None if levels is None else pixels_digest(levels) for levels in decoded]
+        """Of the levels of stored images, or of the images where storage loses levels.
+
+        None of those that cannot be decoded, and of None.
+        """
+        return [None if image is None else self._digest(image) for image in images]
+
+    def _digest(self, image: bytes) -> str | None:
+        levels = self.stored(image)
+        if levels is None:
+            return None
+        lossy = self._augmenters.recipe.storage.format == "jpeg"
+        return bytes_digest(image) if lossy else pixels_digest(levels)

@@ -23,18 +23,22 @@ from augment.augmenter import CORES, NOT_AUGMENTED
 from augment.by_class import ByClass
 from augment.draws import Draw, at
 from pipelines import storage
-from pipelines.audit.deriving import SampleDeriver
+from pipelines.audit.deriving import DerivedCopies, SampleDeriver, Wanted
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.sampling import Chosen
 from pipelines.audit.shards import Shard
 from pipelines.audit.targets import Claim, TargetsCheck
-from pipelines.format.digests import pixels_digest
-from pipelines.format.example import Record, unpack
+from pipelines.format.digests import bytes_digest, pixels_digest
+from pipelines.format.example import Record
 from pipelines.sources import read_source
 
 FAR, OFTEN = 8, 0.01
 """In another parity class a sample is a finding if more than this part of its levels is off by more
 than so many: versions of decoders and kernels are not."""
+
+
+AT_ONCE = 16
+"""Sources that one thread takes at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,9 @@ class SourceCheck:
     """uint8 [H, W, C] of each sample that was derived again and is not equal: by how many levels"""
     derived: int = 0
     vanished: bool = False
+
+    def found(self, kind: str, message: str) -> None:
+        self.findings.append(Finding(kind, message, source=self.member.source))
 
 
 class Rederiver:
@@ -161,58 +168,94 @@ class Rederiver:
                 member.draws = draws
 
     def _outcomes(self, members: list[Member]) -> Iterator[SourceCheck]:
-        waiting: collections.deque[Future[SourceCheck]] = collections.deque()
-        for member in members:
-            waiting.append(self._pool.submit(self._outcome, member))
-            if len(waiting) > 2 * CORES:
-                yield waiting.popleft().result()
+        waiting: collections.deque[Future[list[SourceCheck]]] = collections.deque()
+        for first in range(0, len(members), AT_ONCE):
+            waiting.append(self._pool.submit(self._block, members[first : first + AT_ONCE]))
+            if len(waiting) > CORES:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
-    def _outcome(self, member: Member) -> SourceCheck:
-        """Reads one source, and derives its samples."""
-        outcome = SourceCheck(member)
+    def _block(self, members: Sequence[Member]) -> list[SourceCheck]:
+        """Reads some sources, and derives their samples."""
+        outcomes = [SourceCheck(member) for member in members]
+        by_deriver: dict[SampleDeriver, list[SourceCheck]] = {}
+        for outcome in outcomes:
+            by_deriver.setdefault(outcome.member.deriver, []).append(outcome)
+        for deriver, its in by_deriver.items():
+            asked: list[tuple[SourceCheck, bool]] = []
+            derived = deriver.derive(self._wanted(its, asked), its[0].member.draws)
+            for number, copies in enumerate(derived):
+                outcome, changed = asked[number]
+                member = outcome.member
+                self._judge(outcome, copies, member.samples, member.draws, member.begin, changed=changed)
+        return outcomes
 
-        def found(kind: str, message: str) -> SourceCheck:
-            outcome.findings.append(Finding(kind, message, source=member.source))
-            return outcome
+    def _wanted(
+        self, outcomes: Sequence[SourceCheck], asked: list[tuple[SourceCheck, bool]]
+    ) -> Iterator[Wanted]:
+        """What is to be derived of sources, of which each is read; to be told of whom, and if it changed."""
+        for outcome in outcomes:
+            contents, member = self._contents(outcome), outcome.member
+            if contents is None:
+                continue
+            changed = hashlib.sha256(contents).hexdigest() != member.sha256
+            if member.samples:
+                asked.append((outcome, changed))
+                yield Wanted(contents, [sample.shard.place.copy for sample in member.samples], member.begin)
+            elif changed:
+                copies = _augmented([member.first])
+                draws = member.deriver.draw([member.source] * len(copies), copies)
+                wanted = Wanted(contents, [member.first.shard.place.copy], 0)
+                [derived] = member.deriver.derive([wanted], draws)
+                self._judge(outcome, derived, [member.first], draws, 0, changed=True)
 
+    def _contents(self, outcome: SourceCheck) -> bytes | None:
+        """A source's bytes; None if it cannot be read, which the outcome then says."""
+        why = "no file can have such a name"  # a forged one
         try:
-            contents = read_source(self._root, self._audit.places.get(member.source, member.source))
+            source = outcome.member.source
+            return read_source(self._root, self._audit.places.get(source, source))
         except (FileNotFoundError, NotADirectoryError):
             outcome.vanished = True  # or moved, which the rest of the input tells
-            return outcome
+            return None
         except OSError as error:
-            return found("unreadable", f"the source cannot be read ({storage.reason(error)})")
-        except ValueError:  # a forged name that no file can have
-            return found("unreadable", "the source cannot be read (no file can have such a name)")
-        changed = hashlib.sha256(contents).hexdigest() != member.sha256
-        samples, draws, begin = member.samples, member.draws, member.begin
-        if not samples and changed:
-            samples, begin = [member.first], 0
-            copies = _augmented(samples)
-            draws = member.deriver.draw([member.source] * len(copies), copies)
-        if not samples:
-            return outcome
-        copies = [sample.shard.place.copy for sample in samples]
-        try:
-            derived = member.deriver.derive(contents, copies, draws, begin)
-        except codec.DecodeError as error:
-            why = f"{error.rejection.reason}: {error.rejection.detail}"
-            return found("changed", f"the source changed, and can no longer be decoded ({why})")
+            why = storage.reason(error)
+        except ValueError:
+            pass
+        outcome.found("unreadable", f"the source cannot be read ({why})")
+        return None
+
+    def _judge(
+        self,
+        outcome: SourceCheck,
+        derived: DerivedCopies | codec.DecodeError,
+        samples: Sequence[Sample],
+        draws: Draw,
+        begin: int,
+        *,
+        changed: bool,
+    ) -> None:
+        """Compares what was derived from a source with its records, and with what is said of it."""
+        if isinstance(derived, codec.DecodeError):
+            why = f"{derived.rejection.reason}: {derived.rejection.detail}"
+            outcome.found("changed", f"the source changed, and can no longer be decoded ({why})")
+            return
         compared = [
             self._compare(sample, pixels, encoded)
             for sample, pixels, encoded in zip(samples, derived.pixels, derived.encoded, strict=True)
         ]
         if changed and any(difference is None or difference.any() for difference, _ in compared):
-            return found("changed", "the source changed: its SHA-256 is not the one in the samples table")
+            outcome.found("changed", "the source changed: its SHA-256 is not the one in the samples table")
+            return
         if changed:
-            found(
+            outcome.found(
                 "row", "the samples table has another SHA-256 of the source, from which its pixels do follow"
             )
+        member = outcome.member
         if (derived.height, derived.width) != member.size:
             was = "x".join(map(str, member.size))
-            found(
+            outcome.found(
                 "row", f"the source has {derived.height}x{derived.width} pixels, in the samples table {was}"
             )
         if self._targets:
@@ -232,7 +275,6 @@ class Rederiver:
                 outcome.differences.append(difference)
                 if self._counts(difference):
                     outcome.findings.append(self._at(sample, "derived", _measured(difference)))
-        return outcome
 
     def _compare(
         self, sample: Sample, pixels: np.ndarray, encoded: bytes | None
@@ -241,12 +283,14 @@ class Rederiver:
         same = pixels_digest(pixels) == sample.digest
         if same and encoded is None:
             return _NONE, None
+        read = sample.shard.record_of.get(sample.row)
+        if read is not None and encoded is not None and read.image == bytes_digest(encoded):
+            sample.shard.proven.add(sample.row)
+            message = "the samples table has another digest of its pixels than they have before encoding"
+            return _NONE, None if same else self._at(sample, "row", message)
         image = self._stored(sample)
         if image is None:
             return None, None  # which was found when the shard was read
-        if encoded is not None and image == encoded:
-            message = "the samples table has another digest of its pixels than they have before encoding"
-            return _NONE, None if same else self._at(sample, "row", message)
         try:
             record = codec.decode_stored(image, self._recipe.storage, self._recipe.image_shape)
             mine = codec.round_trip(pixels, self._recipe.storage)
@@ -265,13 +309,7 @@ class Rederiver:
         return None if record is None else record.image
 
     def _record(self, sample: Sample) -> Record | None:
-        """The record that a row describes."""
-        place = sample.shard.record_of.get(sample.row)
-        if place is None:
-            return None
-        with storage.at(self._audit.directory).open(sample.shard.file) as file:
-            file.seek(place[0])
-            return unpack(file.read(place[1]))
+        return sample.shard.record(self._audit.directory, sample.row)
 
     def _counts(self, difference: np.ndarray) -> bool:
         """Whether a difference is a finding: any is, but for small ones in another parity class."""

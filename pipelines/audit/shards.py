@@ -35,6 +35,7 @@ _DECODED_AT_ONCE = 1 << 23  # levels: 8 MB a thread
 
 
 _NO_CRC = "crc", "its data do not have their CRC"
+_NO_IMAGE = "its image cannot be decoded to the size that the manifest says"
 _NO_RECORD = "record", "it is no record of ours: it must be an Example with all that features.json says"
 
 
@@ -44,6 +45,18 @@ class ShardPlace(NamedTuple):
     split: str
     copy: int
     number: int
+
+
+class RecordRead(NamedTuple):
+    """A record that was read."""
+
+    number: int
+    """in its shard"""
+    start: int
+    """where its bytes begin in the file"""
+    length: int
+    image: str | None
+    """as `Decoder.digests` has it"""
 
 
 @dataclasses.dataclass
@@ -56,8 +69,19 @@ class Shard:
     receipt: Receipt | None = None
     rows: pa.Table | None = None
     """the samples file's; None if it cannot be read"""
-    record_of: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
-    """of rows that have a sound record: where its bytes begin in the file, and how many they are"""
+    record_of: dict[int, RecordRead] = dataclasses.field(default_factory=dict)
+    """of rows that have a sound record"""
+    proven: set[int] = dataclasses.field(default_factory=set)
+    """rows whose record holds the very bytes that encoding what was derived gives"""
+
+    def record(self, directory: str, row: int) -> Record | None:
+        """The record that a row describes."""
+        read = self.record_of.get(row)
+        if read is None:
+            return None
+        with storage.at(directory).open(self.file) as file:
+            file.seek(read.start)
+            return unpack(file.read(read.length))
 
 
 @dataclasses.dataclass
@@ -70,23 +94,35 @@ class _Stored:
     """None where it cannot be read"""
     label: int = 0
     copy: int = 0
-    pixels: str | None = None
-    """digest of the decoded levels, None where they cannot be decoded"""
+    image: str | None = None
+    """as `Decoder.digests` has it"""
     targets: str = ""
     """digest of what it has beside the image, in datasets with targets"""
 
 
 class ShardChecker:
-    """Checks shard after shard of one dataset. `progress` is called with each number of records done."""
+    """Checks shard after shard of one dataset.
+
+    Args:
+        audit: takes what is found.
+        progress: is called with each number of records done.
+        images_later: whether `check_images` follows, once nearly all are proven: then it decodes the rest.
+    """
 
     def __init__(
-        self, audit: Audit, manifest: Manifest, augmenters: ByClass, progress: Callable[[int], object]
+        self,
+        audit: Audit,
+        manifest: Manifest,
+        augmenters: ByClass,
+        progress: Callable[[int], object],
+        *,
+        images_later: bool = False,
     ) -> None:
         self._audit, self._manifest, self._recipe = audit, manifest, augmenters.recipe
         self._checker = samples_table.RowChecker(audit, manifest, augmenters)
         self._progress = progress
         self._pool = ThreadPoolExecutor(CORES)
-        self._decoder = Decoder(augmenters)
+        self._decoder, self._images_later = Decoder(augmenters), images_later
         self._owner = {file.sha256: name for name, file in manifest.files.items() if file.records}
 
     def check(self, place: ShardPlace) -> Shard:
@@ -211,13 +247,13 @@ class ShardChecker:
 
         def submit() -> None:
             nonlocal pending, images
-            waiting.append((pending, self._pool.submit(self._decoder.digests, images)))
+            waiting.append((pending, self._pool.submit(self._digests, images)))
             pending, images = [], []
 
         def done() -> Iterator[_Stored]:
             block, digests = waiting.popleft()
             for item, digest in zip(block, digests.result(), strict=True):
-                item.pixels = digest
+                item.image = digest
                 yield item
             self._progress(len(block))
 
@@ -241,6 +277,22 @@ class ShardChecker:
         submit()
         while waiting:
             yield from done()
+
+    def _digests(self, images: Sequence[bytes | None]) -> list[str | None]:
+        if self._images_later:
+            return [None if image is None else bytes_digest(image) for image in images]
+        return self._decoder.digests(images)
+
+    def check_images(self, shard: Shard) -> None:
+        """Whether the images can be decoded of all records that are not proven."""
+        if not self._images_later:
+            return
+        for row, read in shard.record_of.items():
+            if row in shard.proven:
+                continue
+            record = shard.record(self._audit.directory, row)
+            if record is None or self._decoder.stored(record.image) is None:
+                self._found("image", _NO_IMAGE, shard, read.number, record and record.source)
 
     def _is_ours(self, record: Record) -> bool:
         if (record.label is not None) != self._manifest.labeled:
@@ -281,7 +333,7 @@ class ShardChecker:
             item = stored[number]
             if item.source is None:
                 continue
-            shard.record_of[row] = (item.start, item.length)
+            shard.record_of[row] = RecordRead(number, item.start, item.length, item.image)
             if item.label != labels[row]:
                 message = f"its label is {item.label}, in the samples table {labels[row]}"
                 self._found("label", message, shard, number, item.source)
@@ -293,10 +345,9 @@ class ShardChecker:
                 self._found("targets", message, shard, number, item.source)
             elif item.targets:
                 self._audit.checked["targets"] += 1
-            if item.pixels is None:
-                message = "its image cannot be decoded to the size that the manifest says"
-                self._found("image", message, shard, number, item.source)
-            elif lossless and item.pixels != digests[row]:
+            if item.image is None:
+                self._found("image", _NO_IMAGE, shard, number, item.source)
+            elif lossless and item.image != digests[row]:
                 message = "its pixels do not have the digest that the samples table has"
                 self._found("pixels", message, shard, number, item.source)
             elif lossless:

@@ -10,6 +10,7 @@ from augment import backends
 from augment.by_class import ByClass
 from augment.errors import require
 from augment.parity import parity_class
+from pipelines import process
 from pipelines.annotations import Annotations
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
 from pipelines.audit.findings import Audit, Parity
@@ -77,12 +78,14 @@ def _check(
     root, rejects = audit.input, check_small_files(audit, manifest, augmenters.recipe)
     totals = Totals(audit, manifest)
     with Bar("auditing", "checks", manifest.records) as bar:
-        checker = ShardChecker(audit, manifest, augmenters, bar.update)
+        every = root is not None and (samples is None or samples >= manifest.records)
+        lossy = augmenters.recipe.storage.format == "jpeg"
+        checker = ShardChecker(audit, manifest, augmenters, bar.update, images_later=every and lossy)
         found = rederiver = targets = None
         if root is not None:
             audit.parity = _parity(manifest)
             chosen = None
-            if samples is not None and samples < manifest.records:
+            if not every and samples is not None:
                 chosen = choose(audit.directory, manifest, samples)
             found = list_input(root, manifest, annotations, pictures=pictures)
             audit.places = found.places
@@ -98,12 +101,15 @@ def _check(
                 deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
                 targets = TargetsCheck(deriver, augmenters.recipe, found.annotations)
             rederiver = Rederiver(audit, augmenters, root, chosen, set(found.sources), bar.update, targets)
+        process.started()
         for group in _groups(manifest):
             shards = [checker.check(place) for place in group]
             checker.compare_copies(shards)
             totals.add(shards)
             if rederiver:
                 rederiver.check(shards)
+            for shard in shards:
+                checker.check_images(shard)
     totals.check(rejects)
     if root is None or found is None or rederiver is None:
         audit.unchecked.append(

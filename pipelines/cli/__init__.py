@@ -6,6 +6,8 @@ them: they take seconds, and help must not.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from typing import Annotated
@@ -56,12 +58,14 @@ def doctor() -> None:
 
 
 for job in (datasets.materialize, datasets.export):  # whose further options are Beam's
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(job)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+        process.starting()(job)
+    )
 for command in (
     recipes.preview,
     recipes.lint,
     datasets.look,
-    datasets.audit,
+    process.starting()(datasets.audit),
     recipes.parity,
     training.train,
     training.compare,
@@ -75,6 +79,7 @@ for command in (
 def main() -> None:
     """The entry point. Exit status: 0 done, 1 the work failed, 2 the request is wrong, 128 + the signal."""
     process.in_utf_8()
+    atexit.register(gc.freeze)  # for Python would look through half a million objects before it ends
     with process.signals() as stopped:
         try:
             with process.streams():

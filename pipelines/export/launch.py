@@ -12,7 +12,7 @@ import numpy as np
 
 from augment.errors import RequestError
 from augment.keys import source_words
-from pipelines import storage
+from pipelines import process, storage
 from pipelines.engines.engine import Engine, JobFailed, Rows
 from pipelines.export.commit import DONE, Run, finish, saved_failure
 from pipelines.export.formats import Format
@@ -99,6 +99,7 @@ def _run(engine: Engine, manifest: Manifest, request: ExportRequest, run: Run) -
             out.remove(leftover)
         out.write(BEGUN, json_text(request.model_dump(mode="json")))
         job = engine.submit(_pipeline(engine, manifest, request, run), manifest.request, run.output)
+    process.started()
     try:
         with ProgressBar(run.output, sum(1 for _ in request.shards(manifest))):
             rows = engine.follow(job, run.output, lambda: out.write(STOP, ""))

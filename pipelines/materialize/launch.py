@@ -10,7 +10,7 @@ from typing import Any
 from augment import backends
 from augment.errors import RequestError
 from augment.parity import parity_class
-from pipelines import storage
+from pipelines import process, storage
 from pipelines.annotations import Annotations
 from pipelines.engines.engine import Engine, JobFailed
 from pipelines.format.layout import MANIFEST, OUTCOME, PLAN, PROGRESS, SCRATCH, STOP, WORK
@@ -81,6 +81,7 @@ def launch(
             run = _run(root, output, max_rejects, engine, backend, annotations)
             begun = _begun(finished, plan, output)
             job = engine.submit(_pipeline(request, run, begun, engine), request, output)
+        process.started()
         return _come_of(engine, job, root, output, tell)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from augment import backends
+from augment import backends, graphs
 from augment.augmenter import Augmenter
 from augment.draws import at, flat, nested
 from augment.kernels import canary, device, formulas, host
@@ -114,6 +114,26 @@ def test_the_graphs_of_the_device_backend_take_images_of_any_size(photo_of):
             theirs.tail(theirs.head(photo), draw), ours.sample(photo, draw, augmented=True)
         )
         np.testing.assert_array_equal(theirs.plain(photo), ours.plain(photo))
+
+
+@pytest.mark.parametrize(
+    ("last", "compiled"), [("rotation: {factor: 0.2}", graphs.AT_ONCE), ("rand_augment: {layers: 1}", 0)]
+)
+def test_many_samples_at_once_have_the_levels_that_each_has_alone(photo_of, monkeypatch, last, compiled):
+    monkeypatch.setattr(graphs, "COMPILED_FROM", 1)
+    calls = []
+    at_once = graphs.Device._at_once
+    monkeypatch.setattr(graphs.Device, "_at_once", lambda *a: calls.append(made := at_once(*a)) or made)
+    recipe = recipe_of("contrast: {factor: 0.4}", "flip: {horizontal: 0.5}", last, height=20, width=33)
+    ours, theirs = Augmenter(recipe, 0), Augmenter(recipe, 0, "device")
+    sources = [f"{i}.png" for i in range(graphs.AT_ONCE + 3)]
+    photos = [photo_of(30, 40) if i % 2 else photo_of(60 + i // 4, 31) for i, _ in enumerate(sources)]
+    draws = ours.draw_copies(source_words(sources), 1)
+    heads, expected = ours.heads(photos), ours.tails(ours.heads(photos), draws)
+    np.testing.assert_array_equal(theirs.heads(photos), heads)
+    np.testing.assert_array_equal(theirs.tails(heads, draws), expected)
+    np.testing.assert_array_equal([theirs.tail(h, at(draws, i)) for i, h in enumerate(heads)], expected)
+    assert [len(made) for made in calls] == [0, 5, 0, 0, compiled]  # of the other sizes there are too few
 
 
 def test_c9_a_host_that_computes_something_else_is_not_used_and_that_is_said(monkeypatch, capsys):

@@ -306,6 +306,21 @@ def test_a_lossy_record_must_be_the_bytes_that_encoding_gives(images, materializ
     assert "another digest of its pixels than they have before encoding" in second.message
 
 
+def test_a_lossy_image_that_cannot_be_decoded_is_named_derived_or_not(images, materialize, tmp_path):
+    out = materialize(images, "--copies", 2, "--shards", 3, storage="jpeg")
+    shutil.copytree(out, tmp_path / "out")
+    forger, shard = Forger(tmp_path / "out"), "tiny_jpeg-train_c1.tfrecord-00001-of-00003"
+    record = forger.records(shard)[0]
+    forger.change_record(shard, 0, image=record.image[:20])
+    forger.cover_up(shard)
+    shutil.copytree(images, tmp_path / "without")
+    (tmp_path / "without" / record.source).unlink()
+    for root, others in ((None, set()), (images, set()), (tmp_path / "without", {"vanished"})):
+        findings = audit(forger, root)
+        assert has(findings, "image", file=shard, record=0, source=record.source, copy=1)
+        assert {one.kind for one in findings} == {"image"} | others
+
+
 def test_an_image_of_another_size_is_named(forger, photo):
     record = forger.records(SHARD)[2]
     forger.change_record(SHARD, 2, image=codec.encode_png(photo))

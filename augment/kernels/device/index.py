@@ -12,13 +12,14 @@ def window(k: kinds.Window, images: tf.Tensor) -> tf.Tensor:
     height, width = size_of(images)
     rows = int32(k.top)[:, tf.newaxis] + tf.range(k.height)
     columns = int32(k.left)[:, tf.newaxis] + tf.range(k.width)
-    out = picked(images, maps.folded(rows, height, k.border), 1)
-    out = picked(out, maps.folded(columns, width, k.border), 2)
-    if k.border != "constant":
-        return out
-    inside = ((rows >= 0) & (rows < height))[:, :, tf.newaxis]
-    inside &= ((columns >= 0) & (columns < width))[:, tf.newaxis]
-    return tf.where(inside[..., tf.newaxis], out, tf.constant(k.fill, tf.uint8))
+    if k.border == "constant":  # one row and one column more, for all that lie outside
+        images = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=k.fill)
+    for axis, index, side in ((1, rows, height), (2, columns, width)):
+        place = maps.folded(index, side, k.border)
+        if k.border == "constant":
+            place = tf.where((index >= 0) & (index < side), place, side)
+        images = picked(images, place, axis)
+    return images
 
 
 def orient(k: kinds.Orient, images: tf.Tensor) -> tf.Tensor:
@@ -32,7 +33,9 @@ def orient(k: kinds.Orient, images: tf.Tensor) -> tf.Tensor:
     for axis, reversed_ in ((1, k.rows), (2, k.columns)):
         constant = tf.get_static_value(reversed_)
         if constant is None or constant.any():
-            images = tf.where(by_pixel(reversed_), tf.reverse(images, [axis]), images)
+            place = tf.range(size_of(images)[axis - 1])
+            back = tf.convert_to_tensor(reversed_)[:, tf.newaxis]
+            images = picked(images, tf.where(back, tf.reverse(place, [0]), place), axis)
     return images
 
 

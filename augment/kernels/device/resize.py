@@ -26,15 +26,20 @@ def resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
         out = picked(images, top[:, tf.newaxis] + down.index[..., 0], 1)
         return picked(out, left[:, tf.newaxis] + across.index[..., 0], 2)
     if k.method == "bilinear" and not k.antialias:
-        parts = shifted(sum(_tapped(images, across, left, 2)), 4)
+        parts = shifted(sum(_tapped(_turned(images), across, left)), 4)
         total: Any = 2
-        for part in _tapped(parts, down, top, 1):
+        for part in _tapped(_turned(parts), down, top):
             total += shifted(part, 16)
         return tf.cast(shifted(total, 2), tf.uint8)
-    for axis, taps, start in ((2, across, left), (1, down, top)):
-        total = sum(_tapped(images, taps, start, axis), 1 << (weights.FILTER_BITS - 1))
+    for taps, start in ((across, left), (down, top)):
+        total = sum(_tapped(_turned(images), taps, start), 1 << (weights.FILTER_BITS - 1))
         images = tf.cast(tf.clip_by_value(shifted(total, weights.FILTER_BITS), 0, 255), tf.uint8)
     return images
+
+
+def _turned(images: tf.Tensor) -> tf.Tensor:
+    """With columns for rows: to take whole rows is several times as fast as to take pixels."""
+    return tf.transpose(images, [0, 2, 1, 3])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +71,11 @@ class _Table:
         """int32 [lengths, count, taps] both, with as many taps as the most has."""
         taps = [self.of(int(length)) for length in lengths]
         most = max(t.index.shape[1] for t in taps)
-        padded = [
-            np.stack([np.pad(v, ((0, 0), (0, most - v.shape[1]))) for v in each])
-            for each in ([t.index for t in taps], [t.weight for t in taps])
-        ]
-        return padded[0].astype(np.int32), padded[1].astype(np.int32)
+        index, weight = np.zeros([2, len(taps), self.count, most], np.int32)
+        for number, of_length in enumerate(taps):
+            index[number, :, : of_length.index.shape[1]] = of_length.index
+            weight[number, :, : of_length.index.shape[1]] = of_length.weight
+        return index, weight
 
 
 _LARGEST_TABLE = 1 << 23
@@ -99,27 +104,27 @@ def _all_lengths(longest: int, table: _Table) -> tuple[np.ndarray, np.ndarray]:
     return table.stacked(np.arange(1, longest + 1))
 
 
-def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor, axis: int) -> list[tf.Tensor]:
-    """int32: for each tap, the weighted levels along an axis."""
-    shape: list[Any] = [-1, 1, 1, 1]
-    shape[axis] = taps.index.shape[1] or tf.shape(taps.index)[1]
+def _tapped(images: tf.Tensor, taps: weights.Taps, start: tf.Tensor) -> list[tf.Tensor]:
+    """int32 [B, count, W, C]: for each tap, the weighted levels of rows."""
     index = start[:, tf.newaxis, tf.newaxis] + taps.index
+    width, channels = images.shape[2] or tf.shape(images)[2], images.shape[3]
+    rows = tf.reshape(images, [-1, tf.shape(images)[1], width * channels])
+
+    def weighted(tap: Any) -> tf.Tensor:
+        return taps.weight[..., tap, tf.newaxis] * int32(picked(rows, index[..., tap], 1))
+
     count = taps.index.shape[2]
     if count is None:  # only known when it runs
-        return [_tapped_in_turn(images, index, taps.weight, shape, axis)]
-    return [
-        tf.reshape(taps.weight[..., tap], shape) * int32(picked(images, index[..., tap], axis))
-        for tap in range(count)
-    ]
-
-
-def _tapped_in_turn(
-    images: tf.Tensor, index: tf.Tensor, weight: tf.Tensor, shape: list[Any], axis: int
-) -> tf.Tensor:
-    def add(tap: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        levels = int32(picked(images, index[..., tap], axis))
-        return tap + 1, total + tf.reshape(weight[..., tap], shape) * levels
-
-    first = add(tf.constant(0), tf.constant(0))
-    count = tf.shape(index)[-1]
-    return tf.while_loop(lambda tap, _: tap < count, add, first, maximum_iterations=count)[1]
+        count, first = tf.shape(index)[-1], weighted(0)
+        state = tf.constant(1), first
+        total = tf.while_loop(
+            lambda tap, _: tap < count,
+            lambda tap, total: (tap + 1, total + weighted(tap)),
+            state,
+            maximum_iterations=count - 1,
+        )[1]
+        each = [total]
+    else:
+        each = [weighted(tap) for tap in range(count)]
+    shape = [-1, taps.index.shape[1] or tf.shape(index)[1], width, channels]
+    return [tf.reshape(one, shape) for one in each]
