@@ -49,7 +49,9 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
         length, kind = _number(header[124:136]), header[156:157]
         if kind not in b"xgLK" and b"size" in more:
             length = _decimal(more[b"size"])
-        begin = at + BLOCK
+        if kind in _EMPTY:
+            length = 0
+        begin = at + BLOCK if kind != b"S" else _behind_map(read, at + BLOCK, header[482])
         if length is None or length > size - begin:
             raise DamagedTar(f"ends within what begins at byte {at:,}")
         at = begin + -(-length // BLOCK) * BLOCK
@@ -67,6 +69,18 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
 
 
 _KINDS = {b"0": "file", b"\0": "file", b"7": "file", b"5": "folder"}
+_EMPTY = (b"1", b"2", b"3", b"4", b"5", b"6")
+"""Kinds of which nothing follows, whatever their header says: some write the size of what a link leads to."""
+
+
+def _behind_map(read: Callable[[int, int], bytes], at: int, more: int) -> int:
+    """Where the contents begin of a file with holes, as GNU had them before pax: behind its map's blocks."""
+    while more:
+        block = read(at, BLOCK)
+        if len(block) < BLOCK:
+            raise DamagedTar(f"ends within a header, at byte {at:,}")
+        at, more = at + BLOCK, block[504]
+    return at
 
 
 def _name(header: bytes) -> bytes:
@@ -92,11 +106,12 @@ def _decimal(digits: bytes) -> int | None:
 
 def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of a pax header: `<length> <key>=<value>` and a line's end, of that length in all."""
-    while content:
-        digits, _, _ = content[:20].partition(b" ")
+    at = 0
+    while at < len(content):
+        digits, _, _ = content[at : at + 20].partition(b" ")
         length = _decimal(digits)
-        if not length or length > len(content) or length <= len(digits) + 1:
+        if not length or length > len(content) - at or length <= len(digits) + 1:
             raise DamagedTar("has a header of pax that is none")
-        key, _, value = content[len(digits) + 1 : length - 1].partition(b"=")
+        key, _, value = content[at + len(digits) + 1 : at + length - 1].partition(b"=")
         yield key, value
-        content = content[length:]
+        at += length

@@ -52,6 +52,25 @@ def test_members_lie_where_the_tar_library_finds_them(form):
         assert data[member.offset : member.offset + member.size] == member.name * 7
 
 
+def test_links_that_say_a_size_and_long_maps_of_holes_are_passed_as_the_tar_library_does():
+    linked, holes = tarfile.TarInfo("linked"), tarfile.TarInfo("holes")
+    linked.type, linked.linkname, linked.size = tarfile.LNKTYPE, "a", 700
+    holes.type, holes.size = tarfile.GNUTYPE_SPARSE, BLOCK
+    header = bytearray(holes.tobuf(tarfile.GNU_FORMAT))
+    header[386:410], header[482] = b"%011o\0%011o\0" % (0, BLOCK), 1  # its map goes on
+    header[483:495], header[148:156] = b"%011o\0" % BLOCK, b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    maps = (bytes(504) + b"\1").ljust(BLOCK, b"\0") + bytes(BLOCK)
+    data = tar_of(tarfile.GNU_FORMAT, {"a": b"1" * 700})
+    end = members_of(data)[-1].offset
+    behind = tar_of(tarfile.GNU_FORMAT, {"b": b"2" * 700})
+    data = data[:end] + linked.tobuf(tarfile.GNU_FORMAT) + header + maps + b"x" * BLOCK + behind
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        theirs = [(one.name.encode(), one.offset_data) for one in tar.getmembers()]
+    assert [(one.name.rstrip(b"/"), one.offset) for one in members_of(data)] == theirs
+    assert [name for name, _ in theirs][3:7] == [b"linked", b"holes", b"deep", b"b"]
+
+
 def test_a_tar_that_was_cut_off_gives_its_whole_members_and_says_so():
     data = tar_of(tarfile.PAX_FORMAT, {"a": b"1" * 700, "ü": b"2" * 10})
     whole = members_of(data)
