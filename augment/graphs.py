@@ -53,7 +53,8 @@ class Device:
         made: dict[int, np.ndarray] = {}
         for size, numbers in by_size.items():
             self._asked[describe, size] += len(numbers)
-            if self._asked[describe, size] >= COMPILED_FROM and np.prod(size) < LARGEST:
+            several = len(numbers) >= AT_ONCE // 2 and self._asked[describe, size] >= COMPILED_FROM
+            if several and np.prod(size) < LARGEST:
                 made |= self._at_once(describe, images, draw, numbers)
             for number in numbers:
                 if number not in made:
