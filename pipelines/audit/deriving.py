@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ class Wanted(NamedTuple):
 
 
 AT_ONCE = 1 << 24
-"""Bytes of decoded sources from which on no more are derived from at once."""
+"""Bytes of decoded sources and of what is derived of them, from which on no more are derived from at once."""
 
 
 class SampleDeriver:
@@ -44,6 +45,8 @@ class SampleDeriver:
 
     def __init__(self, augmenter: Augmenter) -> None:
         self._augmenter = augmenter
+        self._bytes = math.prod(augmenter.recipe.image_shape)
+        """of a sample"""
 
     def draw(self, sources: Sequence[str], copies: Sequence[int]) -> Draw:
         """All parameters of a block of samples, arrays [n, ...]; no copy may be NOT_AUGMENTED."""
@@ -60,7 +63,7 @@ class SampleDeriver:
         for source in sources:
             try:
                 image = self._augmenter.recipe.decode_source(source.contents)
-                size += image.nbytes
+                size += image.nbytes + len(source.copies) * self._bytes
                 block.append((source, image))
             except codec.DecodeError as error:
                 block.append((source, error))

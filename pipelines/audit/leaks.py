@@ -1,4 +1,4 @@
-"""What lies in two splits and must not: groups by the paths of sources, and pictures that are nearly equal.
+"""What lies in two splits and must not: groups of sources, and pictures that are nearly equal.
 
 Memory holds eight bytes for each name in a split, and the sources of those that are in two.
 """
