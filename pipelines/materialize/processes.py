@@ -109,13 +109,17 @@ class Pool:
     def close(self) -> None:
         """Ends the processes, which hold nothing but what they are deriving."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self._processes:
-            process.kill()
+        self._kill()
+        self._threads.shutdown()
+        self._kill()  # those that a thread was just starting
         for thread in self._taking_up:
             thread.join()
-        self._threads.shutdown()
         for process in self._processes:
             process.close()
+
+    def _kill(self) -> None:
+        for process in self._processes:
+            process.kill()
 
 
 class _Process:
