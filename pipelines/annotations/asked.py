@@ -102,7 +102,7 @@ def annotations_for(root: str | None, given: str | None, *, look: bool = True) -
 
 def features_named(given: str) -> tuple[tuple[str, str], ...]:
     """What `--annotations image=NAME,label=NAME` says; nothing for a path. Raises RequestError."""
-    if given.partition("=")[0] not in _FEATURES:
+    if given.partition("=")[0].strip() not in _FEATURES:
         return ()
     found = {}
     for part in given.split(","):

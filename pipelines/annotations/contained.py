@@ -22,6 +22,9 @@ _Said = TypeVar("_Said")
 
 _PACKED = frozenset((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"))
 
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+"""How files begin that gzip, bzip2, xz and Zstandard make."""
+
 
 class Contained(Reader):
     """See `Reader`. One container is one task; what all of them have is found out from the first of them."""
@@ -72,6 +75,14 @@ class Contained(Reader):
             except BadFile as error:
                 why = why or f"has nothing to read: {name} {error}"
         raise BadFile(why or "has no files of the kind")
+
+    def _damaged(self, name: str, why: str) -> BadFile:
+        """What is wrong with a file that is no container, or begins as none."""
+        with storage.at(self._root).open(name) as file:
+            packed = file.read(6).startswith(_COMPRESSED)
+        return BadFile(
+            "is compressed, so that no part can be read by itself: unpack it first" if packed else why
+        )
 
     def _tasks(self, names: Sequence[str], settings: Any) -> Iterator[Begun]:
         for name in names:

@@ -37,7 +37,7 @@ def _object(box: Any, category: Any) -> tuple[int, Object]:
         raise BadAnnotation(f"has the bbox {shown(box)}; it must be [x, y, width, height]")
     if type(category) not in (int, str) or category == "":
         raise BadAnnotation(f"has an object of the class {shown(category)}, which must be a name or a number")
-    x, y, width, height = (number(one, "a bbox of its objects") for one in box)
+    x, y, width, height = (number(one, "has an object whose bbox") for one in box)
     if width < 0 or height < 0:
         raise BadAnnotation(f"has a bbox that is {width} wide and {height} high")
     edges = units(x), units(y), units(x + width), units(y + height)

@@ -57,12 +57,17 @@ def columns_of(path: str) -> list[str]:
 def text_of(value: Any) -> str:
     """A value of a column as text: a text as it is, a number as it was written, all else as JSON.
 
-    Raises BadAnnotation for bytes.
+    Raises BadAnnotation for bytes, and for lists in lists without an end.
     """
     if isinstance(value, str):
         return value
     if isinstance(value, bool | list | dict) or value is None:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=text_of, sort_keys=True)
+        try:
+            return json.dumps(
+                value, ensure_ascii=False, separators=(",", ":"), default=text_of, sort_keys=True
+            )
+        except RecursionError:
+            raise BadAnnotation("has a column in which one thing lies too deep in others") from None
     if isinstance(value, bytes):
         raise BadAnnotation("has bytes in a column, which must hold texts or numbers")
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
@@ -108,13 +113,21 @@ def _json_lines(path: str) -> Iterator[Row]:
     for number, line in enumerate(lines_of(path), start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line, parse_float=Decimal)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict) or ("\\u" in line and not is_text(text_of(row))):
+        row = object_in(line)
+        if row is None:
             raise BadFile(f"has {shown(line)} in line {number}, where a JSON object, {{...}}, is due")
-        yield number, {name: value for name, value in row.items() if value is not None}
+        yield number, row
+
+
+def object_in(text: str) -> dict[str, Any] | None:
+    """A JSON object, without values that are null and with fractions as they are written; None for none."""
+    try:
+        found = json.loads(text, parse_float=Decimal)
+        if not isinstance(found, dict) or ("\\u" in text and not is_text(text_of(found))):
+            return None
+    except (ValueError, RecursionError):
+        return None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _parquet(path: str) -> Iterator[Row]:

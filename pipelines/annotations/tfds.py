@@ -6,7 +6,6 @@ are in files beside them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 from pipelines import storage
 from pipelines.annotations.contained import dropped_as
 from pipelines.annotations.json_stream import BadFile
+from pipelines.annotations.numbers import first_of_two
 from pipelines.annotations.reader import Begun, Task, View
+from pipelines.annotations.table_rows import object_in
 from pipelines.annotations.tfds_features import schema_in
 from pipelines.annotations.tfrecord import Records
 from pipelines.format.layout import DATASET_INFO, FEATURES
@@ -31,7 +32,10 @@ class Tfds(Records):
     """See `Reader`."""
 
     def _begun(self) -> Iterator[Begun]:
-        shards = dict(_shards(self._json(DATASET_INFO)))
+        files = list(_shards(self._json(DATASET_INFO)))
+        if (twice := first_of_two(name for name, _ in files)) is not None:
+            raise BadFile(f"has a {DATASET_INFO} that says of {twice} twice what lies in it")
+        shards = dict(files)
         schema, left = schema_in(self._json(FEATURES), self._asked, self._class_names)
         yield from self._settings(schema, left)
         yield from self._others(shards)
@@ -46,10 +50,10 @@ class Tfds(Records):
     def _json(self, name: str) -> dict[str, Any]:
         """Raises BadFile, and OSError."""
         try:
-            found = json.loads(storage.at(self._root).read(name))
-        except (ValueError, RecursionError):
+            found = object_in(storage.at(self._root).read(name).decode())
+        except UnicodeDecodeError:
             found = None
-        if not isinstance(found, dict):
+        if found is None:
             raise BadFile(f"has a {name} that is no JSON object")
         return found
 

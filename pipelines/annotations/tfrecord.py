@@ -106,7 +106,7 @@ class TfRecord(Records):
                 if frame.sound:
                     return schema_of(frame.data, self._asked)
         except FramingError as error:
-            raise BadFile(f"is damaged ({error})") from None
+            raise self._damaged(name, f"is damaged ({error})") from None
         raise BadFile("has no record that is sound")
 
 

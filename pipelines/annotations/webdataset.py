@@ -87,8 +87,10 @@ class WebDataset(Contained):
                 for one in samples_in(members(read, _size(file.fileno())), []):
                     if isinstance(one, Sample) and one.images:
                         return _has(row_of(one, read), one.mask)
-            except (BadAnnotation, DamagedTar) as error:
+            except BadAnnotation as error:
                 raise BadFile(f"{error}") from None
+            except DamagedTar as error:
+                raise self._damaged(name, f"{error}") from None
         raise BadFile("has no sample with an image")
 
     def read(self, task: Task) -> Iterator[Read]:
@@ -118,8 +120,6 @@ class WebDataset(Contained):
                     yield one._replace(source=f"{file}/{one.source}") if isinstance(one, Reject) else one
         except Unended as error:
             yield Guess(f"{file} {error}: if it was cut off, images behind are lost", refused=False)
-            for one in pending:
-                yield from _found(file, one, split, has, read, known)
         except DamagedTar as error:
             for one in pending:
                 where, why = f"{file}/{one.name}", "the tar is damaged within it or behind it"

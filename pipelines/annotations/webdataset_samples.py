@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes
 
 from augment.codec.formats import EXTENSIONS
 from pipelines.annotations.contained import dropped_as
-from pipelines.annotations.numbers import BadAnnotation, is_text, shown
-from pipelines.annotations.table_rows import text_of
-from pipelines.containers.tar import Member
+from pipelines.annotations.numbers import BadAnnotation, shown
+from pipelines.annotations.table_rows import object_in
+from pipelines.containers.tar import Member, Unended
 from pipelines.sources import is_id
 from pipelines.sources.found import Ignored, Reject
 
@@ -64,33 +61,39 @@ class Sample(NamedTuple):
 def samples_in(found: Iterator[Member], pending: list[Sample]) -> Iterator[Sample | Reject | Ignored]:
     """The samples of a tar, each when its last file has come, and what becomes of other members.
 
-    `pending` has the one whose files are coming. Names and ids are as within the tar.
+    `pending` has the one whose files are coming. Names and ids are as within the tar. Raises what `found`
+    does; before Unended comes the last sample, which is whole as far as the tar goes.
     """
-    for member in found:
-        if member.kind == "folder":
-            continue
-        name = _decoded(member.name)
-        if name is None or not is_id(name):
-            shown_name = quote_from_bytes(member.name)
-            yield Reject(shown_name, "bad_name", "its name is not UTF-8, or no path that goes down only")
-            continue
-        if kind := dropped_as(name):
-            yield Ignored(kind)
-            continue
-        if member.kind != "file":
-            yield Reject(name, "not_a_file", "it is a link, a device, or a file with holes")
-            continue
-        folder, slash, last = name.rpartition("/")
-        stem, _, extension = last.partition(".")
-        key = folder + slash + stem
-        if pending and pending[0].name != key:
+    try:
+        for member in found:
+            if member.kind == "folder":
+                continue
+            name = _decoded(member.name)
+            if name is None or not is_id(name):
+                shown_name = quote_from_bytes(member.name)
+                yield Reject(shown_name, "bad_name", "its name is not UTF-8, or no path that goes down only")
+                continue
+            if kind := dropped_as(name):
+                yield Ignored(kind)
+                continue
+            if member.kind != "file":
+                yield Reject(name, "not_a_file", "it is a link, a device, or a file with holes")
+                continue
+            folder, slash, last = name.rpartition("/")
+            stem, _, extension = last.partition(".")
+            key = folder + slash + stem
+            if pending and pending[0].name != key:
+                yield pending.pop()
+            if not pending:
+                pending.append(Sample(key, {}))
+            if extension.lower() in pending[0].files:
+                yield Reject(name, "named_twice", "its sample has two files of this name")
+            else:
+                pending[0].files[extension.lower()] = Part(name, member.offset, member.size)
+    except Unended:
+        if pending:
             yield pending.pop()
-        if not pending:
-            pending.append(Sample(key, {}))
-        if extension.lower() in pending[0].files:
-            yield Reject(name, "named_twice", "its sample has two files of this name")
-        else:
-            pending[0].files[extension.lower()] = Part(name, member.offset, member.size)
+        raise
     if pending:
         yield pending.pop()
 
@@ -104,22 +107,16 @@ def _decoded(name: bytes) -> str | None:
 
 def row_of(sample: Sample, read: Pread) -> dict[str, Any]:
     """What stands beside an image, as a row of a table has it. Raises BadAnnotation."""
-    row = _object(_text(sample, "json", read)) if "json" in sample.files else {}
+    row: dict[str, Any] | None = {}
+    if "json" in sample.files:
+        row = object_in(text := _text(sample, "json", read))
+        if row is None:
+            raise BadAnnotation(f"has {shown(text)} in its json, where a JSON object, {{...}}, is due")
     if "txt" in sample.files:
         row["txt"] = _text(sample, "txt", read)
     if "cls" in sample.files:
         row[LABEL] = _text(sample, "cls", read).strip()
     return row
-
-
-def _object(text: str) -> dict[str, Any]:
-    """Without values that are null."""
-    found = None
-    with suppress(ValueError, RecursionError):
-        found = json.loads(text, parse_float=Decimal)
-    if not isinstance(found, dict) or ("\\u" in text and not is_text(text_of(found))):
-        raise BadAnnotation(f"has {shown(text)} in its json, where a JSON object, {{...}}, is due")
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _text(sample: Sample, kind: str, read: Pread) -> str:

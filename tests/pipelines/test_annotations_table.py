@@ -15,6 +15,7 @@ import pytest
 from augment.targets import UNIT, Annotation, Object, Vocabulary
 from pipelines.annotations.numbers import BadAnnotation
 from pipelines.annotations.table_objects import objects_in
+from pipelines.annotations.table_rows import object_in, text_of
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put
 
 DIFFER = 'give all classes names, or write them as texts of JSON lines, where 3 and "3" differ'
@@ -201,3 +202,13 @@ def test_a_list_of_objects_says_the_same_as_lists_do():
     for wrong in ([{"class": "car"}], [{"bbox": [1, 2, 3, 4]}], ["car"]):
         with pytest.raises(BadAnnotation):
             objects_in(wrong)
+
+
+def test_what_is_nested_too_deep_to_be_written_is_no_value():
+    for depth in range(900, 1000):  # where it can still be read, and no longer be written
+        object_in('{"a": ' + "[" * depth + '"\\u0041"' + "]" * depth + "}")
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(BadAnnotation, match="lies too deep in others"):
+        text_of(deep)

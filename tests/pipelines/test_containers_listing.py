@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 
@@ -126,6 +127,15 @@ def test_a_damaged_tar_gives_what_is_before_the_damage(tmp_path):
     assert not found.rejects
 
 
+def test_a_tar_of_one_sample_without_the_mark_of_an_end_is_read(tmp_path):
+    put_tar(tmp_path, "a.tar", {"0.png": png(), "0.cls": "cat"})
+    whole = (tmp_path / "a.tar").read_bytes().rstrip(b"\0")
+    (tmp_path / "a.tar").write_bytes(whole.ljust(-(-len(whole) // 512) * 512, b"\0"))
+    found = look(tmp_path)
+    assert {source.label for source in found.sources.values()} == {"cat"}
+    assert not found.refused
+
+
 def test_records_with_usual_names_are_read_as_they_are(tmp_path):
     boxes = {
         f"image__object__bbox__{side}": np.float32([place])
@@ -164,7 +174,7 @@ def test_features_of_other_names_can_be_told(tmp_path):
         "it has nothing to read: a.tfrecord has records with several pictures, 'ids', 'left' and 'right'; "
         "say which is the image, --annotations image=ids"
     )
-    found = look(tmp_path, "image=left,label=what,mask=ids")
+    found = look(tmp_path, "image = left, label=what,mask=ids")
     assert {source.label for source in found.sources.values()} == {"k0", "k1"}
     assert contents(tmp_path, found)["a.tfrecord/1"] == png(2, 3)
     annotation = found.annotation("a.tfrecord/1")
@@ -235,6 +245,12 @@ def test_containers_that_are_compressed_or_hold_nothing_are_refused(tmp_path):
     put(tmp_path, "b.tar.gz", content=b"")
     [refused] = look(tmp_path).refused
     assert refused == "it has b.tar.gz, of which no part can be read by itself: unpack it first"
+    for name in ("a.tar", "a.tfrecord"):  # though their names do not say it
+        put(tmp_path / "zipped" / name, name, content=gzip.compress(framed(record(image=png()))))
+        [refused] = look(tmp_path / "zipped" / name).refused
+        assert refused.startswith(
+            f"it has nothing to read: {name} is compressed, so that no part can be read"
+        )
 
 
 def test_splits_are_made_where_containers_have_none(tmp_path):

@@ -139,6 +139,12 @@ def test_records_that_a_dataset_of_tfds_lost_are_counted(tmp_path):
             "it has a dataset_info.json that does not say",
         ),
         ({}, {"splits": 7}, "it has a dataset_info.json that does not say which splits there are"),
+        (
+            {},
+            {"splits": [{"name": "a", "shardLengths": ["1"] * 2, "filepathTemplate": "x"}]},
+            "it has a dataset_info.json that says of x twice what lies in it",
+        ),
+        ({"\ud800": {"text": {}}}, {}, "it has a features.json that is no JSON object"),
     ],
 )
 def test_what_cannot_be_read_of_tfds_is_said(tmp_path, features, info, sentence):
