@@ -107,11 +107,12 @@ def _decoded(name: bytes) -> str | None:
 
 def row_of(sample: Sample, read: Pread) -> dict[str, Any]:
     """What stands beside an image, as a row of a table has it. Raises BadAnnotation."""
-    row: dict[str, Any] | None = {}
+    row: dict[str, Any] = {}
     if "json" in sample.files:
-        row = object_in(text := _text(sample, "json", read))
-        if row is None:
+        found = object_in(text := _text(sample, "json", read))
+        if found is None:
             raise BadAnnotation(f"has {shown(text)} in its json, where a JSON object, {{...}}, is due")
+        row = found
     if "txt" in sample.files:
         row["txt"] = _text(sample, "txt", read)
     if "cls" in sample.files:
