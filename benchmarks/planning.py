@@ -63,14 +63,16 @@ def listed(images: int) -> Iterator[Source]:
 
 def counted(images: int) -> Listing:
     """Their listing, bundle by bundle as Beam combines it."""
-    combine = CountFound()
-    total, bundle = combine.create_accumulator(), combine.create_accumulator()
-    for number, source in enumerate(listed(images), 1):
-        bundle = combine.add_input(bundle, source)
-        if number % BUNDLE == 0:
-            total = combine.merge_accumulators([total, bundle])
-            bundle = combine.create_accumulator()
-    return combine.extract_output(combine.merge_accumulators([total, bundle]))
+    with tempfile.TemporaryDirectory() as output:
+        combine = CountFound(output)
+        combine.setup()
+        total, bundle = combine.create_accumulator(), combine.create_accumulator()
+        for number, source in enumerate(listed(images), 1):
+            bundle = combine.add_input(bundle, source)
+            if number % BUNDLE == 0:
+                total = combine.merge_accumulators([total, bundle])
+                bundle = combine.create_accumulator()
+        return combine.extract_output(combine.merge_accumulators([total, bundle]))
 
 
 def in_numbers(images: int) -> Listing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 @pytest.fixture
 def photos(tmp_path, monkeypatch) -> Path:
-    """Where `photos` are: 24 frames of cars, and 9 of trucks."""
+    """Where `photos` are, 24 frames of cars and 9 of trucks, and `scans`, with a table of patients."""
     for label, videos in (("car", 8), ("truck", 3)):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for video in range(videos):
@@ -27,6 +28,12 @@ def photos(tmp_path, monkeypatch) -> Path:
                 place = 10 * frame, 0, 10 * frame + 130, 120
                 name = f"video{video + 20 * (label == 'truck'):02}_{frame}.jpg"
                 scene.crop(place).save(tmp_path / "photos" / label / name)
+    (tmp_path / "scans").mkdir()
+    rows = ["file_name,label,patient"]
+    for number, path in enumerate(sorted((tmp_path / "photos").rglob("*.jpg"))):
+        shutil.copy(path, tmp_path / f"scans/{number}.jpg")
+        rows.append(f"{number}.jpg,{path.parent.name},{number // 2}")
+    (tmp_path / "scans/metadata.csv").write_text("\n".join(rows))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

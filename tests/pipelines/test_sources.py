@@ -18,6 +18,7 @@ from PIL import Image
 
 from augment.codec.depth import highest_level
 from augment.errors import RequestError
+from augment.targets import Annotation
 from pipelines.sources import (
     Folder,
     Guess,
@@ -283,7 +284,13 @@ def _make(root: bytes, kind: str, above: tuple[str, ...], name: str) -> bool:
 
 FOUND = st.one_of(
     st.builds(
-        Source, NAMES, st.sampled_from(["train", "test"]), st.sampled_from("ab"), st.integers(0, 2**40)
+        Source,
+        NAMES,
+        st.sampled_from(["train", "test"]),
+        st.sampled_from("ab"),
+        st.integers(0, 2**40),
+        annotation=st.sampled_from([b"", *(Annotation(mask=name).packed() for name in "ab")]),
+        place=st.sampled_from(["", "a.tar//512+9"]),
     ),
     st.builds(Reject, NAMES, NAMES, NAMES),
     st.builds(Ignored, st.sampled_from([".txt", ".csv"])),
