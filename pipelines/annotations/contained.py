@@ -16,7 +16,7 @@ from pipelines.annotations.pieces import ELSEWHERE, Rules
 from pipelines.annotations.reader import Begun, Reader, Task, View
 from pipelines.sources.found import Found, Guess, Ignored, Reject
 from pipelines.sources.layout import ONLY_SPLIT
-from pipelines.sources.rules import dropping, extension, is_image, role
+from pipelines.sources.rules import dropped_as, extension, is_image, role
 
 _Said = TypeVar("_Said")
 
@@ -86,7 +86,7 @@ class Contained(Reader):
 
     def _tasks(self, names: Sequence[str], settings: Any) -> Iterator[Begun]:
         for name in names:
-            split = split_of(name)
+            split = _split_of(name)
             yield View(f"{name}/", split)
             yield Task((name,), settings=(split, settings))
 
@@ -100,14 +100,7 @@ def refused(path: str, why: str) -> Guess:
     return Guess(f"{path} {why}", refused=True)
 
 
-def dropped_as(name: str) -> str | None:
-    """As what a file is passed over by its name or that of a folder it lies in; None if it is not."""
-    *folders, last = name.split("/")
-    kinds = [dropping(part, folder=True) for part in folders] + [dropping(last, folder=False)]
-    return next(filter(None, kinds), None)
-
-
-def split_of(name: str) -> str:
+def _split_of(name: str) -> str:
     """The split of a container: by a word of its own name, or else of the folders it lies in."""
     for part in reversed(name.split("/")):
         words = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", "_", part).lower())

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pipelines import storage
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import is_text
-from pipelines.sources.rules import dropping
+from pipelines.sources.rules import dropped_as, dropping
 
 BLOCK = 256
 """So many files are one task."""
@@ -36,9 +36,7 @@ def files_of(path: str, within: str) -> Iterator[str]:
     """The names of all files in a folder of a folder, relative to the latter; without what systems leave."""
     prefix = f"{within}/" if within else ""
     for entry in storage.at(path).list(within):
-        *folders, last = entry.name.split("/")
-        dropped = dropping(last, folder=False) or any(dropping(part, folder=True) for part in folders)
-        if not dropped and is_text(entry.name):  # which no image's id would be
+        if not dropped_as(entry.name) and is_text(entry.name):  # which no image's id would be
             yield prefix + entry.name
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines import storage
-from pipelines.annotations.contained import dropped_as
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import first_of_two
 from pipelines.annotations.reader import Begun, Task, View
@@ -20,7 +19,7 @@ from pipelines.annotations.tfds_features import schema_in
 from pipelines.annotations.tfrecord import Records
 from pipelines.format.layout import DATASET_INFO, FEATURES
 from pipelines.sources.found import Ignored
-from pipelines.sources.rules import extension
+from pipelines.sources.rules import dropped_as, extension
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 

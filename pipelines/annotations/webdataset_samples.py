@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes
 
 from augment.codec.formats import EXTENSIONS
-from pipelines.annotations.contained import dropped_as
 from pipelines.annotations.numbers import BadAnnotation, shown
 from pipelines.annotations.table_rows import object_in
 from pipelines.containers.tar import Member, Unended
 from pipelines.sources import is_id
 from pipelines.sources.found import Ignored, Reject
+from pipelines.sources.rules import dropped_as
 
 LABEL, LABELS = "label", "labels"
 

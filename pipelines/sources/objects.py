@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pipelines import storage
 from pipelines.sources.found import Folder, Found, Ignored, Reject, Source
 from pipelines.sources.names import by_name
-from pipelines.sources.rules import dropping
+from pipelines.sources.rules import dropped_as, dropping
 
 
 def children(root: str, folder: str) -> Iterator[str | Found]:
@@ -34,11 +34,8 @@ def below(root: str, folder: Folder) -> Iterator[Found]:
 
 def _object(name: str, size: int, prefix: str) -> Source | Reject | Ignored:
     """What one object is, by its name behind `prefix`."""
-    *folders, last = name.split("/")
-    kinds = [dropping(part, folder=True) for part in folders] + [dropping(last, folder=False)]
-    kind = next((kind for kind in kinds if kind), None)
-    if kind:
+    if kind := dropped_as(name):
         return Ignored(kind)
-    if not (last and all(folders)):
+    if not all(name.split("/")):
         return Reject(prefix + name, "bad_name", "its name ends in a slash or has two in a row")
     return by_name(prefix + name, size)

@@ -115,6 +115,13 @@ def dropping(name: str, *, folder: bool) -> str | None:
     return HIDDEN if name.startswith(".") else None
 
 
+def dropped_as(path: str) -> str | None:
+    """As what a file is passed over by its name or that of a folder it lies in; None if it is not."""
+    *folders, last = path.split("/")
+    kinds = [dropping(part, folder=True) for part in folders] + [dropping(last, folder=False)]
+    return next(filter(None, kinds), None)
+
+
 def extension(name: str) -> str:
     """Of a file, in lower case and with its dot; empty if it has none."""
     return os.path.splitext(name.rpartition("/")[2])[1].lower()
