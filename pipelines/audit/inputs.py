@@ -45,6 +45,7 @@ def list_input(
     request, rejects, splits = manifest.request, set[Reject](), Counter[str]()
     listing, kept = Listing(), list[Source]()
     looks = pictures or bool(request.duplicates)
+    by = request.split_fractions, request.group_by
 
     annotations: dict[str, bytes] = {}
     places: dict[str, str] = {}
@@ -57,7 +58,7 @@ def list_input(
             places[source.id] = source.place
         splits[source.split] += 1
 
-    for found in everything(root, request.layout, request.split_fractions, request.group_by, beside):
+    for found in everything(root, request.layout, *by, beside):
         if not isinstance(found, Source):
             listing.add(found)
             rejects |= {found} if isinstance(found, Reject) else set()
@@ -74,7 +75,7 @@ def list_input(
     sys.stderr.writelines(f"augshard: warning: {sentence}\n" for sentence in dim(root, listing))
     counts = {split: planned.sources for split, planned in manifest.splits.items()}
     same = listing.hexdigest() == manifest.listing_digest and splits == counts
-    again = () if same else everything(root, request.layout, request.split_fractions, None, beside)
+    again = () if same else everything(root, request.layout, *by, beside)
     ids = {found.id for found in again if isinstance(found, Source) and _has_record(found, manifest)}
     return Listed(same, ids, frozenset(rejects), looked, annotations, places)
 

@@ -1,14 +1,18 @@
-"""Which samples are chosen to be derived again."""
+"""Which samples are chosen to be derived again, and how many sources are taken at once."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from augment.augmenter import NOT_AUGMENTED
+from augment import codec
+from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.recipe import parse_recipe
+from pipelines.audit import deriving
+from pipelines.audit.deriving import SampleDeriver, Wanted
 from pipelines.audit.sampling import choose
 from pipelines.format.layout import samples_file, shard_file
 from pipelines.format.manifest import File, Manifest, SplitCounts
@@ -100,3 +104,17 @@ def test_few_samples_are_spread_over_splits_copies_shards_and_classes(dataset):
 def test_a_samples_file_that_cannot_be_read_gives_none(dataset, tmp_path):
     _, manifest = dataset
     assert choose(str(tmp_path), manifest, 40) == {}
+
+
+def test_c8_of_many_copies_fewer_sources_are_derived_from_at_once(monkeypatch):
+    recipe = parse_recipe("ops: [resize: {height: 4, width: 4}, flip: {horizontal: 0.5}]", name="tiny")
+    at_once, heads = list[int](), Augmenter.heads
+    monkeypatch.setattr(Augmenter, "heads", lambda self, many: at_once.append(len(many)) or heads(self, many))
+    monkeypatch.setattr(deriving, "AT_ONCE", 20 * 48)
+    deriver, contents = SampleDeriver(Augmenter(recipe, 0)), codec.encode_png(np.zeros((4, 4, 3), np.uint8))
+    for copies, expected in ((1, [10, 2]), (9, [2] * 6)):
+        draws = deriver.draw(["a.png"] * 12 * copies, [*range(copies)] * 12)
+        wanted = (Wanted(contents, range(copies), copies * number) for number in range(12))
+        assert [len(derived.pixels) for derived in deriver.derive(wanted, draws)] == [copies] * 12
+        assert [count for count in at_once if count] == expected
+        at_once.clear()
