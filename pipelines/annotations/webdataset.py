@@ -82,16 +82,17 @@ class WebDataset(Contained):
 
     def _first(self, name: str) -> _Has:
         with storage.at(self._root).open(name, buffering=0) as file:
-            read = _reader(file.fileno())
+            read, why = _reader(file.fileno()), ""
             try:
                 for one in samples_in(members(read, _size(file.fileno())), []):
                     if isinstance(one, Sample) and one.images:
-                        return _has(row_of(one, read), one.mask)
-            except BadAnnotation as error:
-                raise BadFile(f"{error}") from None
+                        try:
+                            return _has(row_of(one, read), one.mask)
+                        except BadAnnotation as error:  # which makes a reject of it, and of no other
+                            why = why or f"{error}"
             except DamagedTar as error:
-                raise self._damaged(name, f"{error}") from None
-        raise BadFile("has no sample with an image")
+                raise self._damaged(name, why or f"{error}") from None
+        raise BadFile(why or "has no sample with an image")
 
     def read(self, task: Task) -> Iterator[Read]:
         [file], (split, has) = task.names, task.settings

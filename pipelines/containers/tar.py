@@ -63,7 +63,7 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
             elif kind == b"x":
                 more = dict(_records(read(begin, length)))
             continue
-        name = more.get(b"path") or long_name or _name(header)
+        name = more.get(b"GNU.sparse.name") or more.get(b"path") or long_name or _name(header)
         yield Member(name, begin, length, _KINDS.get(kind, "other") if not _is_sparse(more) else "other")
         long_name, more = b"", {}
 

@@ -88,7 +88,7 @@ class Location(ABC):
 
     @abstractmethod
     def read_part(self, offset: int, size: int) -> bytes:
-        """So many bytes of the file from a place on, or fewer where it ends before."""
+        """So many bytes of the file from a place on, or fewer where it ends before. Raises OSError."""
 
     @abstractmethod
     def open(self, name: str = "", buffering: int = -1, version: str | None = None) -> BinaryIO:

@@ -95,6 +95,17 @@ def test_what_is_wrong_with_a_sample_is_a_reject_with_its_reason(tmp_path):
     }
 
 
+def test_a_first_sample_that_says_nothing_is_a_reject_like_any_other(tmp_path):
+    put_tar(tmp_path, "a.tar", {"0.png": png(), "0.json": "[]"})
+    assert look(tmp_path).refused == [
+        "it has nothing to read: a.tar has '[]' in its json, where a JSON object, {...}, is due"
+    ]
+    put_tar(tmp_path, "a.tar", {"0.png": png(), "0.json": "[]", "1.png": png(), "1.json": '{"label": "a"}'})
+    found = look(tmp_path)
+    assert list(found.sources) == ["a.tar/1.png"]
+    assert found.rejects["a.tar/0.png"][0] == "bad_annotation"
+
+
 def test_json_in_a_tar_has_what_a_row_of_a_table_has(tmp_path):
     objects = {"bbox": [[1, 1, 2, 2.5]], "categories": ["dog"]}
     about = json.dumps({"label": 3, "labels": ["b", "a"], "objects": objects, "id": 7})
