@@ -22,6 +22,9 @@ _Said = TypeVar("_Said")
 
 _PACKED = frozenset((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"))
 
+_EXPORTED = "_export.json"
+"""What lies beside the tars of an export of our own (`pipelines.export.request`)."""
+
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 """How files begin that gzip, bzip2, xz and Zstandard make."""
 
@@ -56,6 +59,10 @@ class Contained(Reader):
                 yield Reject(name, "bad_name", "its name is not UTF-8")
                 continue
             last, kind = entry.name.rpartition("/")[2], extension(entry.name)
+            if entry.name == _EXPORTED:
+                raise BadFile(
+                    "is what augshard exported, whose images are augmented already: give those it was made of"
+                )
             if dropped := dropped_as(entry.name):
                 yield Ignored(dropped)
             elif container_format(last) == self._format:

@@ -71,6 +71,8 @@ def features(data: bytes) -> dict[str, Feature]:
                     name = _text(data[place[0] : place[1]])
                 elif number == 2 and wire == _SIZED:
                     feature = _feature(data, place[0], place[1])
+                else:  # of which readers think differently
+                    raise BadExample("a feature has something else than a name and values")
             found[name] = feature
     return found
 

@@ -43,7 +43,10 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
         if len(header) < BLOCK:
             raise DamagedTar(f"ends within a header, at byte {at:,}")
         if not any(header):
-            return
+            at = _behind_zeros(read, at)
+            if at >= size:
+                return
+            continue
         if _number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * ord(" "):
             raise DamagedTar(f"has no header at byte {at:,}, where one is due")
         length, kind = _number(header[124:136]), header[156:157]
@@ -66,6 +69,15 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
         name = more.get(b"GNU.sparse.name") or more.get(b"path") or long_name or _name(header)
         yield Member(name, begin, length, _KINDS.get(kind, "other") if not _is_sparse(more) else "other")
         long_name, more = b"", {}
+
+
+def _behind_zeros(read: Callable[[int, int], bytes], at: int) -> int:
+    """Where a block is not empty, or the tar ends: behind the mark of an end another tar may be joined."""
+    while block := read(at, _LONGEST):
+        if any(block):
+            return at + (len(block) - len(block.lstrip(b"\0"))) // BLOCK * BLOCK
+        at += len(block)
+    return at
 
 
 _KINDS = {b"0": "file", b"\0": "file", b"7": "file", b"5": "folder"}

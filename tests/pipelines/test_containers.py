@@ -154,6 +154,13 @@ def test_damaged_or_not_an_example_says_what_tensorflow_reads_in_it(wanted, plac
         assert ours.numbers() == list(feature.int64_list.value)
 
 
+def test_a_feature_of_something_else_than_a_name_and_values_is_no_example():
+    for entry in (b"\x08\0\x12\2\x1a\0", b"\n\1a\x12\2\x1a\0\x1a\0"):
+        feature = b"\n" + bytes([len(entry)]) + entry
+        with pytest.raises(BadExample, match="something else than a name and values"):
+            features(b"\n" + bytes([len(feature)]) + feature)
+
+
 def test_what_is_longer_than_what_holds_it_is_no_example():
     whole = example(entry_of_bytes(b"image", b"x" * 200))
     for end in range(1, len(whole)):

@@ -147,6 +147,26 @@ def test_a_tar_of_one_sample_without_the_mark_of_an_end_is_read(tmp_path):
     assert not found.refused
 
 
+def test_a_tar_that_was_joined_of_two_has_the_samples_of_both(tmp_path):
+    for name in ("a", "b"):
+        put_tar(tmp_path, f"{name}.tar", {f"{name}.png": png(), f"{name}.cls": name})
+    (tmp_path / "a.tar").write_bytes((tmp_path / "a.tar").read_bytes() + (tmp_path / "b.tar").read_bytes())
+    (tmp_path / "b.tar").unlink()
+    found = look(tmp_path)
+    assert {name: source.label for name, source in found.sources.items()} == {
+        "a.tar/a.png": "a",
+        "a.tar/b.png": "b",
+    }
+    assert contents(tmp_path, found)["a.tar/b.png"] == png()
+    assert not found.rejects
+
+
+def test_tars_that_augshard_exported_are_refused(tmp_path):
+    put_tar(tmp_path, "a.tar", {"0.png": png(), "0.cls": "cat"})
+    (tmp_path / "_export.json").write_text("{}")
+    assert "is what augshard exported, whose images are augmented already" in look(tmp_path).refused[0]
+
+
 def test_records_with_usual_names_are_read_as_they_are(tmp_path):
     boxes = {
         f"image__object__bbox__{side}": np.float32([place])
