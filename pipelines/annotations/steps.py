@@ -50,7 +50,7 @@ def begin(reader: Reader, fractions: dict[str, str] | None) -> Iterator[Begun]:
         yield begun
     if fractions and (len(splits - {""}) > 1 or splits == {""}):
         there = f" ({', '.join(sorted(splits - {''}))})" if splits - {""} else ""
-        yield Guess(f"--split-fractions: the annotations have splits already{there}", refused=True)
+        yield Guess(f"--split-fractions: the images have splits already{there}", refused=True)
 
 
 def finished(reader: Reader, key: str, pieces: Iterable[bytes]) -> Iterator[Found]:

@@ -97,7 +97,7 @@ def _ungrouped(listing: Listing, column: str | None) -> str:
     there = sorted(listing.vocabulary.columns) if listing.vocabulary else []
     if column not in there:
         said = did_you_mean(column, there) if there else "it has none that passes through"
-        return f"--group-by column:{column}: the table has no column {column!r}; {said}"
+        return f"--group-by column:{column}: there is no column {column!r}; {said}"
     return (
         f"--group-by column:{column}: {few} have nothing in that column, {first!r} first; give each a "
         "value, an image that belongs to no other one of its own"

@@ -259,7 +259,7 @@ def test_preview_lint_and_splits_by_hash_know_containers(written, recipe, tmp_pa
     assert augshard("lint", "--input", root, "--recipe", recipe).status == 0
     ended = materialize(root, recipe, tmp_path / "out", "--split-fractions", "train=0.5,test=0.5")
     assert ended.status == 2
-    assert "the annotations have splits already (test, train)" in ended.err
+    assert "the images have splits already (test, train)" in ended.err
     ended = materialize(out, recipe, tmp_path / "out")
     assert ended.status == 2
     assert "it is a dataset of augshard's, whose images are augmented already" in ended.err

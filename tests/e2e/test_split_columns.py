@@ -123,7 +123,7 @@ def leaks(ended: Ended) -> list[str]:
         (
             [("1.png", "a")],
             "column:patent",
-            "--group-by column:patent: the table has no column 'patent'; did you mean patient?",
+            "--group-by column:patent: there is no column 'patent'; did you mean patient?",
         ),
         ([("1.png", "a")], "column:", "--group-by column:: name a column behind it, such as column:patient"),
     ],

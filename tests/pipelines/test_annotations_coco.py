@@ -142,7 +142,7 @@ def test_splits_are_made_by_hash_where_there_are_none(tmp_path):
     assert {source.split for source in found.sources.values()} == {"train", "test"}
     official(tmp_path)
     [refused] = look(tmp_path, fractions=fractions).refused
-    assert refused == "--split-fractions: the annotations have splits already (train, validation)"
+    assert refused == "--split-fractions: the images have splits already (train, validation)"
 
 
 def test_the_job_finds_what_is_found_in_memory(tmp_path):

@@ -80,7 +80,7 @@ def test_a_column_may_say_the_split_and_a_table_may_lie_elsewhere(tmp_path):
         "d.png": ("bad_annotation", "all.jsonl#4 has the split None, which must be a word"),
     }
     [refused] = look(tmp_path / "in", "../all.jsonl", fractions={"train": "0.5", "test": "0.5"}).refused
-    assert refused == "--split-fractions: the annotations have splits already"
+    assert refused == "--split-fractions: the images have splits already"
 
 
 def test_what_does_not_fit_is_a_reject_and_everything_else_stays(tmp_path):

@@ -290,4 +290,4 @@ def test_splits_are_made_where_containers_have_none(tmp_path):
     assert {split for split, _ in made.places} == {"train", "test"}
     put_tar(tmp_path, "test.tar", {"a.jpg": b"x"})
     [refused] = look(tmp_path, fractions={"train": "0.5", "test": "0.5"}).refused
-    assert refused.endswith("the annotations have splits already (test, train)")
+    assert refused.endswith("the images have splits already (test, train)")
