@@ -14,6 +14,7 @@ from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import is_text
 from pipelines.annotations.pieces import ELSEWHERE, Rules
 from pipelines.annotations.reader import Begun, Reader, Task, View
+from pipelines.format.layout import EXPORT
 from pipelines.sources.found import Found, Guess, Ignored, Reject
 from pipelines.sources.layout import ONLY_SPLIT
 from pipelines.sources.rules import dropped_as, extension, is_image, role
@@ -21,9 +22,6 @@ from pipelines.sources.rules import dropped_as, extension, is_image, role
 _Said = TypeVar("_Said")
 
 _PACKED = frozenset((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"))
-
-_EXPORTED = "_export.json"
-"""What lies beside the tars of an export of our own (`pipelines.export.request`)."""
 
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 """How files begin that gzip, bzip2, xz and Zstandard make."""
@@ -59,7 +57,7 @@ class Contained(Reader):
                 yield Reject(name, "bad_name", "its name is not UTF-8")
                 continue
             last, kind = entry.name.rpartition("/")[2], extension(entry.name)
-            if entry.name == _EXPORTED:
+            if entry.name == EXPORT:
                 raise BadFile(
                     "is what augshard exported, whose images are augmented already: give those it was made of"
                 )

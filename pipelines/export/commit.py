@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict
 from pipelines import storage
 from pipelines.export.formats import Format, Lines
 from pipelines.export.known import form_of
-from pipelines.export.request import EXPORT, ExportManifest, ExportRequest
+from pipelines.export.request import ExportManifest, ExportRequest
 from pipelines.export.shard import WHOLE, Written, unfinished
 from pipelines.format.bounds import MANIFEST_BYTES
 from pipelines.format.inside import read_in, read_record
-from pipelines.format.layout import OUTCOME, WORK, Shard
+from pipelines.format.layout import EXPORT, OUTCOME, WORK, Shard
 from pipelines.format.manifest import File, json_text, read_manifest
 from pipelines.format.work import clear_work
 

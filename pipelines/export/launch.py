@@ -20,7 +20,6 @@ from pipelines.export.known import form_of, format_named
 from pipelines.export.progress import ProgressBar
 from pipelines.export.request import (
     BEGUN,
-    EXPORT,
     ExportManifest,
     ExportRequest,
     chosen,
@@ -28,7 +27,7 @@ from pipelines.export.request import (
     read_request,
 )
 from pipelines.export.shard import WHOLE
-from pipelines.format.layout import ERROR, JOB, LOCK, OUTCOME, PROGRESS, SCRATCH, STOP, WORK
+from pipelines.format.layout import ERROR, EXPORT, JOB, LOCK, OUTCOME, PROGRESS, SCRATCH, STOP, WORK
 from pipelines.format.manifest import Manifest, json_text, read_manifest
 from pipelines.format.stored import read_rows
 from pipelines.format.work import clear_work

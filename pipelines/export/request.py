@@ -12,11 +12,9 @@ from augment.augmenter import NOT_AUGMENTED
 from augment.errors import RequestError, did_you_mean
 from pipelines.format.bounds import MANIFEST_BYTES, MOST_SPLITS, Copy, Count, Name, Sha256, SplitName, Text
 from pipelines.format.inside import read_in
-from pipelines.format.layout import WORK, Shard
+from pipelines.format.layout import EXPORT, WORK, Shard
 from pipelines.format.manifest import File, Manifest
 
-EXPORT = "_export.json"
-"""The manifest of an export: a directory with one is complete. Who reads a whole directory passes over _."""
 BEGUN = f"{WORK}/{EXPORT}"
 """The request of an export that is not finished."""
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from augment.augmenter import NOT_AUGMENTED
 
 MANIFEST = "manifest.json"
+EXPORT = "_export.json"
+"""The manifest of an export: a directory with one is complete. Who reads a whole directory passes over _."""
 RUN = "run.json"
 REJECTS = "rejects.jsonl"
 SAMPLES = "samples"
