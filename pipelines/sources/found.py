@@ -123,9 +123,9 @@ class Listing:
                 text += f" {said} {found.split} {found.label}"
             digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
             self.digest = (self.digest + digest) % (1 << 256)
-            samples = self.samples.setdefault(place, [])
-            if len(samples) < SAMPLES or digest < samples[-1][0]:
-                samples[:] = sorted([*samples, (digest, found.where)])[:SAMPLES]
+            samples, sample = self.samples.setdefault(place, []), (digest, found.where)
+            if len(samples) < SAMPLES or sample < samples[-1]:
+                samples[:] = sorted([*samples, sample])[:SAMPLES]
         elif isinstance(found, Folder):
             _add(self.counts, (found.split, found.label), 0)
         elif isinstance(found, Ignored):
