@@ -39,18 +39,20 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
     least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
     c = cv2.subtract(value, least)
+    heights = [cv2.subtract(plane, least, plane) for plane in planes]
     if whole % 2:
-        planes = [cv2.subtract(value, cv2.subtract(plane, least)) for plane in planes]
+        heights = [cv2.subtract(c, height, height) for height in heights]
         whole += 3
-    planes = [planes[(channel - whole // 2) % 3] for channel in range(3)]
+    heights = [heights[(channel - whole // 2) % 3] for channel in range(3)]
     e = entries(np.abs((part * LEVELS + (1 << 15)) >> 16).astype(np.uint8), c)
     rest = cv2.subtract(c, e)
-    heights = [cv2.subtract(plane, least) for plane in planes]
     turned = []
-    for channel, plane in enumerate(planes):
-        height = heights[(channel + (1 if part > 0 else -1)) % 3]
-        raised = cv2.min(cv2.add(plane, cv2.subtract(e, height)), value)
-        turned.append(cv2.max(cv2.subtract(raised, cv2.subtract(height, rest)), least))
+    for channel, height in enumerate(heights):
+        beside = heights[(channel + (1 if part > 0 else -1)) % 3]
+        out = cv2.subtract(e, beside)
+        cv2.min(cv2.add(height, out, out), c, out)
+        cv2.subtract(out, cv2.subtract(beside, rest), out)
+        turned.append(cv2.add(out, least, out))
     return cv2.merge(turned)
 
 
