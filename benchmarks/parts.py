@@ -75,7 +75,7 @@ def steps() -> Iterator[tuple[str, Any, str]]:
     yield "draw parameters", derive, "_draws"
     yield "describe kernels", Augmenter, "head"
     yield "describe kernels", Augmenter, "tail"
-    yield "encode", derive.codec, "encode"
+    yield "encode", derive.codec, "encode_each"
     yield "BLAKE3 of the pixels", derive, "pixels_digest"
     yield "record: serialize", derive, "serialize"
     yield "record: frame, CRC-32C", derive, "framed"

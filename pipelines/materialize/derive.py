@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +34,10 @@ SOURCE_COLUMNS = ("source", "class", "label", "source_sha256", "source_height", 
 
 PIXELS = "pixels_blake3"
 """Of the samples table, the column that has the digest of a sample's levels."""
+
+
+NEAR = 1 << 20
+"""Bytes of samples' pixels that are made step by step: as many as stay in a processor's own cache."""
 
 
 class PassingFault(Exception):
@@ -105,83 +111,122 @@ class Deriver:
 
         `copies`: NOT_AUGMENTED can only be the first of them.
         """
+        recipe = self.augmenters.recipe
+        near = max(NEAR // (math.prod(recipe.image_shape) * len(copies)), 1)
         found: dict[int, _One | Reject] = {}
         drawn: list[tuple[Sequence[int], Draw]] = []
         for augmenter, places in self.augmenters.parts([member.label for member in members]):
             draws = _draws(augmenter, [members[position].source for position in places], copies)
             drawn.append((places, draws))
-            for position, draw_of in zip(places, _by_copy(draws, copies), strict=False):
-                found[position] = self._one(augmenter, members[position], copies, draw_of)
-        columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
-        records: list[list[bytes]] = [[] for _ in copies]
-        by_copy: dict[str, list[list[Any]]] = {}
-        rejects: list[Reject] = []
-        written: list[int] = []
-        for position in range(len(members)):
-            made = found[position]
-            if isinstance(made, Reject):
-                rejects.append(made)
-                continue
-            written.append(position)
-            for name, value in made.source.items():
-                columns.setdefault(name, []).append(value)
-            for number, (record, its) in enumerate(made.copies):
-                records[number].append(record)
-                for name, value in its.items():
-                    by_copy.setdefault(name, [[] for _ in copies])[number].append(value)
+            of_each = _by_copy(draws, copies)
+            for first in range(0, len(places), near):
+                some = places[first : first + near]
+                of_some = list(itertools.islice(of_each, len(some)))
+                them = [members[position] for position in some]
+                found.update(zip(some, self._some(augmenter, them, copies, of_some), strict=True))
+        made = [(position, one) for position, one in sorted(found.items()) if isinstance(one, _One)]
+        ones, numbers = [one for _, one in made], range(len(copies))
         recorded = self.augmenters.recorded(drawn, (len(members), len(_augmented(copies))))
-        parameters = {name: values[written] for name, values in recorded.items()}
-        return Derived([b"".join(its) for its in records], columns, by_copy, parameters, rejects)
+        written = [position for position, _ in made]
+        return Derived(
+            [b"".join([one.records[number] for one in ones]) for number in numbers],
+            {
+                name: [one.source[name] for one in ones]
+                for name in (ones[0].source if ones else SOURCE_COLUMNS)
+            },
+            {
+                name: [[one.columns[name][number] for one in ones] for number in numbers]
+                for name in (ones[0].columns if ones else ())
+            },
+            {name: values[written] for name, values in recorded.items()},
+            [one for _, one in sorted(found.items()) if isinstance(one, Reject)],
+        )
 
     def samples(self, member: Member, copies: Sequence[int]) -> Samples | Reject:
         """One source's samples themselves, as a reader of its records sees them. Raises as `derive`."""
         augmenter = self.augmenters.of(member.label)
+        decoded = self._decoded(augmenter, member)
+        if isinstance(decoded, Reject):
+            return decoded
         draws = _draws(augmenter, [member.source], copies)
-        made = self._made(augmenter, member, next(_by_copy(draws, copies)))
-        if isinstance(made, Reject):
-            return made
-        stored = augmenter.recipe.storage
+        images = _images(augmenter, decoded.image, next(_by_copy(draws, copies)))
         drawn = {name: values[0] for name, values in augmenter.recorded(draws).items()}
-        return Samples([codec.round_trip(image, stored) for image in made.images], drawn)
+        return Samples([codec.round_trip(image, augmenter.recipe.storage) for image in images], drawn)
 
-    def _one(
-        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Sequence[Draw | None]
-    ) -> _One | Reject:
-        """One source's records, by what was drawn for each copy."""
-        made = self._made(augmenter, member, draws)
-        if isinstance(made, Reject):
-            return made
-        label, stored = self._labels[member.label], augmenter.recipe.storage
-        values = (member.source, member.label, label, made.sha256, *made.size)
-        source = dict(zip(SOURCE_COLUMNS, values, strict=True))
-        targets: Sequence[SampleTargets | None] = [None] * len(copies)
-        if self._targets:
-            try:
-                annotated = self._targets.read(member.source, member.annotation, made.size)
-            except OSError as error:
-                raise self._passing(member.source, error) from None
-            if isinstance(annotated, Reject):
-                return annotated
-            source |= annotated.columns(self._targets.targets)
-            try:
-                targets = self._targets.samples(annotated, made.size, draws, member.label)
-            except codec.DecodeError as error:
-                return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        encoded = [codec.encode(sample, stored) for sample in made.images]
-        digests = [pixels_digest(sample) for sample in made.images]
+    def _some(
+        self,
+        augmenter: Augmenter,
+        members: Sequence[Member],
+        copies: Sequence[int],
+        draws: Sequence[Sequence[Draw | None]],
+    ) -> list[_One | Reject]:
+        """Some sources' records, by what was drawn for each copy.
+
+        Step by step for all of them: what is done many times in a row takes less time, for its code and
+        its tables are near.
+        """
+        decoded = [self._decoded(augmenter, member) for member in members]
+        described = [
+            one if isinstance(one, Reject) else self._described(member, one, its)
+            for member, one, its in zip(members, decoded, draws, strict=True)
+        ]
+        images = [
+            image
+            for one, source, its in zip(decoded, described, draws, strict=True)
+            if isinstance(one, _Decoded) and isinstance(source, _Described)
+            for image in _images(augmenter, one.image, its)
+        ]
+        encoded = codec.encode_each(images, augmenter.recipe.storage)
+        stored = iter(list(zip(encoded, map(pixels_digest, images), strict=True)))
+        return [
+            source
+            if isinstance(source, Reject)
+            else self._one(source, copies, list(itertools.islice(stored, len(copies))))
+            for source in described
+        ]
+
+    def _described(
+        self, member: Member, decoded: _Decoded, draws: Sequence[Draw | None]
+    ) -> _Described | Reject:
+        """What is known of a source, and what belongs to its samples beside the images."""
+        label = self._labels[member.label]
+        size = decoded.image.shape[:2]
+        values = (member.source, member.label, label, decoded.sha256, *size)
+        columns = dict(zip(SOURCE_COLUMNS, values, strict=True))
+        if not self._targets:
+            return _Described(columns, [None] * len(draws))
+        try:
+            annotated = self._targets.read(member.source, member.annotation, size)
+        except OSError as error:
+            raise self._passing(member.source, error) from None
+        if isinstance(annotated, Reject):
+            return annotated
+        columns |= annotated.columns(self._targets.targets)
+        try:
+            return _Described(columns, self._targets.samples(annotated, size, draws, member.label))
+        except codec.DecodeError as error:
+            return Reject(member.source, error.rejection.reason, error.rejection.detail)
+
+    def _one(self, source: _Described, copies: Sequence[int], stored: Sequence[tuple[bytes, str]]) -> _One:
+        """One source's records: `stored` are its images as records hold them, each with its digest."""
+        label = None if self._unlabeled else source.columns["label"]
         records = []
-        for image, digest, copy, its in zip(encoded, digests, copies, targets, strict=True):
+        columns: dict[str, list[Any]] = {PIXELS: []}
+        for (image, digest), copy, its in zip(stored, copies, source.targets, strict=True):
             record = serialize(
                 image=image,
-                label=None if self._unlabeled else label,
-                source=member.source,
+                label=label,
+                source=source.columns["source"],
                 copy=copy,
                 targets=its.entries if its else b"",
             )
-            records.append((framed(record), {PIXELS: digest, **(its.columns if its else {})}))
-        return _One(source, records)
+            records.append(framed(record))
+            columns[PIXELS].append(digest)
+            for name, value in its.columns.items() if its else ():
+                columns.setdefault(name, []).append(value)
+        return _One(source.columns, records, columns)
 
-    def _made(self, augmenter: Augmenter, member: Member, draws: Sequence[Draw | None]) -> _Made | Reject:
+    def _decoded(self, augmenter: Augmenter, member: Member) -> _Decoded | Reject:
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
@@ -189,15 +234,7 @@ class Deriver:
             image = augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        head: np.ndarray | None = None
-        images = []
-        for draw in draws:
-            if draw is None:
-                images.append(augmenter.plain(image))
-                continue
-            head = augmenter.head(image) if head is None else head
-            images.append(augmenter.tail(head, draw))
-        return _Made(hashlib.sha256(contents).hexdigest(), image.shape[:2], images)
+        return _Decoded(hashlib.sha256(contents).hexdigest(), image)
 
     def _read(self, member: Member) -> bytes | Reject:
         contents = member.contents
@@ -243,15 +280,35 @@ def _by_copy(draws: Draw, copies: Sequence[int]) -> Iterator[list[Draw | None]]:
         yield [None if copy == NOT_AUGMENTED else next(samples) for copy in copies]
 
 
-class _Made(NamedTuple):
-    """What is made of one source, before it is stored."""
+def _images(augmenter: Augmenter, image: np.ndarray, draws: Sequence[Draw | None]) -> list[np.ndarray]:
+    """One source's samples, one a copy: uint8 [H, W, C]."""
+    head: np.ndarray | None = None
+    images = []
+    for draw in draws:
+        if draw is None:
+            images.append(augmenter.plain(image))
+            continue
+        head = augmenter.head(image) if head is None else head
+        images.append(augmenter.tail(head, draw))
+    return images
+
+
+class _Decoded(NamedTuple):
+    """A source as it was read."""
 
     sha256: str
     """of what it holds"""
-    size: tuple[int, ...]
-    """height, width of what it shows"""
-    images: list[np.ndarray]
-    """one a copy, uint8 [H, W, C]"""
+    image: np.ndarray
+    """uint8 [H, W, C]"""
+
+
+class _Described(NamedTuple):
+    """What there is of one source beside images."""
+
+    columns: dict[str, Any]
+    """of the samples table, for all copies alike"""
+    targets: Sequence[SampleTargets | None]
+    """one a copy"""
 
 
 class _One(NamedTuple):
@@ -259,5 +316,7 @@ class _One(NamedTuple):
 
     source: dict[str, Any]
     """columns of the samples table, for all copies alike"""
-    copies: list[tuple[bytes, dict[str, Any]]]
-    """of each the framed record, and its own columns"""
+    records: list[bytes]
+    """one a copy, framed"""
+    columns: dict[str, list[Any]]
+    """of the samples table, one value a copy"""
