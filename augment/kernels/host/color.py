@@ -38,21 +38,23 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     planes = planes_of(image)
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
     least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
-    c = cv2.subtract(value, least)
-    heights = [cv2.subtract(plane, least, plane) for plane in planes]
-    if whole % 2:
-        heights = [cv2.subtract(c, height, height) for height in heights]
-        whole += 3
-    heights = [heights[(channel - whole // 2) % 3] for channel in range(3)]
+    c = value - least
+    for plane in planes:
+        plane -= least
+        if whole % 2:
+            np.subtract(c, plane, out=plane)
+    whole += 3 * (whole % 2)
+    heights = [planes[(channel - whole // 2) % 3] for channel in range(3)]
     e = entries(np.abs((part * LEVELS + (1 << 15)) >> 16).astype(np.uint8), c)
-    rest = cv2.subtract(c, e)
+    rest = c - e
     turned = []
     for channel, height in enumerate(heights):
         beside = heights[(channel + (1 if part > 0 else -1)) % 3]
         out = cv2.subtract(e, beside)
         cv2.min(cv2.add(height, out, out), c, out)
         cv2.subtract(out, cv2.subtract(beside, rest), out)
-        turned.append(cv2.add(out, least, out))
+        out += least
+        turned.append(out)
     return cv2.merge(turned)
 
 
@@ -61,7 +63,7 @@ def saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
         return image
     planes = planes_of(image)
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
-    moved = [cv2.subtract(value, plane) for plane in planes]
+    moved = [value - plane for plane in planes]
     scaled = [entries(k.distances, distance) for distance in moved]
     if (k.distances > LEVELS).any():
         c = cv2.max(cv2.max(moved[0], moved[1]), moved[2])
@@ -74,4 +76,4 @@ def saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
             most = distance.astype(np.float32)
             most *= ratio
             cv2.min(out, cv2.convertScaleAbs(most), out)
-    return cv2.merge([cv2.subtract(value, distance) for distance in scaled])
+    return cv2.merge([value - distance for distance in scaled])
