@@ -10,7 +10,7 @@ from pipelines.annotations.asked import Annotations
 from pipelines.annotations.pieces import Keyed
 from pipelines.annotations.reader import Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
-from pipelines.annotations.walking import pictures, top_of
+from pipelines.annotations.walking import files_below, pictures
 from pipelines.plan.splitting import in_splits
 from pipelines.sources.found import Folder, Found, Source
 
@@ -57,7 +57,7 @@ def _everything(
             yield begun
     for task in tasks:
         yield from without_pieces(reader.read(task))
-    for top in () if reader.around else top_of(root):
-        yield from without_pieces(pictures(root, top, views, reader.key))
+    if not reader.around:
+        yield from without_pieces(pictures(files_below(root, ""), views, reader.key))
     for key, pieces in by_key.items():
         yield from finished(reader, key, pieces)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from augment.errors import RequestError
 from augment.targets import UNIT, Annotation, Object, Vocabulary
+from pipelines import packets
 from pipelines.annotations import annotations_of, json_stream, parted
 from pipelines.annotations import coco as reader
 from pipelines.annotations.json_stream import BadFile, items
 from pipelines.annotations.parted import Parted
-from pipelines.annotations.transform import _Pack
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put, put_json
 
 CATEGORIES = [
@@ -319,7 +319,7 @@ def test_things_come_together_by_key_however_few_are_held(things, parts, held):
     assert len(found) == len(expected)
 
 
-def test_c8_a_file_is_understood_part_by_part(tmp_path, monkeypatch):
+def test_c8_a_file_is_understood_part_by_part(tmp_path, tmp_path_factory, monkeypatch):
     """Images before, behind and between their annotations; nothing is held, and packets are small."""
     put(tmp_path, *(f"deep/{number}.jpg" for number in range(40)), "top.jpg")
     images = [image(number, f"deep/{number}.jpg") for number in range(40)]
@@ -334,6 +334,9 @@ def test_c8_a_file_is_understood_part_by_part(tmp_path, monkeypatch):
     ]
     monkeypatch.setattr(parted, "_HELD", 0)
     monkeypatch.setattr(reader, "_PART", 1000)
-    monkeypatch.setattr(_Pack, "HELD", 0)
+    monkeypatch.setattr(packets, "_HELD", 0)
     assert look(tmp_path, "all.json") == expected
     assert_beam_finds_the_same(tmp_path, "all.json")
+    waiting = tmp_path_factory.mktemp("waiting")
+    assert_beam_finds_the_same(tmp_path, "all.json", waiting=str(waiting))
+    assert any(waiting.iterdir())
