@@ -19,7 +19,6 @@ WAITING = ".waiting"
 """How the files are called in which contents wait, at the end."""
 
 _HELD = 1 << 21
-"""bytes of things, about, that are held before they are handed on"""
 _EACH = 64
 """bytes of a thing, about, beside those that whoever adds it counts"""
 
@@ -30,18 +29,19 @@ class Packets(Generic[Key]):
     Args:
         waiting: a folder, absolute, where the contents of packets wait and whose path travels in the place
             of them; empty where they travel themselves.
+        held: bytes of things, about, that are held before they are handed on.
     """
 
-    def __init__(self, waiting: str = "") -> None:
+    def __init__(self, waiting: str = "", held: int | None = None) -> None:
         self._file = os.path.join(waiting, uuid.uuid4().hex + WAITING) if waiting else ""
         self._held: dict[Key, list[tuple[Any, ...]]] = defaultdict(list)
-        self._bytes = 0
+        self._bytes, self._most = 0, _HELD if held is None else held
 
     def add(self, key: Key, thing: tuple[Any, ...], size: int) -> Iterator[tuple[Key, bytes]]:
         """Takes a tuple that can be pickled, of about `size` bytes. Raises OSError if there is no room."""
         self._held[key].append(thing)
         self._bytes += size + _EACH
-        if self._bytes > _HELD:
+        if self._bytes > self._most:
             yield from self.rest()
 
     def rest(self) -> Iterator[tuple[Key, bytes]]:

@@ -62,7 +62,7 @@ def materialize(
     else:
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
-        found |= KeepTogether(run.input, request.split_fractions, request.group_by)
+        found |= KeepTogether(run.input, request.split_fractions, request.group_by, run.waiting)
     sources = found | "Pack" >> beam.ParDo(PackSources(run.waiting))
     planned = beam.pvalue.AsSingleton((found, sources) | Plan(request, run.input, run.output, begun))
     written = sources | Group(planned, run.waiting) | Write(planned, run)
