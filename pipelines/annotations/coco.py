@@ -185,13 +185,13 @@ def _of_image(key: str, things: list[Any], categories: Categories, task: Task) -
         yield Reject(key, "no_image", f"{count} of an image of this id, which the file does not list")
     elif len(images) > 1:
         why = f"there are {len(images)} images of this id" + (f": {listed(names)}" if names else "")
-        yield from (Keyed(name, Said(key, fault=why).packed()) for name in names)
+        yield from (Keyed(name, Said(key, fault=why)) for name in names)
         if not names:
             yield Reject(key, "bad_annotation", why)
     elif not names:
         yield Reject(key, "bad_annotation", f"it {images[0].fault}")
     else:
-        yield Keyed(names[0], _said(key, images[0], raw, categories, task).packed())
+        yield Keyed(names[0], _said(key, images[0], raw, categories, task))
 
 
 class _Known(NamedTuple):

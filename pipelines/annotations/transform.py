@@ -13,7 +13,7 @@ import apache_beam as beam
 from augment.errors import RequestError
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.pieces import Keyed
+from pipelines.annotations.pieces import Keyed, Piece, Said
 from pipelines.annotations.reader import Reader, Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import files_below, pictures
@@ -140,7 +140,8 @@ class _Pack(beam.DoFn):
         self._packets = Packets[int](self.waiting)
 
     def process(self, one: Keyed | Found | Folder) -> Iterator[tuple[int, bytes]]:
-        key, size = (one.key, len(one.piece)) if isinstance(one, Keyed) else (repr(one), 0)
+        key, piece = one if isinstance(one, Keyed) else (repr(one), None)
+        size = len(piece.annotation) if isinstance(piece, Said) else 0
         yield from self._packets.add(zlib.crc32(key.encode()) % self.HASHES, one, size + len(key))
 
     def finish_bundle(self) -> Iterator[Any]:
@@ -152,7 +153,7 @@ class _Join(beam.DoFn):
         self.reader, self.fractions, self.group_by = reader, fractions, group_by
 
     def process(self, met: tuple[int, Iterable[bytes]]) -> Iterator[Found | Folder]:
-        by_key: dict[str, list[bytes]] = defaultdict(list)
+        by_key: dict[str, list[Piece]] = defaultdict(list)
         for one in things_of(met[1]):
             if isinstance(one, Keyed):
                 by_key[one.key].append(one.piece)

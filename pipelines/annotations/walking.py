@@ -26,7 +26,7 @@ def pictures(
         if view is None:
             yield Ignored(ELSEWHERE)
         elif view.images:
-            yield Keyed(key(found.id), Picture(found.id, found.size, view.split).packed())
+            yield Keyed(key(found.id), Picture(found.id, found.size, view.split))
 
 
 def files_below(root: str, folder: str) -> Iterator[Found]:

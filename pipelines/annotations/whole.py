@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.pieces import Keyed
+from pipelines.annotations.pieces import Keyed, Piece
 from pipelines.annotations.reader import Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import files_below, pictures
@@ -37,7 +37,7 @@ def _everything(
     root: str, annotations: Annotations, fractions: dict[str, str] | None
 ) -> Iterator[Found | Folder]:
     reader = reader_of(root, annotations)
-    by_key: dict[str, list[bytes]] = {}
+    by_key: dict[str, list[Piece]] = {}
 
     def without_pieces(found: Iterable[Keyed | Found | Folder]) -> Iterator[Found | Folder]:
         for one in found:
