@@ -55,10 +55,15 @@ class Packets(Generic[Key]):
     def _left(self, packets: dict[Key, bytes]) -> dict[Key, bytes]:
         """Where in the file they wait."""
         places = {}
-        with open(self._file, "ab") as file:
-            for key, packet in packets.items():
-                places[key] = pickle.dumps((self._file, file.tell(), len(packet)), pickle.HIGHEST_PROTOCOL)
-                file.write(packet)
+        try:
+            with open(self._file, "ab") as file:
+                for key, packet in packets.items():
+                    place = self._file, file.tell(), len(packet)
+                    places[key] = pickle.dumps(place, pickle.HIGHEST_PROTOCOL)
+                    file.write(packet)
+        except OSError as error:  # of a disk that is full, which names no file
+            error.filename = error.filename or self._file
+            raise
         return places
 
 

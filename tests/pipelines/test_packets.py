@@ -52,11 +52,13 @@ def test_c8_of_what_waits_nothing_travels_but_its_place(tmp_path):
     assert list(things_of(packet for _, packet in handed)) == [thing] * 100
 
 
-def test_no_room_for_what_waits_is_an_error_and_nothing_is_lost_in_silence(tmp_path):
-    taking = Packets[str](str(tmp_path / "gone"))
-    taking_one = list(taking.add("key", ("a", 1), 1))
-    assert taking_one == []
-    with pytest.raises(FileNotFoundError):
+def test_no_room_for_what_waits_is_an_error_that_names_the_file(tmp_path, monkeypatch):
+    taking = Packets[str](str(tmp_path))
+    assert list(taking.add("key", ("a", 1), 1)) == []
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    monkeypatch.setattr(taking, "_file", str(full))
+    with pytest.raises(OSError, match=f"No space left on device: '{full}'"):
         list(taking.rest())
 
 
