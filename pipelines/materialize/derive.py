@@ -23,7 +23,7 @@ from pipelines.format.request import Request, job_recipe
 from pipelines.format.targets import Targets
 from pipelines.sources import UNLABELED, Reject, read_source
 from pipelines.sources.reading import rejected
-from pipelines.targets import SampleTargets, TargetsDeriver
+from pipelines.targets import Annotated, Asked, SampleTargets, TargetsDeriver
 
 Contents = bytes | OSError | None
 """What a source holds, or why that cannot be read; None where whoever derives it is to read it."""
@@ -149,7 +149,7 @@ class Deriver:
         if isinstance(decoded, Reject):
             return decoded
         draws = _draws(augmenter, [member.source], copies)
-        images = _images(augmenter, decoded.image, next(_by_copy(draws, copies)))
+        images = _images(augmenter, decoded[1], next(_by_copy(draws, copies)))
         drawn = {name: values[0] for name, values in augmenter.recorded(draws).items()}
         return Samples([codec.round_trip(image, augmenter.recipe.storage) for image in images], drawn)
 
@@ -165,16 +165,14 @@ class Deriver:
         Step by step for all of them: what is done many times in a row takes less time, for its code and
         its tables are near.
         """
-        decoded = [self._decoded(augmenter, member) for member in members]
-        described = [
-            one if isinstance(one, Reject) else self._described(member, one, its)
-            for member, one, its in zip(members, decoded, draws, strict=True)
-        ]
+        sources = [self._source(augmenter, member) for member in members]
+        if self._targets:
+            sources = self._with_targets(self._targets, sources, draws)
         images = [
             image
-            for one, source, its in zip(decoded, described, draws, strict=True)
-            if isinstance(one, _Decoded) and isinstance(source, _Described)
-            for image in _images(augmenter, one.image, its)
+            for source, its in zip(sources, draws, strict=True)
+            if not isinstance(source, Reject)
+            for image in _images(augmenter, source.image, its)
         ]
         encoded = codec.encode_each(images, augmenter.recipe.storage)
         stored = iter(list(zip(encoded, map(pixels_digest, images), strict=True)))
@@ -182,37 +180,62 @@ class Deriver:
             source
             if isinstance(source, Reject)
             else self._one(source, copies, list(itertools.islice(stored, len(copies))))
-            for source in described
+            for source in sources
         ]
 
-    def _described(
-        self, member: Member, decoded: _Decoded, draws: Sequence[Draw | None]
-    ) -> _Described | Reject:
-        """What is known of a source, and what belongs to its samples beside the images."""
-        label = self._labels[member.label]
-        size = decoded.image.shape[:2]
-        values = (member.source, member.label, label, decoded.sha256, *size)
+    def _source(self, augmenter: Augmenter, member: Member) -> _Source | Reject:
+        """What a source shows, and is annotated with."""
+        decoded = self._decoded(augmenter, member)
+        if isinstance(decoded, Reject):
+            return decoded
+        sha256, image = decoded
+        values = (member.source, member.label, self._labels[member.label], sha256, *image.shape[:2])
         columns = dict(zip(SOURCE_COLUMNS, values, strict=True))
         if not self._targets:
-            return _Described(columns, [None] * len(draws))
+            return _Source(image, columns)
         try:
-            annotated = self._targets.read(member.source, member.annotation, size)
+            annotated = self._targets.read(member.source, member.annotation, image.shape[:2])
         except OSError as error:
             raise self._passing(member.source, error) from None
         if isinstance(annotated, Reject):
             return annotated
-        columns |= annotated.columns(self._targets.targets)
-        try:
-            return _Described(columns, self._targets.samples(annotated, size, draws, member.label))
-        except codec.DecodeError as error:
-            return Reject(member.source, error.rejection.reason, error.rejection.detail)
+        return _Source(image, columns | annotated.columns(self._targets.targets), annotated)
 
-    def _one(self, source: _Described, copies: Sequence[int], stored: Sequence[tuple[bytes, str]]) -> _One:
+    def _with_targets(
+        self,
+        deriver: TargetsDeriver,
+        sources: Sequence[_Source | Reject],
+        draws: Sequence[Sequence[Draw | None]],
+    ) -> list[_Source | Reject]:
+        """The sources with the targets of their samples, which are moved together."""
+        asked = [
+            Asked(source.annotated, source.image.shape[:2], draw, source.columns["class"])
+            for source, its in zip(sources, draws, strict=True)
+            if not isinstance(source, Reject) and source.annotated
+            for draw in its
+        ]
+        moved = iter(deriver.moved(asked))
+        found: list[_Source | Reject] = []
+        for source, its in zip(sources, draws, strict=True):
+            if isinstance(source, Reject) or not source.annotated:
+                found.append(source)
+                continue
+            of_samples = list(itertools.islice(moved, len(its)))
+            try:
+                targets = [deriver.written(one, source.annotated) for one in of_samples]
+                found.append(source._replace(targets=targets))
+            except codec.DecodeError as error:
+                why = error.rejection
+                found.append(Reject(source.columns["source"], why.reason, why.detail))
+        return found
+
+    def _one(self, source: _Source, copies: Sequence[int], stored: Sequence[tuple[bytes, str]]) -> _One:
         """One source's records: `stored` are its images as records hold them, each with its digest."""
         label = None if self._unlabeled else source.columns["label"]
+        none: Sequence[None] = [None] * len(copies)
         records = []
         columns: dict[str, list[Any]] = {PIXELS: []}
-        for (image, digest), copy, its in zip(stored, copies, source.targets, strict=True):
+        for (image, digest), copy, its in zip(stored, copies, source.targets or none, strict=True):
             record = serialize(
                 image=image,
                 label=label,
@@ -226,7 +249,8 @@ class Deriver:
                 columns.setdefault(name, []).append(value)
         return _One(source.columns, records, columns)
 
-    def _decoded(self, augmenter: Augmenter, member: Member) -> _Decoded | Reject:
+    def _decoded(self, augmenter: Augmenter, member: Member) -> tuple[str, np.ndarray] | Reject:
+        """The SHA-256 of what a source holds, and what that shows, uint8 [H, W, C]."""
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
@@ -234,7 +258,7 @@ class Deriver:
             image = augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        return _Decoded(hashlib.sha256(contents).hexdigest(), image)
+        return hashlib.sha256(contents).hexdigest(), image
 
     def _read(self, member: Member) -> bytes | Reject:
         contents = member.contents
@@ -293,22 +317,16 @@ def _images(augmenter: Augmenter, image: np.ndarray, draws: Sequence[Draw | None
     return images
 
 
-class _Decoded(NamedTuple):
-    """A source as it was read."""
+class _Source(NamedTuple):
+    """What is known of one source before its samples are stored."""
 
-    sha256: str
-    """of what it holds"""
     image: np.ndarray
     """uint8 [H, W, C]"""
-
-
-class _Described(NamedTuple):
-    """What there is of one source beside images."""
-
     columns: dict[str, Any]
     """of the samples table, for all copies alike"""
-    targets: Sequence[SampleTargets | None]
-    """one a copy"""
+    annotated: Annotated | None = None
+    targets: Sequence[SampleTargets] = ()
+    """one a copy, where records have some"""
 
 
 class _One(NamedTuple):
