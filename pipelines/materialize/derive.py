@@ -37,7 +37,7 @@ PIXELS = "pixels_blake3"
 
 
 NEAR = 1 << 20
-"""Bytes of samples' pixels that are made step by step: as many as stay in a processor's own cache."""
+"""Bytes of pixels, of sources and of their samples, from which on no more sources are taken up together."""
 
 
 class PassingFault(Exception):
@@ -111,19 +111,18 @@ class Deriver:
 
         `copies`: NOT_AUGMENTED can only be the first of them.
         """
-        recipe = self.augmenters.recipe
-        near = max(NEAR // (math.prod(recipe.image_shape) * len(copies)), 1)
         found: dict[int, _One | Reject] = {}
         drawn: list[tuple[Sequence[int], Draw]] = []
         for augmenter, places in self.augmenters.parts([member.label for member in members]):
-            draws = _draws(augmenter, [members[position].source for position in places], copies)
+            its = [members[position] for position in places]
+            draws = _draws(augmenter, [member.source for member in its], copies)
             drawn.append((places, draws))
-            of_each = _by_copy(draws, copies)
-            for first in range(0, len(places), near):
-                some = places[first : first + near]
-                of_some = list(itertools.islice(of_each, len(some)))
-                them = [members[position] for position in some]
-                found.update(zip(some, self._some(augmenter, them, copies, of_some), strict=True))
+            of_each, place = _by_copy(draws, copies), iter(places)
+            for sources in self._near(augmenter, its, len(copies)):
+                of_these = [next(of_each) for _ in sources]
+                for one in self._some(augmenter, sources, copies, of_these):
+                    found[next(place)] = one
+                del sources  # or a large photo would be in memory while the next one is decoded
         made = [(position, one) for position, one in sorted(found.items()) if isinstance(one, _One)]
         ones, numbers = [one for _, one in made], range(len(copies))
         recorded = self.augmenters.recorded(drawn, (len(members), len(_augmented(copies))))
@@ -153,10 +152,27 @@ class Deriver:
         drawn = {name: values[0] for name, values in augmenter.recorded(draws).items()}
         return Samples([codec.round_trip(image, augmenter.recipe.storage) for image in images], drawn)
 
+    def _near(
+        self, augmenter: Augmenter, members: Sequence[Member], copies: int
+    ) -> Iterator[Sequence[_Source | Reject]]:
+        """The sources, as many at a time as stay in a processor's cache with their samples."""
+        near: list[_Source | Reject] = []
+        taken = 0
+        for member in members:
+            near.append(source := self._source(augmenter, member))
+            if isinstance(source, _Source):
+                taken += source.image.nbytes + copies * math.prod(augmenter.recipe.image_shape)
+            del source
+            if taken >= NEAR:
+                yield near
+                near, taken = [], 0
+        if near:
+            yield near
+
     def _some(
         self,
         augmenter: Augmenter,
-        members: Sequence[Member],
+        sources: Sequence[_Source | Reject],
         copies: Sequence[int],
         draws: Sequence[Sequence[Draw | None]],
     ) -> list[_One | Reject]:
@@ -165,7 +181,6 @@ class Deriver:
         Step by step for all of them: what is done many times in a row takes less time, for its code and
         its tables are near.
         """
-        sources = [self._source(augmenter, member) for member in members]
         if self._targets:
             sources = self._with_targets(self._targets, sources, draws)
         images = [
@@ -214,7 +229,7 @@ class Deriver:
             if not isinstance(source, Reject) and source.annotated
             for draw in its
         ]
-        moved = iter(deriver.moved(asked))
+        moved = iter(deriver.moved(asked) if asked else ())
         found: list[_Source | Reject] = []
         for source, its in zip(sources, draws, strict=True):
             if isinstance(source, Reject) or not source.annotated:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -178,6 +179,23 @@ def test_an_image_is_decoded_resized_digested_and_copied_as_seldom_as_can_be(pla
         "shards written, bytes": RECORDS,
         "row groups": COPIES,
     }
+
+
+def test_c8_a_large_source_is_not_kept_while_the_next_is_decoded(plan, monkeypatch, tmp_path):
+    monkeypatch.setattr(derive, "NEAR", 1)  # by which all are large
+    decode, decoded = derive.codec.decode, list[weakref.ref[np.ndarray]]()
+
+    def one_at_a_time(*arguments: Any) -> np.ndarray:
+        assert not any(image() is not None for image in decoded)
+        image = decode(*arguments)
+        decoded.append(weakref.ref(image))
+        return image
+
+    monkeypatch.setattr(derive.codec, "decode", one_at_a_time)
+    writer = GroupWriter(plan, run_of(tmp_path / "in", tmp_path / "out"), processes=1)
+    writer.write(group_of(plan, tmp_path / "in"), lambda *_, **__: None)
+    writer.close()
+    assert len(decoded) == SOURCES
 
 
 @pytest.fixture
