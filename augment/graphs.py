@@ -20,7 +20,7 @@ Specs = tuple[tuple[tuple[str, ...], str, tuple[int, ...]], ...]
 ConcreteFunction = Any
 """tf.types.experimental.ConcreteFunction"""
 
-AT_ONCE = 8
+AT_ONCE = 4
 """Images in one call of what is compiled."""
 LARGEST = 1 << 20
 """Bytes of an image from which on a call gains nothing by taking several."""
