@@ -21,7 +21,7 @@ from pipelines.format.request import Request, job_recipe
 from pipelines.format.targets import Targets
 from pipelines.sources import UNLABELED, Reject, read_source
 from pipelines.sources.reading import rejected
-from pipelines.targets import SampleTargets, TargetsDeriver
+from pipelines.targets import Asked, SampleTargets, TargetsDeriver
 
 Contents = bytes | OSError | None
 """What a source holds, or why that cannot be read; None where whoever derives it is to read it."""
@@ -164,7 +164,8 @@ class Deriver:
                 return annotated
             source |= annotated.columns(self._targets.targets)
             try:
-                targets = self._targets.samples(annotated, made.size, draws, member.label)
+                moved = self._targets.moved([Asked(annotated, made.size, d, member.label) for d in draws])
+                targets = [self._targets.written(one, annotated) for one in moved]
             except codec.DecodeError as error:
                 return Reject(member.source, error.rejection.reason, error.rejection.detail)
         encoded = [codec.encode(sample, stored) for sample in made.images]
