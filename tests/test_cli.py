@@ -66,6 +66,11 @@ def test_names_that_could_not_be_written_down(refused, given, tmp_path):
     assert refused(output=tmp_path / name) == f"output {shown}: its name is not UTF-8; rename it"
 
 
+def test_a_path_that_is_empty_as_of_a_variable_that_is_not_set(refused):
+    for option in ("--input", "--output"):
+        assert "given by its path, and here it is empty" in refused(option, "")
+
+
 def test_an_input_that_is_a_file(refused, given):
     file = given / "a/1.png"
     assert refused(root=file) == (
