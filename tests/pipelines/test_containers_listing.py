@@ -15,10 +15,12 @@ from augment.targets import UNIT, Annotation, Vocabulary
 from pipelines.annotations import annotations_for
 from pipelines.format.records import framed
 from pipelines.sources import read_source
+from pipelines.sources.found import Guess
 from tests.pipelines.annotated import png, put
 from tests.pipelines.contained import (
     assert_beam_finds_the_same,
     contents,
+    found_in,
     look,
     put_records,
     put_tar,
@@ -189,6 +191,26 @@ def test_records_with_usual_names_are_read_as_they_are(tmp_path):
     assert found.vocabulary is not None
     assert found.vocabulary.has == {"boxes"}
     assert found.vocabulary.classes == {(0, "dog")}
+
+
+def test_features_that_the_first_record_leaves_out_are_those_of_records_near_it(tmp_path):
+    boxed = {"objects__bbox": np.float32([0, 0, 0.5, 0.5]), "objects__label": "cat"}
+    nothing = record(image=png(), objects__bbox=np.float32([]))
+    put_records(
+        tmp_path, "a.tfrecord", record(image=png()), b"\x07", nothing, record(image=png(8, 8), **boxed)
+    )
+    found = look(tmp_path)
+    assert [len(found.annotation(f"a.tfrecord/{i}").objects) for i in (0, 2, 3)] == [0, 0, 1]
+    assert found.vocabulary is not None
+    assert found.vocabulary.has == {"boxes"}
+    put_records(tmp_path, "a.tfrecord", *[record(image=png())] * 100, record(image=png(), **boxed))
+    assert not look(tmp_path).vocabulary
+    [guess] = [one for one in found_in(tmp_path) if isinstance(one, Guess)]
+    assert guess == Guess(
+        "'objects/bbox' and 'objects/label': the features are not taken along: the first records do not have "
+        "them",
+        refused=False,
+    )
 
 
 def test_features_of_other_names_can_be_told(tmp_path):
