@@ -16,7 +16,7 @@ from pipelines.annotations.contained import Contained, refused
 from pipelines.annotations.features import Boxes, Field, Schema, known_of
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import BadAnnotation
-from pipelines.annotations.reader import Begun, Read, Task
+from pipelines.annotations.reader import Begun, Read, Task, left_out
 from pipelines.containers.examples import BadExample, Feature, features
 from pipelines.format.records import Frame, FramingError, frames, masked_crc
 from pipelines.sources import MAX_BYTES
@@ -76,7 +76,7 @@ class Records(Contained):
         else:
             yield from _missing(file, number, due or 0, "the file ends")
         if strange:
-            yield _left(sorted(strange), "the first records do not have {}")
+            yield left_out(strange, "the first records do not have {}")
         if schema.annotated:
             yield Vocabulary(frozenset(classes), labels=frozenset(labels))
 
@@ -85,12 +85,7 @@ class Records(Contained):
         if schema.annotated:
             yield schema.vocabulary()
         if left:
-            yield _left(left, "how to move {} is not known")
-
-
-def _left(features: list[str], why: str) -> Guess:
-    noun, them = ("feature is", "it") if len(features) == 1 else ("features are", "them")
-    return Guess(f"{listed(features)}: the {noun} not taken along: {why.format(them)}", refused=False)
+            yield left_out(left)
 
 
 def _missing(file: str, number: int, due: int, why: str) -> Iterator[Reject | Guess]:

@@ -14,7 +14,7 @@ import pytest
 
 from augment.targets import UNIT, Annotation, Object, Vocabulary
 from pipelines.annotations.numbers import BadAnnotation
-from pipelines.annotations.table_objects import objects_in
+from pipelines.annotations.table_objects import objects_in, others_in
 from pipelines.annotations.table_rows import object_in, text_of
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put
 
@@ -199,6 +199,7 @@ def test_a_list_of_objects_says_the_same_as_lists_do():
     lists = {"bbox": [[1, 2, 3, 4], [0, 0, 1, 1]], "categories": ["car", "bus"]}
     assert objects_in(things) == objects_in(lists)
     assert objects_in([]) == ()
+    assert others_in(things) == {"objects/id"} == others_in({**lists, "id": [0, 1]})
     for wrong in ([{"class": "car"}], [{"bbox": [1, 2, 3, 4]}], ["car"]):
         with pytest.raises(BadAnnotation):
             objects_in(wrong)

@@ -109,7 +109,7 @@ def test_a_first_sample_that_says_nothing_is_a_reject_like_any_other(tmp_path):
 
 
 def test_json_in_a_tar_has_what_a_row_of_a_table_has(tmp_path):
-    objects = {"bbox": [[1, 1, 2, 2.5]], "categories": ["dog"]}
+    objects = {"bbox": [[1, 1, 2, 2.5]], "categories": ["dog"], "iscrowd": [1]}
     about = json.dumps({"label": 3, "labels": ["b", "a"], "objects": objects, "id": 7})
     put_tar(tmp_path, "a.tar", {"a.jpg": b"1", "a.json": about})
     found = look(tmp_path)
@@ -121,6 +121,8 @@ def test_json_in_a_tar_has_what_a_row_of_a_table_has(tmp_path):
     assert found.vocabulary == Vocabulary(
         frozenset([(0, "dog")]), labels=frozenset("ab"), columns=frozenset(["id"]), has=frozenset(["boxes"])
     )
+    said = "'objects/iscrowd': the feature is not taken along: how to move it is not known"
+    assert Guess(said, refused=False) in found_in(tmp_path)
 
 
 def test_a_damaged_tar_gives_what_is_before_the_damage(tmp_path):
