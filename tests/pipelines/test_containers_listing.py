@@ -284,6 +284,10 @@ def test_what_lies_in_folders_of_classes_is_no_container(tmp_path):
     put(tmp_path, "cat/a.png")
     put_tar(tmp_path, "all.tar", {"a.png": b""})
     assert annotations_for(str(tmp_path), None) is None
+    put(tmp_path / "splits", "train/cat/a.png", "val/cat/a.png")
+    put_tar(tmp_path / "splits", "all.tar", {"a.png": b""})
+    put_tar(tmp_path / "splits", "train/all.tar", {"a.png": b""})
+    assert annotations_for(str(tmp_path / "splits"), None) is None
     put(tmp_path / "flat", "a.png")
     put_tar(tmp_path / "flat", "all.tar", {"a.png": b""})
     assert annotations_for(str(tmp_path / "flat"), None) is None
