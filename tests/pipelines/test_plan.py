@@ -329,6 +329,24 @@ def test_folders_without_images_make_no_plan(images, changes, sentences):
     assert plan.splits == {}
 
 
+@pytest.mark.parametrize(
+    ("split", "changes", "sentence"),
+    [
+        ("train", {"class_copies": {"cta": 2}}, "--copies: there is no class 'cta'; did you mean cat?"),
+        (
+            "train",
+            {"augment_splits": ("trian",)},
+            "--augment-splits: there is no split 'trian'; did you mean",
+        ),
+        ("val", {}, "there is no split named train; name those to augment, such as --augment-splits val"),
+    ],
+)
+def test_classes_and_splits_that_only_a_listing_shows_are_those_that_are_asked_for(split, changes, sentence):
+    """As of containers and annotations, of which no folder has the name."""
+    [error] = make_plan(request_for(**changes), listing_of((split, "cat", 3)), None).errors
+    assert error.startswith(sentence)
+
+
 def test_c7_a_listing_that_changed_makes_no_plan():
     before = listing_of(("train", "a", 2), ("train", "b", 1))
     after = listing_of(("train", "a", 2), ("train", "b", 2))
