@@ -35,6 +35,8 @@ def folder_errors(listing: Listing, *, layout: Layout, fractions: Iterable[str] 
     flat = {name: count for name, count in sorted(listing.loose.items()) if name and name not in folders}
     if not folders:
         loose = sum(listing.loose.values())
+        if listing.first_reject and not loose:
+            return [_all_rejected(listing)]
         there = listing.passed_over()
         said = f"; it holds {counted(there)}: {what}" if (what := _unread(there)) else ""
         return [
@@ -71,6 +73,8 @@ def _disjoint(folders: Mapping[str, set[str]]) -> Iterator[str]:
 def content_errors(listing: Listing, *, fractions: bool, group_by: str | None = None) -> list[str]:
     """What the files show to be wrong: classes that can have no sample."""
     if not any(listing.counts.values()):
+        if listing.first_reject:
+            return [_all_rejected(listing)]
         there = listing.passed_over()
         only = f"there are only files in it that are not read, {counted(there)}; {_advice(there)}"
         return [only if there else EMPTY]
@@ -91,6 +95,10 @@ def content_errors(listing: Listing, *, fractions: bool, group_by: str | None = 
     if len(errors) > MOST:
         errors[MOST:] = [f"{len(errors) - MOST:,} more class folders have no images that can be used"]
     return errors
+
+
+def _all_rejected(listing: Listing) -> str:
+    return f"nothing in it can be used: {listing.rejects:,} rejected, first {listing.first_reject}"
 
 
 def _ungrouped(listing: Listing, column: str | None) -> str:

@@ -347,6 +347,19 @@ def test_classes_and_splits_that_only_a_listing_shows_are_those_that_are_asked_f
     assert error.startswith(sentence)
 
 
+@pytest.mark.parametrize("folder", [[], [Folder("", "train", "unlabeled")]])
+def test_an_input_of_which_everything_is_rejected_makes_no_plan_and_says_why(folder):
+    rejects = [Reject(f"a.tfrecord/{i}", "damaged", f"it is cut off at {i}") for i in (2, 1)]
+    whole, listing = Listing(), Listing()
+    for found in [*folder, *rejects]:
+        whole.add(found)
+        listing = Listing().add(found).merge(listing)
+    assert whole == listing
+    assert make_plan(request_for(), listing, None).errors == (
+        "nothing in it can be used: 2 rejected, first a.tfrecord/1: damaged, it is cut off at 1",
+    )
+
+
 def test_c7_a_listing_that_changed_makes_no_plan():
     before = listing_of(("train", "a", 2), ("train", "b", 1))
     after = listing_of(("train", "a", 2), ("train", "b", 2))
