@@ -213,3 +213,11 @@ def test_what_is_nested_too_deep_to_be_written_is_no_value():
         deep = [deep]
     with pytest.raises(BadAnnotation, match="lies too deep in others"):
         text_of(deep)
+
+
+def test_fractions_within_a_column_s_lists_are_numbers_in_lines_as_in_parquet():
+    row = object_in('{"whole": 1.50, "within": [0.5, {"b": 1e999, "a": 2}]}')
+    assert row is not None
+    assert text_of(row["whole"]) == "1.50"
+    assert text_of(row["within"]) == '[0.5,{"a":2,"b":"1E+999"}]'
+    assert text_of([0.5, {"a": 2}]) == '[0.5,{"a":2}]'
