@@ -66,10 +66,16 @@ def test_names_that_could_not_be_written_down(refused, given, tmp_path):
     assert refused(output=tmp_path / name) == f"output {shown}: its name is not UTF-8; rename it"
 
 
+def test_a_path_that_is_empty_as_of_a_variable_that_is_not_set(refused):
+    for option in ("--input", "--output"):
+        assert "given by its path, and here it is empty" in refused(option, "")
+
+
 def test_an_input_that_is_a_file(refused, given):
     file = given / "a/1.png"
     assert refused(root=file) == (
-        f"input {file}: it is not a directory; give the folder that holds the classes"
+        f"input {file}: it is a file; give the folder of the classes, or the one in which tars, TFRecord "
+        "files or a dataset of TFDS lie"
     )
 
 
@@ -86,6 +92,21 @@ def test_an_input_without_images(refused, tmp_path):
     (tmp_path / "none/a/notes.txt").touch()
     assert refused(root=tmp_path / "none") == f"input {tmp_path}/none: " + (
         "there are only files in it that are not read, 1 .txt; docs/images.md says what is read"
+    )
+
+
+def test_an_input_whose_images_may_lie_within_other_files(refused, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/flowers.tgz").touch()
+    assert refused(root=tmp_path / "photos") == (
+        f"input {tmp_path}/photos: it has no class folders; it must be DIR/<class>/... or "
+        "DIR/<split>/<class>/...; it holds 1 .tgz: unpack .tgz files"
+    )
+    (tmp_path / "deep/in/it").mkdir(parents=True)
+    (tmp_path / "deep/in/it/1.tar").touch()
+    assert refused(root=tmp_path / "deep") == f"input {tmp_path}/deep: " + (
+        "there are only files in it that are not read, 1 .tar; tars and TFRecord files are an input where "
+        "they lie at its top or in folders of splits, with no images beside them"
     )
 
 

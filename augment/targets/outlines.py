@@ -31,7 +31,7 @@ class Outlines:
         self._samples = len(counts)
         self._of = np.repeat(np.arange(len(counts)), [len(its) for its in counts])
         self.part = np.ones(len(self._of))
-        self._corners = np.concatenate(corners).astype(np.float64)
+        self._corners = np.concatenate([np.zeros((0, 2)), *corners])
         owners = np.array(list(itertools.chain.from_iterable(counts)), np.int64)
         self._owner = np.repeat(np.arange(len(owners)), owners)
         self._first, self._before = _order(self._owner)

@@ -139,7 +139,9 @@ def _contained(location: storage.Location) -> AnnotationFormat | None:
                 _check_above(location, folders)
             return None
         for folder in folders:
-            inside = itertools.islice(location.list(folder, deep=False), _LOOKED_AT)
+            inside = list(itertools.islice(location.list(folder, deep=False), _LOOKED_AT))
+            if any(one.size is None and not dropping(one.name, folder=True) for one in inside):
+                return None  # it is one of class folders, beside which an archive of all may lie
             names.update(one.name for one in inside if one.size is not None)
     except OSError:  # which is said when it is listed
         return None

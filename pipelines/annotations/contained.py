@@ -17,11 +17,9 @@ from pipelines.annotations.reader import Begun, Reader, Task, View
 from pipelines.format.layout import EXPORT
 from pipelines.sources.found import Found, Guess, Ignored, Reject
 from pipelines.sources.layout import ONLY_SPLIT
-from pipelines.sources.rules import dropped_as, extension, is_image, role
+from pipelines.sources.rules import PACKED, dropped_as, extension, is_image, role
 
 _Said = TypeVar("_Said")
-
-_PACKED = frozenset((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"))
 
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 """How files begin that gzip, bzip2, xz and Zstandard make."""
@@ -65,7 +63,7 @@ class Contained(Reader):
                 yield Ignored(dropped)
             elif container_format(last) == self._format:
                 names.append(entry.name)
-            elif kind in _PACKED and (kind == ".tgz" or container_format(last[: -len(kind)])):
+            elif kind in PACKED and (kind == ".tgz" or container_format(last[: -len(kind)])):
                 raise BadFile(f"has {entry.name}, of which no part can be read by itself: unpack it first")
             else:
                 yield Ignored(ELSEWHERE if is_image(last) else kind or "(none)")

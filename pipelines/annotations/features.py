@@ -51,6 +51,8 @@ class Schema(NamedTuple):
     """with the names of its ids, if they are known"""
     boxes: Boxes | None = None
     columns: tuple[Field, ...] = ()
+    names: frozenset[str] = frozenset()
+    """of all features that records are known to have; empty where that is said beside them"""
 
     @property
     def annotated(self) -> bool:
@@ -80,15 +82,19 @@ class Known(NamedTuple):
     classes: frozenset[tuple[int, str]] = frozenset()
     """of objects, each with its number"""
     labels: frozenset[str] = frozenset()
+    strange: frozenset[str] = frozenset()
+    """features that records are not known to have"""
 
 
 def known_of(data: bytes, schema: Schema, file: str, begin: int) -> Known:
     """What a record says that begins in a file there. Raises BadAnnotation."""
     try:
         found = features(data)
-        return _known(found, data, schema, file, begin)
+        known = _known(found, data, schema, file, begin)
     except BadExample as error:
         raise BadAnnotation(f"is no tf.train.Example: {error}") from None
+    strange = found.keys() - schema.names if schema.names else ()
+    return known._replace(strange=frozenset(strange)) if strange else known
 
 
 def _known(found: Mapping[str, Feature], data: bytes, schema: Schema, file: str, begin: int) -> Known:

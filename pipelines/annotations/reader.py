@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from pipelines import storage
@@ -11,6 +11,7 @@ from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.pieces import Keyed, Rules
 from pipelines.sources.found import Folder, Found, Guess, Source
 from pipelines.sources.reading import is_id
+from pipelines.sources.words import listed
 
 
 class View(NamedTuple):
@@ -73,6 +74,13 @@ def refused(path: str, why: str | OSError | BadFile) -> Guess:
     elif isinstance(why, BadFile):
         why = f"it {why}"
     return Guess(f"annotations {path}: {why}", refused=True)
+
+
+def left_out(features: Collection[str], why: str = "how to move {} is not known") -> Guess:
+    """That features of images are of no use; `why` has a place for `it` or `them`."""
+    noun, them = ("feature is", "it") if len(features) == 1 else ("features are", "them")
+    said = f"{listed(sorted(features))}: the {noun} not taken along: {why.format(them)}"
+    return Guess(said, refused=False)
 
 
 def inside(root: str, path: str) -> str | None:

@@ -25,11 +25,12 @@ from pipelines.annotations.reader import (
     Task,
     View,
     inside,
+    left_out,
     path_below,
     refused,
     where_of,
 )
-from pipelines.annotations.table_objects import OBJECTS, objects_in
+from pipelines.annotations.table_objects import OBJECTS, objects_in, others_in
 from pipelines.annotations.table_rows import FILE_NAME, columns_of, rows_of, text_of
 from pipelines.sources.found import UNLABELED, Folder, Reject
 from pipelines.sources.layout import ONLY_SPLIT
@@ -85,7 +86,7 @@ class Table(Reader):
         where = where_of(self._root, path, self._path)
         split, labeled, boxed = task.settings
         kinds = _Kinds(typed=extension(path) != ".csv")
-        labels, columns, classes = set[str](), set[str](), set[tuple[int, str]]()
+        labels, columns, others, classes = set[str](), set[str](), set[str](), set[tuple[int, str]]()
         try:
             for number, row in rows_of(path):
                 columns |= row.keys() - _OURS
@@ -98,6 +99,7 @@ class Table(Reader):
                     objects = objects_in(row[OBJECTS]) if OBJECTS in row else ()
                     said = _said(f"{where}#{number}", row, objects, split, labeled=labeled)
                     labels.update(labels_of(row))
+                    others |= others_in(row.get(OBJECTS))
                     classes.update((place, thing.name) for place, thing in objects)
                 except BadAnnotation as error:
                     said = Said(f"{where}#{number}", fault=str(error))
@@ -106,6 +108,8 @@ class Table(Reader):
                 yield Keyed(task.prefix + name, said)
         except (OSError, BadFile) as error:
             yield refused(path, error)
+        if others:
+            yield left_out(others)
         has = frozenset(["boxes"] if boxed else [])
         yield Vocabulary(frozenset(classes), labels=frozenset(labels), columns=frozenset(columns), has=has)
 

@@ -32,6 +32,13 @@ def objects_in(given: Any) -> tuple[tuple[int, Object], ...]:
     return tuple(map(_object, boxes, classes))
 
 
+def others_in(given: Any) -> set[str]:
+    """What else is said of objects, by the names that records have for such: `objects/area`."""
+    several = given if isinstance(given, list) else [given]
+    names = {name for one in several if isinstance(one, dict) for name in one}
+    return {f"{OBJECTS}/{name}" for name in names - {"bbox", *_CLASSES}}
+
+
 def _object(box: Any, category: Any) -> tuple[int, Object]:
     if not isinstance(box, list) or len(box) != 4:
         raise BadAnnotation(f"has the bbox {shown(box)}; it must be [x, y, width, height]")

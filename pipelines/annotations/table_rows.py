@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -64,13 +65,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool | list | dict) or value is None:
         try:
             return json.dumps(
-                value, ensure_ascii=False, separators=(",", ":"), default=text_of, sort_keys=True
+                value, ensure_ascii=False, separators=(",", ":"), default=_within, sort_keys=True
             )
         except RecursionError:
             raise BadAnnotation("has a column in which one thing lies too deep in others") from None
     if isinstance(value, bytes):
         raise BadAnnotation("has bytes in a column, which must hold texts or numbers")
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _within(value: Any) -> float | str:
+    """What JSON has no form for, within a list or an object: fractions are numbers there."""
+    fraction = float(value) if isinstance(value, Decimal) else math.inf
+    return fraction if math.isfinite(fraction) else text_of(value)
 
 
 def _csv(path: str) -> Iterator[Row]:

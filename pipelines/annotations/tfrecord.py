@@ -1,10 +1,11 @@
-"""TFRecord files of `tf.train.Example`s: the features of the first record tell which say what.
+"""TFRecord files of `tf.train.Example`s: the features of the first records tell which say what.
 
 Names that are usual are found; others are told by `--annotations image=...,label=...`.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 
@@ -15,7 +16,7 @@ from pipelines.annotations.contained import Contained, refused
 from pipelines.annotations.features import Boxes, Field, Schema, known_of
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import BadAnnotation
-from pipelines.annotations.reader import Begun, Read, Task
+from pipelines.annotations.reader import Begun, Read, Task, left_out
 from pipelines.containers.examples import BadExample, Feature, features
 from pipelines.format.records import Frame, FramingError, frames, masked_crc
 from pipelines.sources import MAX_BYTES
@@ -36,6 +37,9 @@ _SIDES = ("ymin", "xmin", "ymax", "xmax")
 
 _BUFFER = 1 << 20
 
+_LOOKED_AT = 100
+"""So many records tell which features there are: one that is empty, as of no objects, may be left out."""
+
 _MOST_LOST = 10_000
 """Records of one file that may be missing: each is a reject."""
 
@@ -45,7 +49,7 @@ class Records(Contained):
 
     def read(self, task: Task) -> Iterator[Read]:
         [file], (split, (schema, due)) = task.names, task.settings
-        classes, labels, number = set[tuple[int, str]](), set[str](), 0
+        classes, labels, strange, number = set[tuple[int, str]](), set[str](), set[str](), 0
         try:
             for frame in records_of(storage.at(self._root).to(file)):
                 where, number = f"{file}/{number}", number + 1
@@ -59,6 +63,8 @@ class Records(Contained):
                     continue
                 classes |= known.classes
                 labels |= known.labels
+                if len(strange) < _LOOKED_AT:  # of anybody's records each may have other ones
+                    strange |= known.strange
                 yield Source(where, split, known.label, known.size, known.annotation, known.place)
         except FramingError as error:
             if due is None:
@@ -69,6 +75,8 @@ class Records(Contained):
             yield refused(file, f"cannot be read: {storage.reason(error)}")
         else:
             yield from _missing(file, number, due or 0, "the file ends")
+        if strange:
+            yield left_out(strange, "the first records do not have {}")
         if schema.annotated:
             yield Vocabulary(frozenset(classes), labels=frozenset(labels))
 
@@ -77,8 +85,7 @@ class Records(Contained):
         if schema.annotated:
             yield schema.vocabulary()
         if left:
-            noun = "feature is" if len(left) == 1 else "features are"
-            yield Guess(f"{listed(left)}: the {noun} not taken along: how they move is not known", False)
+            yield left_out(left)
 
 
 def _missing(file: str, number: int, due: int, why: str) -> Iterator[Reject | Guess]:
@@ -101,13 +108,26 @@ class TfRecord(Records):
         yield from self._tasks(names, (schema, None))
 
     def _first(self, name: str) -> tuple[Schema, list[str]]:
+        found: dict[str, Feature] = {}
+        why = "has no record that is sound"
+        sound = (one.data for one in records_of(storage.at(self._root).to(name)) if one.sound)
         try:
-            for frame in records_of(storage.at(self._root).to(name)):
-                if frame.sound:
-                    return schema_of(frame.data, self._asked)
+            for data in itertools.islice(sound, _LOOKED_AT):
+                try:
+                    new = features(data)
+                except BadExample as error:  # which makes a reject of it, and of no other
+                    why = f"has a record that is no tf.train.Example: {error}"
+                    continue
+                why = "has records without features"
+                found.update(
+                    (its, one) for its, one in new.items() if its not in found or found[its].is_empty
+                )
         except FramingError as error:
-            raise self._damaged(name, f"is damaged ({error})") from None
-        raise BadFile("has no record that is sound")
+            if not found:
+                raise self._damaged(name, f"is damaged ({error})") from None
+        if not found:
+            raise BadFile(why)
+        return _schema(found, self._asked)
 
 
 def records_of(path: str) -> Iterator[Frame]:
@@ -120,18 +140,11 @@ def records_of(path: str) -> Iterator[Frame]:
             yield Frame(start, data, sound=file.read(4) == masked_crc(data))
 
 
-def schema_of(data: bytes, asked: Mapping[str, str]) -> tuple[Schema, list[str]]:
-    """Which features of records like this say what, and which are of no use.
+def _schema(found: Mapping[str, Feature], asked: Mapping[str, str]) -> tuple[Schema, list[str]]:
+    """Which features say what, and which are of no use.
 
     `asked` says it by what they are: a name, or nothing for what is not to be taken. Raises BadFile.
     """
-    try:
-        return _schema(features(data), asked)
-    except BadExample as error:
-        raise BadFile(f"has a record that is no tf.train.Example: {error}") from None
-
-
-def _schema(found: Mapping[str, Feature], asked: Mapping[str, str]) -> tuple[Schema, list[str]]:
     chosen = {what: _chosen(what, found, asked) for what in _USUAL}
     image = chosen["image"] or ("" if "image" in asked else _picture(found, chosen["mask"]))
     if not image:
@@ -143,7 +156,7 @@ def _schema(found: Mapping[str, Feature], asked: Mapping[str, str]) -> tuple[Sch
     label, labels, mask = (
         Field(name) if (name := chosen[what]) else None for what in ("label", "labels", "mask")
     )
-    schema = Schema(image, label, labels, mask, boxes, tuple(map(Field, columns)))
+    schema = Schema(image, label, labels, mask, boxes, tuple(map(Field, columns)), frozenset(found))
     return schema, [name for name in rest if name not in columns]
 
 

@@ -6,6 +6,7 @@ and ymax. A thing that is difficult is not to be judged by: a crowd.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -24,6 +25,9 @@ from pipelines.sources.rules import extension, role
 _ANNOTATIONS, _LISTS = "Annotations", "ImageSets/Main"
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
+
+_LABELED = re.compile(r" (-1| 0| 1) *$")
+"""What stands behind a name, which may have spaces of its own, in VOC's lists of one class."""
 
 
 class Voc(Reader):
@@ -101,8 +105,8 @@ class Voc(Reader):
         where = where_of(self._root, path, self._path)
         try:
             for line in lines_of(path):
-                if words := line.split():
-                    yield Keyed(prefix + words[0], Member(where, split))
+                if name := _LABELED.sub("", line).strip():
+                    yield Keyed(prefix + name, Member(where, split))
         except (OSError, BadFile) as error:
             yield refused(path, error)
 

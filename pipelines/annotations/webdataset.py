@@ -16,9 +16,9 @@ from pipelines.annotations.contained import Contained, refused
 from pipelines.annotations.features import class_of_image
 from pipelines.annotations.json_stream import BadFile
 from pipelines.annotations.numbers import BadAnnotation
-from pipelines.annotations.reader import Begun, Read, Task
+from pipelines.annotations.reader import Begun, Read, Task, left_out
 from pipelines.annotations.table import labels_of
-from pipelines.annotations.table_objects import OBJECTS, objects_in
+from pipelines.annotations.table_objects import OBJECTS, objects_in, others_in
 from pipelines.annotations.table_rows import text_of
 from pipelines.annotations.webdataset_samples import (
     LABEL,
@@ -56,6 +56,8 @@ class _Names(NamedTuple):
     classes: set[tuple[int, str]]
     labels: set[str]
     columns: set[str]
+    others: set[str]
+    """what is said of objects, and of no use"""
 
     def vocabulary(self, has: _Has) -> Vocabulary | None:
         """None where nothing is known of images but a class."""
@@ -96,7 +98,7 @@ class WebDataset(Contained):
 
     def read(self, task: Task) -> Iterator[Read]:
         [file], (split, has) = task.names, task.settings
-        known = _Names(set(), set(), set(), set())
+        known = _Names(set(), set(), set(), set(), set())
         try:
             with storage.at(self._root).open(file, buffering=0) as opened:
                 told = set[Found]()  # of what has one name again and again there is one reject
@@ -107,6 +109,8 @@ class WebDataset(Contained):
                         told.add(one)
         except OSError as error:
             yield refused(file, f"cannot be read: {storage.reason(error)}")
+        if known.others:
+            yield left_out(known.others)
         vocabulary = known.vocabulary(has)
         if vocabulary is not None:
             yield vocabulary
@@ -178,6 +182,7 @@ def _said(
     columns = tuple(sorted((name, text_of(value)) for name, value in row.items() if name not in ours))
     known.classes.update((place, thing.name) for place, thing in objects)
     known.labels.update(labels)
+    known.others.update(others_in(row.get(OBJECTS)))
     known.columns.update(name for name, _ in columns)
     things = tuple(thing for _, thing in objects)
     return label, Annotation(things, place_in(file, mask.offset, mask.size) if mask else "", labels, columns)

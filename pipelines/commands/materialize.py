@@ -26,7 +26,7 @@ from pipelines.format.request import Request, load_plugins
 from pipelines.format.tfds import how_to_read
 from pipelines.materialize.launch import launch
 from pipelines.materialize.run import Outcome
-from pipelines.plan import describe, parse_balance, parse_bytes, parse_copies, parse_fractions
+from pipelines.plan import Plan, describe, parse_balance, parse_bytes, parse_copies, parse_fractions
 from pipelines.recipes import asked_recipe
 from pipelines.report.table import Table
 from pipelines.sources import check_root, checked_layout, class_folders
@@ -119,8 +119,8 @@ def materialize_command(
             engine=engine,
             backend=cast(backends.Name, backend),
             annotations=told,
-            before_work=lambda: _warn_of_labels(loaded, _classes(root, request)),
-            tell=lambda plan: sys.stderr.write(describe(plan)),
+            before_work=lambda: _warn_by_folders(loaded, root, request),
+            tell=lambda plan: _tell(loaded, plan),
         )
     except JobFailed as failure:
         sys.stderr.write(f"augshard: {failure}\n")
@@ -131,9 +131,16 @@ def materialize_command(
     sys.stdout.write(Table((), list(rows.items())).text)
 
 
-def _classes(root: str, request: Request) -> Sequence[str]:
-    """Their names, where they are those of folders."""
-    return () if request.annotations else class_folders(root, request.layout)
+def _warn_by_folders(recipe: Recipe, root: str, request: Request) -> None:
+    """Where no folders are classes, a listing has to show their names."""
+    if not request.annotations:
+        _warn_of_labels(recipe, class_folders(root, request.layout))
+
+
+def _tell(recipe: Recipe, plan: Plan) -> None:
+    sys.stderr.write(describe(plan))
+    if plan.request.annotations:
+        _warn_of_labels(recipe, plan.classes)
 
 
 _MOST_WARNINGS = 3

@@ -30,6 +30,11 @@ class Feature(NamedTuple):
     lists: tuple[tuple[int, int], ...]
     """where the parts of its list begin and end"""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no values at all."""
+        return all(begin == end for begin, end in self.lists)
+
     def spans(self) -> list[tuple[int, int]]:
         """Where each of its texts begins and ends; none of another kind. Raises BadExample."""
         return [(begin, end) for wire, begin, end in self._values("bytes") if wire == _SIZED]

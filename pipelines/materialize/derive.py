@@ -15,6 +15,7 @@ from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.by_class import ByClass
 from augment.draws import Draw, each
 from augment.keys import source_words
+from augment.targets import Moved
 from pipelines import storage
 from pipelines.format.digests import pixels_digest
 from pipelines.format.example import serialize
@@ -111,7 +112,7 @@ class Deriver:
 
         `copies`: NOT_AUGMENTED can only be the first of them.
         """
-        found: dict[int, _One | Reject] = {}
+        found: dict[int, _Stored | Reject] = {}
         drawn: list[tuple[Sequence[int], Draw]] = []
         for augmenter, places in self.augmenters.parts([member.label for member in members]):
             its = [members[position] for position in places]
@@ -120,10 +121,11 @@ class Deriver:
             of_each, place = _by_copy(draws, copies), iter(places)
             for sources in self._near(augmenter, its, len(copies)):
                 of_these = [next(of_each) for _ in sources]
-                for one in self._some(augmenter, sources, copies, of_these):
+                for one in self._stored(augmenter, sources, copies, of_these):
                     found[next(place)] = one
                 del sources  # or a large photo would be in memory while the next one is decoded
-        made = [(position, one) for position, one in sorted(found.items()) if isinstance(one, _One)]
+        finished = self._finished([found[position] for position in range(len(members))], copies)
+        made = [(position, one) for position, one in enumerate(finished) if isinstance(one, _One)]
         ones, numbers = [one for _, one in made], range(len(copies))
         recorded = self.augmenters.recorded(drawn, (len(members), len(_augmented(copies))))
         written = [position for position, _ in made]
@@ -138,7 +140,7 @@ class Deriver:
                 for name in (ones[0].columns if ones else ())
             },
             {name: values[written] for name, values in recorded.items()},
-            [one for _, one in sorted(found.items()) if isinstance(one, Reject)],
+            [one for one in finished if isinstance(one, Reject)],
         )
 
     def samples(self, member: Member, copies: Sequence[int]) -> Samples | Reject:
@@ -148,7 +150,7 @@ class Deriver:
         if isinstance(decoded, Reject):
             return decoded
         draws = _draws(augmenter, [member.source], copies)
-        images = _images(augmenter, decoded[1], next(_by_copy(draws, copies)))
+        images = _images(augmenter, decoded.image, next(_by_copy(draws, copies)))
         drawn = {name: values[0] for name, values in augmenter.recorded(draws).items()}
         return Samples([codec.round_trip(image, augmenter.recipe.storage) for image in images], drawn)
 
@@ -159,34 +161,38 @@ class Deriver:
         near: list[_Source | Reject] = []
         taken = 0
         for member in members:
-            near.append(source := self._source(augmenter, member))
-            if isinstance(source, _Source):
-                taken += source.image.nbytes + copies * math.prod(augmenter.recipe.image_shape)
-            del source
+            near.append(self._source(augmenter, member))
+            if isinstance(near[-1], _Source):
+                taken += near[-1].image.nbytes + copies * math.prod(augmenter.recipe.image_shape)
             if taken >= NEAR:
                 yield near
                 near, taken = [], 0
         if near:
             yield near
 
-    def _some(
+    def _source(self, augmenter: Augmenter, member: Member) -> _Source | Reject:
+        decoded = self._decoded(augmenter, member)
+        if isinstance(decoded, Reject):
+            return decoded
+        known = self._known(member, decoded)
+        return known if isinstance(known, Reject) else _Source(known, decoded.image)
+
+    def _stored(
         self,
         augmenter: Augmenter,
         sources: Sequence[_Source | Reject],
         copies: Sequence[int],
         draws: Sequence[Sequence[Draw | None]],
-    ) -> list[_One | Reject]:
-        """Some sources' records, by what was drawn for each copy.
+    ) -> list[_Stored | Reject]:
+        """Some sources' images as records hold them, by what was drawn for each copy.
 
         Step by step for all of them: what is done many times in a row takes less time, for its code and
         its tables are near.
         """
-        if self._targets:
-            sources = self._with_targets(self._targets, sources, draws)
         images = [
             image
             for source, its in zip(sources, draws, strict=True)
-            if not isinstance(source, Reject)
+            if isinstance(source, _Source)
             for image in _images(augmenter, source.image, its)
         ]
         encoded = codec.encode_each(images, augmenter.recipe.storage)
@@ -194,67 +200,58 @@ class Deriver:
         return [
             source
             if isinstance(source, Reject)
-            else self._one(source, copies, list(itertools.islice(stored, len(copies))))
-            for source in sources
+            else _Stored(source.known, its, list(itertools.islice(stored, len(copies))))
+            for source, its in zip(sources, draws, strict=True)
         ]
 
-    def _source(self, augmenter: Augmenter, member: Member) -> _Source | Reject:
-        """What a source shows, and is annotated with."""
-        decoded = self._decoded(augmenter, member)
-        if isinstance(decoded, Reject):
-            return decoded
-        sha256, image = decoded
-        values = (member.source, member.label, self._labels[member.label], sha256, *image.shape[:2])
+    def _known(self, member: Member, decoded: _Decoded) -> _Known | Reject:
+        """What is known of a source beside its image."""
+        label = self._labels[member.label]
+        size = decoded.image.shape[:2]
+        values = (member.source, member.label, label, decoded.sha256, *size)
         columns = dict(zip(SOURCE_COLUMNS, values, strict=True))
         if not self._targets:
-            return _Source(image, columns)
+            return _Known(columns, size, None)
         try:
-            annotated = self._targets.read(member.source, member.annotation, image.shape[:2])
+            annotated = self._targets.read(member.source, member.annotation, size)
         except OSError as error:
             raise self._passing(member.source, error) from None
         if isinstance(annotated, Reject):
             return annotated
-        return _Source(image, columns | annotated.columns(self._targets.targets), annotated)
+        return _Known(columns | annotated.columns(self._targets.targets), size, annotated)
 
-    def _with_targets(
-        self,
-        deriver: TargetsDeriver,
-        sources: Sequence[_Source | Reject],
-        draws: Sequence[Sequence[Draw | None]],
-    ) -> list[_Source | Reject]:
-        """The sources with the targets of their samples, which are moved together."""
+    def _finished(self, stored: Sequence[_Stored | Reject], copies: Sequence[int]) -> list[_One | Reject]:
+        """Sources' records, with their targets, which are moved for all of them at once."""
         asked = [
-            Asked(source.annotated, source.image.shape[:2], draw, source.columns["class"])
-            for source, its in zip(sources, draws, strict=True)
-            if not isinstance(source, Reject) and source.annotated
-            for draw in its
+            Asked(one.known.annotated, one.known.size, draw, one.known.columns["class"])
+            for one in stored
+            if isinstance(one, _Stored) and one.known.annotated
+            for draw in one.draws
         ]
-        moved = iter(deriver.moved(asked) if asked else ())
-        found: list[_Source | Reject] = []
-        for source, its in zip(sources, draws, strict=True):
-            if isinstance(source, Reject) or not source.annotated:
-                found.append(source)
-                continue
-            of_samples = list(itertools.islice(moved, len(its)))
-            try:
-                targets = [deriver.written(one, source.annotated) for one in of_samples]
-                found.append(source._replace(targets=targets))
-            except codec.DecodeError as error:
-                why = error.rejection
-                found.append(Reject(source.columns["source"], why.reason, why.detail))
-        return found
+        moved = iter(self._targets.moved(asked) if self._targets else ())
+        return [
+            one
+            if isinstance(one, Reject)
+            else self._one(one, copies, list(itertools.islice(moved, len(copies))))
+            for one in stored
+        ]
 
-    def _one(self, source: _Source, copies: Sequence[int], stored: Sequence[tuple[bytes, str]]) -> _One:
-        """One source's records: `stored` are its images as records hold them, each with its digest."""
-        label = None if self._unlabeled else source.columns["label"]
-        none: Sequence[None] = [None] * len(copies)
+    def _one(self, stored: _Stored, copies: Sequence[int], moved: Sequence[Moved]) -> _One | Reject:
+        """One source's records; `moved` are its samples' targets, if there are some."""
+        source, label = stored.known.columns, None if self._unlabeled else stored.known.columns["label"]
+        targets: Sequence[SampleTargets | None] = [None] * len(copies)
+        if self._targets and stored.known.annotated:
+            try:
+                targets = [self._targets.written(its, stored.known.annotated) for its in moved]
+            except codec.DecodeError as error:
+                return Reject(source["source"], error.rejection.reason, error.rejection.detail)
         records = []
         columns: dict[str, list[Any]] = {PIXELS: []}
-        for (image, digest), copy, its in zip(stored, copies, source.targets or none, strict=True):
+        for (image, digest), copy, its in zip(stored.images, copies, targets, strict=True):
             record = serialize(
                 image=image,
                 label=label,
-                source=source.columns["source"],
+                source=source["source"],
                 copy=copy,
                 targets=its.entries if its else b"",
             )
@@ -262,10 +259,9 @@ class Deriver:
             columns[PIXELS].append(digest)
             for name, value in its.columns.items() if its else ():
                 columns.setdefault(name, []).append(value)
-        return _One(source.columns, records, columns)
+        return _One(source, records, columns)
 
-    def _decoded(self, augmenter: Augmenter, member: Member) -> tuple[str, np.ndarray] | Reject:
-        """The SHA-256 of what a source holds, and what that shows, uint8 [H, W, C]."""
+    def _decoded(self, augmenter: Augmenter, member: Member) -> _Decoded | Reject:
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
@@ -273,7 +269,7 @@ class Deriver:
             image = augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        return hashlib.sha256(contents).hexdigest(), image
+        return _Decoded(hashlib.sha256(contents).hexdigest(), image)
 
     def _read(self, member: Member) -> bytes | Reject:
         contents = member.contents
@@ -332,16 +328,42 @@ def _images(augmenter: Augmenter, image: np.ndarray, draws: Sequence[Draw | None
     return images
 
 
-class _Source(NamedTuple):
-    """What is known of one source before its samples are stored."""
+class _Decoded(NamedTuple):
+    """A source as it was read."""
 
+    sha256: str
+    """of what it holds"""
     image: np.ndarray
     """uint8 [H, W, C]"""
+
+
+class _Known(NamedTuple):
+    """What is known of one source beside its image."""
+
     columns: dict[str, Any]
     """of the samples table, for all copies alike"""
-    annotated: Annotated | None = None
-    targets: Sequence[SampleTargets] = ()
-    """one a copy, where records have some"""
+    size: tuple[int, int]
+    """height and width"""
+    annotated: Annotated | None
+    """None where the dataset has no targets"""
+
+
+class _Source(NamedTuple):
+    """A source of which samples can be made."""
+
+    known: _Known
+    image: np.ndarray
+    """uint8 [H, W, C]"""
+
+
+class _Stored(NamedTuple):
+    """One source whose samples' images are made."""
+
+    known: _Known
+    draws: Sequence[Draw | None]
+    """one a copy"""
+    images: list[tuple[bytes, str]]
+    """one a copy, as a record holds it, with its digest"""
 
 
 class _One(NamedTuple):

@@ -132,7 +132,12 @@ def top_errors(request: Request, found: Iterable[Found | Folder]) -> list[str]:
             return [f"--split-fractions: it has split folders already ({', '.join(splits)})"]
         splits = list(request.split_fractions)
     errors = folder_errors(top, layout=request.layout, fractions=request.split_fractions)
-    errors = errors or list(_unknown_classes(request, sorted({folder.label for folder in folders})))
+    return errors or _unknown(request, sorted({folder.label for folder in folders}), splits)
+
+
+def _unknown(request: Request, labels: Sequence[str], splits: Sequence[str]) -> list[str]:
+    """What a request says of classes and splits that are not there, or that no split is augmented."""
+    errors = list(_unknown_classes(request, labels))
     if errors:
         return errors
     missing = [split for split in request.augment_splits or () if split not in splits]
@@ -190,6 +195,9 @@ def make_plan(
             "it is not what this output was made from: files came, went or changed their size since; "
             "restore them, write to another directory, or start over with --overwrite"
         )
+    if not errors:
+        labels = [label for label, _ in listing.classes()]
+        errors = _unknown(request, labels, sorted(images.keys() | (request.split_fractions or {}).keys()))
     if errors:
         return Plan(request=request, errors=tuple(errors))
     by_split = _by_split(listing)

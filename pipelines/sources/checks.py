@@ -10,12 +10,15 @@ from pipelines.sources.found import UNLABELED, Listing, Place
 from pipelines.sources.groups import column_of
 from pipelines.sources.layout import Layout
 from pipelines.sources.names import class_errors, split_errors
-from pipelines.sources.rules import HEIF, PICTURES
+from pipelines.sources.rules import HEIF, PACKED, PICTURES
 from pipelines.sources.words import MOST, counted, listed, named
 
 WANTED = "it must be DIR/<class>/... or DIR/<split>/<class>/..."
 
 EMPTY = "there are no images in it"
+
+_CONTAINERS = (".tar", ".tfrec")
+"""How extensions begin of files that hold images."""
 
 EXTRA = "the extra heic, which is not installed here (make install EXTRAS=heic)"
 
@@ -32,7 +35,13 @@ def folder_errors(listing: Listing, *, layout: Layout, fractions: Iterable[str] 
     flat = {name: count for name, count in sorted(listing.loose.items()) if name and name not in folders}
     if not folders:
         loose = sum(listing.loose.values())
-        return [f"it has no class folders{f' ({loose:,} images lie in none)' if loose else ''}; {WANTED}"]
+        if listing.first_reject and not loose:
+            return [_all_rejected(listing)]
+        there = listing.passed_over()
+        said = f"; it holds {counted(there)}: {what}" if (what := _unread(there)) else ""
+        return [
+            f"it has no class folders{f' ({loose:,} images lie in none)' if loose else ''}; {WANTED}{said}"
+        ]
     errors = [
         f"split folder {name!r} holds {count:,} images and no class folders: put them into class folders, "
         f"{name}/<class>/..., or move it out of the input"
@@ -64,6 +73,8 @@ def _disjoint(folders: Mapping[str, set[str]]) -> Iterator[str]:
 def content_errors(listing: Listing, *, fractions: bool, group_by: str | None = None) -> list[str]:
     """What the files show to be wrong: classes that can have no sample."""
     if not any(listing.counts.values()):
+        if listing.first_reject:
+            return [_all_rejected(listing)]
         there = listing.passed_over()
         only = f"there are only files in it that are not read, {counted(there)}; {_advice(there)}"
         return [only if there else EMPTY]
@@ -84,6 +95,10 @@ def content_errors(listing: Listing, *, fractions: bool, group_by: str | None = 
     if len(errors) > MOST:
         errors[MOST:] = [f"{len(errors) - MOST:,} more class folders have no images that can be used"]
     return errors
+
+
+def _all_rejected(listing: Listing) -> str:
+    return f"nothing in it can be used: {listing.rejects:,} rejected, first {listing.first_reject}"
 
 
 def _ungrouped(listing: Listing, column: str | None) -> str:
@@ -140,8 +155,22 @@ def advice(kinds: Mapping[str, int]) -> str:
     return ""
 
 
+def _unread(kinds: Mapping[str, int]) -> str:
+    """The same where nothing else is there, so that the pictures may be within; empty if they cannot be."""
+    if said := advice(kinds):
+        return said
+    if PACKED & kinds.keys():
+        return f"unpack {', '.join(sorted(PACKED & kinds.keys()))} files"
+    if any(kind.startswith(_CONTAINERS) for kind in kinds):
+        return (
+            "tars and TFRecord files are an input where they lie at its top or in folders of splits, with no "
+            "images beside them"
+        )
+    return ""
+
+
 def _advice(kinds: Mapping[str, int]) -> str:
-    return advice(kinds) or "docs/images.md says what is read"
+    return _unread(kinds) or "docs/images.md says what is read"
 
 
 def warnings(listing: Listing) -> list[str]:

@@ -100,6 +100,8 @@ class Listing:
     first_ungrouped: str = ""
     """the first of them by name"""
     rejects: int = 0
+    first_reject: str = ""
+    """the first by name, but for images that lie in no class folder, with its reason and detail"""
     guesses: frozenset[Guess] = frozenset()
     vocabulary: Vocabulary | None = None
     """of what images are annotated with; None where nothing is"""
@@ -140,6 +142,8 @@ class Listing:
             self.rejects += 1
             if found.reason == "no_class":
                 _add(self.loose, found.source.rpartition("/")[0], 1)
+            else:
+                self._add_reject(f"{found.source}: {found.reason}, {found.detail}")
         return self
 
     def merge(self, other: Listing) -> Listing:
@@ -155,6 +159,7 @@ class Listing:
             _add(self.loose, folder, count)
         self._add_ungrouped(other.ungrouped, other.first_ungrouped)
         self.rejects += other.rejects
+        self._add_reject(other.first_reject)
         self.guesses |= other.guesses
         if other.vocabulary is not None:
             self.add(other.vocabulary)
@@ -164,6 +169,9 @@ class Listing:
     def _add_ungrouped(self, count: int, first: str) -> None:
         self.ungrouped += count
         self.first_ungrouped = min(filter(None, (self.first_ungrouped, first)), default="")
+
+    def _add_reject(self, first: str) -> None:
+        self.first_reject = min(filter(None, (self.first_reject, first)), default="")
 
     def hexdigest(self) -> str:
         return f"{self.digest:064x}"

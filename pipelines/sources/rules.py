@@ -60,6 +60,9 @@ PICTURES = frozenset(
 )
 """Extensions of pictures that are not read; whoever has some is told."""
 
+PACKED = frozenset((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar"))
+"""Extensions of what is compressed, of which no part can be read by itself."""
+
 _FOLDERS = (
     "__MACOSX",
     "$RECYCLE.BIN",

@@ -26,6 +26,8 @@ def at(path: str | os.PathLike[str]) -> Location:
     if not isinstance(path, (str, os.PathLike)):
         raise RequestError(f"a directory or file is given by its path, a str; {type(path).__name__} is none")
     path = os.fspath(path)
+    if not path:  # as of a variable that is not set
+        raise RequestError("a directory or file is given by its path, and here it is empty; this one is .")
     if "://" not in path:
         return Local(path)
     from pipelines.storage.objects import Objects

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from augment.errors import RequestError
 from pipelines.storage import disk
 from pipelines.storage.flock import Flock
-from pipelines.storage.location import Entry, Location, Lock
+from pipelines.storage.location import Entry, Location, Lock, no_folder
 
 SCRATCH = ".unfinished/scratch"
 """Where in a directory lies what is not finished, so that moving it takes no time."""
@@ -40,9 +40,7 @@ class Local(Location):
         if not os.path.exists(self.path):
             raise RequestError(f"input {self.path}: there is no such directory")
         if not os.path.isdir(self.path):
-            raise RequestError(
-                f"input {self.path}: it is not a directory; give the folder that holds the classes"
-            )
+            raise no_folder(self.path)
         if not os.access(self.path, os.R_OK | os.X_OK):
             raise RequestError(f"input {self.path}: it cannot be read (permission denied)")
 

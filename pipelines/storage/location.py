@@ -158,6 +158,14 @@ class Location(ABC):
         return found.hexdigest()
 
 
+def no_folder(path: str) -> RequestError:
+    """What is wrong with an input that is a file."""
+    return RequestError(
+        f"input {path}: it is a file; give the folder of the classes, or the one in which tars, TFRecord "
+        "files or a dataset of TFDS lie"
+    )
+
+
 def check_text(path: str, what: str) -> None:
     """Raises RequestError for a path of bytes that are no text, for it could not be written down."""
     try:

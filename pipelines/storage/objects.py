@@ -16,7 +16,7 @@ from pipelines.storage import clients
 from pipelines.storage.copies import copies
 from pipelines.storage.lease import Lease
 from pipelines.storage.local import Local
-from pipelines.storage.location import Entry, Location, Lock, reason
+from pipelines.storage.location import Entry, Location, Lock, no_folder, reason
 from pipelines.storage.store import AT_ONCE, Status, Store, missing, replaced
 
 _ATTEMPTS = 3
@@ -49,6 +49,8 @@ class Objects(Location):
     def check_readable(self) -> None:
         try:
             if not any(self.list(deep=False)):
+                if self.size() is not None:
+                    raise no_folder(self.path)
                 raise RequestError(f"input {self.absolute()}: there is nothing below it")
         except OSError as error:
             raise RequestError(f"input {self.absolute()}: {reason(error)}") from None

@@ -86,3 +86,4 @@ def test_samples_of_images_that_are_moved_at_once_become_what_each_becomes_alone
     together = moved_each(samples)
     assert together == [moved(*sample) for sample in samples]
     assert len({one.objects for one in together}) > 1
+    assert moved_each([]) == []

@@ -39,6 +39,7 @@ SOURCES = tf.data.Dataset.from_tensors({"image": PIXELS, "source": "a.png"})
         ),
         (lambda: datasets.from_shards(RECIPE), "given by its path, a str; Recipe is none"),
         (lambda: datasets.numpy(5), "given by its path, a str; int is none"),
+        (lambda: datasets.numpy(""), "given by its path, and here it is empty; this one is ."),
         (lambda: augment.source_words("a.png"), "they must be a list of ids, such as ['a.png']"),
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 
 from augment.labels.hazards import CHANGES
 from augment.recipe import load_recipe, parse_recipe
+from tests.pipelines.annotated import png
+from tests.pipelines.contained import put_tar
 
 TO_SIZE = "ops:\n  - resize: {height: 8, width: 8}\n"
 
@@ -162,6 +164,17 @@ def test_materialize_says_it_once_and_goes_on(tmp_path, run_command, save_photos
     extended = run_command(*request, "--copies", 2)
     assert extended.status == 0
     assert "warning" not in extended.err
+
+
+def test_materialize_says_it_of_classes_that_only_a_listing_shows(tmp_path, run_command):
+    put_tar(tmp_path / "in", "a.tar", {"0.png": png(), "0.cls": "left", "1.png": png(), "1.cls": "right"})
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(TO_SIZE + "  - flip: {horizontal: 0.5}\n")
+    made = run_command(
+        "materialize", "--input", tmp_path / "in", "--output", tmp_path / "out", "--recipe", recipe
+    )
+    assert made.status == 0
+    assert "augshard: warning: flip.mirror endangers left and right: each can come to look like" in made.err
 
 
 def test_materialize_says_at_most_three_of_many(tmp_path, run_command, save_photos):

@@ -512,6 +512,8 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert f"output {scheme}://absent/x: there is no such bucket" in said(images, f"{scheme}://absent/x")
     assert "there is nothing below it" in said(f"{scheme}://data/nothing", out)
     assert "it names no bucket" in said(f"{scheme}:///x", out)
+    storage.at(f"{scheme}://data").write("one.tar", b"x")
+    assert "it is a file; give the folder of" in said(f"{scheme}://data/one.tar", out)
     storage.at(f"{scheme}://data").write("others/thing", b"")
     assert "holds files that are no augshard dataset" in said(images, f"{scheme}://data/others")
     assert "it lies inside the input" in said(f"{scheme}://data/others", f"{scheme}://data/others/out")

@@ -14,7 +14,7 @@ import pytest
 
 from augment.targets import UNIT, Annotation, Object, Vocabulary
 from pipelines.annotations.numbers import BadAnnotation
-from pipelines.annotations.table_objects import objects_in
+from pipelines.annotations.table_objects import objects_in, others_in
 from pipelines.annotations.table_rows import object_in, text_of
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put
 
@@ -199,6 +199,7 @@ def test_a_list_of_objects_says_the_same_as_lists_do():
     lists = {"bbox": [[1, 2, 3, 4], [0, 0, 1, 1]], "categories": ["car", "bus"]}
     assert objects_in(things) == objects_in(lists)
     assert objects_in([]) == ()
+    assert others_in(things) == {"objects/id"} == others_in({**lists, "id": [0, 1]})
     for wrong in ([{"class": "car"}], [{"bbox": [1, 2, 3, 4]}], ["car"]):
         with pytest.raises(BadAnnotation):
             objects_in(wrong)
@@ -212,3 +213,11 @@ def test_what_is_nested_too_deep_to_be_written_is_no_value():
         deep = [deep]
     with pytest.raises(BadAnnotation, match="lies too deep in others"):
         text_of(deep)
+
+
+def test_fractions_within_a_column_s_lists_are_numbers_in_lines_as_in_parquet():
+    row = object_in('{"whole": 1.50, "within": [0.5, {"b": 1e999, "a": 2}]}')
+    assert row is not None
+    assert text_of(row["whole"]) == "1.50"
+    assert text_of(row["within"]) == '[0.5,{"a":2,"b":"1E+999"}]'
+    assert text_of([0.5, {"a": 2}]) == '[0.5,{"a":2}]'

@@ -120,6 +120,17 @@ def test_what_does_not_fit_is_a_reject_with_its_reason(tmp_path):
     }
 
 
+def test_names_in_lists_may_have_spaces_and_stand_before_what_lists_of_one_class_say(tmp_path):
+    lines = {"a b": "a b", "a 1": "a 1 ", "c": "c  1", "d e": "d e -1\r"}
+    for name in lines:
+        put(tmp_path, f"JPEGImages/{name}.jpg")
+        put(tmp_path, f"Annotations/{name}.xml", content=xml())
+    put(tmp_path, "ImageSets/Main/val.txt", content="".join(f"{line}\n" for line in lines.values()))
+    found = look(tmp_path, "Annotations")
+    assert found.places == {("validation", "unlabeled"): 4}
+    assert not found.rejects
+
+
 def test_lists_that_tear_an_image_apart_or_name_a_missing_one_are_on_record(tmp_path):
     devkit(tmp_path)
     put(tmp_path, "ImageSets/Main/val.txt", content="2007_000032\n2007_000042\n2007_7\n")

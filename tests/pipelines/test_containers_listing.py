@@ -15,10 +15,12 @@ from augment.targets import UNIT, Annotation, Vocabulary
 from pipelines.annotations import annotations_for
 from pipelines.format.records import framed
 from pipelines.sources import read_source
+from pipelines.sources.found import Guess
 from tests.pipelines.annotated import png, put
 from tests.pipelines.contained import (
     assert_beam_finds_the_same,
     contents,
+    found_in,
     look,
     put_records,
     put_tar,
@@ -107,7 +109,7 @@ def test_a_first_sample_that_says_nothing_is_a_reject_like_any_other(tmp_path):
 
 
 def test_json_in_a_tar_has_what_a_row_of_a_table_has(tmp_path):
-    objects = {"bbox": [[1, 1, 2, 2.5]], "categories": ["dog"]}
+    objects = {"bbox": [[1, 1, 2, 2.5]], "categories": ["dog"], "iscrowd": [1]}
     about = json.dumps({"label": 3, "labels": ["b", "a"], "objects": objects, "id": 7})
     put_tar(tmp_path, "a.tar", {"a.jpg": b"1", "a.json": about})
     found = look(tmp_path)
@@ -119,6 +121,8 @@ def test_json_in_a_tar_has_what_a_row_of_a_table_has(tmp_path):
     assert found.vocabulary == Vocabulary(
         frozenset([(0, "dog")]), labels=frozenset("ab"), columns=frozenset(["id"]), has=frozenset(["boxes"])
     )
+    said = "'objects/iscrowd': the feature is not taken along: how to move it is not known"
+    assert Guess(said, refused=False) in found_in(tmp_path)
 
 
 def test_a_damaged_tar_gives_what_is_before_the_damage(tmp_path):
@@ -191,6 +195,26 @@ def test_records_with_usual_names_are_read_as_they_are(tmp_path):
     assert found.vocabulary.classes == {(0, "dog")}
 
 
+def test_features_that_the_first_record_leaves_out_are_those_of_records_near_it(tmp_path):
+    boxed = {"objects__bbox": np.float32([0, 0, 0.5, 0.5]), "objects__label": "cat"}
+    nothing = record(image=png(), objects__bbox=np.float32([]))
+    put_records(
+        tmp_path, "a.tfrecord", record(image=png()), b"\x07", nothing, record(image=png(8, 8), **boxed)
+    )
+    found = look(tmp_path)
+    assert [len(found.annotation(f"a.tfrecord/{i}").objects) for i in (0, 2, 3)] == [0, 0, 1]
+    assert found.vocabulary is not None
+    assert found.vocabulary.has == {"boxes"}
+    put_records(tmp_path, "a.tfrecord", *[record(image=png())] * 100, record(image=png(), **boxed))
+    assert not look(tmp_path).vocabulary
+    [guess] = [one for one in found_in(tmp_path) if isinstance(one, Guess)]
+    assert guess == Guess(
+        "'objects/bbox' and 'objects/label': the features are not taken along: the first records do not have "
+        "them",
+        refused=False,
+    )
+
+
 def test_features_of_other_names_can_be_told(tmp_path):
     put_records(
         tmp_path,
@@ -260,6 +284,10 @@ def test_what_lies_in_folders_of_classes_is_no_container(tmp_path):
     put(tmp_path, "cat/a.png")
     put_tar(tmp_path, "all.tar", {"a.png": b""})
     assert annotations_for(str(tmp_path), None) is None
+    put(tmp_path / "splits", "train/cat/a.png", "val/cat/a.png")
+    put_tar(tmp_path / "splits", "all.tar", {"a.png": b""})
+    put_tar(tmp_path / "splits", "train/all.tar", {"a.png": b""})
+    assert annotations_for(str(tmp_path / "splits"), None) is None
     put(tmp_path / "flat", "a.png")
     put_tar(tmp_path / "flat", "all.tar", {"a.png": b""})
     assert annotations_for(str(tmp_path / "flat"), None) is None

@@ -329,6 +329,37 @@ def test_folders_without_images_make_no_plan(images, changes, sentences):
     assert plan.splits == {}
 
 
+@pytest.mark.parametrize(
+    ("split", "changes", "sentence"),
+    [
+        ("train", {"class_copies": {"cta": 2}}, "--copies: there is no class 'cta'; did you mean cat?"),
+        (
+            "train",
+            {"augment_splits": ("trian",)},
+            "--augment-splits: there is no split 'trian'; did you mean",
+        ),
+        ("val", {}, "there is no split named train; name those to augment, such as --augment-splits val"),
+    ],
+)
+def test_classes_and_splits_that_only_a_listing_shows_are_those_that_are_asked_for(split, changes, sentence):
+    """As of containers and annotations, of which no folder has the name."""
+    [error] = make_plan(request_for(**changes), listing_of((split, "cat", 3)), None).errors
+    assert error.startswith(sentence)
+
+
+@pytest.mark.parametrize("folder", [[], [Folder("", "train", "unlabeled")]])
+def test_an_input_of_which_everything_is_rejected_makes_no_plan_and_says_why(folder):
+    rejects = [Reject(f"a.tfrecord/{i}", "damaged", f"it is cut off at {i}") for i in (2, 1)]
+    whole, listing = Listing(), Listing()
+    for found in [*folder, *rejects]:
+        whole.add(found)
+        listing = Listing().add(found).merge(listing)
+    assert whole == listing
+    assert make_plan(request_for(), listing, None).errors == (
+        "nothing in it can be used: 2 rejected, first a.tfrecord/1: damaged, it is cut off at 1",
+    )
+
+
 def test_c7_a_listing_that_changed_makes_no_plan():
     before = listing_of(("train", "a", 2), ("train", "b", 1))
     after = listing_of(("train", "a", 2), ("train", "b", 2))

@@ -396,7 +396,8 @@ def test_a_root_that_cannot_be_listed_is_a_clear_sentence(tmp_path):
     put(tmp_path, "file")
     cases = {
         str(tmp_path / "gone"): "there is no such directory",
-        str(tmp_path / "file"): "it is not a directory; give the folder that holds the classes",
+        str(tmp_path / "file"): "it is a file; give the folder of the classes, or the one in which tars, "
+        "TFRecord files or a dataset of TFDS lie",
     }
     for root, problem in cases.items():
         with pytest.raises(RequestError) as error:

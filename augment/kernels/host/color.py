@@ -53,7 +53,8 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
         out = cv2.subtract(e, beside)
         cv2.min(cv2.add(height, out, out), c, out)
         cv2.subtract(out, cv2.subtract(beside, rest), out)
-        turned.append(np.add(out, least, out=out))
+        np.add(out, least, out=out)
+        turned.append(out)
     return cv2.merge(turned)
 
 
