@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Callable, Sequence
-from typing import Literal
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -16,13 +17,19 @@ from augment.program import Describe
 
 Specs = tuple[tuple[tuple[str, ...], str, tuple[int, ...]], ...]
 """What is drawn for a sample: path, dtype and shape of each array."""
+ConcreteFunction = Any
+"""tf.types.experimental.ConcreteFunction"""
 
-AT_ONCE = 8
+AT_ONCE = 4
 """Images in one call of what is compiled."""
 LARGEST = 1 << 20
 """Bytes of an image from which on a call gains nothing by taking several."""
+FEWEST = 2
+"""Images from which on such a call takes less than a graph for each."""
 COMPILED_FROM = 128
-"""Images of one size from which on it is worth a tenth of a second, or one, to compile for them."""
+"""Images of one size from which on it is worth a tenth of a second, or half of one, to compile for them."""
+MANY = 32
+"""As many at once are the size that a recipe makes, and not of a photo among others: there will be more."""
 
 
 class Device:
@@ -34,17 +41,17 @@ class Device:
     name: Literal["device"] = "device"
 
     def __init__(self) -> None:
-        self._graph = functools.lru_cache(maxsize=256)(_traced)
+        self._graphs = functools.lru_cache(maxsize=256)(_graph)
         self._compiled = functools.lru_cache(maxsize=32)(_compiled)
         self._asked: collections.Counter[tuple[Describe, tuple[int, ...]]] = collections.Counter()
+        self._one = threading.Lock()
+        """held while a graph is made, which threads would else make more than once"""
 
     def run(self, describe: Describe, image: np.ndarray, draw: Draw) -> np.ndarray:
         values = flat(draw)
-        specs = tuple((path, value.dtype.str, value.shape) for path, value in values.items())
-        graph = self._graph(describe, image.shape[-1], specs)
-        with tf.device("CPU"):
-            out = graph(tf.constant(image), *map(tf.constant, values.values()))
-        return np.asarray(memoryview(out))
+        with self._one:
+            graph = self._graphs(describe, (None, None, image.shape[-1]), _specs(values, 0))
+        return _called(graph, image, list(values.values()))
 
     def run_each(self, describe: Describe, images: Sequence[np.ndarray], draw: Draw) -> list[np.ndarray]:
         by_size: dict[tuple[int, ...], list[int]] = {}
@@ -53,8 +60,8 @@ class Device:
         made: dict[int, np.ndarray] = {}
         for size, numbers in by_size.items():
             self._asked[describe, size] += len(numbers)
-            several = len(numbers) >= AT_ONCE // 2 and self._asked[describe, size] >= COMPILED_FROM
-            if several and np.prod(size) < LARGEST:
+            many = len(numbers) >= MANY or self._asked[describe, size] >= COMPILED_FROM
+            if many and len(numbers) >= FEWEST and np.prod(size) < LARGEST:
                 made |= self._at_once(describe, images, draw, numbers)
             for number in numbers:
                 if number not in made:
@@ -66,47 +73,62 @@ class Device:
     ) -> dict[int, np.ndarray]:
         """Of those of the images, which have one size, that are enough for a call."""
         values = flat(draw)
-        specs = tuple((path, value.dtype.str, value.shape[1:]) for path, value in values.items())
-        compiled = self._compiled(describe, images[numbers[0]].shape, specs)
+        with self._one:
+            compiled = self._compiled(describe, images[numbers[0]].shape, _specs(values, 1))
         made: dict[int, np.ndarray] = {}
         if compiled is None:
             return made
         for first in range(0, len(numbers), AT_ONCE):
             some = numbers[first : first + AT_ONCE]
-            if len(some) < AT_ONCE // 2:
+            if len(some) < FEWEST:
                 break
             all_of_them = some + some[-1:] * (AT_ONCE - len(some))
             batch = np.stack([images[number] for number in all_of_them])
-            with tf.device("CPU"):
-                drawn = (tf.constant(value[all_of_them]) for value in values.values())
-                out = compiled(tf.constant(batch), *drawn)
-            made |= zip(some, np.asarray(memoryview(out)), strict=False)
+            out = _called(compiled, batch, [value[all_of_them] for value in values.values()])
+            made |= zip(some, out, strict=False)
         return made
 
 
-def _traced(describe: Describe, channels: int, specs: Specs) -> Callable[..., tf.Tensor]:
+def _specs(values: Mapping[tuple[str, ...], np.ndarray], axes: int) -> Specs:
+    """Of values that have so many axes in front of a sample's own."""
+    return tuple((path, value.dtype.str, value.shape[axes:]) for path, value in values.items())
+
+
+def _called(graph: ConcreteFunction, images: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
+    """What a graph makes, without what `tf.function` does before every call: a millisecond of Python."""
+    with tf.device("CPU"):
+        args = [tf.constant(images), *map(tf.constant, values), *graph.captured_inputs]
+        out = tf.raw_ops.PartitionedCall(args=args, Tout=[tf.uint8], f=graph)[0]
+    return np.asarray(memoryview(out))
+
+
+def _graph(
+    describe: Describe, shape: tuple[int | None, ...], specs: Specs, *, compiled: bool = False
+) -> ConcreteFunction:
+    """Of uint8 [*shape] and the arrays of a sample, or, where the shape is of a batch, of as many."""
+    batch = shape[:-3]
+
     @tf.function(
         autograph=False,
         input_signature=[
-            tf.TensorSpec([None, None, channels], tf.uint8),
-            *(tf.TensorSpec(shape, np.dtype(dtype)) for _, dtype, shape in specs),
+            tf.TensorSpec(shape, tf.uint8),
+            *(tf.TensorSpec([*batch, *own], np.dtype(dtype)) for _, dtype, own in specs),
         ],
     )
-    def computed(image: tf.Tensor, *values: tf.Tensor) -> tf.Tensor:
-        height, width = tf.unstack(tf.shape(image)[:2])
-        return device.apply(describe(_drawn(specs, values), (height, width)), image)
+    def computed(images: tf.Tensor, *values: tf.Tensor) -> tf.Tensor:
+        kernels = describe(_drawn(specs, values), device.size_of(images))
+        if not compiled:
+            return device.apply(kernels, images)
+        for kernel in kernels:
+            # One at a time: XLA would compute what one makes anew for each pixel that the next takes of it.
+            apply = functools.partial(device.apply, (kernel,))
+            images = tf.function(apply, autograph=False, jit_compile=True)(images)
+        return images
 
-    graph = computed.get_concrete_function()
-
-    def call(*inputs: tf.Tensor) -> tf.Tensor:
-        """Without what `tf.function` does before every call: a millisecond of Python."""
-        args = [*inputs, *graph.captured_inputs]
-        return tf.raw_ops.PartitionedCall(args=args, Tout=[tf.uint8], f=graph)[0]
-
-    return call
+    return computed.get_concrete_function()
 
 
-def _compiled(describe: Describe, size: tuple[int, ...], specs: Specs) -> Callable[..., tf.Tensor] | None:
+def _compiled(describe: Describe, size: tuple[int, ...], specs: Specs) -> ConcreteFunction | None:
     """Of uint8 [AT_ONCE, *size], and arrays [AT_ONCE, ...]; None where that would not be faster.
 
     XLA cannot do it, or might not, or each image would take every branch.
@@ -117,19 +139,7 @@ def _compiled(describe: Describe, size: tuple[int, ...], specs: Specs) -> Callab
     slow = kinds.Choose, kinds.Blend, kinds.Custom
     if not device.compiles(kernels) or any(isinstance(kernel, slow) for kernel in kernels):
         return None
-
-    @tf.function(
-        autograph=False,
-        jit_compile=True,
-        input_signature=[
-            tf.TensorSpec([AT_ONCE, *size], tf.uint8),
-            *(tf.TensorSpec([AT_ONCE, *shape], np.dtype(dtype)) for _, dtype, shape in specs),
-        ],
-    )
-    def computed(images: tf.Tensor, *values: tf.Tensor) -> tf.Tensor:
-        return device.apply(describe(_drawn(specs, values), (height, width)), images)
-
-    return computed.get_concrete_function()  # as `PartitionedCall` it would not be compiled
+    return _graph(describe, (AT_ONCE, *size), specs, compiled=True)
 
 
 def _drawn(specs: Specs, values: Sequence[tf.Tensor | np.ndarray]) -> Draw:

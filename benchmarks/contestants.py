@@ -57,11 +57,11 @@ class Inputs:
         folder = self.scratch / f"{kind}-{count}"
         return folder if folder.exists() else lay_out(self._photos[kind], folder, count)
 
-    def dataset(self, kind: str, count: int) -> Path:
-        """What the job makes of them by `flowers`."""
-        output = self.scratch / f"dataset-{kind}-{count}"
+    def dataset(self, recipe: str, kind: str, count: int) -> Path:
+        """What the job makes of them."""
+        output = self.scratch / f"dataset-{recipe}-{kind}-{count}"
         if not output.exists():
-            ended([*job("flowers_jpeg.yaml"), "--input", self.folder(kind, count), "--output", output])
+            ended([*job(recipe), "--input", self.folder(kind, count), "--output", output])
         return output
 
 
@@ -75,6 +75,8 @@ class Contestant:
     """Sources of the runs. The line through two has the steady state for its slope. The smaller has to be
     worth the start of processes, by which the job derives what takes longer than two seconds."""
     kind: str = "photos"
+    recipe: str = ""
+    """by which {dataset} is made"""
     copies: int = 4
     loop: bool = False
     """whether one process is given all inputs, and tells what each took"""
@@ -100,7 +102,7 @@ class Contestant:
         for size in sizes:
             folders = {"input": inputs.folder(self.kind, size), "output": output / str(size)}
             if "{dataset}" in self.arguments:
-                folders["dataset"] = inputs.dataset(self.kind, size)
+                folders["dataset"] = inputs.dataset(self.recipe, self.kind, size)
             runs.append(ended([word.format(**folders) for word in self.arguments]))
         return self._by_slope(sizes, runs)
 
@@ -131,6 +133,11 @@ def _job(recipe: str, *, copies: int = 4, more: Sequence[str] = (), **rest: obje
 def _loop(module: str, *arguments: object, copies: int = 4, **rest: object) -> Contestant:
     words = "-m", f"benchmarks.{module}", *map(str, arguments), str(copies)
     return Contestant(words, copies=copies, loop=True, **rest)  # type: ignore[arg-type]
+
+
+def _audit(recipe: str) -> Contestant:
+    words = "-m", "pipelines.cli", "audit", "{dataset}", "--input", "{input}", "--samples", "all"
+    return Contestant(words, recipe=recipe, sizes=(250, 1000))
 
 
 def _workers(count: int) -> Contestant:
@@ -165,10 +172,8 @@ CONTESTANTS: dict[str, Contestant] = {
     "tf.data loop, cifar10": _loop("handwritten", "cifar10", copies=10, kind="icons", sizes=(1000, 4000)),
     "Beam as written first, flowers": _loop("naive", "flowers", sizes=_FEW),
     "Beam as written first, convnet": _loop("naive", "convnet", sizes=_FEW),
-    "audit --samples all": Contestant(
-        ("-m", "pipelines.cli", "audit", "{dataset}", "--input", "{input}", "--samples", "all"),
-        sizes=(250, 1000),
-    ),
+    "audit, flowers": _audit("flowers_jpeg.yaml"),
+    "audit, convnet": _audit("convnet_jpeg.yaml"),
     "import apache_beam": Contestant(("-c", "import apache_beam"), sizes=(1,)),
     "import Beam, NumPy, OpenCV": Contestant(("-c", "import apache_beam, numpy, cv2"), sizes=(1,)),
 }

@@ -37,6 +37,7 @@ from pipelines.format.request import Request
 from pipelines.format.samples import SamplesWriter
 from pipelines.materialize import derive, processes
 from pipelines.materialize.group import Group, GroupWriter
+from pipelines.materialize.run import Run
 from pipelines.plan import make_plan
 from pipelines.sources import Folder, Listing, Source, list_folder
 
@@ -71,10 +72,10 @@ def steps() -> Iterator[tuple[str, Any, str]]:
     yield "read the file", derive, "read_source"
     yield "decode", derive.codec, "decode"
     yield "SHA-256 of the file", derive.hashlib, "sha256"
-    yield "draw parameters", derive.Deriver, "_draws"
+    yield "draw parameters", derive, "_draws"
     yield "describe kernels", Augmenter, "head"
     yield "describe kernels", Augmenter, "tail"
-    yield "encode", derive.codec, "encode"
+    yield "encode", derive.codec, "encode_each"
     yield "BLAKE3 of the pixels", derive, "pixels_digest"
     yield "record: serialize", derive, "serialize"
     yield "record: frame, CRC-32C", derive, "framed"
@@ -90,7 +91,8 @@ def steps() -> Iterator[tuple[str, Any, str]]:
 class Work(NamedTuple):
     """What is to be written, as one group."""
 
-    writer: Callable[..., GroupWriter]
+    writer: Callable[[Path, int], GroupWriter]
+    """to which folder, by how many processes"""
     group: Group
 
     def first(self, sources: int) -> Group:
@@ -116,9 +118,11 @@ def work(root: Path, recipe: str, copies: int) -> Work:
     plan = make_plan(request, listing, None)
     if plan.errors:
         raise SystemExit("; ".join(plan.errors))
-    return Work(
-        functools.partial(GroupWriter, plan, str(root)), Group("train", 0, plan.tier("train", 0), sources)
-    )
+
+    def writer(output: Path, processes: int) -> GroupWriter:
+        return GroupWriter(plan, Run(str(root), str(output), 0.0, {}, 0.0), processes)
+
+    return Work(writer, Group("train", 0, plan.tier("train", 0), sources))
 
 
 def written(writer: GroupWriter, group: Group, output: Path) -> None:
@@ -130,7 +134,7 @@ def written(writer: GroupWriter, group: Group, output: Path) -> None:
 def in_one_process(given: Work, output: Path) -> dict[str, float]:
     """Seconds of processor time by part, of everything that is written."""
     clock = Clock()
-    writer = given.writer(str(output), processes=1)
+    writer = given.writer(output, 1)
     written(writer, given.first(32), output)
     replaced: list[tuple[Any, str, Any]] = []
     kernels = dict(host._KERNELS)
@@ -156,7 +160,7 @@ def in_one_process(given: Work, output: Path) -> dict[str, float]:
 
 def handed_over(given: Work, root: Path, output: Path, copies: int) -> dict[str, float]:
     """The same for what goes through a connection, at both of its ends."""
-    writer = given.writer(str(output), processes=1)
+    writer = given.writer(output, 1)
     members = [derive.Member(*source[:2]) for source in given.group.sources[:16]]
     derived = writer._pool.here.derive(members, range(copies))
     writer.close()
@@ -194,7 +198,7 @@ class Divided(NamedTuple):
 
 def with_processes(given: Work, output: Path) -> Divided:
     processes.WORTH_IT = 0
-    writer = given.writer(str(output), processes=CORES)
+    writer = given.writer(output, CORES)
     pool = writer._pool
     while not (pool._processes and all(process.ready for process in pool._processes)):
         written(writer, given.first(32), output)
@@ -240,6 +244,7 @@ def reckoned(here: float, there: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--input", type=Path, metavar="DIR", help="photos; else some are drawn")
+    parser.add_argument("--icons", action="store_true", help="draw PNGs of 32x32 instead of photos")
     parser.add_argument(
         "--recipe", default="flowers_jpeg.yaml", help="a file here, or a preset [%(default)s]"
     )
@@ -252,9 +257,13 @@ def main() -> None:
     parts: list[dict[str, float]] = []
     divided: list[Divided] = []
     with tempfile.TemporaryDirectory(prefix="augshard-benchmark-") as scratch:
-        photos = (
-            find_photos(arguments.input) if arguments.input else draw_photos(Path(scratch, "drawn/photos"))
-        )
+        drawn = Path(scratch, "drawn/photos")
+        if arguments.input:
+            photos = find_photos(arguments.input)
+        elif arguments.icons:
+            photos = draw_photos(drawn, side=32, square=True, suffix=".png")
+        else:
+            photos = draw_photos(drawn)
         root, output = lay_out(photos, Path(scratch, "input"), arguments.images), Path(scratch, "output")
         output.mkdir()
         given = work(root, str(here) if here.exists() else arguments.recipe, arguments.copies)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import multiprocessing
 import resource
@@ -29,8 +30,9 @@ from benchmarks.measure import ROOT
 from pipelines.format.manifest import File, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize.commit import GroupFiles, Shards, write_dataset
-from pipelines.materialize.pipeline import AssignToGroup, CountFound
+from pipelines.materialize.pipeline import AssignToGroup, CountFound, PackSources
 from pipelines.materialize.run import Run
+from pipelines.packets import things_of
 from pipelines.plan import Plan, group_of, make_plan, places
 from pipelines.sources import Folder, Listing, Reject, Source
 
@@ -94,17 +96,16 @@ def planned(listing: Listing, copies: int) -> Plan:
 def grouped(images: int, plan: Plan) -> np.ndarray:
     """int64 [groups]: how many sources the job assigns to each."""
     sizes = np.zeros(plan.splits["train"].groups, np.int64)
-    assign = AssignToGroup()
-    assign.start_bundle()
-    for number, source in enumerate(listed(images), 1):
-        for (_, _, group), _ in assign.process(source, plan):
-            sizes[group] += 1
-        if number % BUNDLE == 0:
-            for pair in assign.finish_bundle():
-                sizes[pair.value[0][2]] += 1
-            assign.start_bundle()
-    for pair in assign.finish_bundle():
-        sizes[pair.value[0][2]] += 1
+    pack, assign = PackSources(), AssignToGroup()
+    sources = listed(images)
+    while bundle := list(itertools.islice(sources, BUNDLE)):
+        pack.start_bundle()
+        assign.start_bundle()
+        packets = [packet for source in bundle for packet in pack.process(source)]
+        packets += [packet.value for packet in pack.finish_bundle()]
+        pairs = [pair for packet in packets for pair in assign.process(packet, plan)]
+        for (_, _, group), members in pairs + [pair.value for pair in assign.finish_bundle()]:
+            sizes[group] += len(list(things_of([members])))
     return sizes
 
 

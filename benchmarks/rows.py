@@ -67,7 +67,10 @@ ROWS = [
     Row("cifar10", "job, cifar10", (Beside(("tf.data loop, cifar10",), 2.0),)),
     Row("large", "job, large", (Beside(("recode, large, OpenCV",), None),)),
     Row("large", "job, large, reduced", (Beside(("job, large",), 2.5),)),
-    Row("audit", "audit --samples all", (Beside(("job, flowers",), 0.6),)),
+    *(
+        Row("audit", f"audit, {recipe}", (Beside((f"job, {recipe}",), 0.6),))
+        for recipe in ("flowers", "convnet")
+    ),
     Row("start", "job, 24 images", (Beside(("import apache_beam",), 1.5),), "seconds", at_most=True),
     Row(
         "memory",

@@ -12,7 +12,7 @@ from augment import codec
 from augment.by_class import ByClass
 from augment.draws import Draw
 from augment.errors import RequestError
-from augment.targets import Annotation, Moved, moved_each
+from augment.targets import Annotation, Geometry, Moved, moved_each
 from augment.targets.annotations import written
 from augment.targets.moving import Parts
 from pipelines import storage
@@ -36,6 +36,18 @@ class Annotated(NamedTuple):
         """Of the samples table, for all copies alike."""
         said = dict(self.annotation.columns)
         return {"annotation_sha256": self.sha256} | {TABLE + name: said.get(name) for name in targets.columns}
+
+
+class Asked(NamedTuple):
+    """Of which sample the targets are asked for."""
+
+    annotated: Annotated
+    size: Sequence[int]
+    """height and width of the source"""
+    draw: Draw | None
+    """None where it is not augmented"""
+    label: str
+    """the class of the source"""
 
 
 class SampleTargets(NamedTuple):
@@ -113,27 +125,24 @@ class TargetsDeriver:
     def sample(
         self, annotated: Annotated, size: Sequence[int], draw: Draw | None, label: str
     ) -> SampleTargets:
-        """The targets of one sample: see `samples`."""
-        return self.samples(annotated, size, [draw], label)[0]
+        """The targets of one sample, as those that `moved` gives. Raises as `written`."""
+        return self.written(self.moved([Asked(annotated, size, draw, label)])[0], annotated)
 
-    def samples(
-        self, annotated: Annotated, size: Sequence[int], draws: Sequence[Draw | None], label: str
-    ) -> list[SampleTargets]:
-        """The targets of a source's samples, of the draw of each; None where it is not augmented.
+    def moved(self, asked: Sequence[Asked]) -> list[Moved]:
+        """What is known of the sources of some samples, moved as these are: together, which is faster."""
+        if not self.targets.has:
+            return [Moved((), (), (), (), None)] * len(asked)
+        given = [(one.annotated.annotation.objects, one.annotated.mask, self._geometry(one)) for one in asked]
+        return moved_each(given, self.targets.pairs)
 
-        `size` is the source's, `label` its class. Raises DecodeError for more than a record can have.
-        """
-        annotation, targets = annotated.annotation, self.targets
-        augmenter = self._augmenters.of(label)
-        moved = [Moved((), (), (), (), None)] * len(draws)
-        if targets.has:
-            geometries = [augmenter.geometry((size[0], size[1]), draw) for draw in draws]
-            moved = moved_each(annotation.objects, annotated.mask, geometries, targets.pairs)
-        return [self._sample(found, annotation.labels) for found in moved]
+    def _geometry(self, asked: Asked) -> Geometry:
+        height, width = asked.size
+        return self._augmenters.of(asked.label).geometry((height, width), asked.draw)
 
-    def _sample(self, found: Moved, labels: Sequence[str]) -> SampleTargets:
+    def written(self, found: Moved, annotated: Annotated) -> SampleTargets:
+        """What a sample's targets are in its record. Raises DecodeError for more than a record can have."""
         image_size = self._augmenters.recipe.image_size
-        entries = packed(found, labels, self.targets, image_size)
+        entries = packed(found, annotated.annotation.labels, self.targets, image_size)
         most = targets_bytes(image_size)
         if len(entries) > most:
             raise codec.DecodeError(

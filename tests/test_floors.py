@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     {"augment"},
-    {"process", "progress", "storage"},
+    {"packets", "process", "progress", "storage"},
     {"containers", "quiet", "recipes", "sources"},
     {"format", "live"},
     {"targets"},

@@ -25,7 +25,7 @@ from augment.codec.mask import decode_mask
 from augment.codec.orientation import orientation, turned
 from augment.codec.png import encode as encode_png
 from augment.codec.rejection import MAX_PIXELS, REASONS, DecodeError, Rejection
-from augment.codec.stored import decode_stored, encode, read_stored, round_trip
+from augment.codec.stored import decode_stored, encode, encode_each, read_stored, round_trip
 
 __all__ = [
     "EXTENSIONS",
@@ -37,6 +37,7 @@ __all__ = [
     "decode_mask",
     "decode_stored",
     "encode",
+    "encode_each",
     "encode_png",
     "examine",
     "read_stored",

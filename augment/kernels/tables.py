@@ -17,16 +17,14 @@ from augment.array_api import Array, at_most, cast, clip, is_numpy, shift_right,
 
 FACTOR_BITS = 32
 """The fractional bits of a factor; a float32 from 2 ** -9 on has no more."""
-OFFSET_BITS = 16
 LINE_BITS = 11
 """The fractional bits of a straight line: with a factor of 10, levels take 13 more."""
 LEVELS = np.arange(256, dtype=np.int64)
 
 
 def shifted(offset: Array) -> Array:
-    """Brightness of tf.image: the level plus an offset in 65536ths of a level, rounded half up."""
-    whole = shift_right(cast(offset, np.int64) + (1 << (OFFSET_BITS - 1)), OFFSET_BITS)
-    return take(_SHIFTED, whole + 255)
+    """Brightness of tf.image: the level plus an offset in whole levels."""
+    return take(_SHIFTED, offset + 255)
 
 
 _SHIFTED = np.clip(np.arange(-255, 256)[:, np.newaxis, np.newaxis] + LEVELS, 0, 255).astype(np.uint8)

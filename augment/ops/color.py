@@ -34,7 +34,8 @@ class Brightness(Op):
 
 
 def _offset(u: np.ndarray, low: float, high: float) -> np.ndarray:
-    return 255 * uniform_between(u, low, high) * (1 << tables.OFFSET_BITS)
+    """In whole levels: rounded half up from 65536ths, of which it is a whole number."""
+    return np.floor(np.rint(255 * uniform_between(u, low, high) * (1 << 16)) / (1 << 16) + 0.5)
 
 
 def _fixed(u: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -52,15 +52,15 @@ class ColorJitter(Op):
             "contrast": Real(self.contrast, _contrast=fixed),
             "saturation": Real(self.saturation, _saturation=fixed),
             "hue": Real(self.hue, _sixths=(in_sixths, np.int32)),
-            "order": _order(_ORDERS, self._changing),
+            "order": _order(4, self._changing),
         }
 
     @functools.cached_property
-    def _changing(self) -> list[int]:
+    def _changing(self) -> tuple[int, ...]:
         """The numbers of the settings that are not neutral, from 0."""
         ends = self.brightness, self.contrast, self.saturation, self.hue
         neutral = (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0)
-        return [i for i, end in enumerate(ends) if end != neutral[i]]
+        return tuple(i for i, end in enumerate(ends) if end != neutral[i])
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         all_changes: list[Callable[[], Kernels]] = [
@@ -97,7 +97,7 @@ class ChannelShuffle(Op):
     """
 
     def parameters(self, size: Size | None) -> dict[str, Parameter]:
-        return {"order": _order(_SHUFFLES, [0, 1, 2])}
+        return {"order": _order(3, (0, 1, 2))}
 
     def kernels(self, draw: Draw, size: Size) -> Kernels:
         return (Channels(order=draw["_order"]),)
@@ -109,15 +109,13 @@ class ChannelShuffle(Op):
         yield Hazard("recolor", f"leave {self.name} out")
 
 
-_ORDERS = np.array(list(itertools.permutations(range(4))), np.int32)
-_SHUFFLES = np.array(list(itertools.permutations(range(3))), np.int32)
-
-
-def _order(orders: np.ndarray, of: list[int]) -> Choice:
-    """One row of numbers from 0; recorded as one number, with digits from 1.
+@functools.cache
+def _order(count: int, of: tuple[int, ...]) -> Choice:
+    """One row of so many numbers from 0; recorded as one number, with digits from 1.
 
     Under `_order`, the order in which those of some numbers are, by their places among these.
     """
+    orders = list(itertools.permutations(range(count)))
     digits = tuple(int("".join(str(i + 1) for i in row)) for row in orders)
     among = np.array([[of.index(i) for i in row if i in of] for row in orders], np.int32)
     return Choice(digits, {"_order": among})

@@ -52,9 +52,14 @@ class Step:
         """
         op = self.ops[0]
         drawn = draw.get(op.id, {})
-        if op.p < 1 and not isinstance(op, AffineOp):  # a skipped affine op is the identity
+        if self._may_be_skipped:
             return when(drawn["applied"], lambda: _kernels_of(op, drawn, self.size or size))
         return _kernels_of(op, drawn, self.size or size)
+
+    @functools.cached_property
+    def _may_be_skipped(self) -> bool:
+        """A skipped affine op is the identity."""
+        return self.ops[0].p < 1 and not isinstance(self.ops[0], AffineOp)
 
 
 def _kernels_of(op: Op, draw: Draw, size: Size) -> Kernels:

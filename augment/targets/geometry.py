@@ -137,7 +137,7 @@ class Geometry:
         _check("boxes", boxes, "[n, 4]", boxes.ndim == 2 and boxes.shape[-1] == 4)
         if (boxes[:, :2] > boxes[:, 2:]).any():
             raise ValueError("a box ends before it begins; x0 <= x1 and y0 <= y1 must hold for each")
-        lines = outlines([self], corners_of(boxes), [4] * len(boxes))
+        lines = outlines([self], [corners_of(boxes)], [[4] * len(boxes)])
         return MovedBoxes(lines.hulls().astype(np.int64), lines.part, _enough(lines, least_part))
 
     def polygons(self, polygons: Sequence[np.ndarray], least_part: float = LEAST_PART) -> MovedPolygons:
@@ -151,7 +151,7 @@ class Geometry:
         for polygon in polygons:
             _check("polygons", polygon, "[m, 2]", polygon.ndim == 2 and polygon.shape[-1] == 2)
         corners = np.concatenate([np.zeros((0, 2), np.int64), *polygons])
-        lines = outlines([self], corners, [len(polygon) for polygon in polygons])
+        lines = outlines([self], [corners], [[len(polygon) for polygon in polygons]])
         moved = [np.array(line, np.int64).reshape(-1, 2) for line in lines.lines()]
         return MovedPolygons(moved, lines.part, _enough(lines, least_part))
 
@@ -177,17 +177,20 @@ class Geometry:
         return bool(len(places) and places.min() >= 0 and (places.max(axis=0) <= end).all())
 
 
-def outlines(geometries: Sequence[Geometry], corners: np.ndarray, counts: Sequence[int]) -> Outlines:
-    """What becomes of one image's closed lines in several samples: at once, which takes NumPy little longer.
+def outlines(
+    geometries: Sequence[Geometry], corners: Sequence[np.ndarray], counts: Sequence[Sequence[int]]
+) -> Outlines:
+    """What becomes of closed lines in several samples: at once, which takes NumPy little longer than in one.
 
     Args:
         geometries: of the samples.
-        corners: int64 [corners, 2].
-        counts: how many of these each line has.
+        corners: int64 [corners, 2] of each sample's lines.
+        counts: how many of these each of its lines has.
     """
-    lines = Outlines(corners, counts, len(geometries))
-    within = geometries[0].holds(corners)
-    stages = (geometry.stages(within=within) for geometry in geometries)
+    lines = Outlines(corners, counts)
+    stages = (
+        geometry.stages(within=geometry.holds(its)) for geometry, its in zip(geometries, corners, strict=True)
+    )
     for moves in itertools.zip_longest(*stages, fillvalue=STILL):
         lines.move(moves)
     return lines

@@ -43,23 +43,16 @@ def moved(
     with an outline is the hull of that, which is tighter. Keypoints that leave the frame are not labeled any
     more; where left and right are exchanged, those of `pairs` change places.
     """
-    return moved_each(objects, mask, [geometry], pairs)[0]
+    return moved_each([(objects, mask, geometry)], pairs)[0]
 
 
 def moved_each(
-    objects: tuple[Object, ...],
-    mask: np.ndarray | None,
-    geometries: Sequence[Geometry],
+    given: Sequence[tuple[tuple[Object, ...], np.ndarray | None, Geometry]],
     pairs: tuple[tuple[int, int], ...] = (),
 ) -> list[Moved]:
-    """The same in several samples of one image."""
-    masks = [mask if mask is None else geometry.mask(mask) for geometry in geometries]
-    if not objects:
-        return [Moved((), (), (), (), its) for its in masks]
+    """The same in several samples, of one image or of several: each has its objects and mask, and moves."""
     found = []
-    for geometry, its, (boxes, polygons, part) in zip(
-        geometries, masks, _outlines(objects, geometries), strict=True
-    ):
+    for (objects, mask, geometry), (boxes, polygons, part) in zip(given, _outlines(given), strict=True):
         points = _keypoints(objects, geometry, pairs)
         kept, clipped, dropped, numbers = [], [], [], []
         for i, (one, (x0, y0, x1, y1), seen) in enumerate(zip(objects, boxes, part, strict=True)):
@@ -70,6 +63,7 @@ def moved_each(
             numbers.append(i)
             if seen < 1:
                 clipped.append((i, seen))
+        its = mask if mask is None else geometry.mask(mask)
         found.append(Moved(tuple(kept), tuple(numbers), tuple(clipped), tuple(dropped), its))
     return found
 
@@ -78,27 +72,54 @@ _Polygons = tuple[tuple[int, ...], ...]
 
 
 def _outlines(
-    objects: tuple[Object, ...], geometries: Sequence[Geometry]
+    given: Sequence[tuple[tuple[Object, ...], np.ndarray | None, Geometry]],
 ) -> Iterator[tuple[list[list[int]], list[_Polygons], list[float]]]:
     """In each sample: moved boxes, moved polygons by object, and which part of each object is seen."""
-    corners = corners_of(np.array([one.box for one in objects], np.int64))
-    given = [polygon for one in objects for polygon in one.polygons]
-    if given:
-        flat = np.array([place for polygon in given for place in polygon], np.int64)
-        corners = np.concatenate([corners, flat.reshape(-1, 2)])
-    counts = [4] * len(objects) + [len(polygon) // 2 for polygon in given]
+    drawn = [_Drawn((), _NOWHERE, ())]
+    for objects, _, _ in given:
+        same = objects is drawn[-1].objects  # as in the copies of one image
+        drawn.append(drawn[-1] if same else _drawn(objects))
+    drawn, geometries = drawn[1:], [geometry for _, _, geometry in given]
+    corners, counts = [one.corners for one in drawn], [one.counts for one in drawn]
     lines = outlines(geometries, corners, counts)
-    hulls = lines.hulls().astype(np.int64).reshape(len(geometries), -1, 4).tolist()
-    part = lines.part.reshape(len(geometries), -1)
-    if not given:
-        yield from zip(hulls, [[()] * len(objects)] * len(geometries), part.tolist(), strict=True)
-        return
-    drawn = lines.lines()
-    whole = Outlines(corners, counts).areas()
-    for number, geometry in enumerate(geometries):
-        its = drawn[number * len(counts) : (number + 1) * len(counts)]
-        boxes, polygons = _of_outlines(objects, hulls[number], its, tight=geometry.upright)
-        yield boxes, polygons, _parts(objects, part[number], whole)
+    outlined = any(len(one.counts) > len(one.objects) for one in drawn)
+    hulls, part = lines.hulls().astype(np.int64).tolist(), lines.part
+    if outlined:
+        shown, whole = lines.lines(), Outlines(corners, counts).areas()
+    end = 0
+    for one, geometry in zip(drawn, geometries, strict=True):
+        begin, end = end, end + len(one.counts)
+        if len(one.counts) == len(one.objects):
+            yield hulls[begin:end], [()] * len(one.objects), part[begin:end].tolist()
+            continue
+        boxes, polygons = _of_outlines(
+            one.objects, hulls[begin:end], shown[begin:end], tight=geometry.upright
+        )
+        yield boxes, polygons, _parts(one.objects, part[begin:end], whole[begin:end])
+
+
+class _Drawn(NamedTuple):
+    """The closed lines of an image's objects."""
+
+    objects: tuple[Object, ...]
+    corners: np.ndarray
+    """int64 [corners, 2]: of all boxes, and then of all polygons"""
+    counts: tuple[int, ...]
+    """how many of these each line has"""
+
+
+_NOWHERE = np.zeros((0, 2), np.int64)
+
+
+def _drawn(objects: tuple[Object, ...]) -> _Drawn:
+    if not objects:
+        return _Drawn(objects, _NOWHERE, ())
+    corners = corners_of(np.array([one.box for one in objects], np.int64))
+    polygons = [polygon for one in objects for polygon in one.polygons]
+    if polygons:
+        flat = np.array([place for polygon in polygons for place in polygon], np.int64)
+        corners = np.concatenate([corners, flat.reshape(-1, 2)])
+    return _Drawn(objects, corners, (*[4] * len(objects), *[len(polygon) // 2 for polygon in polygons]))
 
 
 def _of_outlines(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ from augment.targets.places import STILL, UNIT, Bent, Move, Straight, frame, lin
 
 
 class Outlines:
-    """Polygons of one image in several samples of it, and how much of each is left."""
+    """Polygons of several samples, and how much of each is left."""
 
     part: np.ndarray
     """float64 [polygons]: which part of what it was at first is still seen, of its area; from 1 to 0"""
@@ -24,13 +23,18 @@ class Outlines:
     """int64 [polygons of which something is left]: where their first corner is"""
     _before: np.ndarray
     """int64 [corners]: the corner before each, around its polygon"""
+    _of: np.ndarray
+    """int64 [polygons]: the number of the sample that each belongs to"""
 
-    def __init__(self, corners: np.ndarray, counts: Sequence[int], samples: int = 1) -> None:
-        """Of int64 [corners, 2], of which each polygon has so many."""
-        self._each, self._samples = len(counts), samples
-        self.part = np.ones(samples * len(counts))
-        self._corners = np.concatenate([corners.astype(np.float64)] * samples)
-        self._owner, self._first, self._before = _order_of((*counts,) * samples)
+    def __init__(self, corners: Sequence[np.ndarray], counts: Sequence[Sequence[int]]) -> None:
+        """Of int64 [corners, 2] of each sample, of which each of its polygons has so many."""
+        self._samples = len(counts)
+        self._of = np.repeat(np.arange(len(counts)), [len(its) for its in counts])
+        self.part = np.ones(len(self._of))
+        self._corners = np.concatenate([np.zeros((0, 2)), *corners])
+        owners = np.array(list(itertools.chain.from_iterable(counts)), np.int64)
+        self._owner = np.repeat(np.arange(len(owners)), owners)
+        self._first, self._before = _order(self._owner)
 
     def _become(self, corners: np.ndarray, owner: np.ndarray) -> None:
         self._corners, self._owner = corners, owner
@@ -63,7 +67,7 @@ class Outlines:
         self._corners = np.minimum(whole, self._of_corners(numbers[:, -2:]), out=whole)
         flat = self.areas() < UNIT  # a 65,536th of a square pixel, for float64 may make that of nothing
         if flat.any():
-            flat &= np.repeat([not move.turns for move in straight], self._each)
+            flat &= np.array([not move.turns for move in straight]).take(self._of)
             self.part[flat] = 0
             self._leave(~flat[self._owner])
 
@@ -73,7 +77,7 @@ class Outlines:
 
     def _sample(self) -> np.ndarray:
         """int64 [corners]: the number of the sample that each belongs to."""
-        return self._owner // self._each
+        return self._of.take(self._owner)
 
     def hulls(self) -> np.ndarray:
         """float64 [polygons, 4]: x0, y0, x1, y1; zeros where nothing is left."""
@@ -131,7 +135,7 @@ class Outlines:
             there = seen.ravel().nonzero()[0]
             self._become(both.reshape(-1, 2).take(there, axis=0), self._owner.take(there >> 1))
         left = np.divide(self.areas(), whole, out=np.zeros(len(whole)), where=whole > 0)
-        self.part *= np.where(crossed.any(axis=1).repeat(self._each), left, 1)
+        self.part *= np.where(crossed.any(axis=1).take(self._of), left, 1)
 
     def _bend(self, moves: Sequence[Move]) -> None:
         self._divide(np.array([move.piece if isinstance(move, Bent) else np.inf for move in moves]))
@@ -166,10 +170,3 @@ def _order(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     before[first[:-1]] = last
     before[first[-1:]] = len(owner) - 1
     return first, before
-
-
-@functools.lru_cache(maxsize=1024)
-def _order_of(counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The owner of each corner, and `_order` of it: the same for many images with equally many boxes."""
-    owner = np.repeat(np.arange(len(counts)), counts)
-    return owner, *_order(owner)

@@ -46,6 +46,9 @@ _PART = 1 << 22
 
 _MOST_PARTS = 1024
 
+_A_THING, _A_NUMBER = 600, 32
+"""Bytes of memory of an annotation, about, and of each number of its outline beside."""
+
 _LISTS = frozenset(("images", "annotations", "categories"))
 _OF_IMAGES = ("file_name", "height", "width")
 
@@ -151,11 +154,12 @@ class Coco(Reader):
                     lists.add(name_of_list)
                 elif name_of_list == "images":
                     key = _id(item, "id", "an image")
-                    said.add(key, {field: item.get(field) for field in _OF_IMAGES})
+                    said.add(key, {field: item.get(field) for field in _OF_IMAGES}, _A_THING)
                 elif name_of_list == "annotations":
-                    said.add(_id(item, "image_id", "an annotation"), raw_of(item))
-                    outline = item.get("segmentation")
-                    polygons = polygons or (isinstance(outline, list) and len(outline) > 0)
+                    key, outline = _id(item, "image_id", "an annotation"), item.get("segmentation")
+                    has = isinstance(outline, list) and len(outline) > 0
+                    polygons = polygons or has
+                    said.add(key, raw_of(item), _A_THING + (_A_NUMBER * _numbers(outline) if has else 0))
                 elif name_of_list == "categories":
                     categories.append(item)
         missing = sorted(_LISTS - lists)
@@ -165,6 +169,10 @@ class Coco(Reader):
                 "which have 'images', 'annotations' and 'categories'"
             )
         return categories_of(categories), polygons
+
+
+def _numbers(outline: list[Any]) -> int:
+    return sum(len(part) for part in outline if isinstance(part, list))
 
 
 def _of_image(key: str, things: list[Any], categories: Categories, task: Task) -> Iterator[Keyed | Found]:
@@ -177,13 +185,13 @@ def _of_image(key: str, things: list[Any], categories: Categories, task: Task) -
         yield Reject(key, "no_image", f"{count} of an image of this id, which the file does not list")
     elif len(images) > 1:
         why = f"there are {len(images)} images of this id" + (f": {listed(names)}" if names else "")
-        yield from (Keyed(name, Said(key, fault=why).packed()) for name in names)
+        yield from (Keyed(name, Said(key, fault=why)) for name in names)
         if not names:
             yield Reject(key, "bad_annotation", why)
     elif not names:
         yield Reject(key, "bad_annotation", f"it {images[0].fault}")
     else:
-        yield Keyed(names[0], _said(key, images[0], raw, categories, task).packed())
+        yield Keyed(names[0], _said(key, images[0], raw, categories, task))
 
 
 class _Known(NamedTuple):

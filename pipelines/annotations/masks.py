@@ -78,7 +78,7 @@ class Masks(Reader):
             if isinstance(found, Source):
                 name = found.id[len(folder) :].lstrip("/")
                 said = Said(found.id if own is None else own + name, Annotation(mask=found.id).packed())
-                yield Keyed(task.prefix + without_extension(name), said.packed())
+                yield Keyed(task.prefix + without_extension(name), said)
             elif own is None:  # else it is on record as the input's own
                 yield found
 

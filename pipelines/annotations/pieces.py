@@ -1,24 +1,15 @@
 """What the input and the annotations say of one image, each by itself, and what becomes of it together.
 
 Pieces meet by a key: the image's id, or that without its extension where files are partners by their stems.
-They travel as bytes, for a shuffle takes those as they are.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pipelines.sources.found import UNLABELED, Found, Ignored, Reject, Source
 from pipelines.sources.words import listed
-
-
-class Keyed(NamedTuple):
-    """A piece by its key."""
-
-    key: str
-    piece: bytes
 
 
 class Picture(NamedTuple):
@@ -30,9 +21,6 @@ class Picture(NamedTuple):
     split: str = ""
     """empty where its folder says nothing"""
 
-    def packed(self) -> bytes:
-        return b"P" + json.dumps(self).encode()
-
 
 class Member(NamedTuple):
     """That an image belongs to a split, by a list of them."""
@@ -40,9 +28,6 @@ class Member(NamedTuple):
     where: str
     """the list"""
     split: str
-
-    def packed(self) -> bytes:
-        return b"M" + json.dumps(self).encode()
 
 
 class Said(NamedTuple):
@@ -58,9 +43,15 @@ class Said(NamedTuple):
     fault: str = ""
     """what is wrong with it, as the predicate of a sentence"""
 
-    def packed(self) -> bytes:
-        head = json.dumps([self.where, self.split, self.label, self.fault]).encode()
-        return b"S" + head + b"\n" + self.annotation
+
+Piece = Picture | Member | Said
+
+
+class Keyed(NamedTuple):
+    """A piece by its key."""
+
+    key: str
+    piece: Piece
 
 
 class Rules(NamedTuple):
@@ -72,26 +63,15 @@ class Rules(NamedTuple):
     """the same of an annotation without image, whose key it gets"""
 
 
-def unpacked(packed: bytes) -> Picture | Member | Said:
-    kind, rest = packed[:1], packed[1:]
-    if kind == b"P":
-        return Picture(*json.loads(rest))
-    if kind == b"M":
-        return Member(*json.loads(rest))
-    head, _, annotation = rest.partition(b"\n")
-    where, split, label, fault = json.loads(head)
-    return Said(where, annotation, split, label, fault)
-
-
-def joined(key: str, pieces: Iterable[bytes], rules: Rules) -> Iterator[Found]:
+def joined(key: str, pieces: Iterable[Piece], rules: Rules) -> Iterator[Found]:
     """What an image comes to, in whichever order its pieces come; without a split where nothing says it.
 
     All that share a key are rejected where it is not clear what belongs to which.
     """
-    met = [unpacked(piece) for piece in sorted(pieces)]
-    pictures = [one for one in met if isinstance(one, Picture)]
-    members = [one for one in met if isinstance(one, Member)]
-    said = [one for one in met if isinstance(one, Said)]
+    pieces = list(pieces)
+    pictures = sorted(one for one in pieces if isinstance(one, Picture))
+    members = sorted(one for one in pieces if isinstance(one, Member))
+    said = sorted(one for one in pieces if isinstance(one, Said))
     if not pictures:
         reason, detail = rules.lonely
         for where in sorted({one.where for one in said}) or [f"{members[0].where}#{key}"]:

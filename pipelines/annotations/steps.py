@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.coco import Coco
 from pipelines.annotations.masks import Masks
-from pipelines.annotations.pieces import joined
+from pipelines.annotations.pieces import Piece, joined
 from pipelines.annotations.reader import Begun, Reader, View
 from pipelines.annotations.table import Table
 from pipelines.annotations.tfds import Tfds
@@ -53,7 +53,7 @@ def begin(reader: Reader, fractions: dict[str, str] | None) -> Iterator[Begun]:
         yield Guess(f"--split-fractions: the images have splits already{there}", refused=True)
 
 
-def finished(reader: Reader, key: str, pieces: Iterable[bytes]) -> Iterator[Found]:
+def finished(reader: Reader, key: str, pieces: Iterable[Piece]) -> Iterator[Found]:
     """What all pieces of one key come to."""
     for found in joined(key, pieces, reader.rules):
         yield reader.finished(found) if isinstance(found, Source) else found

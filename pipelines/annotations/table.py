@@ -105,7 +105,7 @@ class Table(Reader):
                     said = Said(f"{where}#{number}", fault=str(error))
                 else:
                     kinds.add(number, row)
-                yield Keyed(task.prefix + name, said.packed())
+                yield Keyed(task.prefix + name, said)
         except (OSError, BadFile) as error:
             yield refused(path, error)
         if others:

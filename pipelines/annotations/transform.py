@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,12 +13,14 @@ import apache_beam as beam
 from augment.errors import RequestError
 from pipelines import storage
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.pieces import Keyed
+from pipelines.annotations.pieces import Keyed, Piece, Said
 from pipelines.annotations.reader import Reader, Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
-from pipelines.annotations.walking import Top, pictures, top_of
+from pipelines.annotations.walking import files_below, pictures
+from pipelines.packets import Packets, things_of
 from pipelines.plan.splitting import in_splits
 from pipelines.sources.found import Folder, Found
+from pipelines.sources.listing import children
 
 
 class ListAnnotated(beam.PTransform):
@@ -32,6 +33,7 @@ class ListAnnotated(beam.PTransform):
         annotations: what lies beside the images.
         fractions: of the splits that are made, where there are none.
         group_by: what these do not tear, as in a request.
+        waiting: where on the machine of all workers packets wait, as in `Packets`; empty: nowhere.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class ListAnnotated(beam.PTransform):
         annotations: Annotations,
         fractions: dict[str, str] | None = None,
         group_by: str | None = None,
+        waiting: str = "",
     ) -> None:
         super().__init__()
         for name, path in (("root", root), ("annotations", annotations.path)):
@@ -48,53 +51,62 @@ class ListAnnotated(beam.PTransform):
                     f"{name} is {path!r}; it must be absolute, or a URL: workers have other folders"
                 )
         self.root, self.beside, self.fractions, self.group_by = root, annotations, fractions, group_by
+        self.waiting = waiting
 
     def expand(self, start: beam.pvalue.PBegin | beam.PCollection[str]) -> beam.PCollection[Found | Folder]:
         begins = isinstance(start, beam.pvalue.PBegin)
         reader = reader_of(self.root, self.beside)
         root = start | "Root" >> beam.Create([self.root]) if begins else start
-        begun = root | "Begin" >> beam.ParDo(_Begin(self.root, reader, self.fractions)).with_outputs(
-            _PARTS, _VIEWS, main=_FOUND
-        )
+        begun = root | "Begin" >> beam.ParDo(
+            _Begin(self.root, reader, self.fractions, self.waiting)
+        ).with_outputs(_VIEWS, main=_PARTS)
         read = (
             begun[_PARTS]
             | "Share" >> beam.Reshuffle()
             | "Read"
             >> beam.ParDo(
                 _Read(self.root, reader, self.fractions, self.group_by), beam.pvalue.AsList(begun[_VIEWS])
-            ).with_outputs(_KEYED, main=_FOUND)
+            )
         )
         if reader.around:
-            return (begun[_FOUND], read[_FOUND]) | "All" >> beam.Flatten()
-        met = (
-            read[_KEYED]
-            | "Pack" >> beam.ParDo(_Pack())
+            return read
+        # What is no piece goes the same way: a Flatten would be a copy of everything that was found.
+        return (
+            read
+            | "Pack" >> beam.ParDo(_Pack(self.waiting))
             | "By image" >> beam.GroupByKey()
             | "Join" >> beam.ParDo(_Join(reader, self.fractions, self.group_by))
         )
-        return (begun[_FOUND], read[_FOUND], met) | "All" >> beam.Flatten()
 
 
-_FOUND, _PARTS, _VIEWS, _KEYED = "found", "parts", "views", "keyed"
+_PARTS, _VIEWS = "parts", "views"
 
-Part = Task | Top
-"""What one worker reads: annotations, or a folder of the input."""
+Part = Task | str | bytes | Found | Folder
+"""What one worker reads: annotations; a folder of the input by its name, or a packet of what lies beside
+folders there, which may be all of it; or what was found before."""
 
 
 class _Begin(beam.DoFn):
-    def __init__(self, root: str, reader: Reader, fractions: dict[str, str] | None) -> None:
-        self.root, self.reader, self.fractions = root, reader, fractions
+    def __init__(self, root: str, reader: Reader, fractions: dict[str, str] | None, waiting: str) -> None:
+        self.root, self.reader, self.fractions, self.waiting = root, reader, fractions, waiting
 
     def process(self, _: str) -> Iterator[Any]:
         for begun in begin(self.reader, self.fractions):
-            if isinstance(begun, Task):
-                yield beam.pvalue.TaggedOutput(_PARTS, begun)
-            elif isinstance(begun, View):
+            if isinstance(begun, View):
                 yield beam.pvalue.TaggedOutput(_VIEWS, begun)
+            elif isinstance(begun, Task):
+                yield begun
             else:
                 yield from in_splits([begun], self.fractions, None)
-        for top in () if self.reader.around else top_of(self.root):
-            yield beam.pvalue.TaggedOutput(_PARTS, top)
+        if self.reader.around:
+            return
+        beside = Packets[None](self.waiting)
+        for one in children(self.root, ""):
+            if isinstance(one, str):
+                yield one
+            else:
+                yield from (packet for _, packet in beside.add(None, one, 0))
+        yield from (packet for _, packet in beside.rest())
 
 
 class _Read(beam.DoFn):
@@ -103,53 +115,50 @@ class _Read(beam.DoFn):
     ) -> None:
         self.root, self.reader, self.fractions, self.group_by = root, reader, fractions, group_by
 
-    def process(self, part: Part, views: list[View]) -> Iterator[Any]:
+    def process(self, part: Part, views: list[View]) -> Iterator[Keyed | Found | Folder]:
+        if isinstance(part, Found | Folder):
+            yield part
+            return
         if isinstance(part, Task):
             read: Iterable[Any] = self.reader.read(part)
         else:
-            read = pictures(self.root, part, {view.prefix: view for view in views}, self.reader.key)
-        for one in in_splits(read, self.fractions, self.group_by):  # which leaves pieces as they are
-            yield beam.pvalue.TaggedOutput(_KEYED, one) if isinstance(one, Keyed) else one
+            files = files_below(self.root, part) if isinstance(part, str) else things_of([part])
+            read = pictures(files, {view.prefix: view for view in views}, self.reader.key)
+        yield from in_splits(read, self.fractions, self.group_by)  # which leaves pieces as they are
 
 
 @beam.typehints.with_output_types(tuple[int, bytes])
 class _Pack(beam.DoFn):
-    """Pieces to packets of some of which the keys have one hash, by that: a shuffle's own table takes more
-    room for each piece than it has itself."""
+    """Pieces, and what else was found, to packets of some of which the keys have one hash, by that."""
 
-    HASHES = 1024
-    HELD = 1 << 22
-    """bytes of pieces, at most"""
+    HASHES = 256
+
+    def __init__(self, waiting: str) -> None:
+        self.waiting = waiting
 
     def start_bundle(self) -> None:
-        self._held: dict[int, list[Keyed]] = defaultdict(list)
-        self._bytes = 0
+        self._packets = Packets[int](self.waiting)
 
-    def process(self, piece: Keyed) -> Iterator[tuple[int, bytes]]:
-        self._held[zlib.crc32(piece.key.encode()) % self.HASHES].append(piece)
-        self._bytes += len(piece.key) + len(piece.piece)
-        if self._bytes > self.HELD:
-            yield from self._packets()
+    def process(self, one: Keyed | Found | Folder) -> Iterator[tuple[int, bytes]]:
+        key, piece = one if isinstance(one, Keyed) else (repr(one), None)
+        size = len(piece.annotation) if isinstance(piece, Said) else 0
+        yield from self._packets.add(zlib.crc32(key.encode()) % self.HASHES, one, size + len(key))
 
     def finish_bundle(self) -> Iterator[Any]:
-        for packet in self._packets():
-            yield beam.transforms.window.GlobalWindows.windowed_value(packet)
-
-    def _packets(self) -> Iterator[tuple[int, bytes]]:
-        for number, pieces in self._held.items():
-            yield number, pickle.dumps([tuple(piece) for piece in pieces], pickle.HIGHEST_PROTOCOL)
-        self.start_bundle()
+        yield from map(beam.transforms.window.GlobalWindows.windowed_value, self._packets.rest())
 
 
 class _Join(beam.DoFn):
     def __init__(self, reader: Reader, fractions: dict[str, str] | None, group_by: str | None) -> None:
         self.reader, self.fractions, self.group_by = reader, fractions, group_by
 
-    def process(self, met: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        by_key: dict[str, list[bytes]] = defaultdict(list)
-        for packet in met[1]:
-            for key, piece in pickle.loads(packet):  # noqa: S301 (it is of our own making)
-                by_key[key].append(piece)
+    def process(self, met: tuple[int, Iterable[bytes]]) -> Iterator[Found | Folder]:
+        by_key: dict[str, list[Piece]] = defaultdict(list)
+        for one in things_of(met[1]):
+            if isinstance(one, Keyed):
+                by_key[one.key].append(one.piece)
+            else:
+                yield one
         found = itertools.chain.from_iterable(
             finished(self.reader, key, pieces) for key, pieces in by_key.items()
         )

@@ -96,7 +96,7 @@ class Voc(Reader):
                 else:
                     classes |= {thing.name for thing in annotation.objects}
                     said = Said(where, annotation.packed())
-                yield Keyed(task.prefix + without_extension(name[len(within) :].lstrip("/")), said.packed())
+                yield Keyed(task.prefix + without_extension(name[len(within) :].lstrip("/")), said)
         except OSError as error:
             yield refused(self._path, error)
         yield Vocabulary(frozenset((0, name) for name in classes))
@@ -106,7 +106,7 @@ class Voc(Reader):
         try:
             for line in lines_of(path):
                 if name := _LABELED.sub("", line).strip():
-                    yield Keyed(prefix + name, Member(where, split).packed())
+                    yield Keyed(prefix + name, Member(where, split))
         except (OSError, BadFile) as error:
             yield refused(path, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pipelines.annotations.pieces import ELSEWHERE, Keyed, Picture
 from pipelines.annotations.reader import View
@@ -14,33 +14,11 @@ from pipelines.sources.rules import extension, role
 _IMAGES = ("images", "imgs", "JPEGImages")
 
 
-Top = str | tuple[Found, ...]
-"""A folder of the input, by its name; or some of what lies beside folders there."""
-
-_TOGETHER = 1000
-"""Files in the input itself: there may be all of them."""
-
-
-def top_of(root: str) -> Iterator[Top]:
-    """What lies in the input."""
-    beside: list[Found] = []
-    for one in children(root, ""):
-        if isinstance(one, str):
-            yield one
-            continue
-        beside.append(one)
-        if len(beside) == _TOGETHER:
-            yield tuple(beside)
-            beside.clear()
-    if beside:
-        yield tuple(beside)
-
-
 def pictures(
-    root: str, top: Top, views: Mapping[str, View], key: Callable[[str], str]
+    files: Iterable[Found], views: Mapping[str, View], key: Callable[[str], str]
 ) -> Iterator[Keyed | Found]:
-    """The images of a folder of the input, or of those beside folders, as pieces, and what else is there."""
-    for found in list_folder(root, Folder(top, "", "")) if isinstance(top, str) else top:
+    """The images among some files of the input, as pieces, and what else they are."""
+    for found in files:
         if not isinstance(found, Source):
             yield found
             continue
@@ -48,14 +26,16 @@ def pictures(
         if view is None:
             yield Ignored(ELSEWHERE)
         elif view.images:
-            yield Keyed(key(found.id), Picture(found.id, found.size, view.split).packed())
+            yield Keyed(key(found.id), Picture(found.id, found.size, view.split))
 
 
 def files_below(root: str, folder: str) -> Iterator[Found]:
     """Every file below a folder, empty for all of `root`."""
-    tops = [folder] if folder else children(root, "")
-    for top in tops:
-        yield from list_folder(root, Folder(top, "", "")) if isinstance(top, str) else [top]
+    if folder:
+        yield from list_folder(root, Folder(folder, "", ""))
+        return
+    for one in children(root, ""):
+        yield from files_below(root, one) if isinstance(one, str) else [one]
 
 
 def folders_in(root: str, folder: str) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipelines.annotations.asked import Annotations
-from pipelines.annotations.pieces import Keyed
+from pipelines.annotations.pieces import Keyed, Piece
 from pipelines.annotations.reader import Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
-from pipelines.annotations.walking import pictures, top_of
+from pipelines.annotations.walking import files_below, pictures
 from pipelines.plan.splitting import in_splits
 from pipelines.sources.found import Folder, Found, Source
 
@@ -37,7 +37,7 @@ def _everything(
     root: str, annotations: Annotations, fractions: dict[str, str] | None
 ) -> Iterator[Found | Folder]:
     reader = reader_of(root, annotations)
-    by_key: dict[str, list[bytes]] = {}
+    by_key: dict[str, list[Piece]] = {}
 
     def without_pieces(found: Iterable[Keyed | Found | Folder]) -> Iterator[Found | Folder]:
         for one in found:
@@ -57,7 +57,7 @@ def _everything(
             yield begun
     for task in tasks:
         yield from without_pieces(reader.read(task))
-    for top in () if reader.around else top_of(root):
-        yield from without_pieces(pictures(root, top, views, reader.key))
+    if not reader.around:
+        yield from without_pieces(pictures(files_below(root, ""), views, reader.key))
     for key, pieces in by_key.items():
         yield from finished(reader, key, pieces)

@@ -92,7 +92,7 @@ class Yolo(Reader):
             if task.settings:
                 where = where_of(self._root, task.names[0], self._above)
                 for source in self._listed(task.names[0]):
-                    yield Keyed(self.key(source), Member(where, task.settings).packed())
+                    yield Keyed(self.key(source), Member(where, task.settings))
             else:
                 yield from self._read_labels(task)
         except (OSError, BadFile) as error:
@@ -104,7 +104,7 @@ class Yolo(Reader):
             path = storage.at(task.prefix).to(name)
             outlines = outlines or has_outlines(contents, self._data)
             said = Said(where_of(self._root, path, self._above), contents)
-            yield Keyed(without_extension(path), said.packed())
+            yield Keyed(without_extension(path), said)
         if outlines:
             yield Vocabulary(has=frozenset(["polygons"]))
 

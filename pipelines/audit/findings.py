@@ -57,6 +57,12 @@ class Findings:
         if self.counts[finding.kind] <= KEPT:
             self.kept.append(finding)
 
+    def extend(self, others: Findings) -> None:
+        """Adds those of others, in their order."""
+        for finding in others.kept:
+            self.add(finding)
+        self.counts += others.counts - Counter(finding.kind for finding in others.kept)
+
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.kept)
 

@@ -14,7 +14,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,14 +69,23 @@ class Member:
     """of its samples in those"""
 
 
+class Difference(NamedTuple):
+    """Of a sample that is not equal to its record."""
+
+    pixels: int
+    """that differ in at least one channel"""
+    largest: int
+    """difference of a level"""
+
+
 @dataclasses.dataclass
 class SourceCheck:
     """What became of one source."""
 
     member: Member
     findings: list[Finding] = dataclasses.field(default_factory=list)
-    differences: list[np.ndarray] = dataclasses.field(default_factory=list)
-    """uint8 [H, W, C] of each sample that was derived again and is not equal: by how many levels"""
+    differences: list[Difference] = dataclasses.field(default_factory=list)
+    """of each sample that was derived again and is not equal"""
     derived: int = 0
     vanished: bool = False
 
@@ -112,24 +121,39 @@ class Rederiver:
         self._recipe, self._augmenters = augmenters.recipe, augmenters
         self._derivers = functools.cache(SampleDeriver)
         self._pool = ThreadPoolExecutor(CORES)
+        self._waiting: collections.deque[Future[list[SourceCheck]]] = collections.deque()
+        self._first = True
         self.vanished: dict[str, str] = {}
         """sources that are not there, with their SHA-256"""
 
-    def check(self, shards: Sequence[Shard]) -> None:
-        """All copies of one group."""
+    def begin(self, shards: Sequence[Shard]) -> None:
+        """Has threads derive all copies of one group, and returns; `finish` tells what they found."""
         members = self._members(shards)
-        first = shards[0].place.copy <= 0  # those of later copies are among them
         self._draw(members)
-        for outcome in self._outcomes(members):
-            self.unseen.discard(outcome.member.source)
-            self._audit.checked["sources"] += first and not outcome.vanished
-            self._audit.checked["derived"] += outcome.derived
-            if outcome.vanished:
-                self.vanished[outcome.member.source] = outcome.member.sha256
-            for finding in outcome.findings:
-                self._audit.findings.add(finding)
-            self._measure(outcome)
-            self._progress(len(outcome.member.samples))
+        self._first = shards[0].place.copy <= 0  # those of later copies are among them
+        for first in range(0, len(members), AT_ONCE):
+            self._waiting.append(self._pool.submit(self._block, members[first : first + AT_ONCE]))
+
+    def finish(self) -> None:
+        """Waits for the group that was begun, if any was."""
+        while self._waiting:
+            for outcome in self._waiting.popleft().result():
+                self._take(outcome)
+
+    def close(self) -> None:
+        """Nothing is derived any more that was not begun yet."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self, outcome: SourceCheck) -> None:
+        self.unseen.discard(outcome.member.source)
+        self._audit.checked["sources"] += self._first and not outcome.vanished
+        self._audit.checked["derived"] += outcome.derived
+        if outcome.vanished:
+            self.vanished[outcome.member.source] = outcome.member.sha256
+        for finding in outcome.findings:
+            self._audit.findings.add(finding)
+        self._measure(outcome)
+        self._progress(len(outcome.member.samples))
 
     def _members(self, shards: Sequence[Shard]) -> list[Member]:
         members: dict[str, Member] = {}
@@ -166,15 +190,6 @@ class Rederiver:
             draws = deriver.draw(sources, copies)
             for member in its:
                 member.draws = draws
-
-    def _outcomes(self, members: list[Member]) -> Iterator[SourceCheck]:
-        waiting: collections.deque[Future[list[SourceCheck]]] = collections.deque()
-        for first in range(0, len(members), AT_ONCE):
-            waiting.append(self._pool.submit(self._block, members[first : first + AT_ONCE]))
-            if len(waiting) > CORES:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
 
     def _block(self, members: Sequence[Member]) -> list[SourceCheck]:
         """Reads some sources, and derives their samples."""
@@ -272,7 +287,7 @@ class Rederiver:
             if finding is not None:
                 outcome.findings.append(finding)
             elif difference is not None and difference.any():
-                outcome.differences.append(difference)
+                outcome.differences.append(_difference(difference))
                 if self._counts(difference):
                     outcome.findings.append(self._at(sample, "derived", _measured(difference)))
 
@@ -330,8 +345,8 @@ class Rederiver:
         parity.pixels += outcome.derived * height * width
         for difference in outcome.differences:
             parity.differing += 1
-            parity.differing_pixels += int(difference.any(axis=-1).sum())
-            parity.largest = max(parity.largest, int(difference.max()))
+            parity.differing_pixels += difference.pixels
+            parity.largest = max(parity.largest, difference.largest)
 
 
 def _each_draw(samples: Sequence[Sample], draws: Draw, begin: int) -> Iterator[Draw | None]:
@@ -350,9 +365,13 @@ def _augmented(samples: Sequence[Sample]) -> list[int]:
 _NONE: Any = np.zeros([1, 1, 3], np.uint8)
 
 
-def _measured(difference: np.ndarray) -> str:
-    pixels = difference.any(axis=-1)
+def _difference(levels: np.ndarray) -> Difference:
+    return Difference(int(levels.any(axis=-1).sum()), int(levels.max()))
+
+
+def _measured(levels: np.ndarray) -> str:
+    pixels, largest = _difference(levels)
     return (
-        f"what is derived from its source differs from the record in {int(pixels.sum()):,} of "
-        f"{pixels.size:,} pixels, by up to {int(difference.max())} levels"
+        f"what is derived from its source differs from the record in {pixels:,} of "
+        f"{levels[..., 0].size:,} pixels, by up to {largest} levels"
     )

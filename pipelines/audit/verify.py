@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator
 
@@ -13,13 +14,13 @@ from augment.parity import parity_class
 from pipelines import process
 from pipelines.annotations import Annotations
 from pipelines.audit.files import check_small_files, check_strays, check_whole_file
-from pipelines.audit.findings import Audit, Parity
+from pipelines.audit.findings import Audit, Findings, Parity
 from pipelines.audit.grouping import check_told
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
 from pipelines.audit.leaks import Looked, check_leaks
 from pipelines.audit.rederive import Rederiver
 from pipelines.audit.sampling import choose
-from pipelines.audit.shards import ShardChecker, ShardPlace
+from pipelines.audit.shards import Shard, ShardChecker, ShardPlace
 from pipelines.audit.statistics import statistics
 from pipelines.audit.structure import Totals, check_manifest
 from pipelines.audit.targets import TargetsCheck
@@ -95,21 +96,15 @@ def _check(
             by = (backend or _other_backend(audit.directory)) if augmenters.has_device else "host"
             if by == "device":
                 require("TensorFlow", "an audit by the device backend (--backend host does without)")
-                import_tensorflow(threads_an_op=1)  # each core has a source of its own; sharing costs
+                # Each core has a source of its own; sharing costs.
+                import_tensorflow(threads_an_op=1, with_keras=False)
             augmenters = ByClass(augmenters.recipe, augmenters.seed, by)
             if manifest.targets and annotations:
                 deriver = TargetsDeriver(augmenters, manifest.targets, annotations.path)
                 targets = TargetsCheck(deriver, augmenters.recipe, found.annotations)
             rederiver = Rederiver(audit, augmenters, root, chosen, set(found.sources), bar.update, targets)
         process.started()
-        for group in _groups(manifest):
-            shards = [checker.check(place) for place in group]
-            checker.compare_copies(shards)
-            totals.add(shards)
-            if rederiver:
-                rederiver.check(shards)
-            for shard in shards:
-                checker.check_images(shard)
+        _check_groups(audit, manifest, checker, totals, rederiver)
     totals.check(rejects)
     if root is None or found is None or rederiver is None:
         audit.unchecked.append(
@@ -121,6 +116,32 @@ def _check(
     new = rederiver.unseen - {reject.source for reject in totals.rejects.union(rejects or ())}
     check_listing(audit, root, found, new, rederiver.vanished)
     return found.looked
+
+
+def _check_groups(
+    audit: Audit, manifest: Manifest, checker: ShardChecker, totals: Totals, rederiver: Rederiver | None
+) -> None:
+    """Group after group; the records and rows of one are looked at while threads derive that before it."""
+    before: list[Shard] = []
+    try:
+        for group in itertools.chain(_groups(manifest), [[]]):
+            kept, audit.findings = audit.findings, Findings()  # to come behind those of the group before
+            shards = [checker.check(place) for place in group]
+            if shards:
+                checker.compare_copies(shards)
+                totals.add(shards)
+            ahead, audit.findings = audit.findings, kept
+            if rederiver:
+                rederiver.finish()
+            for shard in before:
+                checker.check_images(shard)
+            audit.findings.extend(ahead)
+            if rederiver and shards:
+                rederiver.begin(shards)
+            before = shards
+    finally:
+        if rederiver:
+            rederiver.close()
 
 
 def _other_backend(directory: str) -> backends.Name:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Embedded(Engine):
     """In threads of this process, or in processes by --direct_running_mode=multi_processing."""
 
+    in_memory = True
+
     def defaults(self, name: str, output: str) -> list[str]:
         """Workers in processes would report every step."""
         return ["--default_sdk_harness_log_level=ERROR"]

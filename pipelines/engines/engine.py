@@ -37,6 +37,8 @@ class Engine:
 
     workers_here = True
     """Whether workers are of the same kind as this machine"""
+    in_memory = False
+    """Whether what is shuffled is held in the memory of this machine, on which all workers are"""
     awaited = True
     """Whether this process waits for what comes of a job"""
     dry_run = False

@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 
+from pipelines import process
+
 _LOOKS = 0.2
 """Seconds between two looks whether the launcher is there: for so long it may be outlived."""
 
@@ -19,8 +21,10 @@ def main() -> None:
     """Works until the launcher lets go, or is no more."""
     threading.Thread(target=end_with, args=(int(sys.argv.pop()),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal; the launcher tells us
-    from apache_beam.runners.worker import sdk_worker_main
+    with process.starting():
+        from apache_beam.runners.worker import sdk_worker_main
 
+        process.started()
     sdk_worker_main.main(sys.argv)
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 
 from pipelines import plan
 from pipelines.format.copies import ClassCopies, RankOf, ranks
 from pipelines.format.request import Request
-from pipelines.sources import Folder, Found, Listing, Source
+from pipelines.packets import things_of
+from pipelines.sources import Listing
 from pipelines.sources.found import Place
 
 DEVIATIONS = 16
@@ -30,7 +31,7 @@ class Near(NamedTuple):
 
 
 class LastOnes(beam.PTransform):
-    """What was found to the last one of each class that gets one copy more, by split and class.
+    """Sources in packets to the last one of each class that gets one copy more, by split and class.
 
     Args:
         request: which balances classes.
@@ -41,9 +42,9 @@ class LastOnes(beam.PTransform):
         super().__init__()
         self.request, self.counted = request, counted
 
-    def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[tuple[Place, RankOf]]:
+    def expand(self, sources: beam.PCollection[bytes]) -> beam.PCollection[tuple[Place, RankOf]]:
         return (
-            found
+            sources
             | "Near" >> beam.ParDo(FindNear(self.request), self.counted)
             | "Collect" >> beam.CombinePerKey(collect)
             | "Last" >> beam.FlatMap(last_one, self.request, self.counted)
@@ -52,37 +53,30 @@ class LastOnes(beam.PTransform):
 
 @beam.typehints.with_output_types(tuple[Place, Near])
 class FindNear(beam.DoFn):
-    """Sources to what of a bundle lies before and near the searched place of their class."""
+    """Sources to what of a packet lies before and near the searched place of their class."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
 
     def start_bundle(self) -> None:
         self._wanted: dict[Place, ClassCopies] | None = None
-        self._ids: dict[Place, list[str]] = {}
 
-    def process(self, found: Found | Folder, counted: Listing) -> Iterator[tuple[Place, Near]]:
+    def process(self, packet: bytes, counted: Listing) -> Iterator[tuple[Place, Near]]:
         if self._wanted is None:
             self._wanted = plan.parted(self.request, counted)
-        if isinstance(found, Source) and (found.split, found.label) in self._wanted:
-            ids = self._ids.setdefault((found.split, found.label), [])
-            ids.append(found.id)
-            if len(ids) == _BLOCK:
-                yield self._near((found.split, found.label))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for place in list(self._ids):
-            yield beam.transforms.window.GlobalWindows.windowed_value(self._near(place))
-
-    def _near(self, place: Place) -> tuple[Place, Near]:
-        wanted, ids = (self._wanted or {})[place], self._ids.pop(place)
-        low, high = searched(wanted)
-        rank = ranks(ids).tolist()
-        at = tuple((r, source) for r, source in zip(rank, ids, strict=True) if low <= r < high)
-        return place, Near(sum(r < low for r in rank), at)
+        ids: dict[Place, list[str]] = {}
+        for source in things_of([packet]):
+            if (source.split, source.label) in self._wanted:
+                ids.setdefault((source.split, source.label), []).append(source.id)
+        for place in ids:
+            yield place, near(self._wanted[place], ids[place])
 
 
-_BLOCK = 4096
+def near(wanted: ClassCopies, ids: list[str]) -> Near:
+    low, high = searched(wanted)
+    rank = ranks(ids).tolist()
+    at = tuple((r, source) for r, source in zip(rank, ids, strict=True) if low <= r < high)
+    return Near(sum(r < low for r in rank), at)
 
 
 def searched(wanted: ClassCopies) -> tuple[int, int]:
@@ -105,8 +99,8 @@ def last_one(
     collected: tuple[Place, Near], request: Request, counted: Listing
 ) -> Iterator[tuple[Place, RankOf]]:
     """Raises RuntimeError if it lies elsewhere than hashes of names do."""
-    place, near = collected
-    number = plan.parted(request, counted)[place].more - 1 - near.before
-    if not 0 <= number < len(near.at):
+    place, found = collected
+    number = plan.parted(request, counted)[place].more - 1 - found.before
+    if not 0 <= number < len(found.at):
         raise RuntimeError(f"class {place[1]!r}: its names are made for their hashes to lie unevenly")
-    yield place, sorted(near.at)[number]
+    yield place, sorted(found.at)[number]

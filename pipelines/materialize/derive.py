@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from augment.augmenter import NOT_AUGMENTED, Augmenter
 from augment.by_class import ByClass
 from augment.draws import Draw, each
 from augment.keys import source_words
+from augment.targets import Moved
 from pipelines import storage
 from pipelines.format.digests import pixels_digest
 from pipelines.format.example import serialize
@@ -21,7 +24,7 @@ from pipelines.format.request import Request, job_recipe
 from pipelines.format.targets import Targets
 from pipelines.sources import UNLABELED, Reject, read_source
 from pipelines.sources.reading import rejected
-from pipelines.targets import SampleTargets, TargetsDeriver
+from pipelines.targets import Annotated, Asked, SampleTargets, TargetsDeriver
 
 Contents = bytes | OSError | None
 """What a source holds, or why that cannot be read; None where whoever derives it is to read it."""
@@ -32,6 +35,10 @@ SOURCE_COLUMNS = ("source", "class", "label", "source_sha256", "source_height", 
 
 PIXELS = "pixels_blake3"
 """Of the samples table, the column that has the digest of a sample's levels."""
+
+
+NEAR = 1 << 20
+"""Bytes of samples' pixels that are made step by step: as many as stay in a processor's own cache."""
 
 
 class PassingFault(Exception):
@@ -105,83 +112,139 @@ class Deriver:
 
         `copies`: NOT_AUGMENTED can only be the first of them.
         """
-        found: dict[int, _One | Reject] = {}
+        recipe = self.augmenters.recipe
+        near = max(NEAR // (math.prod(recipe.image_shape) * len(copies)), 1)
+        found: dict[int, _Stored | Reject] = {}
         drawn: list[tuple[Sequence[int], Draw]] = []
         for augmenter, places in self.augmenters.parts([member.label for member in members]):
             draws = _draws(augmenter, [members[position].source for position in places], copies)
             drawn.append((places, draws))
-            for position, draw_of in zip(places, _by_copy(draws, copies), strict=False):
-                found[position] = self._one(augmenter, members[position], copies, draw_of)
-        columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
-        records: list[list[bytes]] = [[] for _ in copies]
-        by_copy: dict[str, list[list[Any]]] = {}
-        rejects: list[Reject] = []
-        written: list[int] = []
-        for position in range(len(members)):
-            made = found[position]
-            if isinstance(made, Reject):
-                rejects.append(made)
-                continue
-            written.append(position)
-            for name, value in made.source.items():
-                columns.setdefault(name, []).append(value)
-            for number, (record, its) in enumerate(made.copies):
-                records[number].append(record)
-                for name, value in its.items():
-                    by_copy.setdefault(name, [[] for _ in copies])[number].append(value)
+            of_each = _by_copy(draws, copies)
+            for first in range(0, len(places), near):
+                some = places[first : first + near]
+                of_some = list(itertools.islice(of_each, len(some)))
+                them = [members[position] for position in some]
+                found.update(zip(some, self._stored(augmenter, them, copies, of_some), strict=True))
+        finished = self._finished([found[position] for position in range(len(members))], copies)
+        made = [(position, one) for position, one in enumerate(finished) if isinstance(one, _One)]
+        ones, numbers = [one for _, one in made], range(len(copies))
         recorded = self.augmenters.recorded(drawn, (len(members), len(_augmented(copies))))
-        parameters = {name: values[written] for name, values in recorded.items()}
-        return Derived([b"".join(its) for its in records], columns, by_copy, parameters, rejects)
+        written = [position for position, _ in made]
+        return Derived(
+            [b"".join([one.records[number] for one in ones]) for number in numbers],
+            {
+                name: [one.source[name] for one in ones]
+                for name in (ones[0].source if ones else SOURCE_COLUMNS)
+            },
+            {
+                name: [[one.columns[name][number] for one in ones] for number in numbers]
+                for name in (ones[0].columns if ones else ())
+            },
+            {name: values[written] for name, values in recorded.items()},
+            [one for one in finished if isinstance(one, Reject)],
+        )
 
     def samples(self, member: Member, copies: Sequence[int]) -> Samples | Reject:
         """One source's samples themselves, as a reader of its records sees them. Raises as `derive`."""
         augmenter = self.augmenters.of(member.label)
+        decoded = self._decoded(augmenter, member)
+        if isinstance(decoded, Reject):
+            return decoded
         draws = _draws(augmenter, [member.source], copies)
-        made = self._made(augmenter, member, next(_by_copy(draws, copies)))
-        if isinstance(made, Reject):
-            return made
-        stored = augmenter.recipe.storage
+        images = _images(augmenter, decoded.image, next(_by_copy(draws, copies)))
         drawn = {name: values[0] for name, values in augmenter.recorded(draws).items()}
-        return Samples([codec.round_trip(image, stored) for image in made.images], drawn)
+        return Samples([codec.round_trip(image, augmenter.recipe.storage) for image in images], drawn)
 
-    def _one(
-        self, augmenter: Augmenter, member: Member, copies: Sequence[int], draws: Sequence[Draw | None]
-    ) -> _One | Reject:
-        """One source's records, by what was drawn for each copy."""
-        made = self._made(augmenter, member, draws)
-        if isinstance(made, Reject):
-            return made
-        label, stored = self._labels[member.label], augmenter.recipe.storage
-        values = (member.source, member.label, label, made.sha256, *made.size)
-        source = dict(zip(SOURCE_COLUMNS, values, strict=True))
+    def _stored(
+        self,
+        augmenter: Augmenter,
+        members: Sequence[Member],
+        copies: Sequence[int],
+        draws: Sequence[Sequence[Draw | None]],
+    ) -> list[_Stored | Reject]:
+        """Some sources' images as records hold them, by what was drawn for each copy.
+
+        Step by step for all of them: what is done many times in a row takes less time, for its code and
+        its tables are near.
+        """
+        decoded = [self._decoded(augmenter, member) for member in members]
+        known = [
+            one if isinstance(one, Reject) else self._known(member, one)
+            for member, one in zip(members, decoded, strict=True)
+        ]
+        images = [
+            image
+            for one, source, its in zip(decoded, known, draws, strict=True)
+            if isinstance(one, _Decoded) and isinstance(source, _Known)
+            for image in _images(augmenter, one.image, its)
+        ]
+        encoded = codec.encode_each(images, augmenter.recipe.storage)
+        stored = iter(list(zip(encoded, map(pixels_digest, images), strict=True)))
+        return [
+            source
+            if isinstance(source, Reject)
+            else _Stored(source, its, list(itertools.islice(stored, len(copies))))
+            for source, its in zip(known, draws, strict=True)
+        ]
+
+    def _known(self, member: Member, decoded: _Decoded) -> _Known | Reject:
+        """What is known of a source beside its image."""
+        label = self._labels[member.label]
+        size = decoded.image.shape[:2]
+        values = (member.source, member.label, label, decoded.sha256, *size)
+        columns = dict(zip(SOURCE_COLUMNS, values, strict=True))
+        if not self._targets:
+            return _Known(columns, size, None)
+        try:
+            annotated = self._targets.read(member.source, member.annotation, size)
+        except OSError as error:
+            raise self._passing(member.source, error) from None
+        if isinstance(annotated, Reject):
+            return annotated
+        return _Known(columns | annotated.columns(self._targets.targets), size, annotated)
+
+    def _finished(self, stored: Sequence[_Stored | Reject], copies: Sequence[int]) -> list[_One | Reject]:
+        """Sources' records, with their targets, which are moved for all of them at once."""
+        asked = [
+            Asked(one.known.annotated, one.known.size, draw, one.known.columns["class"])
+            for one in stored
+            if isinstance(one, _Stored) and one.known.annotated
+            for draw in one.draws
+        ]
+        moved = iter(self._targets.moved(asked) if self._targets else ())
+        return [
+            one
+            if isinstance(one, Reject)
+            else self._one(one, copies, list(itertools.islice(moved, len(copies))))
+            for one in stored
+        ]
+
+    def _one(self, stored: _Stored, copies: Sequence[int], moved: Sequence[Moved]) -> _One | Reject:
+        """One source's records; `moved` are its samples' targets, if there are some."""
+        source, label = stored.known.columns, None if self._unlabeled else stored.known.columns["label"]
         targets: Sequence[SampleTargets | None] = [None] * len(copies)
-        if self._targets:
+        if self._targets and stored.known.annotated:
             try:
-                annotated = self._targets.read(member.source, member.annotation, made.size)
-            except OSError as error:
-                raise self._passing(member.source, error) from None
-            if isinstance(annotated, Reject):
-                return annotated
-            source |= annotated.columns(self._targets.targets)
-            try:
-                targets = self._targets.samples(annotated, made.size, draws, member.label)
+                targets = [self._targets.written(its, stored.known.annotated) for its in moved]
             except codec.DecodeError as error:
-                return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        encoded = [codec.encode(sample, stored) for sample in made.images]
-        digests = [pixels_digest(sample) for sample in made.images]
+                return Reject(source["source"], error.rejection.reason, error.rejection.detail)
         records = []
-        for image, digest, copy, its in zip(encoded, digests, copies, targets, strict=True):
+        columns: dict[str, list[Any]] = {PIXELS: []}
+        for (image, digest), copy, its in zip(stored.images, copies, targets, strict=True):
             record = serialize(
                 image=image,
-                label=None if self._unlabeled else label,
-                source=member.source,
+                label=label,
+                source=source["source"],
                 copy=copy,
                 targets=its.entries if its else b"",
             )
-            records.append((framed(record), {PIXELS: digest, **(its.columns if its else {})}))
-        return _One(source, records)
+            records.append(framed(record))
+            columns[PIXELS].append(digest)
+            for name, value in its.columns.items() if its else ():
+                columns.setdefault(name, []).append(value)
+        return _One(source, records, columns)
 
-    def _made(self, augmenter: Augmenter, member: Member, draws: Sequence[Draw | None]) -> _Made | Reject:
+    def _decoded(self, augmenter: Augmenter, member: Member) -> _Decoded | Reject:
         contents = self._read(member)
         if isinstance(contents, Reject):
             return contents
@@ -189,15 +252,7 @@ class Deriver:
             image = augmenter.recipe.decode_source(contents)
         except codec.DecodeError as error:
             return Reject(member.source, error.rejection.reason, error.rejection.detail)
-        head: np.ndarray | None = None
-        images = []
-        for draw in draws:
-            if draw is None:
-                images.append(augmenter.plain(image))
-                continue
-            head = augmenter.head(image) if head is None else head
-            images.append(augmenter.tail(head, draw))
-        return _Made(hashlib.sha256(contents).hexdigest(), image.shape[:2], images)
+        return _Decoded(hashlib.sha256(contents).hexdigest(), image)
 
     def _read(self, member: Member) -> bytes | Reject:
         contents = member.contents
@@ -243,15 +298,47 @@ def _by_copy(draws: Draw, copies: Sequence[int]) -> Iterator[list[Draw | None]]:
         yield [None if copy == NOT_AUGMENTED else next(samples) for copy in copies]
 
 
-class _Made(NamedTuple):
-    """What is made of one source, before it is stored."""
+def _images(augmenter: Augmenter, image: np.ndarray, draws: Sequence[Draw | None]) -> list[np.ndarray]:
+    """One source's samples, one a copy: uint8 [H, W, C]."""
+    head: np.ndarray | None = None
+    images = []
+    for draw in draws:
+        if draw is None:
+            images.append(augmenter.plain(image))
+            continue
+        head = augmenter.head(image) if head is None else head
+        images.append(augmenter.tail(head, draw))
+    return images
+
+
+class _Decoded(NamedTuple):
+    """A source as it was read."""
 
     sha256: str
     """of what it holds"""
-    size: tuple[int, ...]
-    """height, width of what it shows"""
-    images: list[np.ndarray]
-    """one a copy, uint8 [H, W, C]"""
+    image: np.ndarray
+    """uint8 [H, W, C]"""
+
+
+class _Known(NamedTuple):
+    """What is known of one source beside its image."""
+
+    columns: dict[str, Any]
+    """of the samples table, for all copies alike"""
+    size: tuple[int, int]
+    """height and width"""
+    annotated: Annotated | None
+    """None where the dataset has no targets"""
+
+
+class _Stored(NamedTuple):
+    """One source whose samples' images are made."""
+
+    known: _Known
+    draws: Sequence[Draw | None]
+    """one a copy"""
+    images: list[tuple[bytes, str]]
+    """one a copy, as a record holds it, with its digest"""
 
 
 class _One(NamedTuple):
@@ -259,5 +346,7 @@ class _One(NamedTuple):
 
     source: dict[str, Any]
     """columns of the samples table, for all copies alike"""
-    copies: list[tuple[bytes, dict[str, Any]]]
-    """of each the framed record, and its own columns"""
+    records: list[bytes]
+    """one a copy, framed"""
+    columns: dict[str, list[Any]]
+    """of the samples table, one value a copy"""

@@ -43,10 +43,10 @@ from pipelines.sources import Reject, read_source
 COPIES_AT_ONCE = 12
 """Copies of one group that are written in one pass over its sources."""
 
-AT_ONCE = 16
+AT_ONCE = 32
 """The most sources that are derived in one go."""
 
-BYTES_AT_ONCE = 8 << 20
+BYTES_AT_ONCE = 6 << 20
 """As many fewer as would make more than this of pixels."""
 
 ATTEMPTS = 3

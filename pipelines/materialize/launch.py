@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import glob
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from augment import backends
@@ -23,6 +26,7 @@ from pipelines.materialize.lock import only_run
 from pipelines.materialize.plan_file import Begun, saved_plan, unfinished
 from pipelines.materialize.progress import ProgressBar, stop
 from pipelines.materialize.run import Outcome, Run, about_run, saved_outcome, summed_up
+from pipelines.packets import WAITING
 from pipelines.plan import Plan, Stored, make_plan, top_errors
 from pipelines.sources import Listing, check_root, top_folders
 
@@ -59,7 +63,7 @@ def launch(
     if annotations:
         _check_apart(storage.at(annotations.path).real(), storage.at(output).real(), output, "annotations")
     _check_input(root, request)
-    with only_run(output):
+    with only_run(output), contextlib.ExitStack() as held:
         job = engine.rejoin(request, output)
         if not job:
             belongings.finish_emptying(output)
@@ -79,10 +83,24 @@ def launch(
                 backends.backend("host")  # or what takes its place, if there is something
             before_work()
             run = _run(root, output, max_rejects, engine, backend, annotations)
+            if engine.in_memory:
+                run = dataclasses.replace(run, waiting=held.enter_context(_waiting(output)))
             begun = _begun(finished, plan, output)
             job = engine.submit(_pipeline(request, run, begun, engine), request, output)
         process.started()
         return _come_of(engine, job, root, output, tell)
+
+
+@contextlib.contextmanager
+def _waiting(output: str) -> Iterator[str]:
+    """A folder for what is shuffled, which is gone after the run."""
+    with storage.at(output).scratch() as folder:
+        try:
+            yield os.path.abspath(folder)
+        finally:
+            for path in glob.glob(os.path.join(glob.escape(folder), f"*{WAITING}")):
+                with contextlib.suppress(OSError):  # how the run ended is what the user has to know
+                    os.unlink(path)
 
 
 def _run(

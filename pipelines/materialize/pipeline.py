@@ -7,6 +7,7 @@ it is given when it is made, which is in the launcher.
 from __future__ import annotations
 
 import collections
+import pickle
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -29,6 +30,7 @@ from pipelines.materialize.plan_file import Begun, plan_and_save
 from pipelines.materialize.progress import Listed, Progress, Stopped, stop
 from pipelines.materialize.run import Run
 from pipelines.materialize.together import KeepTogether
+from pipelines.packets import Packets, things_of
 from pipelines.quiet import import_tensorflow
 from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, top_folders
 
@@ -37,8 +39,8 @@ GroupKey = tuple[str, int, int]
 Member = tuple[int, str, str, bytes, str]
 """A source's place in the order, its id, label and annotation, and its place within a file of several."""
 
-NOBODY: Member = (0, "", "", b"", "")
-"""Stands in every group, so that each shard exists even if it has no records."""
+NOBODY = pickle.dumps([])
+"""A packet of no members that stands in every group, so that each shard exists even if it has no records."""
 
 
 def materialize(
@@ -56,13 +58,14 @@ def materialize(
     if request.annotations:
         features = tuple((request.features or {}).items())
         known = Annotations(run.annotations, request.annotations, features)
-        found = start | ListAnnotated(run.input, known, *by)
+        found = start | ListAnnotated(run.input, known, *by, run.waiting)
     else:
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
-        found |= KeepTogether(run.input, request.split_fractions, request.group_by)
-    planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun))
-    written = found | Group(planned) | Write(planned, run)
+        found |= KeepTogether(run.input, request.split_fractions, request.group_by, run.waiting)
+    sources = found | "Pack" >> beam.ParDo(PackSources(run.waiting))
+    planned = beam.pvalue.AsSingleton((found, sources) | Plan(request, run.input, run.output, begun))
+    written = sources | Group(planned, run.waiting) | Write(planned, run)
     return (found, written) | Commit(planned, run)
 
 
@@ -102,7 +105,7 @@ class List(beam.PTransform):
 
 
 class Plan(beam.PTransform):
-    """What was found to the plan, which is kept in the output.
+    """What was found, and the sources of it in packets, to the plan, which is kept in the output.
 
     Args:
         request: what to write.
@@ -116,27 +119,33 @@ class Plan(beam.PTransform):
         _check_place("output", output)
         self.request, self.root, self.output, self.begun = request, root, output, begun
 
-    def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
+    def expand(
+        self, inputs: tuple[beam.PCollection[Found | Folder], beam.PCollection[bytes]]
+    ) -> beam.PCollection[plan.Plan]:
+        found, sources = inputs
         counted = found | "Count" >> beam.CombineGlobally(CountFound(self.output))
         given: list[Any] = [self.request, self.root, self.output, self.begun]
         if self.request.balance is not None:
-            last = found | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
+            last = sources | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
             given.append(beam.pvalue.AsDict(last))
         return counted | "Make" >> beam.Map(plan_and_save, *given)
 
 
 class Group(beam.PTransform):
-    """What was found to the plan's groups; none where the plan has errors."""
+    """Sources in packets to the plan's groups, in packets too; none where the plan has errors.
 
-    def __init__(self, planned: beam.pvalue.AsSingleton) -> None:
+    Args:
+        planned: the plan.
+        waiting: where on the machine of all workers packets wait; empty: nowhere.
+    """
+
+    def __init__(self, planned: beam.pvalue.AsSingleton, waiting: str = "") -> None:
         super().__init__()
-        self.planned = planned
+        self.planned, self.waiting = planned, waiting
 
-    def expand(
-        self, found: beam.PCollection[Found | Folder]
-    ) -> beam.PCollection[tuple[GroupKey, Iterable[Member]]]:
-        members = found | "Assign" >> beam.ParDo(AssignToGroup(), self.planned)
-        once = found.pipeline | "Once" >> beam.Create([0])
+    def expand(self, sources: beam.PCollection[bytes]) -> beam.PCollection[tuple[GroupKey, Iterable[bytes]]]:
+        members = sources | "Assign" >> beam.ParDo(AssignToGroup(self.waiting), self.planned)
+        once = sources.pipeline | "Once" >> beam.Create([0])
         everyone = once | "Every group" >> beam.ParDo(EveryGroup(), self.planned)
         return (members, everyone) | "Join" >> beam.Flatten() | "By group" >> beam.GroupByKey()
 
@@ -156,7 +165,7 @@ class Write(beam.PTransform):
         self.planned, self.writing = planned, WriteGroup(run)
 
     def expand(
-        self, groups: beam.PCollection[tuple[GroupKey, Iterable[Member]]]
+        self, groups: beam.PCollection[tuple[GroupKey, Iterable[bytes]]]
     ) -> beam.PCollection[GroupFiles]:
         return groups | "Group" >> beam.ParDo(self.writing, self.planned)
 
@@ -240,51 +249,62 @@ class CountFound(beam.CombineFn):
         return listing
 
 
-@beam.typehints.with_output_types(tuple[GroupKey, Member])
-class AssignToGroup(beam.DoFn):
-    """A source to its group, by its place in the order; all else that was found is dropped."""
+@beam.typehints.with_output_types(bytes)
+class PackSources(beam.DoFn):
+    """What was found to packets of the sources in it."""
 
-    BLOCK = 1024
+    def __init__(self, waiting: str = "") -> None:
+        self.waiting = waiting
 
     def start_bundle(self) -> None:
-        self._block: list[Source] = []
-        self._plan: plan.Plan | None = None
+        self._packets = Packets[None](self.waiting)
 
-    def process(self, found: Found | Folder, planned: plan.Plan) -> Iterator[tuple[GroupKey, Member]]:
-        if not isinstance(found, Source):
-            return
-        self._plan = planned
-        self._block.append(found)
-        if len(self._block) == self.BLOCK:
-            yield from self._assigned()
+    def process(self, found: Found | Folder) -> Iterator[bytes]:
+        if isinstance(found, Source):
+            size = len(found.id) + len(found.annotation)
+            yield from (packet for _, packet in self._packets.add(None, found, size))
 
     def finish_bundle(self) -> Iterator[Any]:
-        for pair in self._assigned():
-            yield beam.transforms.window.GlobalWindows.windowed_value(pair)
+        for _, packet in self._packets.rest():
+            yield beam.transforms.window.GlobalWindows.windowed_value(packet)
 
-    def _assigned(self) -> Iterator[tuple[GroupKey, Member]]:
-        planned, block, self._block = self._plan, self._block, []
-        if planned is None or planned.errors:
+
+@beam.typehints.with_output_types(tuple[GroupKey, bytes])
+class AssignToGroup(beam.DoFn):
+    """Sources to their groups, by their places in the order."""
+
+    def __init__(self, waiting: str = "") -> None:
+        self.waiting = waiting
+
+    def start_bundle(self) -> None:
+        self._packets = Packets[GroupKey](self.waiting)
+
+    def process(self, packet: bytes, planned: plan.Plan) -> Iterator[tuple[GroupKey, bytes]]:
+        if planned.errors:
             return
-        order = plan.places(planned.request.seed, [source.id for source in block])
-        for split in {source.split for source in block}:
-            mine = np.flatnonzero([source.split == split for source in block])
-            ids, labels = [block[i].id for i in mine], [block[i].label for i in mine]
+        sources: list[Source] = list(things_of([packet]))
+        order = plan.places(planned.request.seed, [source.id for source in sources])
+        for split in {source.split for source in sources}:
+            mine = np.flatnonzero([source.split == split for source in sources])
+            ids, labels = [sources[i].id for i in mine], [sources[i].label for i in mine]
             for tier in planned.tiers(split):
                 having = in_copy(planned.splits[split].classes, tier.first, ids, labels)
                 for i in mine[having].tolist():
-                    place, source = int(order[i]), block[i]
-                    group = plan.group_of(place, tier.groups)
-                    # A place is within int64.
-                    member = (place - 2**63, source.id, source.label, source.annotation, source.place)
-                    yield (split, tier.first, group), member
+                    place, source = int(order[i]), sources[i]
+                    key = split, tier.first, plan.group_of(place, tier.groups)
+                    member: Member = place, source.id, source.label, source.annotation, source.place
+                    size = len(source.id) + len(source.annotation)
+                    yield from self._packets.add(key, member, size)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from map(beam.transforms.window.GlobalWindows.windowed_value, self._packets.rest())
 
 
-@beam.typehints.with_output_types(tuple[GroupKey, Member])
+@beam.typehints.with_output_types(tuple[GroupKey, bytes])
 class EveryGroup(beam.DoFn):
     """The keys of all groups."""
 
-    def process(self, _: Any, planned: plan.Plan) -> Iterator[tuple[GroupKey, Member]]:
+    def process(self, _: Any, planned: plan.Plan) -> Iterator[tuple[GroupKey, bytes]]:
         for split in planned.splits:
             for tier in planned.tiers(split):
                 for group in range(tier.groups):
@@ -314,11 +334,11 @@ class WriteGroup(beam.DoFn):
         self._threads = ThreadPoolExecutor(2)
 
     def process(
-        self, members_of: tuple[GroupKey, Iterable[Member]], planned: plan.Plan
+        self, members_of: tuple[GroupKey, Iterable[bytes]], planned: plan.Plan
     ) -> Iterator[GroupFiles]:
         from pipelines.materialize import group
 
-        (split, first, number), members = members_of
+        (split, first, number), packets = members_of
         try:
             if self._writer is None:
                 if self.run.backend == "device":
@@ -329,7 +349,8 @@ class WriteGroup(beam.DoFn):
         except (group.GroupFailed, RequestError) as failed:
             yield self._fault(split, number, failed)
             return
-        sources = [one[1:] for one in sorted(members) if one[1]]
+        members: list[Member] = sorted(things_of(packets))
+        sources = [one[1:] for one in members]
         mine = group.Group(split, number, planned.tier(split, first), sources)
         self._begun.append((mine, self._threads.submit(self._write, mine)))
         ahead = max(self.run.workers, self._writer.processes) > 1

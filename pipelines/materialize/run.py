@@ -41,6 +41,8 @@ class Run:
     """of Beam's on one machine, which share its cores"""
     annotations: str = ""
     """what lies beside the input and says what is in its images; absolute, or a URL"""
+    waiting: str = ""
+    """where on the machine of all workers waits what a runner would hold in memory; empty: nowhere"""
     awaited: bool = True
     """whether a launcher tells the user what came of it; else the job has to fail with it"""
 

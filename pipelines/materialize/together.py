@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import apache_beam as beam
 
+from pipelines.packets import Packets, things_of
 from pipelines.plan.together import Alike, Joined, Seen, joined_nodes, meeting_places, resplit, see
 from pipelines.sources import Folder, Found, Source
 from pipelines.sources.groups import groups_of
@@ -18,42 +22,99 @@ class KeepTogether(beam.PTransform):
         root: where from; absolute, or a URL.
         fractions: of the splits.
         group_by: what else a split does not tear, as in a request.
+        waiting: where on the machine of all workers packets wait, as in `Packets`; empty: nowhere.
     """
 
-    def __init__(self, root: str, fractions: dict[str, str], group_by: str | None) -> None:
+    def __init__(self, root: str, fractions: dict[str, str], group_by: str | None, waiting: str = "") -> None:
         super().__init__()
-        self.root, self.fractions, self.group_by = root, fractions, group_by
+        self.root, self.fractions, self.group_by, self.waiting = root, fractions, group_by, waiting
 
     def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[Found | Folder]:
-        others = found | "Others" >> beam.Filter(lambda one: not isinstance(one, Source))
         seen = (
             found
-            | "Sources" >> beam.Filter(lambda one: isinstance(one, Source))
+            | "Pack" >> beam.ParDo(_Pack(self.waiting))
             | "Share" >> beam.Reshuffle()
-            | "Look" >> beam.Map(_look, self.root, self.group_by)
+            | "Look" >> beam.ParDo(_Look(self.root, self.group_by, self.waiting))
         )
         joined = (
             seen
-            | "Meet" >> beam.FlatMap(_meet).with_output_types(tuple[bytes, bytes])
+            | "Meet" >> beam.ParDo(_Meet(self.waiting))
             | "By likeness" >> beam.GroupByKey()
             | "Compare" >> beam.FlatMap(_compare).with_output_types(tuple[str, str])
             | "Join" >> beam.CombineGlobally(JoinNodes())
         )
-        placed = seen | "Split" >> beam.Map(resplit, beam.pvalue.AsSingleton(joined), self.fractions)
-        return (others, placed) | "All" >> beam.Flatten()
+        return seen | "Split" >> beam.FlatMap(_split, beam.pvalue.AsSingleton(joined), self.fractions)
 
 
-def _look(source: Source, root: str, group_by: str | None) -> Seen:
-    return see(root, source, groups_of(group_by, [source])[0])
+@beam.typehints.with_output_types(bytes)
+class _Pack(beam.DoFn):
+    """What was found to packets that are small, for it takes long to look at a picture."""
+
+    HELD = 1 << 13
+
+    def __init__(self, waiting: str) -> None:
+        self.waiting = waiting
+
+    def start_bundle(self) -> None:
+        self._packets = Packets[None](self.waiting, self.HELD)
+
+    def process(self, one: Found | Folder) -> Iterator[bytes]:
+        size = len(one.annotation) if isinstance(one, Source) else 0
+        yield from (packet for _, packet in self._packets.add(None, one, size))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for _, packet in self._packets.rest():
+            yield beam.transforms.window.GlobalWindows.windowed_value(packet)
 
 
-def _meet(seen: Seen) -> Iterator[tuple[bytes, bytes]]:
-    for key, alike in meeting_places(seen):
-        yield key, alike.packed()
+@beam.typehints.with_output_types(bytes)
+class _Look(beam.DoFn):
+    """Sources to what is seen of them; what is none stays as it is."""
+
+    def __init__(self, root: str, group_by: str | None, waiting: str) -> None:
+        self.root, self.group_by, self.waiting = root, group_by, waiting
+
+    def process(self, packet: bytes) -> Iterator[bytes]:
+        packets = Packets[None](self.waiting)
+        for one in things_of([packet]):
+            seen = see(self.root, one, groups_of(self.group_by, [one])[0]) if isinstance(one, Source) else one
+            yield from (full for _, full in packets.add(None, seen, 0))
+        yield from (last for _, last in packets.rest())
 
 
-def _compare(met: tuple[bytes, Iterable[bytes]]) -> Iterator[tuple[str, str]]:
-    yield from joined_nodes(map(Alike.unpacked, met[1]))
+@beam.typehints.with_output_types(tuple[int, bytes])
+class _Meet(beam.DoFn):
+    """What is seen to what is compared, in packets of some of which the keys have one hash, by that."""
+
+    HASHES = 1024
+
+    def __init__(self, waiting: str) -> None:
+        self.waiting = waiting
+
+    def start_bundle(self) -> None:
+        self._packets = Packets[int](self.waiting)
+
+    def process(self, packet: bytes) -> Iterator[tuple[int, bytes]]:
+        for seen in things_of([packet]):
+            for key, alike in meeting_places(seen) if isinstance(seen, Seen) else ():
+                hashed = zlib.crc32(key) % self.HASHES
+                yield from self._packets.add(hashed, (key, alike.packed()), len(alike.node))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from map(beam.transforms.window.GlobalWindows.windowed_value, self._packets.rest())
+
+
+def _compare(met: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, str]]:
+    by_key: dict[bytes, list[Alike]] = defaultdict(list)
+    for key, alike in things_of(met[1]):
+        by_key[key].append(Alike.unpacked(alike))
+    for some in by_key.values():
+        yield from joined_nodes(some)
+
+
+def _split(packet: bytes, joined: Joined, fractions: dict[str, str]) -> Iterator[Found | Folder]:
+    for one in things_of([packet]):
+        yield resplit(one, joined, fractions) if isinstance(one, Seen) else one
 
 
 class JoinNodes(beam.CombineFn):

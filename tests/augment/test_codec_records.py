@@ -57,6 +57,18 @@ def test_png_holds_any_pixels(pixels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
+@pytest.mark.parametrize("size", [(1, 1), (33, 35), (180, 180), (300, 200)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_stored_of_several_samples_is_what_is_stored_of_each(
+    form: str, size: tuple[int, int], channels: int
+) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (7, *size, channels), np.uint8)
+    storage = Storage(format=form)
+    assert codec.encode_each(list(levels), storage) == [codec.encode(one, storage) for one in levels]
+    assert codec.encode_each([], storage) == []
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "raw"])
 def test_what_is_stored_of_a_view_is_what_is_stored_of_its_copy(form: str) -> None:
     pixels = picture(40, 50)[::2, ::-1].transpose(1, 0, 2)
     storage = Storage(format=form)

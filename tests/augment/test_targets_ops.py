@@ -57,7 +57,7 @@ def test_where_a_keypoint_goes_the_moved_mask_has_what_was_there(entry):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_samples_of_an_image_that_are_moved_at_once_become_what_each_becomes_alone(seed):
+def test_samples_of_images_that_are_moved_at_once_become_what_each_becomes_alone(seed):
     rng = np.random.default_rng(seed)
     entries = [
         "flip: {horizontal: 0.5}",
@@ -73,12 +73,17 @@ def test_samples_of_an_image_that_are_moved_at_once_become_what_each_becomes_alo
             kernels += program((Step((op,), SIZE),), {op.id: at(draw, i)}, SIZE)
         geometries.append(Geometry(kernels, SIZE))
     ends = np.array([SIZE[1], SIZE[0]]) * UNIT
-    objects = []
-    for _ in range(rng.integers(1, 8)):
-        places = rng.integers(-UNIT * (seed % 3), ends + UNIT, (6, 2))
-        box = (*places[:2].min(axis=0).tolist(), *places[:2].max(axis=0).tolist())
-        outline = (tuple(places.ravel().tolist()),) * int(rng.integers(0, 3))
-        objects.append(Object("car", box, outline, ((*places[0].tolist(), 2),)))
-    together = moved_each(tuple(objects), None, geometries)
-    assert together == [moved(tuple(objects), None, geometry) for geometry in geometries]
+    images = []
+    for _ in range(3):
+        objects = []
+        for _ in range(rng.integers(0, 8)):
+            places = rng.integers(-UNIT * (seed % 3), ends + UNIT, (6, 2))
+            box = (*places[:2].min(axis=0).tolist(), *places[:2].max(axis=0).tolist())
+            outline = (tuple(places.ravel().tolist()),) * int(rng.integers(0, 3))
+            objects.append(Object("car", box, outline, ((*places[0].tolist(), 2),)))
+        images.append(tuple(objects))
+    samples = [(objects, None, geometry) for objects in images for geometry in geometries]
+    together = moved_each(samples)
+    assert together == [moved(*sample) for sample in samples]
     assert len({one.objects for one in together}) > 1
+    assert moved_each([]) == []

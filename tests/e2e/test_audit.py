@@ -291,6 +291,16 @@ def test_pixels_changed_with_their_digest_are_found_by_deriving_them(forger, pho
     assert "differs from the record in" in found.message
 
 
+def test_what_is_found_stands_in_the_order_of_groups_whoever_finds_it(forger, photos):
+    rows = forger.rows(ROWS)
+    forger.change_record(SHARD, 2, image=forger.records(SHARD)[3].image)
+    forger.change_row(ROWS, 2, pixels_blake3=rows[3]["pixels_blake3"])
+    forger.cover_up(SHARD)
+    forger.flip(OTHER, -10)
+    found = [(finding.kind, finding.file) for finding in audit(forger, photos)]
+    assert found == [("derived", SHARD), ("crc", OTHER), ("digest", OTHER)]
+
+
 def test_a_lossy_record_must_be_the_bytes_that_encoding_gives(images, materialize, tmp_path):
     out = materialize(images, "--copies", 2, "--shards", 3, storage="jpeg")
     shutil.copytree(out, tmp_path / "out")

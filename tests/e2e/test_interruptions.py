@@ -20,6 +20,7 @@ import pytest
 
 from augment.recipe import load_recipe
 from pipelines import datasets
+from pipelines.packets import WAITING
 from tests.in_process import augshard
 
 MANY = ("--copies", 2, "--shards", 20)
@@ -74,6 +75,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_second_run_is_refused_meanwhile(
     assert second.err == f"augshard: output {output}: another run is writing to it; wait for its end\n"
     assert process.returncode == 130
     assert err.splitlines()[-1] == "augshard: stopped; run the same command again to go on"
+    assert not list(output.rglob(f"*{WAITING}"))
     materialize(many_images, *MANY, into=output)
     assert tree(output) == tree(materialize(many_images, *MANY))
 

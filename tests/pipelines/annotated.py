@@ -83,7 +83,7 @@ def seen(found: Counter[Found | Folder]) -> Seen:
     )
 
 
-def assert_beam_finds_the_same(root: Path, path: str, **settings: Any) -> None:
+def assert_beam_finds_the_same(root: Path, path: str, waiting: str = "", **settings: Any) -> None:
     """The job's listing, each step by workers, and what was found in memory."""
     expected = found_in(root, path, **settings)
 
@@ -92,5 +92,5 @@ def assert_beam_finds_the_same(root: Path, path: str, **settings: Any) -> None:
 
     annotations = annotations_of(str(root / path))
     with beam.Pipeline(runner=fn_runner.FnApiRunner()) as pipeline:
-        listing = ListAnnotated(str(root), annotations, settings.get("fractions"), settings.get("group_by"))
-        assert_that(pipeline | listing, same)
+        by = (settings.get("fractions"), settings.get("group_by"))
+        assert_that(pipeline | ListAnnotated(str(root), annotations, *by, waiting), same)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from augment.errors import RequestError
 from augment.targets import UNIT, Annotation, Object, Vocabulary
-from pipelines.annotations import annotations_of, json_stream, parted
+from pipelines import packets
+from pipelines.annotations import annotations_of, json_stream
 from pipelines.annotations import coco as reader
 from pipelines.annotations.json_stream import BadFile, items
 from pipelines.annotations.parted import Parted
-from pipelines.annotations.transform import _Pack
 from tests.pipelines.annotated import assert_beam_finds_the_same, look, put, put_json
 
 CATEGORIES = [
@@ -310,16 +310,17 @@ def test_things_come_together_by_key_however_few_are_held(things, parts, held):
     expected: dict[str, list[Any]] = {}
     for key, one in things:
         expected.setdefault(key, []).append(one)
-    with pytest.MonkeyPatch.context() as patch, Parted(parts) as parting:
-        patch.setattr(parted, "_HELD", held)
-        for key, one in things:
-            parting.add(key, one)
-        found = list(parting.by_key())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packets, "_HELD", held)
+        with Parted(parts) as parting:
+            for key, one in things:
+                parting.add(key, one, 40)
+            found = list(parting.by_key())
     assert dict(found) == expected
     assert len(found) == len(expected)
 
 
-def test_c8_a_file_is_understood_part_by_part(tmp_path, monkeypatch):
+def test_c8_a_file_is_understood_part_by_part(tmp_path, tmp_path_factory, monkeypatch):
     """Images before, behind and between their annotations; nothing is held, and packets are small."""
     put(tmp_path, *(f"deep/{number}.jpg" for number in range(40)), "top.jpg")
     images = [image(number, f"deep/{number}.jpg") for number in range(40)]
@@ -332,8 +333,10 @@ def test_c8_a_file_is_understood_part_by_part(tmp_path, monkeypatch):
     assert [thing.box[0] for thing in expected.annotation("deep/7.jpg").objects] == [
         UNIT * n for n in (1, 41, 81, 121, 161)
     ]
-    monkeypatch.setattr(parted, "_HELD", 0)
     monkeypatch.setattr(reader, "_PART", 1000)
-    monkeypatch.setattr(_Pack, "HELD", 0)
+    monkeypatch.setattr(packets, "_HELD", 0)
     assert look(tmp_path, "all.json") == expected
     assert_beam_finds_the_same(tmp_path, "all.json")
+    waiting = tmp_path_factory.mktemp("waiting")
+    assert_beam_finds_the_same(tmp_path, "all.json", waiting=str(waiting))
+    assert any(waiting.iterdir())

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from augment.errors import RequestError
 from augment.keys import source_words
 from augment.recipe import load_recipe
+from pipelines import packets
 from pipelines.format.copies import (
     ClassCopies,
     HowMany,
@@ -27,6 +28,7 @@ from pipelines.format.copies import (
 )
 from pipelines.format.request import Request
 from pipelines.materialize import balance
+from pipelines.materialize.pipeline import PackSources
 from pipelines.plan import Stored, make_plan, parse_balance, parse_copies, top_errors
 from pipelines.sources import Folder, Listing, Source
 
@@ -162,14 +164,15 @@ def test_who_gets_one_more_depends_on_the_ids_alone_and_not_on_split_or_order():
 def found_last(request: Request, found: list, classes: dict[str, int], expected: list) -> None:
     with TestPipeline() as pipeline:
         counted = beam.pvalue.AsSingleton(pipeline | "Counted" >> beam.Create([listing_of(**classes)]))
-        assert_that(pipeline | beam.Create(found) | balance.LastOnes(request, counted), equal_to(expected))
+        packed = pipeline | beam.Create(found) | beam.ParDo(PackSources())
+        assert_that(packed | balance.LastOnes(request, counted), equal_to(expected))
 
 
 MANY = {"common": 3001, "rare": 1400, "few": 3}
 
 
 def test_the_pipeline_finds_the_last_that_gets_one_more_without_sorting_the_class(monkeypatch):
-    monkeypatch.setattr(balance, "_BLOCK", 64)
+    monkeypatch.setattr(packets, "_HELD", 1 << 13)
     request, found = request_for(balance="max"), [Folder("rare", "train", "rare"), *sources_of(**MANY)]
     random.Random(0).shuffle(found)
     expected = last_of(request, **MANY)

@@ -92,7 +92,7 @@ def test_contents_that_were_read_already_are_taken(pool, root):
 
 
 def test_an_error_of_ours_says_where_it_came_from(pool):
-    with pytest.raises(RuntimeError, match=r"in _one[\s\S]*KeyError: 'dog'"):
+    with pytest.raises(RuntimeError, match=r"in _known[\s\S]*KeyError: 'dog'"):
         pool.derive([Member("cat/1.png", "dog")], [0]).result()
 
 

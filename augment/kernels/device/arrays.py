@@ -44,9 +44,8 @@ def entries(tables: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     index = int32(index)
     if tables.shape[0] == 1:
         return tf.gather(tables[0], index)
-    number = tf.range(tf.shape(tables)[0]) * tf.shape(tables)[1]
-    first = tf.reshape(number, [-1, *[1] * (index.shape.rank - 1)])
-    return tf.gather(tf.reshape(tables, [-1]), first + index)
+    # Not in one table of all: XLA would make the entry of a table anew for each pixel that takes it.
+    return tf.gather(tables, index, axis=1, batch_dims=1)
 
 
 def by_pixel(x: Any) -> tf.Tensor:

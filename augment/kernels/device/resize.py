@@ -16,7 +16,10 @@ from augment.kernels.device.arrays import int32, picked, shifted, size_of
 def resize(k: kinds.Resize, images: tf.Tensor) -> tf.Tensor:
     height, width = size_of(images)
     top = left = tf.zeros([1], tf.int32)
-    lengths = [tf.reshape(int32(side), [1]) for side in (height, width)]
+    lengths: list[Any] = [
+        np.array([side], np.int32) if isinstance(side, int) else tf.reshape(side, [1])
+        for side in (height, width)
+    ]
     if k.box is not None:
         top, left, *lengths = tf.unstack(int32(k.box), axis=1)
     antialias = k.antialias or k.method == "area"
@@ -82,7 +85,7 @@ _LARGEST_TABLE = 1 << 23
 """Numbers that a graph may hold for all lengths that an axis can have."""
 
 
-def _taps(lengths: tf.Tensor, longest: Any, table: _Table) -> weights.Taps:
+def _taps(lengths: Any, longest: Any, table: _Table) -> weights.Taps:
     """int32 [B or 1, count, taps], for lengths int32 [B or 1] of which `longest` is the most possible."""
     known, fixed = tf.get_static_value(lengths), isinstance(table.count, int)
     if fixed and known is not None:

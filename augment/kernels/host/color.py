@@ -38,19 +38,23 @@ def hue(k: kinds.Hue, image: np.ndarray) -> np.ndarray:
     planes = planes_of(image)
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
     least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
-    c = cv2.subtract(value, least)
-    if whole % 2:
-        planes = [cv2.subtract(value, cv2.subtract(plane, least)) for plane in planes]
-        whole += 3
-    planes = [planes[(channel - whole // 2) % 3] for channel in range(3)]
+    c = value - least
+    for plane in planes:
+        plane -= least
+        if whole % 2:
+            np.subtract(c, plane, out=plane)
+    whole += 3 * (whole % 2)
+    heights = [planes[(channel - whole // 2) % 3] for channel in range(3)]
     e = entries(np.abs((part * LEVELS + (1 << 15)) >> 16).astype(np.uint8), c)
-    rest = cv2.subtract(c, e)
-    heights = [cv2.subtract(plane, least) for plane in planes]
+    rest = c - e
     turned = []
-    for channel, plane in enumerate(planes):
-        height = heights[(channel + (1 if part > 0 else -1)) % 3]
-        raised = cv2.min(cv2.add(plane, cv2.subtract(e, height)), value)
-        turned.append(cv2.max(cv2.subtract(raised, cv2.subtract(height, rest)), least))
+    for channel, height in enumerate(heights):
+        beside = heights[(channel + (1 if part > 0 else -1)) % 3]
+        out = cv2.subtract(e, beside)
+        cv2.min(cv2.add(height, out, out), c, out)
+        cv2.subtract(out, cv2.subtract(beside, rest), out)
+        np.add(out, least, out=out)
+        turned.append(out)
     return cv2.merge(turned)
 
 
@@ -59,7 +63,7 @@ def saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
         return image
     planes = planes_of(image)
     value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
-    moved = [cv2.subtract(value, plane) for plane in planes]
+    moved = [value - plane for plane in planes]
     scaled = [entries(k.distances, distance) for distance in moved]
     if (k.distances > LEVELS).any():
         c = cv2.max(cv2.max(moved[0], moved[1]), moved[2])
@@ -72,4 +76,4 @@ def saturation(k: kinds.Saturation, image: np.ndarray) -> np.ndarray:
             most = distance.astype(np.float32)
             most *= ratio
             cv2.min(out, cv2.convertScaleAbs(most), out)
-    return cv2.merge([cv2.subtract(value, distance) for distance in scaled])
+    return cv2.merge([value - distance for distance in scaled])

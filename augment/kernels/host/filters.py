@@ -19,15 +19,30 @@ def enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     """
     base = gray(kinds.Gray(), image) if k.base == "gray" else smooth(image)
     above, below = (with_channels(cv2.subtract(*pair)) for pair in ((image, base), (base, image)))
-    products = (k.factor * LEVELS).astype(np.float32) / np.float32(1 << tables.FACTOR_BITS)
-    up, down = (np.minimum(whole(products), 255).astype(np.uint8) for whole in (np.floor, np.ceil))
-    out = cv2.subtract(cv2.add(base, entries(up, above)), entries(down, below))
-    missed = np.abs(products - np.rint(products))
-    if ((missed > 0) & (missed <= 2.0**-17)).any():  # half of the last bit of a sum from 128 on
-        up, down = _rounded_up(int(k.factor))
-        largest = cv2.min(entries(up, above), entries(down, below))
-        out = cv2.add(out, np.bitwise_and(cv2.compare(base, largest, cv2.CMP_GT), np.uint8(1)))
-    return with_channels(out)
+    up, down, near = _moves(int(k.factor))
+    raised = None
+    if near:
+        largest = cv2.min(*map(entries, _rounded_up(int(k.factor)), (above, below)))
+        raised = np.bitwise_and(cv2.compare(base, largest, cv2.CMP_GT), np.uint8(1))
+    out = cv2.add(base, entries(up, above, above), above)
+    cv2.subtract(out, entries(down, below, below), out)
+    return with_channels(out if raised is None else cv2.add(out, raised, out))
+
+
+@functools.lru_cache(maxsize=1024)
+def _moves(factor: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """uint8 [256] both, for distances above and below a base: the levels by which it is left.
+
+    And whether a product lies so near to a whole number that a sum with it can be rounded to one.
+    """
+    products = (_DISTANCES * (factor / (1 << tables.FACTOR_BITS))).astype(np.float32)
+    higher = np.ceil(products)
+    up, down = np.minimum(products, 255).astype(np.uint8), np.minimum(higher, 255).astype(np.uint8)
+    near = np.abs(products - np.rint(products)) <= 2.0**-17  # half of the last bit of a sum from 128 on
+    return up, down, bool((near & (up != down)).any())
+
+
+_DISTANCES = LEVELS.astype(np.float64)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -41,15 +56,24 @@ def _rounded_up(factor: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def smooth(image: np.ndarray) -> np.ndarray:
-    """A sum over 13 is never halfway between whole numbers, so that float32 rounds it rightly."""
-    if min(image.shape[:2]) < 3:
+    """Sums of rows and then of columns, for which an image is one row of levels; its edges come last.
+
+    A sum over 13 is never halfway between whole numbers, so that float32 rounds it rightly.
+    """
+    height, width, channels = image.shape
+    if min(height, width) < 3:
         return image
-    total = image.astype(np.uint16)
-    total *= 4  # a shift takes NumPy three times as long
-    total += with_channels(cv2.boxFilter(image, cv2.CV_16U, (3, 3), normalize=False))
-    out = with_channels(cv2.convertScaleAbs(total, alpha=1 / 13))
-    for edge in ((0,), (-1,), (slice(None), 0), (slice(None), -1)):
-        out[edge] = image[edge]
+    level = image.astype(np.uint16, order="C")
+    rows = level[:-1] + level[1:]
+    rows = np.add(rows[:-1], level[2:], out=rows[:-1]).reshape(-1)
+    box = rows[:-channels] + rows[channels:]
+    box[:-channels] += rows[2 * channels :]
+    inner = level[1:-1].reshape(-1)[channels:-channels]
+    inner *= 4  # a shift takes NumPy three times as long
+    inner += box[:-channels]
+    out = with_channels(cv2.convertScaleAbs(level, alpha=1 / 13))
+    out[:: height - 1] = image[:: height - 1]
+    out[:, :: width - 1] = image[:, :: width - 1]
     return out
 
 
