@@ -29,7 +29,7 @@ from pipelines.format.targets import Targets
 from pipelines.images import Images, list_images
 from pipelines.report.captions import UNCHANGED, said
 from pipelines.report.drawing import Overlay
-from pipelines.report.sheet import Picture, Row, draw_sheet, save_sheet
+from pipelines.report.sheet import Picture, Row, check_sheet, draw_sheet, save_sheet
 from pipelines.sources import Reject, Source
 from pipelines.sources.reading import contents_or_reject
 from pipelines.sources.rules import role
@@ -85,6 +85,7 @@ def preview(
 
     Raises RequestError if there are no images, or if the sheet cannot be written.
     """
+    check_sheet(output)
     there = list_images(directory, annotations=annotations)
     there.tell()
     check_classes(recipe, there.classes)

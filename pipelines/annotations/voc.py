@@ -71,7 +71,7 @@ class Voc(Reader):
 
     def _lists(self, within: str) -> Iterator[tuple[str, str]]:
         """The files that list a split's images, by split."""
-        devkit = self._path if within else self._path.rpartition("/")[0]
+        devkit = self._path if within else self._path.rpartition("/")[0] or "/"
         folder = storage.at(devkit).to(_LISTS)
         there = storage.at(folder).names()
         stems = sorted(name.removesuffix(".txt") for name in there if name.endswith(".txt"))

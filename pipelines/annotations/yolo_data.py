@@ -127,7 +127,7 @@ def _places(path: str, given: dict[Any, Any]) -> Iterator[tuple[str, str]]:
 
 def _joined(base: str, path: str) -> str:
     if "://" in path or path.startswith("/"):
-        return path.rstrip("/")
+        return path.rstrip("/") or "/"
     scheme, separator, rest = base.rpartition("://")
     return scheme + separator + posixpath.normpath(f"{rest}/{path}")
 

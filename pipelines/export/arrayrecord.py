@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.export.formats import Format, Item
@@ -25,7 +26,7 @@ class ArrayRecord(Format):
     def writer(self, path: str, shard: Shard, beside: str) -> _Records:
         return _Records(path)
 
-    def how_to_read(self, output: str) -> str:
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
         return f"tfds.builder_from_directory({output!r}).as_data_source()"
 
     def texts(self, files: dict[str, File]) -> dict[str, str]:

@@ -36,11 +36,10 @@ class Coco(Annotated):
         for split, lines in lists.items():
             yield f"annotations/instances_{split}.json", self._document(split, lines)
 
-    def how_to_read(self, output: str) -> str:
-        split = next(iter(self.manifest.splits))
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
         images, instances = (
             os.path.join(output, *names)
-            for names in ((IMAGES, split), ("annotations", f"instances_{split}.json"))
+            for names in ((IMAGES, splits[0]), ("annotations", f"instances_{splits[0]}.json"))
         )
         return f"torchvision.datasets.CocoDetection({images!r}, {instances!r})"
 

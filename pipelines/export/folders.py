@@ -21,6 +21,6 @@ class Folders(Pictures):
     def about(self, item: Item) -> dict[str, Any]:
         return {"class": item.label, "label": item.record.label} if self.manifest.labeled else {}
 
-    def how_to_read(self, output: str) -> str:
-        split = os.path.join(output, next(iter(self.manifest.splits)))
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
+        split = os.path.join(output, splits[0])
         return f"keras.utils.image_dataset_from_directory({split!r}, image_size={self.manifest.image_size})"

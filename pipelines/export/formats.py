@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from augment.augmenter import NOT_AUGMENTED
@@ -71,8 +71,8 @@ class Format(ABC):
         """Of a new file, which will lie in the folder or URL `beside` as `file` says."""
 
     @abstractmethod
-    def how_to_read(self, output: str) -> str:
-        """What a user types to read an export."""
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
+        """What a user types to read an export of these splits."""
 
     def why_not(self) -> str | None:
         """Why the dataset cannot be written so, as the end of a sentence; None if it can."""

@@ -76,14 +76,14 @@ def launch(
     storage.at(output).check_writable()
     _check_apart(directory, output)
     if _is_finished(output, request) and not storage.at(output).names(WORK):
-        return Exported(read_export(output), form.how_to_read(output), new=False)
+        return Exported(read_export(output), form.how_to_read(output, list(request.copies)), new=False)
     with storage.at(output).locked(f"{WORK}/{LOCK}"):
         if not _is_finished(output, request):
             elsewhere = _run(engine, manifest, request, run)
             if elsewhere:
                 return Exported(elsewhere=elsewhere)
         clear_work(output)
-    return Exported(read_export(output), form.how_to_read(output))
+    return Exported(read_export(output), form.how_to_read(output, list(request.copies)))
 
 
 def _run(engine: Engine, manifest: Manifest, request: ExportRequest, run: Run) -> Rows | None:

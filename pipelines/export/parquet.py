@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -31,8 +32,9 @@ class Parquet(Format):
     def writer(self, path: str, shard: Shard, beside: str) -> _Table:
         return _Table(path, shard, self)
 
-    def how_to_read(self, output: str) -> str:
-        paths = {split: os.path.join(output, f"{split}*.parquet") for split in self.manifest.splits}
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
+        folder = glob.escape(output)
+        paths = {split: os.path.join(folder, f"{split}*.parquet") for split in splits}
         return f"datasets.load_dataset('parquet', data_files={paths!r})"
 
     def schema(self) -> pa.Schema:

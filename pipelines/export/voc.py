@@ -43,8 +43,8 @@ class Voc(Annotated):
         if "mask" in self.targets.has:
             yield "labelmap.txt", self._label_map()
 
-    def how_to_read(self, output: str) -> str:
-        names = os.path.join(output, "ImageSets", "Main", f"{next(iter(self.manifest.splits))}.txt")
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
+        names = os.path.join(output, "ImageSets", "Main", f"{splits[0]}.txt")
         return f"open({names!r}).read().splitlines()"
 
     def _annotation(self, name: str, item: Item) -> bytes:

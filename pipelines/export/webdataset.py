@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import json
 import os
 import tarfile
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.export.formats import Format, Item, numbered
@@ -25,8 +27,8 @@ class WebDataset(Format):
     def writer(self, path: str, shard: Shard, beside: str) -> _Tar:
         return _Tar(path, shard, self)
 
-    def how_to_read(self, output: str) -> str:
-        paths = os.path.join(output, f"{self.manifest.request.name}-*.tar")
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
+        paths = os.path.join(glob.escape(output), f"{self.manifest.request.name}-*.tar")
         return f"webdataset.WebDataset(sorted(glob.glob({paths!r})), shardshuffle=False).decode('rgb8')"
 
 

@@ -40,7 +40,7 @@ class Yolo(Annotated):
     def joined(self, lists: dict[str, Lines]) -> Iterator[tuple[str, Iterator[str]]]:
         yield "data.yaml", self._data(list(lists))
 
-    def how_to_read(self, output: str) -> str:
+    def how_to_read(self, output: str, splits: Sequence[str]) -> str:
         model = {"detect": "yolo11n.pt", "segment": "yolo11n-seg.pt", "pose": "yolo11n-pose.pt"}[self.task]
         return f"ultralytics.YOLO({model!r}).train(data={os.path.join(output, 'data.yaml')!r})"
 

@@ -36,9 +36,16 @@ class Picture(NamedTuple):
 Row = tuple[str, list[Picture]]
 
 
+def check_sheet(output: str) -> None:
+    """Raises RequestError for what no sheet can be written to, by its name."""
+    storage.on_disk(output, "a sheet is written to")
+    if not output.lower().endswith(".png"):
+        raise RequestError(f"output {output}: a sheet is a PNG; give the name of a file that ends in .png")
+
+
 def save_sheet(sheet: Image.Image, output: str) -> None:
     """Writes a sheet as PNG. Raises RequestError if it cannot be written."""
-    storage.on_disk(output, "a sheet is written to")
+    check_sheet(output)
     try:
         os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
         sheet.save(output, "PNG")

@@ -36,7 +36,7 @@ def folder_errors(listing: Listing, *, layout: Layout, fractions: Iterable[str] 
     if not folders:
         loose = sum(listing.loose.values())
         if listing.first_reject and not loose:
-            return [_all_rejected(listing)]
+            return [f"nothing in it can be used: {_rejected(listing)}"]
         there = listing.passed_over()
         said = f"; it holds {counted(there)}: {what}" if (what := _unread(there)) else ""
         return [
@@ -74,7 +74,7 @@ def content_errors(listing: Listing, *, fractions: bool, group_by: str | None = 
     """What the files show to be wrong: classes that can have no sample."""
     if not any(listing.counts.values()):
         if listing.first_reject:
-            return [_all_rejected(listing)]
+            return [f"nothing in it can be used: {_rejected(listing)}"]
         there = listing.passed_over()
         only = f"there are only files in it that are not read, {counted(there)}; {_advice(there)}"
         return [only if there else EMPTY]
@@ -94,11 +94,11 @@ def content_errors(listing: Listing, *, fractions: bool, group_by: str | None = 
             errors.append(f"class folder {folder} has no image that can be used: {counted(unusable)}; {what}")
     if len(errors) > MOST:
         errors[MOST:] = [f"{len(errors) - MOST:,} more class folders have no images that can be used"]
-    return errors
+    return errors + ([_rejected(listing)] if errors and listing.first_reject else [])
 
 
-def _all_rejected(listing: Listing) -> str:
-    return f"nothing in it can be used: {listing.rejects:,} rejected, first {listing.first_reject}"
+def _rejected(listing: Listing) -> str:
+    return f"{listing.rejects:,} rejected, first {listing.first_reject}"
 
 
 def _ungrouped(listing: Listing, column: str | None) -> str:

@@ -37,10 +37,13 @@ class Local(Location):
         return os.path.realpath(self.path)
 
     def check_readable(self) -> None:
-        if not os.path.exists(self.path):
-            raise RequestError(f"input {self.path}: there is no such directory")
-        if not os.path.isdir(self.path):
-            raise no_folder(self.path)
+        try:
+            if not stat.S_ISDIR(os.stat(self.path).st_mode):
+                raise no_folder(self.path)
+        except PermissionError:
+            pass  # of a folder above it
+        except OSError:
+            raise RequestError(f"input {self.path}: there is no such directory") from None
         if not os.access(self.path, os.R_OK | os.X_OK):
             raise RequestError(f"input {self.path}: it cannot be read (permission denied)")
 

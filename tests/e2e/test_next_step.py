@@ -51,3 +51,14 @@ def test_a_dataset_without_a_split_train_is_read_by_the_one_that_has_copies(imag
         *("--recipe", recipe_file("png")),
     )
     assert [read(line) for line in suggested(made.out)] == [20, 2]
+
+
+def test_an_export_suggests_to_read_splits_that_it_has(images, recipe_file, tmp_path):
+    output = tmp_path / "out"
+    augshard("materialize", "--input", images, "--output", output, "--recipe", recipe_file("png"))
+    words = {"folders": "/train', image_size", "parquet": "data_files={'train': '", "webdataset": "[[]1]/"}
+    for to, word in words.items():
+        made = augshard("export", output, "--to", to, "--splits", "train", "--output", tmp_path / f"{to} [1]")
+        [line] = suggested(made.out)
+        assert word in line
+        assert "test" not in line.replace(str(tmp_path), "")

@@ -211,7 +211,7 @@ def test_labels_without_image_and_labels_that_cannot_be_read_are_on_record(tmp_p
             "train: images/train\nnames: [a]\nkpt_shape: [3, 3]\nflip_idx: [1, 2, 0]",
             "two flips are not",
         ),
-        ("train: /\nnames: [a]", "it has '/' as its 'train', and there is no"),
+        ("train: /\nnames: [a]", "it has images in /, which does not lie in the input"),
         ("train: list.txt\nnames: [a]", "whose line 1 is '../x.png': no path in the input"),
     ],
 )

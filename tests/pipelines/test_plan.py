@@ -360,6 +360,15 @@ def test_an_input_of_which_everything_is_rejected_makes_no_plan_and_says_why(fol
     )
 
 
+def test_a_class_folder_without_images_is_told_with_what_was_rejected():
+    listing = listing_of(("train", "a", 1), ("train", "b", 0))
+    listing.add(Reject("b", "unreadable_folder", "permission denied"))
+    assert make_plan(request_for(), listing, None).errors == (
+        "class folder 'b' has no images; fill it or remove it",
+        "1 rejected, first b: unreadable_folder, permission denied",
+    )
+
+
 def test_c7_a_listing_that_changed_makes_no_plan():
     before = listing_of(("train", "a", 2), ("train", "b", 1))
     after = listing_of(("train", "a", 2), ("train", "b", 2))

@@ -7,6 +7,7 @@ import pytest
 
 from augment.augmenter import Augmenter
 from augment.draws import at
+from augment.errors import RequestError
 from augment.keys import source_words
 from augment.ops import (
     ChannelShuffle,
@@ -27,7 +28,7 @@ from augment.ops import (
 from augment.ops.operations import OPERATIONS
 from augment.recipe import Recipe
 from pipelines.parity.examples import of_op
-from pipelines.preview import _copies, _op_rows, _Shown
+from pipelines.preview import _copies, _op_rows, _Shown, preview
 from pipelines.report.captions import UNCHANGED, said
 from pipelines.report.numbers import short
 from pipelines.report.sheet import TILE, Picture, draw_sheet
@@ -146,3 +147,10 @@ def test_small_pictures_have_columns_wide_enough_for_their_captions(photo_of):
 def test_whole_numbers_are_written_in_full():
     assert short(np.int32(1324)) == "1324"
     assert short(np.float32(0.123456)) == "0.123"
+
+
+def test_a_sheet_is_refused_the_name_of_another_kind_of_file_before_any_work(tmp_path):
+    recipe = Recipe("tiny", [Resize(4, 4)])
+    how = {"seed": 0, "copies": 1, "images": 1, "each_op": False}
+    with pytest.raises(RequestError, match=r"output .*sheet\.jpg: a sheet is a PNG; give the name of a file"):
+        preview(str(tmp_path / "gone"), recipe, output=str(tmp_path / "sheet.jpg"), **how)
