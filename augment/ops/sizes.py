@@ -312,7 +312,7 @@ class RandomResizedCrop(_Resampling):
         if is_numpy(draw["_top"]) and draw["_top"].ndim == 0:
             return self._box_of_one(draw, size)
         had = long(size[0]), long(size[1])
-        heights, widths = _sides(had, draw["_side"], draw["_higher"], draw["_wider"])
+        heights, widths = _sides(_root(had), draw["_side"], draw["_higher"], draw["_wider"])
         fits = (heights >= 1) & (heights <= had[0]) & (widths >= 1) & (widths <= had[1])
         height, width = first_of(fits, heights), first_of(fits, widths)
         top, left = _place(had, (height, width), (cast(draw[name], np.int64) for name in ("_top", "_left")))
@@ -328,10 +328,11 @@ class RandomResizedCrop(_Resampling):
 
     def _box_of_one(self, draw: Draw, had: Size) -> np.ndarray:
         """The same for one sample: in plain numbers, and candidates only until one fits."""
-        for candidate in zip(*(draw[name].tolist() for name in ("_side", "_higher", "_wider")), strict=True):
-            height, width = _sides(had, *candidate)
+        root, side, higher, wider = _root(had), draw["_side"], draw["_higher"], draw["_wider"]
+        for i in range(CANDIDATES):
+            height, width = _sides(root, side.item(i), higher.item(i), wider.item(i))
             if 1 <= height <= had[0] and 1 <= width <= had[1]:
-                top, left = _place(had, (height, width), (int(draw["_top"]), int(draw["_left"])))
+                top, left = _place(had, (height, width), (draw["_top"].item(), draw["_left"].item()))
                 break
         else:
             height, width = self._largest(*had)
@@ -376,9 +377,13 @@ class RandomResizedCrop(_Resampling):
             yield Hazard("stretch", f"limit {self.name} to ratio [0.9, 1.1]", limit={"ratio": [0.9, 1.1]})
 
 
-def _sides(had: tuple[Array, Array], side: Array, higher: Array, wider: Array) -> tuple[Array, Array]:
+def _root(had: tuple[Array, Array]) -> Array:
+    """That of an image's area, in 256ths of a pixel."""
+    return rounded_root(had[0] * had[1] * (1 << 16))
+
+
+def _sides(root: Array, side: Array, higher: Array, wider: Array) -> tuple[Array, Array]:
     """Height and width of crops in pixels, which may be more than an image has, or none."""
-    root = rounded_root(had[0] * had[1] * (1 << 16))  # of the area, in 256ths of a pixel
     half = 1 << 39  # to nearest: a crop of all is to lose no row
     return shift_right(root * side * higher + half, 40), shift_right(root * side * wider + half, 40)
 
