@@ -19,6 +19,7 @@ WAITING = ".waiting"
 """How the files are called in which contents wait, at the end."""
 
 _HELD = 1 << 21
+"""bytes of things, about, that are held where nothing else is asked"""
 _EACH = 64
 """bytes of a thing, about, beside those that whoever adds it counts"""
 
