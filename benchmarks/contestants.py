@@ -73,7 +73,8 @@ class Contestant:
     """{input}, {output} and {dataset} stand for folders"""
     sizes: tuple[int, ...] = (1200, 3600)
     """Sources of the runs. The line through two has the steady state for its slope. The smaller has to be
-    worth the start of processes, by which the job derives what takes longer than two seconds."""
+    worth the start of processes, by which the job derives what takes longer than two seconds, and what an
+    audit compiles for each size of photos."""
     kind: str = "photos"
     recipe: str = ""
     """by which {dataset} is made"""
@@ -137,7 +138,7 @@ def _loop(module: str, *arguments: object, copies: int = 4, **rest: object) -> C
 
 def _audit(recipe: str) -> Contestant:
     words = "-m", "pipelines.cli", "audit", "{dataset}", "--input", "{input}", "--samples", "all"
-    return Contestant(words, recipe=recipe, sizes=(250, 1000))
+    return Contestant(words, recipe=recipe, sizes=(600, 1800))
 
 
 def _workers(count: int) -> Contestant:

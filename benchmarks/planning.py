@@ -30,7 +30,8 @@ from benchmarks.measure import ROOT
 from pipelines.format.manifest import File, read_manifest
 from pipelines.format.request import Request
 from pipelines.materialize.commit import GroupFiles, Shards, write_dataset
-from pipelines.materialize.pipeline import AssignToGroup, CountFound, PackSources
+from pipelines.materialize.grouping import AssignToGroup, PackSources
+from pipelines.materialize.pipeline import CountFound
 from pipelines.materialize.run import Run
 from pipelines.packets import things_of
 from pipelines.plan import Plan, group_of, make_plan, places

@@ -7,40 +7,30 @@ it is given when it is made, which is in the launcher.
 from __future__ import annotations
 
 import collections
-import pickle
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any, get_args
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.metrics import Metrics
 
 from augment.errors import RequestError, require
 from pipelines import plan, storage
 from pipelines.annotations import Annotations
 from pipelines.annotations.transform import ListAnnotated
-from pipelines.format.copies import in_copy
 from pipelines.format.request import Request
 from pipelines.images import in_folder
 from pipelines.materialize.balance import LastOnes
 from pipelines.materialize.commit import GroupFiles, commit, group_files
+from pipelines.materialize.grouping import Group, GroupKey, Member, PackSources
 from pipelines.materialize.plan_file import Begun, plan_and_save
 from pipelines.materialize.progress import Listed, Progress, Stopped, stop
 from pipelines.materialize.run import Run
 from pipelines.materialize.together import KeepTogether
-from pipelines.packets import Packets, things_of
+from pipelines.packets import things_of
 from pipelines.quiet import import_tensorflow
-from pipelines.sources import Folder, Found, Layout, Listing, Reject, Source, top_folders
-
-GroupKey = tuple[str, int, int]
-"""A split, the first copy of one of its tiers, and the number of a group of that."""
-Member = tuple[int, str, str, bytes, str]
-"""A source's place in the order, its id, label and annotation, and its place within a file of several."""
-
-NOBODY = pickle.dumps([])
-"""A packet of no members that stands in every group, so that each shard exists even if it has no records."""
+from pipelines.sources import Folder, Found, Layout, Listing, Reject, top_folders
 
 
 def materialize(
@@ -129,25 +119,6 @@ class Plan(beam.PTransform):
             last = sources | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
             given.append(beam.pvalue.AsDict(last))
         return counted | "Make" >> beam.Map(plan_and_save, *given)
-
-
-class Group(beam.PTransform):
-    """Sources in packets to the plan's groups, in packets too; none where the plan has errors.
-
-    Args:
-        planned: the plan.
-        waiting: where on the machine of all workers packets wait; empty: nowhere.
-    """
-
-    def __init__(self, planned: beam.pvalue.AsSingleton, waiting: str = "") -> None:
-        super().__init__()
-        self.planned, self.waiting = planned, waiting
-
-    def expand(self, sources: beam.PCollection[bytes]) -> beam.PCollection[tuple[GroupKey, Iterable[bytes]]]:
-        members = sources | "Assign" >> beam.ParDo(AssignToGroup(self.waiting), self.planned)
-        once = sources.pipeline | "Once" >> beam.Create([0])
-        everyone = once | "Every group" >> beam.ParDo(EveryGroup(), self.planned)
-        return (members, everyone) | "Join" >> beam.Flatten() | "By group" >> beam.GroupByKey()
 
 
 class Write(beam.PTransform):
@@ -247,68 +218,6 @@ class CountFound(beam.CombineFn):
 
     def extract_output(self, listing: Listing) -> Listing:
         return listing
-
-
-@beam.typehints.with_output_types(bytes)
-class PackSources(beam.DoFn):
-    """What was found to packets of the sources in it."""
-
-    def __init__(self, waiting: str = "") -> None:
-        self.waiting = waiting
-
-    def start_bundle(self) -> None:
-        self._packets = Packets[None](self.waiting)
-
-    def process(self, found: Found | Folder) -> Iterator[bytes]:
-        if isinstance(found, Source):
-            size = len(found.id) + len(found.annotation)
-            yield from (packet for _, packet in self._packets.add(None, found, size))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for _, packet in self._packets.rest():
-            yield beam.transforms.window.GlobalWindows.windowed_value(packet)
-
-
-@beam.typehints.with_output_types(tuple[GroupKey, bytes])
-class AssignToGroup(beam.DoFn):
-    """Sources to their groups, by their places in the order."""
-
-    def __init__(self, waiting: str = "") -> None:
-        self.waiting = waiting
-
-    def start_bundle(self) -> None:
-        self._packets = Packets[GroupKey](self.waiting)
-
-    def process(self, packet: bytes, planned: plan.Plan) -> Iterator[tuple[GroupKey, bytes]]:
-        if planned.errors:
-            return
-        sources: list[Source] = list(things_of([packet]))
-        order = plan.places(planned.request.seed, [source.id for source in sources])
-        for split in {source.split for source in sources}:
-            mine = np.flatnonzero([source.split == split for source in sources])
-            ids, labels = [sources[i].id for i in mine], [sources[i].label for i in mine]
-            for tier in planned.tiers(split):
-                having = in_copy(planned.splits[split].classes, tier.first, ids, labels)
-                for i in mine[having].tolist():
-                    place, source = int(order[i]), sources[i]
-                    key = split, tier.first, plan.group_of(place, tier.groups)
-                    member: Member = place, source.id, source.label, source.annotation, source.place
-                    size = len(source.id) + len(source.annotation)
-                    yield from self._packets.add(key, member, size)
-
-    def finish_bundle(self) -> Iterator[Any]:
-        yield from map(beam.transforms.window.GlobalWindows.windowed_value, self._packets.rest())
-
-
-@beam.typehints.with_output_types(tuple[GroupKey, bytes])
-class EveryGroup(beam.DoFn):
-    """The keys of all groups."""
-
-    def process(self, _: Any, planned: plan.Plan) -> Iterator[tuple[GroupKey, bytes]]:
-        for split in planned.splits:
-            for tier in planned.tiers(split):
-                for group in range(tier.groups):
-                    yield (split, tier.first, group), NOBODY
 
 
 class WriteGroup(beam.DoFn):

@@ -28,7 +28,7 @@ from pipelines.format.copies import (
 )
 from pipelines.format.request import Request
 from pipelines.materialize import balance
-from pipelines.materialize.pipeline import PackSources
+from pipelines.materialize.grouping import PackSources
 from pipelines.plan import Stored, make_plan, parse_balance, parse_copies, top_errors
 from pipelines.sources import Folder, Listing, Source
 
