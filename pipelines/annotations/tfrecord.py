@@ -115,6 +115,8 @@ class TfRecord(Records):
             for data in itertools.islice(sound, _LOOKED_AT):
                 try:
                     new = features(data)
+                    for one in new.values():
+                        one.check()
                 except BadExample as error:  # which makes a reject of it, and of no other
                     why = f"has a record that is no tf.train.Example: {error}"
                     continue

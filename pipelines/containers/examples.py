@@ -58,6 +58,10 @@ class Feature(NamedTuple):
                 found.append(value - (1 << 64) if value >= 1 << 63 else value)
         return found
 
+    def check(self) -> None:
+        """Raises BadExample if its values cannot be read."""
+        self.spans(), self.floats(), self.numbers()
+
     def _values(self, kind: Kind) -> Iterator[tuple[int, int, int]]:
         for begin, end in self.lists if kind == self.kind else ():
             for number, wire, *place in _fields(self.data, begin, end):
