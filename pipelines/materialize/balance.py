@@ -15,8 +15,9 @@ import apache_beam as beam
 from pipelines import plan
 from pipelines.format.copies import ClassCopies, RankOf, ranks
 from pipelines.format.request import Request
+from pipelines.materialize.grouping import PackSources
 from pipelines.packets import things_of
-from pipelines.sources import Listing
+from pipelines.sources import Folder, Found, Listing
 from pipelines.sources.found import Place
 
 DEVIATIONS = 16
@@ -31,20 +32,22 @@ class Near(NamedTuple):
 
 
 class LastOnes(beam.PTransform):
-    """Sources in packets to the last one of each class that gets one copy more, by split and class.
+    """What was found to the last one of each class that gets one copy more, by split and class.
 
     Args:
         request: which balances classes.
         counted: what was found, in numbers.
+        waiting: where on the machine of all workers packets wait; empty: nowhere.
     """
 
-    def __init__(self, request: Request, counted: beam.pvalue.AsSingleton) -> None:
+    def __init__(self, request: Request, counted: beam.pvalue.AsSingleton, waiting: str = "") -> None:
         super().__init__()
-        self.request, self.counted = request, counted
+        self.request, self.counted, self.waiting = request, counted, waiting
 
-    def expand(self, sources: beam.PCollection[bytes]) -> beam.PCollection[tuple[Place, RankOf]]:
+    def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[tuple[Place, RankOf]]:
         return (
-            sources
+            found
+            | "Pack" >> beam.ParDo(PackSources(self.waiting))
             | "Near" >> beam.ParDo(FindNear(self.request), self.counted)
             | "Collect" >> beam.CombinePerKey(collect)
             | "Last" >> beam.FlatMap(last_one, self.request, self.counted)

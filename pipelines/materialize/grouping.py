@@ -24,7 +24,7 @@ NOBODY = pickle.dumps([])
 
 
 class Group(beam.PTransform):
-    """Sources in packets to the plan's groups, in packets too; none where the plan has errors.
+    """What was found to the plan's groups, in packets; none where the plan has errors.
 
     Args:
         planned: the plan.
@@ -35,9 +35,15 @@ class Group(beam.PTransform):
         super().__init__()
         self.planned, self.waiting = planned, waiting
 
-    def expand(self, sources: beam.PCollection[bytes]) -> beam.PCollection[tuple[GroupKey, Iterable[bytes]]]:
-        members = sources | "Assign" >> beam.ParDo(AssignToGroup(self.waiting), self.planned)
-        once = sources.pipeline | "Once" >> beam.Create([0])
+    def expand(
+        self, found: beam.PCollection[Found | Folder]
+    ) -> beam.PCollection[tuple[GroupKey, Iterable[bytes]]]:
+        members = (
+            found
+            | "Pack" >> beam.ParDo(PackSources(self.waiting))
+            | "Assign" >> beam.ParDo(AssignToGroup(self.waiting), self.planned)
+        )
+        once = found.pipeline | "Once" >> beam.Create([0])
         everyone = once | "Every group" >> beam.ParDo(EveryGroup(), self.planned)
         return (members, everyone) | "Join" >> beam.Flatten() | "By group" >> beam.GroupByKey()
 

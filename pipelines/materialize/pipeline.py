@@ -23,7 +23,7 @@ from pipelines.format.request import Request
 from pipelines.images import in_folder
 from pipelines.materialize.balance import LastOnes
 from pipelines.materialize.commit import GroupFiles, commit, group_files
-from pipelines.materialize.grouping import Group, GroupKey, Member, PackSources
+from pipelines.materialize.grouping import Group, GroupKey, Member
 from pipelines.materialize.plan_file import Begun, plan_and_save
 from pipelines.materialize.progress import Listed, Progress, Stopped, stop
 from pipelines.materialize.run import Run
@@ -53,9 +53,8 @@ def materialize(
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
         found |= KeepTogether(run.input, request.split_fractions, request.group_by, run.waiting)
-    sources = found | "Pack" >> beam.ParDo(PackSources(run.waiting))
-    planned = beam.pvalue.AsSingleton((found, sources) | Plan(request, run.input, run.output, begun))
-    written = sources | Group(planned, run.waiting) | Write(planned, run)
+    planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun, run.waiting))
+    written = found | Group(planned, run.waiting) | Write(planned, run)
     return (found, written) | Commit(planned, run)
 
 
@@ -95,28 +94,29 @@ class List(beam.PTransform):
 
 
 class Plan(beam.PTransform):
-    """What was found, and the sources of it in packets, to the plan, which is kept in the output.
+    """What was found to the plan, which is kept in the output.
 
     Args:
         request: what to write.
         root, output: where from and where to; absolute, or URLs.
         begun: what the output was begun with, if it was.
+        waiting: where on the machine of all workers packets wait; empty: nowhere.
     """
 
-    def __init__(self, request: Request, root: str, output: str, begun: Begun | None = None) -> None:
+    def __init__(
+        self, request: Request, root: str, output: str, begun: Begun | None = None, waiting: str = ""
+    ) -> None:
         super().__init__()
         _check_place("root", root)
         _check_place("output", output)
         self.request, self.root, self.output, self.begun = request, root, output, begun
+        self.waiting = waiting
 
-    def expand(
-        self, inputs: tuple[beam.PCollection[Found | Folder], beam.PCollection[bytes]]
-    ) -> beam.PCollection[plan.Plan]:
-        found, sources = inputs
+    def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
         counted = found | "Count" >> beam.CombineGlobally(CountFound(self.output))
         given: list[Any] = [self.request, self.root, self.output, self.begun]
         if self.request.balance is not None:
-            last = sources | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted))
+            last = found | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted), self.waiting)
             given.append(beam.pvalue.AsDict(last))
         return counted | "Make" >> beam.Map(plan_and_save, *given)
 

@@ -28,7 +28,6 @@ from pipelines.format.copies import (
 )
 from pipelines.format.request import Request
 from pipelines.materialize import balance
-from pipelines.materialize.grouping import PackSources
 from pipelines.plan import Stored, make_plan, parse_balance, parse_copies, top_errors
 from pipelines.sources import Folder, Listing, Source
 
@@ -164,8 +163,7 @@ def test_who_gets_one_more_depends_on_the_ids_alone_and_not_on_split_or_order():
 def found_last(request: Request, found: list, classes: dict[str, int], expected: list) -> None:
     with TestPipeline() as pipeline:
         counted = beam.pvalue.AsSingleton(pipeline | "Counted" >> beam.Create([listing_of(**classes)]))
-        packed = pipeline | beam.Create(found) | beam.ParDo(PackSources())
-        assert_that(packed | balance.LastOnes(request, counted), equal_to(expected))
+        assert_that(pipeline | beam.Create(found) | balance.LastOnes(request, counted), equal_to(expected))
 
 
 MANY = {"common": 3001, "rare": 1400, "few": 3}

@@ -8,6 +8,7 @@ import json
 import os
 import pickletools
 from collections.abc import Iterator
+from typing import get_args
 
 import apache_beam
 import pytest
@@ -19,6 +20,7 @@ from pipelines.engines.engine import JobFailed
 from pipelines.engines.job import Job
 from pipelines.format.layout import JOB
 from pipelines.format.request import Request
+from pipelines.materialize.grouping import Member
 from tests.in_process import augshard
 
 pytest.importorskip("google.cloud.dataflow", reason="needs the extra gcp")
@@ -171,10 +173,10 @@ def test_image_bytes_pass_through_no_shuffle(pipeline):
         if transform.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn
         for key in transform.inputs.values()
     }
-    # A split, the first copy of a tier and a group's number; a place, a source's id, its class, the few
-    # bytes of what it is annotated with, and where it lies within a file of several.
-    group, member = "string_utf8, varint, varint", "varint, string_utf8, string_utf8, bytes, string_utf8"
-    assert shuffled.pop("Group/By group") == f"kv(tuple({group}), tuple({member}))"
+    # A split, the first copy of a tier and a group's number; packets of these: a place, a source's id, its
+    # class, the few bytes of what it is annotated with, and where it lies within a file of several.
+    assert shuffled.pop("Group/By group") == "kv(tuple(string_utf8, varint, varint), bytes)"
+    assert get_args(Member) == (int, str, str, bytes, str)
     # Folders; sums of what was listed.
     assert {name.split("/")[0] for name in shuffled} == {"List", "Plan"}
     # Images are read in the one step behind the shuffle of names, and what it gives on, of its files, goes
