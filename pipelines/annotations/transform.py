@@ -18,6 +18,7 @@ from pipelines.annotations.reader import Reader, Task, View
 from pipelines.annotations.steps import begin, finished, reader_of
 from pipelines.annotations.walking import files_below, pictures
 from pipelines.packets import Packets, things_of
+from pipelines.packets.steps import PackByKey
 from pipelines.plan.splitting import in_splits
 from pipelines.sources.found import Folder, Found
 from pipelines.sources.listing import children
@@ -128,24 +129,15 @@ class _Read(beam.DoFn):
 
 
 @beam.typehints.with_output_types(tuple[int, bytes])
-class _Pack(beam.DoFn):
+class _Pack(PackByKey):
     """Pieces, and what else was found, to packets of some of which the keys have one hash, by that."""
 
     HASHES = 256
 
-    def __init__(self, waiting: str) -> None:
-        self.waiting = waiting
-
-    def start_bundle(self) -> None:
-        self._packets = Packets[int](self.waiting)
-
     def process(self, one: Keyed | Found | Folder) -> Iterator[tuple[int, bytes]]:
         key, piece = one if isinstance(one, Keyed) else (repr(one), None)
         size = len(piece.annotation) if isinstance(piece, Said) else 0
-        yield from self._packets.add(zlib.crc32(key.encode()) % self.HASHES, one, size + len(key))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        yield from map(beam.transforms.window.GlobalWindows.windowed_value, self._packets.rest())
+        yield from self.packets.add(zlib.crc32(key.encode()) % self.HASHES, one, size + len(key))
 
 
 class _Join(beam.DoFn):

@@ -11,7 +11,8 @@ import numpy as np
 
 from pipelines import plan
 from pipelines.format.copies import in_copy
-from pipelines.packets import Packets, things_of
+from pipelines.packets import things_of
+from pipelines.packets.steps import PackAll, PackByKey
 from pipelines.sources import Folder, Found, Source
 
 GroupKey = tuple[str, int, int]
@@ -49,34 +50,17 @@ class Group(beam.PTransform):
 
 
 @beam.typehints.with_output_types(bytes)
-class PackSources(beam.DoFn):
+class PackSources(PackAll):
     """What was found to packets of the sources in it."""
-
-    def __init__(self, waiting: str = "") -> None:
-        self.waiting = waiting
-
-    def start_bundle(self) -> None:
-        self._packets = Packets[None](self.waiting)
 
     def process(self, found: Found | Folder) -> Iterator[bytes]:
         if isinstance(found, Source):
-            size = len(found.id) + len(found.annotation)
-            yield from (packet for _, packet in self._packets.add(None, found, size))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for _, packet in self._packets.rest():
-            yield beam.transforms.window.GlobalWindows.windowed_value(packet)
+            yield from self.add(found, len(found.id) + len(found.annotation))
 
 
 @beam.typehints.with_output_types(tuple[GroupKey, bytes])
-class AssignToGroup(beam.DoFn):
+class AssignToGroup(PackByKey):
     """Sources to their groups, by their places in the order."""
-
-    def __init__(self, waiting: str = "") -> None:
-        self.waiting = waiting
-
-    def start_bundle(self) -> None:
-        self._packets = Packets[GroupKey](self.waiting)
 
     def process(self, packet: bytes, planned: plan.Plan) -> Iterator[tuple[GroupKey, bytes]]:
         if planned.errors:
@@ -93,10 +77,7 @@ class AssignToGroup(beam.DoFn):
                     key = split, tier.first, plan.group_of(place, tier.groups)
                     member: Member = place, source.id, source.label, source.annotation, source.place
                     size = len(source.id) + len(source.annotation)
-                    yield from self._packets.add(key, member, size)
-
-    def finish_bundle(self) -> Iterator[Any]:
-        yield from map(beam.transforms.window.GlobalWindows.windowed_value, self._packets.rest())
+                    yield from self.packets.add(key, member, size)
 
 
 @beam.typehints.with_output_types(tuple[GroupKey, bytes])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import apache_beam as beam
 
-from pipelines.packets import Packets, things_of
+from pipelines.packets import things_of
+from pipelines.packets.steps import PackAll, PackByKey
 from pipelines.plan.together import Alike, Joined, Seen, joined_nodes, meeting_places, resplit, see
 from pipelines.sources import Folder, Found, Source
 from pipelines.sources.groups import groups_of
@@ -47,61 +47,44 @@ class KeepTogether(beam.PTransform):
 
 
 @beam.typehints.with_output_types(bytes)
-class _Pack(beam.DoFn):
+class _Pack(PackAll):
     """What was found to packets that are small, for it takes long to look at a picture."""
 
-    HELD = 1 << 13
-
     def __init__(self, waiting: str) -> None:
-        self.waiting = waiting
-
-    def start_bundle(self) -> None:
-        self._packets = Packets[None](self.waiting, self.HELD)
+        super().__init__(waiting, held=1 << 13)
 
     def process(self, one: Found | Folder) -> Iterator[bytes]:
-        size = len(one.annotation) if isinstance(one, Source) else 0
-        yield from (packet for _, packet in self._packets.add(None, one, size))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for _, packet in self._packets.rest():
-            yield beam.transforms.window.GlobalWindows.windowed_value(packet)
+        yield from self.add(one, len(one.annotation) if isinstance(one, Source) else 0)
 
 
 @beam.typehints.with_output_types(bytes)
-class _Look(beam.DoFn):
+class _Look(PackAll):
     """Sources to what is seen of them; what is none stays as it is."""
 
     def __init__(self, root: str, group_by: str | None, waiting: str) -> None:
-        self.root, self.group_by, self.waiting = root, group_by, waiting
+        super().__init__(waiting)
+        self.root, self.group_by = root, group_by
 
     def process(self, packet: bytes) -> Iterator[bytes]:
-        packets = Packets[None](self.waiting)
         for one in things_of([packet]):
-            seen = see(self.root, one, groups_of(self.group_by, [one])[0]) if isinstance(one, Source) else one
-            yield from (full for _, full in packets.add(None, seen, 0))
-        yield from (last for _, last in packets.rest())
+            if isinstance(one, Source):
+                seen = see(self.root, one, groups_of(self.group_by, [one])[0])
+                yield from self.add(seen, len(one.id) + len(one.annotation))
+            else:
+                yield from self.add(one, 0)
 
 
 @beam.typehints.with_output_types(tuple[int, bytes])
-class _Meet(beam.DoFn):
+class _Meet(PackByKey):
     """What is seen to what is compared, in packets of some of which the keys have one hash, by that."""
 
     HASHES = 1024
-
-    def __init__(self, waiting: str) -> None:
-        self.waiting = waiting
-
-    def start_bundle(self) -> None:
-        self._packets = Packets[int](self.waiting)
 
     def process(self, packet: bytes) -> Iterator[tuple[int, bytes]]:
         for seen in things_of([packet]):
             for key, alike in meeting_places(seen) if isinstance(seen, Seen) else ():
                 hashed = zlib.crc32(key) % self.HASHES
-                yield from self._packets.add(hashed, (key, alike.packed()), len(alike.node))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        yield from map(beam.transforms.window.GlobalWindows.windowed_value, self._packets.rest())
+                yield from self.packets.add(hashed, (key, alike.packed()), len(alike.node))
 
 
 def _compare(met: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, str]]:
