@@ -122,23 +122,32 @@ class Rederiver:
         self._derivers = functools.cache(SampleDeriver)
         self._pool = ThreadPoolExecutor(CORES)
         self._waiting: collections.deque[Future[list[SourceCheck]]] = collections.deque()
+        self._members: list[Member] = []
+        """of the group that was begun"""
         self._first = True
         self.vanished: dict[str, str] = {}
         """sources that are not there, with their SHA-256"""
 
     def begin(self, shards: Sequence[Shard]) -> None:
         """Has threads derive all copies of one group, and returns; `finish` tells what they found."""
-        members = self._members(shards)
-        self._draw(members)
+        self._members = self._described(shards)
+        self._draw(self._members)
         self._first = shards[0].place.copy <= 0  # those of later copies are among them
-        for first in range(0, len(members), AT_ONCE):
-            self._waiting.append(self._pool.submit(self._block, members[first : first + AT_ONCE]))
+        # Of one size together, of which the device backend computes several in one call.
+        by_size = sorted(self._members, key=lambda member: member.size)
+        for first in range(0, len(by_size), AT_ONCE):
+            self._waiting.append(self._pool.submit(self._block, by_size[first : first + AT_ONCE]))
 
     def finish(self) -> None:
         """Waits for the group that was begun, if any was."""
+        outcomes: dict[str, SourceCheck] = {}
         while self._waiting:
             for outcome in self._waiting.popleft().result():
-                self._take(outcome)
+                outcomes[outcome.member.source] = outcome
+                self._progress(len(outcome.member.samples))
+        for member in self._members:  # so that what is found comes in the order of the records
+            self._take(outcomes[member.source])
+        self._members = []
 
     def close(self) -> None:
         """Nothing is derived any more that was not begun yet."""
@@ -153,9 +162,8 @@ class Rederiver:
         for finding in outcome.findings:
             self._audit.findings.add(finding)
         self._measure(outcome)
-        self._progress(len(outcome.member.samples))
 
-    def _members(self, shards: Sequence[Shard]) -> list[Member]:
+    def _described(self, shards: Sequence[Shard]) -> list[Member]:
         members: dict[str, Member] = {}
         for shard in shards:
             if shard.rows is None:
