@@ -8,7 +8,6 @@ the record must be the very bytes that encoding gives. What is not equal is meas
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import hashlib
@@ -93,6 +92,15 @@ class SourceCheck:
         self.findings.append(Finding(kind, message, source=self.member.source))
 
 
+class Begun(NamedTuple):
+    """A group that threads derive."""
+
+    members: list[Member]
+    first: bool
+    """whether its sources are in no group before it"""
+    blocks: list[Future[list[SourceCheck]]]
+
+
 class Rederiver:
     """Derives again what was chosen of one dataset's groups.
 
@@ -121,41 +129,36 @@ class Rederiver:
         self._recipe, self._augmenters = augmenters.recipe, augmenters
         self._derivers = functools.cache(SampleDeriver)
         self._pool = ThreadPoolExecutor(CORES)
-        self._waiting: collections.deque[Future[list[SourceCheck]]] = collections.deque()
-        self._members: list[Member] = []
-        """of the group that was begun"""
-        self._first = True
         self.vanished: dict[str, str] = {}
         """sources that are not there, with their SHA-256"""
 
-    def begin(self, shards: Sequence[Shard]) -> None:
-        """Has threads derive all copies of one group, and returns; `finish` tells what they found."""
-        self._members = self._described(shards)
-        self._draw(self._members)
-        self._first = shards[0].place.copy <= 0  # those of later copies are among them
+    def begin(self, shards: Sequence[Shard]) -> Begun:
+        """Has threads derive all copies of one group, behind those begun before, and returns."""
+        members = self._members(shards)
+        self._draw(members)
         # Of one size together, of which the device backend computes several in one call.
-        by_size = sorted(self._members, key=lambda member: member.size)
-        for first in range(0, len(by_size), AT_ONCE):
-            self._waiting.append(self._pool.submit(self._block, by_size[first : first + AT_ONCE]))
+        by_size = sorted(members, key=lambda member: member.size)
+        blocks = [by_size[first : first + AT_ONCE] for first in range(0, len(members), AT_ONCE)]
+        first = shards[0].place.copy <= 0  # sources of later copies are among those of the first
+        return Begun(members, first, [self._pool.submit(self._block, block) for block in blocks])
 
-    def finish(self) -> None:
-        """Waits for the group that was begun, if any was."""
+    def finish(self, begun: Begun) -> None:
+        """Waits for a group, and tells what was found, in the order of its records."""
         outcomes: dict[str, SourceCheck] = {}
-        while self._waiting:
-            for outcome in self._waiting.popleft().result():
+        for block in begun.blocks:
+            for outcome in block.result():
                 outcomes[outcome.member.source] = outcome
                 self._progress(len(outcome.member.samples))
-        for member in self._members:  # so that what is found comes in the order of the records
-            self._take(outcomes[member.source])
-        self._members = []
+        for member in begun.members:
+            self._take(outcomes[member.source], begun.first)
 
     def close(self) -> None:
         """Nothing is derived any more that was not begun yet."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _take(self, outcome: SourceCheck) -> None:
+    def _take(self, outcome: SourceCheck, first: bool) -> None:
         self.unseen.discard(outcome.member.source)
-        self._audit.checked["sources"] += self._first and not outcome.vanished
+        self._audit.checked["sources"] += first and not outcome.vanished
         self._audit.checked["derived"] += outcome.derived
         if outcome.vanished:
             self.vanished[outcome.member.source] = outcome.member.sha256
@@ -163,7 +166,7 @@ class Rederiver:
             self._audit.findings.add(finding)
         self._measure(outcome)
 
-    def _described(self, shards: Sequence[Shard]) -> list[Member]:
+    def _members(self, shards: Sequence[Shard]) -> list[Member]:
         members: dict[str, Member] = {}
         for shard in shards:
             if shard.rows is None:

@@ -18,7 +18,7 @@ from pipelines.audit.findings import Audit, Findings, Parity
 from pipelines.audit.grouping import check_told
 from pipelines.audit.inputs import check_listing, check_rejects, list_input
 from pipelines.audit.leaks import Looked, check_leaks
-from pipelines.audit.rederive import Rederiver
+from pipelines.audit.rederive import Begun, Rederiver
 from pipelines.audit.sampling import choose
 from pipelines.audit.shards import Shard, ShardChecker, ShardPlace
 from pipelines.audit.statistics import statistics
@@ -121,8 +121,10 @@ def _check(
 def _check_groups(
     audit: Audit, manifest: Manifest, checker: ShardChecker, totals: Totals, rederiver: Rederiver | None
 ) -> None:
-    """Group after group; the records and rows of one are looked at while threads derive that before it."""
+    """Group after group; the records and rows of one are looked at while threads derive that before it, and
+    then wait in line with it, so that no thread is without work where a group ends."""
     before: list[Shard] = []
+    deriving: Begun | None = None
     try:
         for group in itertools.chain(_groups(manifest), [[]]):
             kept, audit.findings = audit.findings, Findings()  # to come behind those of the group before
@@ -131,14 +133,13 @@ def _check_groups(
                 checker.compare_copies(shards)
                 totals.add(shards)
             ahead, audit.findings = audit.findings, kept
-            if rederiver:
-                rederiver.finish()
+            begun = rederiver.begin(shards) if rederiver and shards else None
+            if rederiver and deriving:
+                rederiver.finish(deriving)
             for shard in before:
                 checker.check_images(shard)
             audit.findings.extend(ahead)
-            if rederiver and shards:
-                rederiver.begin(shards)
-            before = shards
+            before, deriving = shards, begun
     finally:
         if rederiver:
             rederiver.close()
