@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from augment.kernels import kinds
-from augment.kernels.device.arrays import entries, int32
+from augment.kernels import kinds, tables
+from augment.kernels.device.arrays import entries, half_to_even, int32
 from augment.kernels.device.color import luma
 
 
@@ -30,7 +30,16 @@ def adapt(k: kinds.Adapt, images: tf.Tensor) -> tf.Tensor:
     else:
         statistic = _histogram(images)
     factor = None if k.factor is None else tf.cast(tf.convert_to_tensor(k.factor), tf.int64)
+    if k.rule.line is not None:
+        slope, start = k.rule.line(statistic, count, factor[:, tf.newaxis])
+        total = _by_channel(slope) * int32(images) + _by_channel(start)
+        return tf.cast(tf.clip_by_value(half_to_even(total, tables.LINE_BITS), 0, 255), tf.uint8)
     return levels(kinds.Levels(table=k.rule.table(statistic, count, factor)), images)
+
+
+def _by_channel(x: tf.Tensor) -> tf.Tensor:
+    """int32 [B, 1, 1, C] of int64 [B, C or 1], in which 24 bits are in use."""
+    return int32(x)[:, tf.newaxis, tf.newaxis]
 
 
 def _sum(levels: tf.Tensor) -> tf.Tensor:
