@@ -91,7 +91,7 @@ def draw_sheet(rows: Sequence[Row], title: str) -> Image.Image:
 def _write(
     ink: ImageDraw.ImageDraw, place: tuple[int, int], text: str, color: tuple[int, int, int], font: Font
 ) -> None:
-    """From left to right as a whole, so that a path whose first folder is Arabic or Hebrew still begins with it."""
+    """From left to right as a whole: a path whose first folder is Arabic or Hebrew still begins with it."""
     ink.text(place, text, color, font, direction="ltr" if _SHAPES else None)
 
 

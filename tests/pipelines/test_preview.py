@@ -139,7 +139,7 @@ def test_a_sheet_tells_names_in_other_scripts_apart(photo_of):
     assert len({sheet.tobytes() for sheet in sheets}) == 4
 
 
-@pytest.mark.skipif(not features.check("fribidi"), reason="Pillow does not order letters by their scripts here")
+@pytest.mark.skipif(not features.check("fribidi"), reason="Pillow writes all scripts from the left here")
 def test_a_path_begins_at_the_left_with_its_first_folder_in_scripts_from_the_right_too(photo_of):
     sheets = [draw_sheet([(name, [Picture(photo_of(33, 40), "x")])], "t") for name in ("בית/a.png", "בית")]
     labels = [np.asarray(sheet)[2 * MARGIN + LINE :][:LINE, MARGIN:] for sheet in sheets]
