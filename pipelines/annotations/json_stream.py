@@ -21,7 +21,7 @@ class BadFile(ValueError):
 
 
 def items(file: BinaryIO, lists: frozenset[str]) -> Iterator[tuple[str, Any]]:
-    """Some lists of an object, several items at a time, and all other values, each with its name.
+    """Some lists of an object, several items at a time, and all other values, with their names.
 
     In the order of the file; each of these lists begins with an empty one. Raises BadFile.
     """
