@@ -117,7 +117,7 @@ class Coco(Reader):
 
     def _first_images(self, name: str) -> list[str]:
         """Of a file. Raises BadFile if it is none of COCO's."""
-        lists, names = set(), []
+        lists, names = set[str](), list[str]()
         with self._open(name) as file:
             for key, value in items(file, _LISTS):
                 lists.add(key)
