@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from augment.kernels import kinds, tables
@@ -29,7 +31,7 @@ def adapt(k: kinds.Adapt, images: tf.Tensor) -> tf.Tensor:
         statistic = tf.cast(tf.stack(ends, axis=-1), tf.int64)
     else:
         statistic = _histogram(images)
-    factor = None if k.factor is None else tf.cast(tf.convert_to_tensor(k.factor), tf.int64)
+    factor: Any = None if k.factor is None else tf.cast(tf.convert_to_tensor(k.factor), tf.int64)
     if k.rule.line is not None:
         slope, start = k.rule.line(statistic, count, factor[:, tf.newaxis])
         total = _by_channel(slope) * int32(images) + _by_channel(start)
