@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-
 import tensorflow as tf
 
 from augment.kernels import kinds, maps
 from augment.kernels.device.arrays import by_pixel, int32, picked, size_of
 
-FEW = 8
-"""Images of which a graph may hold a crop each."""
-
 
 def window(k: kinds.Window, images: tf.Tensor) -> tf.Tensor:
-    """Of few images rows are taken in one piece where all frames lie within, in less time than pixels."""
-    count, height, width, _ = images.shape
-    known = None not in (count, height, width) and isinstance(k.height, int) and isinstance(k.width, int)
-    if not known or count > FEW or k.height > height or k.width > width:
-        return _placed(k, images)
-    top, left = (tf.broadcast_to(int32(side), [count]) for side in (k.top, k.left))
-    inside = (top >= 0) & (top <= height - k.height) & (left >= 0) & (left <= width - k.width)
-    cut = functools.partial(_cut, k, images, top, left)
-    return tf.cond(tf.reduce_all(inside), cut, functools.partial(_placed, k, images))
-
-
-def _cut(k: kinds.Window, images: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
-    """Rolled, for XLA compiles a slice anew for each place at which it begins."""
-    count, height, width, channels = images.shape
-    rows = tf.reshape(images, [count, height, width * channels])
-    rolled = [tf.roll(rows[i], [-top[i], -channels * left[i]], [0, 1]) for i in range(count)]
-    cut = tf.stack(rolled)[:, : k.height, : channels * k.width]
-    return tf.reshape(cut, [count, k.height, k.width, channels])
-
-
-def _placed(k: kinds.Window, images: tf.Tensor) -> tf.Tensor:
     height, width = size_of(images)
     rows = int32(k.top)[:, tf.newaxis] + tf.range(k.height)
     columns = int32(k.left)[:, tf.newaxis] + tf.range(k.width)
