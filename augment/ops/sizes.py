@@ -5,7 +5,7 @@ Crops and padding are exact index operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -309,14 +309,15 @@ class RandomResizedCrop(_Resampling):
 
     def box(self, draw: Draw, size: Size) -> Array:
         """int32 [..., 4]: top, left, height and width in pixels, for images of a size."""
-        if is_numpy(draw["_top"]) and draw["_top"].ndim == 0:
+        if isinstance(draw["_top"], np.generic):
             return self._box_of_one(draw, size)
         had = long(size[0]), long(size[1])
         root = _root(had)
         heights, widths = _side_of(root, draw["_tall"]), _side_of(root, draw["_wide"])
         fits = (heights >= 1) & (heights <= had[0]) & (widths >= 1) & (widths <= had[1])
         height, width = first_of(fits, heights), first_of(fits, widths)
-        top, left = _place(had, (height, width), (cast(draw[name], np.int64) for name in ("_top", "_left")))
+        top = _start(cast(draw["_top"], np.int64), had[0], height)
+        left = _start(cast(draw["_left"], np.int64), had[1], width)
         tall, wide = self._largest(height * 0 + had[0], height * 0 + had[1])
         none = height < 1
         box = [
@@ -333,7 +334,8 @@ class RandomResizedCrop(_Resampling):
         for i in range(CANDIDATES):
             height, width = _side_of(root, tall.item(i)), _side_of(root, wide.item(i))
             if 1 <= height <= had[0] and 1 <= width <= had[1]:
-                top, left = _place(had, (height, width), (draw["_top"].item(), draw["_left"].item()))
+                top = _start(int(draw["_top"]), had[0], height)
+                left = _start(int(draw["_left"]), had[1], width)
                 break
         else:
             height, width = self._largest(*had)
@@ -389,12 +391,9 @@ def _side_of(root: Array, part: Array) -> Array:
     return shift_right(root * part + (1 << 39), 40)  # to nearest: a crop of all is to lose no row
 
 
-def _place(had: tuple[Array, Array], sides: tuple[Array, Array], drawn: Iterable[Array]) -> list[Array]:
-    """Where crops begin, by numbers drawn from [0, 65536)."""
-    return [
-        shift_right(number * (full - side + 1), 16)
-        for full, side, number in zip(had, sides, drawn, strict=True)
-    ]
+def _start(number: Array, full: Array, side: Array) -> Array:
+    """Where crops of a side begin, by numbers drawn from [0, 65536)."""
+    return shift_right(number * (full - side + 1), 16)
 
 
 def _log_uniform(u: np.ndarray, low: float, high: float) -> np.ndarray:
