@@ -54,7 +54,7 @@ docs: $(VENV)/.installed  ## write the reference of the ops, with a picture of e
 	$(BIN)/python -m docs.generate
 
 site: $(SITE)/.installed  ## docs/ as a site, in build/site/html; a broken link is an error
-	@NO_MKDOCS_2_WARNING=1 $(SITE)/venv/bin/mkdocs build --strict --quiet $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/venv/bin/mkdocs build --strict $(ARGS)
 	@echo "==> open $(SITE)/html/index.html; with search: python -m http.server -d $(SITE)/html"
 
 notebooks: $(VENV)/.installed-test $(SITE)/.installed  ## run docs/notebooks and keep what they show; ARGS=cifar10 for one

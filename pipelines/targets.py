@@ -13,7 +13,6 @@ from augment.by_class import ByClass
 from augment.draws import Draw
 from augment.errors import RequestError
 from augment.targets import Annotation, Geometry, Moved, moved_each
-from augment.targets.annotations import written
 from augment.targets.moving import Parts
 from pipelines import storage
 from pipelines.format.bounds import TEXT_BYTES, targets_bytes
@@ -78,8 +77,7 @@ class TargetsDeriver:
 
     def read(self, source: str, annotation: bytes, size: Sequence[int]) -> Annotated | Reject:
         """What is known of a source whose image has `size`. Raises OSError for a mask that cannot be read."""
-        text = written(annotation)
-        known, digest = Annotation.unpacked(annotation), hashlib.sha256(text)
+        known, digest = Annotation.unpacked(annotation), hashlib.sha256(annotation)
         if known.size and known.size != tuple(size):
             return Reject(
                 source,
@@ -87,7 +85,7 @@ class TargetsDeriver:
                 f"its annotation is of an image of {_shown(known.size)}, and it has {_shown(size)}",
             )
         most = targets_bytes(self._augmenters.recipe.image_size) // 2  # for what is cut or bent gets corners
-        if len(text) > most and (needed := _bytes_of(known)) > most:
+        if len(annotation) > most and (needed := _bytes_of(known)) > most:
             return Reject(
                 source,
                 "too_large",

@@ -34,6 +34,10 @@ def load_recipe(name_or_path: str | Path, *, read: Callable[[str], bytes] = _rea
 
     Raises RequestError if there is none, or if what it says is wrong.
     """
+    if not isinstance(name_or_path, (str, Path)):
+        raise RequestError(
+            f"a {type(name_or_path).__name__} stands where a preset's name or a recipe's path has to"
+        )
     text = str(name_or_path)
     return _load(text, read, functools.partial(_beside, text, read))
 
@@ -86,6 +90,11 @@ def parse_recipe(
 ) -> Recipe:
     """Parses YAML. `where` names the text in errors, `load` reads what it names. Raises RequestError."""
     where = where or name
+    if not isinstance(text, str):
+        raise RequestError(
+            f"recipe {where}: a {type(text).__name__} stands where its YAML has to, a str; "
+            "augment.Recipe makes one of ops"
+        )
     if len(text) > MOST_BYTES:
         raise RequestError(f"recipe {where}: it is longer than {MOST_BYTES:,} characters, which no recipe is")
     try:

@@ -7,7 +7,6 @@ digests. Coordinates are those of `augment.targets.Geometry`: whole 65,536ths of
 from __future__ import annotations
 
 import json
-import zlib
 from typing import Any, NamedTuple
 
 
@@ -41,13 +40,13 @@ class Annotation(NamedTuple):
     """height and width that the image has to have; None where nothing says so"""
 
     def packed(self) -> bytes:
-        """In few bytes: `written`, deflated. Others may say the same, for zlib's depend on its version."""
-        return zlib.compress(_encoded(self).encode())
+        """As JSON in UTF-8, in the one way in which it is written: of these bytes digests are taken."""
+        return _encoded(self).encode()
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Annotation:
         """Of bytes of our own making."""
-        objects, mask, labels, columns, size = json.loads(written(packed))
+        objects, mask, labels, columns, size = json.loads(packed)
         return cls(
             tuple([_object(*fields) for fields in objects]),
             mask,
@@ -58,14 +57,6 @@ class Annotation(NamedTuple):
 
 
 _encoded = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
-
-
-def written(packed: bytes) -> bytes:
-    """What is packed as UTF-8, in the one way in which it is written: of these bytes digests are taken.
-
-    Nothing is of nothing.
-    """
-    return zlib.decompress(packed) if packed else b""
 
 
 def _object(name: str, box: list[int], polygons: list[list[int]], keypoints: Any, crowd: bool) -> Object:

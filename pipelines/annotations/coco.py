@@ -8,6 +8,7 @@ of the image, and understands it then. What goes on from there are an image's ob
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from pipelines import storage
 from pipelines.annotations.asked import Annotations
 from pipelines.annotations.coco_objects import Categories, Raw, categories_of, object_of, raw_of
 from pipelines.annotations.files import files_near
-from pipelines.annotations.json_stream import BEGIN, BadFile, items
+from pipelines.annotations.json_stream import BadFile, items
 from pipelines.annotations.numbers import FARTHEST, BadAnnotation, shown
 from pipelines.annotations.parted import Parted
 from pipelines.annotations.pieces import Keyed, Rules, Said
@@ -50,6 +51,7 @@ _A_THING, _A_NUMBER = 600, 32
 """Bytes of memory of an annotation, about, and of each number of its outline beside."""
 
 _LISTS = frozenset(("images", "annotations", "categories"))
+_OUTLINE = Raw._fields.index("segmentation")
 _OF_IMAGES = ("file_name", "height", "width")
 
 
@@ -115,15 +117,14 @@ class Coco(Reader):
 
     def _first_images(self, name: str) -> list[str]:
         """Of a file. Raises BadFile if it is none of COCO's."""
-        lists, names = set(), []
+        lists, names = set[str](), list[str]()
         with self._open(name) as file:
-            for key, item in items(file, _LISTS):
-                if item is BEGIN:
-                    lists.add(key)
-                elif key == "images":
-                    names += [file_name] if (file_name := _file_name(item)) else []
-                if len(names) == _PROBED:
-                    return names
+            for key, value in items(file, _LISTS):
+                lists.add(key)
+                if key == "images":
+                    names += filter(None, map(_file_name, value[:_PROBED]))
+                if len(names) >= _PROBED:
+                    return names[:_PROBED]
         if "images" not in lists:
             raise BadFile("has no list of 'images', as COCO's files have")
         return names
@@ -149,19 +150,19 @@ class Coco(Reader):
         are outlines. Raises BadFile and OSError."""
         lists, categories, polygons = set[str](), list[Any](), False
         with self._open(name) as file:
-            for name_of_list, item in items(file, _LISTS):
-                if item is BEGIN:
-                    lists.add(name_of_list)
-                elif name_of_list == "images":
-                    key = _id(item, "id", "an image")
-                    said.add(key, {field: item.get(field) for field in _OF_IMAGES}, _A_THING)
+            for name_of_list, several in items(file, _LISTS):
+                lists.add(name_of_list)
+                if name_of_list == "images":
+                    for image in several:
+                        key = _id(image, "id", "an image")
+                        said.add(key, {field: image.get(field) for field in _OF_IMAGES}, _A_THING)
                 elif name_of_list == "annotations":
-                    key, outline = _id(item, "image_id", "an annotation"), item.get("segmentation")
-                    has = isinstance(outline, list) and len(outline) > 0
-                    polygons = polygons or has
-                    said.add(key, raw_of(item), _A_THING + (_A_NUMBER * _numbers(outline) if has else 0))
+                    for key, raw in _by_image(several).items():
+                        outlines = [one[_OUTLINE] for one in raw if isinstance(one[_OUTLINE], list)]
+                        polygons = polygons or any(outlines)
+                        said.add(key, raw, _A_THING * len(raw) + _A_NUMBER * sum(map(_numbers, outlines)))
                 elif name_of_list == "categories":
-                    categories.append(item)
+                    categories += several
         missing = sorted(_LISTS - lists)
         if missing:
             raise BadFile(
@@ -171,6 +172,14 @@ class Coco(Reader):
         return categories_of(categories), polygons
 
 
+def _by_image(several: list[Any]) -> dict[str, list[tuple[Any, ...]]]:
+    """Annotations by the ids of their images, for mostly those of an image stand together. Raises BadFile."""
+    found = defaultdict(list)
+    for item in several:
+        found[_id(item, "image_id", "an annotation")].append(raw_of(item))
+    return found
+
+
 def _numbers(outline: list[Any]) -> int:
     return sum(len(part) for part in outline if isinstance(part, list))
 
@@ -178,7 +187,7 @@ def _numbers(outline: list[Any]) -> int:
 def _of_image(key: str, things: list[Any], categories: Categories, task: Task) -> Iterator[Keyed | Found]:
     """What all that a file says of one of its ids comes to: images that have it, and annotations of it."""
     images = [_known(thing, task) for thing in things if isinstance(thing, dict)]
-    raw = [Raw._make(thing) for thing in things if not isinstance(thing, dict)]
+    raw = [Raw._make(one) for thing in things if not isinstance(thing, dict) for one in thing]
     names = sorted({image.source for image in images if image.source})
     if not images:
         count = f"{len(raw):,} annotation{'s are' if len(raw) > 1 else ' is'}"

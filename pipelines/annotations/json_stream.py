@@ -1,4 +1,4 @@
-"""One large JSON object, of whose long lists no more than an item is held at a time."""
+"""One large JSON object, of whose long lists no more than some items are held at a time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from typing import Any, BinaryIO
 MOST = 1 << 26
 """The longest item, in characters."""
 
-BEGIN = object()
-"""Stands in front of a list's items, if there are any."""
-
 _BLOCK = 1 << 20
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
@@ -24,9 +21,9 @@ class BadFile(ValueError):
 
 
 def items(file: BinaryIO, lists: frozenset[str]) -> Iterator[tuple[str, Any]]:
-    """Each item of some lists of an object with the list's name, and all its other values with theirs.
+    """Some lists of an object, several items at a time, and all other values, with their names.
 
-    In the order of the file; a list begins with BEGIN. Raises BadFile.
+    In the order of the file; each of these lists begins with an empty one. Raises BadFile.
     """
     text = _Text(file)
     if text.peek() != "{":
@@ -35,9 +32,9 @@ def items(file: BinaryIO, lists: frozenset[str]) -> Iterator[tuple[str, Any]]:
         if name in lists:
             if text.peek() != "[":
                 raise BadFile(f"has {name!r} that is no list")
-            yield name, BEGIN
-            for item in text.listed():
-                yield name, item
+            yield name, []
+            for several in text.listed():
+                yield name, several
         else:
             yield name, text.value()
     if text.peek():
@@ -73,10 +70,10 @@ class _Text:
             self.skip(":")
             yield name
 
-    def listed(self) -> Iterator[Any]:
-        """The items of a list."""
+    def listed(self) -> Iterator[list[Any]]:
+        """The items of a list, some at a time."""
         for _ in self._separated("[", "]"):
-            yield from self._several() or [self.value()]
+            yield self._several() or [self.value()]
 
     def _separated(self, opening: str, closing: str) -> Iterator[None]:
         """Stops in front of each part between brackets, and behind the closing one."""

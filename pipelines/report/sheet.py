@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from augment.errors import RequestError
 from pipelines import storage
@@ -20,6 +20,9 @@ TILE = 160
 """Pixels that a picture is brought near to; a column is no narrower, so that captions fit."""
 MARGIN, LINE = 12, 15
 _PAPER, _INK, _FAINT = (255, 255, 255), (30, 30, 30), (100, 100, 100)
+
+_SHAPES = features.check("raqm") and features.check("fribidi")
+"""Whether Pillow orders letters by their scripts. Where it does not, all are written from the left anyway."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -70,18 +73,26 @@ def draw_sheet(rows: Sequence[Row], title: str) -> Image.Image:
     width = MARGIN + column * max(map(len, tiles))
     sheet = Image.new("RGB", (width, head + sum(heights)), _PAPER)
     ink = ImageDraw.Draw(sheet)
-    ink.text((MARGIN, MARGIN // 2), _fitting(title, width - 2 * MARGIN, bold), _INK, bold)
+    _write(ink, (MARGIN, MARGIN // 2), _fitting(title, width - 2 * MARGIN, bold), _INK, bold)
     top = head
     for row, height, texts, (label, _) in zip(tiles, heights, captions, rows, strict=True):
-        ink.text((MARGIN, top), _fitting(label, width - 2 * MARGIN, font), _INK, font)
+        _write(ink, (MARGIN, top), _fitting(label, width - 2 * MARGIN, font), _INK, font)
         for i, (tile, lines) in enumerate(zip(row, texts, strict=True)):
             left = MARGIN + i * column
             sheet.paste(tile, (left, top + LINE + 4))
             for number, line in enumerate(lines):
                 y = top + LINE + 8 + tile.height + number * LINE
-                ink.text((left, y), _fitting(line, column - MARGIN, font), _FAINT if number else _INK, font)
+                color = _FAINT if number else _INK
+                _write(ink, (left, y), _fitting(line, column - MARGIN, font), color, font)
         top += height
     return sheet
+
+
+def _write(
+    ink: ImageDraw.ImageDraw, place: tuple[int, int], text: str, color: tuple[int, int, int], font: Font
+) -> None:
+    """From left to right as a whole: a path whose first folder is Arabic or Hebrew still begins with it."""
+    ink.text(place, text, color, font, direction="ltr" if _SHAPES else None)
 
 
 def _tile(picture: Picture) -> Image.Image:

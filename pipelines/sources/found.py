@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from augment.targets import Vocabulary
-from augment.targets.annotations import written
 from pipelines.sources import rules
 
 Place = tuple[str, str]
@@ -121,7 +120,7 @@ class Listing:
                 )
             text = f"{found.size} {found.id}"
             if found.annotation or found.place:
-                said = hashlib.sha256(written(found.annotation)).hexdigest()
+                said = hashlib.sha256(found.annotation).hexdigest()
                 text += f" {said} {found.split} {found.label}"
             digest = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
             self.digest = (self.digest + digest) % (1 << 256)

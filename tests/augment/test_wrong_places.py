@@ -27,6 +27,14 @@ SOURCES = tf.data.Dataset.from_tensors({"image": PIXELS, "source": "a.png"})
         ),
         (lambda: augment.Augmenter(Path("mine.yaml"), 0), "such as augment.load_recipe('mine.yaml') gives"),
         (lambda: augment.AugmentLayer({"ops": []}), "the recipe is a dict; it must be a Recipe"),
+        (
+            lambda: augment.parse_recipe({"ops": ["invert"]}, name="mine"),
+            "recipe mine: a dict stands where its YAML has to, a str; augment.Recipe makes one of ops",
+        ),
+        (
+            lambda: augment.load_recipe(RECIPE),
+            "a Recipe stands where a preset's name or a recipe's path has to",
+        ),
         (lambda: augment.augment_dataset(SOURCES, "cifar10", seed=0, copy=0), "the recipe is 'cifar10'"),
         (
             lambda: augment.augment_dataset("photos", RECIPE, seed=0, copy=0),

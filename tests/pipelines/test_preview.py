@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import features
 
 from augment.augmenter import Augmenter
 from augment.draws import at
@@ -31,7 +32,7 @@ from pipelines.parity.examples import of_op
 from pipelines.preview import _copies, _op_rows, _Shown, preview
 from pipelines.report.captions import UNCHANGED, said
 from pipelines.report.numbers import short
-from pipelines.report.sheet import TILE, Picture, draw_sheet
+from pipelines.report.sheet import LINE, MARGIN, TILE, Picture, draw_sheet
 
 
 def _jitter(*values: float) -> dict[str, float]:
@@ -136,6 +137,14 @@ def test_a_sheet_tells_names_in_other_scripts_apart(photo_of):
         draw_sheet([(name, [Picture(photo_of(33, 40), "x")])], "t") for name in ("花", "束", "роза", "роба")
     ]
     assert len({sheet.tobytes() for sheet in sheets}) == 4
+
+
+@pytest.mark.skipif(not features.check("fribidi"), reason="Pillow writes all scripts from the left here")
+def test_a_path_begins_at_the_left_with_its_first_folder_in_scripts_from_the_right_too(photo_of):
+    sheets = [draw_sheet([(name, [Picture(photo_of(33, 40), "x")])], "t") for name in ("בית/a.png", "בית")]
+    labels = [np.asarray(sheet)[2 * MARGIN + LINE :][:LINE, MARGIN:] for sheet in sheets]
+    end = int(np.flatnonzero((labels[1] < 255).any(axis=(0, 2)))[-1])
+    assert (labels[0][:, :end] == labels[1][:, :end]).all()
 
 
 def test_small_pictures_have_columns_wide_enough_for_their_captions(photo_of):
