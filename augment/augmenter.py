@@ -55,6 +55,7 @@ class Augmenter:
         self.seed = check_seed(seed)
         steps = recipe.steps
         first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
+        self._draws = first < len(steps)
         self.kernels: Describe = functools.partial(program, steps)
         """What the recipe comes to, of one sample's draw or of a batch's, for images of some size."""
         self.plain_kernels: Describe = functools.partial(plain_program, recipe.ops)
@@ -84,8 +85,10 @@ class Augmenter:
             source: the source ids' 64 bits as uint32 arrays [...] (high, low).
             copy: int32 [...], each from 0.
 
-        Returns arrays [...], by op id and parameter (`augment.draws.Draw`).
+        Returns arrays [...], by op id and parameter (`augment.draws.Draw`); empty if none of its ops draws.
         """
+        if not self._draws:
+            return {}
         return draw_steps(self.recipe.steps, sample_key(self.seed, source, copy))
 
     def draw_copies(self, source: Array, copy: int) -> Draw:

@@ -37,10 +37,10 @@ Words = tuple[Array, Array]
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 # As arrays, for NumPy makes one of every number it meets, which takes as long as what is done with it.
-_LEFT, _RIGHT = (
-    [[np.array(turn, np.uint32) for turn in four] for four in turns]
-    for turns in (_ROTATIONS, [[32 - turn for turn in four] for four in _ROTATIONS])
-)
+_TURNS = [
+    [(np.array(turn, np.uint32), np.array(32 - turn, np.uint32)) for turn in four] for four in _ROTATIONS
+]
+_BLOCKS = [np.array(number, np.uint32) for number in range(1, 6)]
 
 
 def threefry2x32(key: Words, counter: Words) -> Words:
@@ -57,21 +57,20 @@ def threefry2x32(key: Words, counter: Words) -> Words:
 
 def _encrypt_in_place(key0: Array, key1: Array, counter0: Array, counter1: Array) -> Words:
     """`_encrypt` in NumPy, whose calls, for a block of samples, take most of the time."""
-    with np.errstate(over="ignore"):  # uint32 scalars wrap on purpose
-        schedule = (key0, key1, key0 ^ key1 ^ _PARITY)
-        shape = np.broadcast_shapes(*map(np.shape, (key0, key1, counter0, counter1)))
-        x0, x1, part = np.empty(shape, np.uint32), np.empty(shape, np.uint32), np.empty(shape, np.uint32)
-        np.add(key0, counter0, out=x0)
-        np.add(key1, counter1, out=x1)
-        for block in range(5):
-            for left, right in zip(_LEFT[block % 2], _RIGHT[block % 2], strict=True):
-                np.add(x0, x1, out=x0)
-                np.left_shift(x1, left, out=part)
-                np.right_shift(x1, right, out=x1)
-                np.bitwise_or(x1, part, out=x1)
-                np.bitwise_xor(x1, x0, out=x1)
-            np.add(x0, schedule[(block + 1) % 3], out=x0)
-            np.add(x1, schedule[(block + 2) % 3] + np.uint32(block + 1), out=x1)
+    schedule = (key0, key1, key0 ^ key1 ^ _PARITY)
+    shape = np.broadcast_shapes(*map(np.shape, (key0, key1, counter0, counter1)))
+    x0, x1, part = np.empty(shape, np.uint32), np.empty(shape, np.uint32), np.empty(shape, np.uint32)
+    np.add(key0, counter0, x0)
+    np.add(key1, counter1, x1)
+    for block, number in enumerate(_BLOCKS):
+        for left, right in _TURNS[block % 2]:
+            np.add(x0, x1, x0)  # to where it goes by position, which NumPy takes sooner than by name
+            np.left_shift(x1, left, part)
+            np.right_shift(x1, right, x1)
+            np.bitwise_or(x1, part, x1)
+            np.bitwise_xor(x1, x0, x1)
+        np.add(x0, schedule[(block + 1) % 3], x0)
+        np.add(x1, np.add(schedule[(block + 2) % 3], number), x1)
     return x0, x1
 
 

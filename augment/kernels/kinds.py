@@ -1,6 +1,6 @@
 """The kernels, as data: what is done to an image, without a line of how.
 
-A kernel is a frozen record. Its fields are of two kinds. Arrays stand for one image
+A kernel is a record that nobody changes. Its fields are of two kinds. Arrays stand for one image
 each: a sample's own numbers on the host (NumPy, of the rank that the field states), or a
 batch's (the same with one axis in front, NumPy or TensorFlow). Plain numbers and words
 are alike for all images of a batch. Each kernel's formula stands in `formulas.py`, and
@@ -46,7 +46,7 @@ def arrays_of(kernel: Any) -> dict[str, int]:
     return {f.name: f.metadata["rank"] for f in dataclasses.fields(kernel) if "rank" in f.metadata}
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Window(Kernel):
     """What a frame shows: a crop where it lies within the image, padding where it does not."""
 
@@ -59,7 +59,7 @@ class Window(Kernel):
     fill: int = 0
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Orient(Kernel):
     """Exchanges rows and columns, then reverses the rows, then the columns: any of the 8 positions."""
 
@@ -70,7 +70,7 @@ class Orient(Kernel):
     columns: Array = field(metadata=SCALAR)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Channels(Kernel):
     """Puts the channels into another order. An image of one channel stays."""
 
@@ -78,7 +78,7 @@ class Channels(Kernel):
     """int32 [3]: from which channel each comes"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Warp(Kernel):
     """Takes every pixel of the output from where a map says; the size stays."""
 
@@ -88,7 +88,7 @@ class Warp(Kernel):
     fill: int = 0
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Resize(Kernel):
     """Resamples a box of the image to a size."""
 
@@ -100,7 +100,7 @@ class Resize(Kernel):
     """int32 [4]: top, left, height, width of what is resampled, within the image; None for all of it"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Levels(Kernel):
     """Looks each level up in a table."""
 
@@ -108,7 +108,7 @@ class Levels(Kernel):
     """uint8 [1 or 3, 256]: one for all channels, or one for each"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Adapt(Kernel):
     """Looks each level up in a table that follows from the image by a rule of `tables.py`."""
 
@@ -117,12 +117,12 @@ class Adapt(Kernel):
     """int64: what the rule takes beside the image's statistic"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Gray(Kernel):
     """Gives all channels Pillow's luma."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Hue(Kernel):
     """Turns the hue in HSV."""
 
@@ -130,7 +130,7 @@ class Hue(Kernel):
     """int32: the turn in 65536ths of a sixth of the circle, from none to all of it"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Saturation(Kernel):
     """Scales the saturation in HSV."""
 
@@ -138,7 +138,7 @@ class Saturation(Kernel):
     """uint8 [256]: what becomes of a channel's distance from the highest"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Enhance(Kernel):
     """Blends the image with its gray or with itself smoothed, or leads away from it."""
 
@@ -147,7 +147,7 @@ class Enhance(Kernel):
     """int64, in 2 ** 32nds: 0 gives the base, 1 the image"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Blur(Kernel):
     """Weighs the pixels around, along columns and along rows; edge pixels go on outside."""
 
@@ -155,7 +155,7 @@ class Blur(Kernel):
     """int32 [an odd number], in 256ths that sum to 256, none of them negative"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Noise(Kernel):
     """Adds to each level what a table holds at a random place."""
 
@@ -167,7 +167,7 @@ class Noise(Kernel):
     """whether the channels of a pixel share their place"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Fill(Kernel):
     """Covers boxes with one level, or, given a key, with uniformly random levels."""
 
@@ -178,7 +178,7 @@ class Fill(Kernel):
     """uint32 [2]"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Jpeg(Kernel):
     """Makes a JPEG, with color at half the resolution, and reads it again. XLA cannot compile it."""
 
@@ -186,7 +186,7 @@ class Jpeg(Kernel):
     """int32 from 1 to 100"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Choose(Kernel):
     """Does one of several things, none of which changes the size. Made by `choose`."""
 
@@ -195,7 +195,7 @@ class Choose(Kernel):
     branches: tuple[Kernels, ...]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Blend(Kernel):
     """Weighs the outcomes of several things done to the same image."""
 

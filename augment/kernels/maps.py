@@ -37,7 +37,7 @@ NUMERATOR_BITS, DIVISOR_BITS = 11, 22
 in frames of up to 4096 pixels."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class Affine:
     """The map (x, y) -> (a x + b y + c, d x + e y + f)."""
 
@@ -45,7 +45,7 @@ class Affine:
     """int64 [6]: a to f, with 24 fractional bits"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class Projective:
     """The map (x, y) -> (a x + b y + c, d x + e y + f) / (g x + h y + i)."""
 
@@ -53,7 +53,7 @@ class Projective:
     """int64 [9]: a to i, with 40 fractional bits, so that the divisor is above 0 in the whole frame"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class Displaced:
     """The map (x, y) -> (x + columns[y, x], y + rows[y, x])."""
 

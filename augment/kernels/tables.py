@@ -49,10 +49,10 @@ def gamma(exponent: Array) -> Array:
 
 @functools.cache
 def _logarithms() -> np.ndarray:
-    """int64 [256]: log2(255 / x) with 32 fractional bits; for 0, as much as the exponent leaves room for."""
+    """int64 [1, 256]: log2(255 / x) with 32 fractional bits; for 0, as much as exponents leave room for."""
     log = np.log2(255 / np.maximum(LEVELS, 1))
     log[0] = 1 << 10
-    return np.rint(log * 2.0**32).astype(np.int64)
+    return np.rint(log * 2.0**32).astype(np.int64)[np.newaxis]
 
 
 @functools.cache
@@ -180,8 +180,8 @@ AUTOCONTRAST = Rule("ends", _stretched)
 
 
 def _by_level(x: Array) -> Array:
-    """[...] to [..., 1, 1], against which the levels of all channels broadcast."""
-    return cast(x, np.int64)[..., np.newaxis, np.newaxis]
+    """[...] to [..., 1, 1], against which the levels of all channels broadcast, as one number does itself."""
+    return x if isinstance(x, np.generic) else x[..., np.newaxis, np.newaxis]
 
 
 def _highest(x: Array) -> Array:

@@ -5,7 +5,7 @@ Crops and padding are exact index operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -299,23 +299,25 @@ class RandomResizedCrop(_Resampling):
         drawn = super().draw(u, size)
         further = Uniforms((drawn["key_high"], drawn["key_low"])).words(0, 2 * (CANDIDATES - 1))
         areas, ratios = candidates(u.index(0), u.index(1), further)
+        side = take(table(_fixed_root, np.int64, *self.area), areas)
         return drawn | {
-            "_side": take(table(_fixed_root, np.int64, *self.area), areas),
-            "_wider": take(table(_fixed_wider, np.int64, *self.ratio), ratios),
-            "_higher": take(table(_fixed_higher, np.int64, *self.ratio), ratios),
+            "_tall": side * take(table(_fixed_higher, np.int64, *self.ratio), ratios),
+            "_wide": side * take(table(_fixed_wider, np.int64, *self.ratio), ratios),
             "_top": u.index(2),
             "_left": u.index(3),
         }
 
     def box(self, draw: Draw, size: Size) -> Array:
         """int32 [..., 4]: top, left, height and width in pixels, for images of a size."""
-        if is_numpy(draw["_top"]) and draw["_top"].ndim == 0:
+        if isinstance(draw["_top"], np.generic):
             return self._box_of_one(draw, size)
         had = long(size[0]), long(size[1])
-        heights, widths = _sides(_root(had), draw["_side"], draw["_higher"], draw["_wider"])
+        root = _root(had)
+        heights, widths = _side_of(root, draw["_tall"]), _side_of(root, draw["_wide"])
         fits = (heights >= 1) & (heights <= had[0]) & (widths >= 1) & (widths <= had[1])
         height, width = first_of(fits, heights), first_of(fits, widths)
-        top, left = _place(had, (height, width), (cast(draw[name], np.int64) for name in ("_top", "_left")))
+        top = _start(cast(draw["_top"], np.int64), had[0], height)
+        left = _start(cast(draw["_left"], np.int64), had[1], width)
         tall, wide = self._largest(height * 0 + had[0], height * 0 + had[1])
         none = height < 1
         box = [
@@ -328,11 +330,12 @@ class RandomResizedCrop(_Resampling):
 
     def _box_of_one(self, draw: Draw, had: Size) -> np.ndarray:
         """The same for one sample: in plain numbers, and candidates only until one fits."""
-        root, side, higher, wider = _root(had), draw["_side"], draw["_higher"], draw["_wider"]
+        root, tall, wide = _root(had), draw["_tall"], draw["_wide"]
         for i in range(CANDIDATES):
-            height, width = _sides(root, side.item(i), higher.item(i), wider.item(i))
+            height, width = _side_of(root, tall.item(i)), _side_of(root, wide.item(i))
             if 1 <= height <= had[0] and 1 <= width <= had[1]:
-                top, left = _place(had, (height, width), (draw["_top"].item(), draw["_left"].item()))
+                top = _start(int(draw["_top"]), had[0], height)
+                left = _start(int(draw["_left"]), had[1], width)
                 break
         else:
             height, width = self._largest(*had)
@@ -382,18 +385,15 @@ def _root(had: tuple[Array, Array]) -> Array:
     return rounded_root(had[0] * had[1] * (1 << 16))
 
 
-def _sides(root: Array, side: Array, higher: Array, wider: Array) -> tuple[Array, Array]:
-    """Height and width of crops in pixels, which may be more than an image has, or none."""
-    half = 1 << 39  # to nearest: a crop of all is to lose no row
-    return shift_right(root * side * higher + half, 40), shift_right(root * side * wider + half, 40)
+def _side_of(root: Array, part: Array) -> Array:
+    """Crops' height or width in pixels, which may be more than an image has, or none; parts of the root
+    are in 2 ** 32nds."""
+    return shift_right(root * part + (1 << 39), 40)  # to nearest: a crop of all is to lose no row
 
 
-def _place(had: tuple[Array, Array], sides: tuple[Array, Array], drawn: Iterable[Array]) -> list[Array]:
-    """Where crops begin, by numbers drawn from [0, 65536)."""
-    return [
-        shift_right(number * (full - side + 1), 16)
-        for full, side, number in zip(had, sides, drawn, strict=True)
-    ]
+def _start(number: Array, full: Array, side: Array) -> Array:
+    """Where crops of a side begin, by numbers drawn from [0, 65536)."""
+    return shift_right(number * (full - side + 1), 16)
 
 
 def _log_uniform(u: np.ndarray, low: float, high: float) -> np.ndarray:

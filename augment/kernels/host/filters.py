@@ -78,12 +78,16 @@ def smooth(image: np.ndarray) -> np.ndarray:
 
 
 def blur(k: kinds.Blur, image: np.ndarray) -> np.ndarray:
-    counts = np.flatnonzero(k.weights)
-    weight = k.weights[counts[0] : len(k.weights) - counts[0]]
-    if len(weight) == 1:
+    """In 256ths weights and their products are exact in float32, and so are the sums: 24 bits. OpenCV's
+    filter of uint8 to uint8 rounds ties one way in the middle of a row and another at its end."""
+    part = _parts(k.weights.tobytes())
+    if len(part) == 1:
         return image
-    # In 256ths they and their products are exact in float32, and so are the sums: 24 bits. OpenCV's
-    # filter of uint8 to uint8 rounds ties one way in the middle of a row and another at its end.
-    part = weight.astype(np.float32) / np.float32(256)
     blurred = cv2.sepFilter2D(image, cv2.CV_32F, part, part, borderType=cv2.BORDER_REPLICATE)
     return with_channels(cv2.convertScaleAbs(blurred))
+
+
+@functools.lru_cache(maxsize=1024)
+def _parts(weights: bytes) -> np.ndarray:
+    """float32 [an odd number]: of weights int32 in 256ths, without those at the ends that are 0."""
+    return np.trim_zeros(np.frombuffer(weights, np.int32)).astype(np.float32) / np.float32(256)

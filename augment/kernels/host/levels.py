@@ -27,7 +27,7 @@ def _joined(table: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
 
 def adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
     height, width, channels = image.shape
-    count = np.int64(height * width)
+    count = height * width
     statistic: Any
     if k.rule.statistic == "gray":
         statistic = np.int64(cv2.sumElems(luma(image))[0])
@@ -40,7 +40,7 @@ def adapt(k: kinds.Adapt, image: np.ndarray) -> np.ndarray:
     factor: Any = k.factor
     lines = np.zeros((channels, channels + 1), np.float32)  # 24 bits hold all that follows exactly
     for channel, total in enumerate(cv2.sumElems(image)[:channels]):
-        slope, start = k.rule.line(int(total), height * width, int(factor))
+        slope, start = k.rule.line(int(total), count, int(factor))
         lines[channel, channel] = slope / (1 << tables.LINE_BITS)
         lines[channel, -1] = start / (1 << tables.LINE_BITS)
     return with_channels(cv2.transform(image, lines))

@@ -19,17 +19,19 @@ def warp(k: kinds.Warp, image: np.ndarray) -> np.ndarray:
     height, width, _ = image.shape
     seen, places = _near(k, image) or (image, _far_places(k, (height, width)))
     how = cv2.INTER_NEAREST if k.interpolation == "nearest" else cv2.INTER_LINEAR
+    border, fill = BORDERS[k.border], (k.fill,) * 3
     out = np.empty(image.shape, image.dtype)
-    count = max(_BLOCK // width, 1)
+    blocks = -(-height * width // _BLOCK)
+    count = -(-height // blocks)
     for first in range(0, height, count):
-        rows = slice(first, min(first + count, height))
+        rows = slice(first, first + count)
         place, part = places(rows)
-        cv2.remap(seen, place, part, how, out[rows], BORDERS[k.border], (k.fill,) * 3)
+        cv2.remap(seen, place, part, how, out[rows], border, fill)
     return out
 
 
 _BLOCK = 1 << 14
-"""Pixels whose places are made at once."""
+"""Pixels whose places are made at once, about."""
 
 _Places = Callable[[slice], Any]
 """For some rows of the output what OpenCV takes: int16 [n, W, 2] whole columns and rows, and uint16 [n, W]
@@ -53,8 +55,12 @@ def _near_affine(k: kinds.Warp, matrix: np.ndarray, image: np.ndarray) -> tuple[
     """Terms, sums and half of the last bit with them are exact in float64, and where they have no more
     than 24 bits, in float32; by that half OpenCV, which rounds to the nearest place, rounds half up."""
     height, width, _ = image.shape
-    across, down = (_extremes(line, (height, width)) for line in matrix.reshape(2, 3).tolist())
-    by = -down[0], down[1] - height + 1, -across[0], across[1] - width + 1
+    whole = k.interpolation == "nearest"
+    bits = maps.WHOLE_SUM_BITS if whole else maps.SUM_BITS
+    terms = _terms(matrix.reshape(2, 3), maps.AFFINE_BITS - bits, (height, width))
+    terms *= 2.0**-bits
+    (left, right), (top, bottom) = (_extremes(line, width) for line in terms)
+    by = -top, bottom - height + 1, -left, right - width + 1
     above, below, before, after = (max(math.ceil(pixels + 1 / 16), 0) for pixels in by)
     tall, wide = height + above + below, width + before + after
     if max(tall, wide) >= 1 << 12:
@@ -65,21 +71,16 @@ def _near_affine(k: kinds.Warp, matrix: np.ndarray, image: np.ndarray) -> tuple[
         fill = (k.fill,) * 3
         padded = cv2.copyMakeBorder(image, above, below, before, after, BORDERS[k.border], value=fill)
         image = with_channels(padded)
-    whole = k.interpolation == "nearest"
-    bits = maps.WHOLE_SUM_BITS if whole else maps.SUM_BITS
-    terms = _terms(matrix.reshape(2, 3), maps.AFFINE_BITS - bits, (height, width))
-    terms *= 2.0**-bits
     half = 0.5 if whole else 2.0 ** -(bits + 1)
     dtype: Any = np.float64 if whole and max(tall, wide) >= 1 << 8 else np.float32
-    left, right = np.ones((height, 3), dtype), np.empty((3, width, 2), dtype)
-    left[:, :2] = terms[:, width:].T
-    left[:, :2] += before + half, above + half
-    right[:2] = _BOTH[:, np.newaxis]
-    right[2] = terms[:, :width].T
-    interleaved = right.reshape(3, -1)
+    down, across = np.empty((3, height), dtype), _interleaving(width, dtype).copy()
+    down[:2], down[2] = terms[:, width:], 1
+    down[0] += before + half
+    down[1] += above + half
+    across[2, 0::2], across[2, 1::2] = terms[:, :width]
 
     def places(rows: slice) -> Any:
-        sums = np.matmul(left[rows], interleaved).reshape(-1, width, 2)
+        sums = np.matmul(down[:, rows].T, across).reshape(-1, width, 2)
         if not whole:
             return cv2.convertMaps(sums, NOTHING, cv2.CV_16SC2)
         if not (above or before):
@@ -92,15 +93,17 @@ def _near_affine(k: kinds.Warp, matrix: np.ndarray, image: np.ndarray) -> tuple[
 _MOST_SEEN = 4
 """How many times the image's pixels what is seen beside it may have, to be made before it is."""
 
-_BOTH = np.eye(2)
+
+@functools.lru_cache(maxsize=64)
+def _interleaving(width: int, dtype: Any) -> np.ndarray:
+    """[3, 2 W], by which the terms of a row's column and line come to each of its places in turn."""
+    return np.array([[1, 0] * width, [0, 1] * width, [0, 0] * width], dtype)
 
 
-def _extremes(line: list[int], size: maps.Size) -> tuple[float, float]:
-    """The least and the most of a x + b y + c in a frame, in pixels, before it is rounded."""
-    height, width = size
-    a, b, c = (term / (1 << maps.AFFINE_BITS) for term in line)
-    a, b = a * (width - 1), b * (height - 1)
-    return c + min(a, 0) + min(b, 0), c + max(a, 0) + max(b, 0)
+def _extremes(line: np.ndarray, width: int) -> tuple[float, float]:
+    """The least and the most sum of a column's term and a row's, of `_terms`, which are linear."""
+    first, last, top, bottom = (line.item(place) for place in (0, width - 1, width, -1))
+    return min(first, last) + min(top, bottom), max(first, last) + max(top, bottom)
 
 
 def _terms(lines: np.ndarray, drop: Any, size: maps.Size) -> np.ndarray:
