@@ -81,6 +81,14 @@ def row_kernels(steps: Iterable[Step], draw: Draw, size: Size) -> Kernels:
     return kernels
 
 
+def _branch_kernels(steps: Iterable[Step], draw: Draw, size: Size) -> Kernels:
+    """The same of a branch of a group, whose ops keep the size."""
+    kernels: Kernels = ()
+    for step in steps:
+        kernels += step.kernels(draw, size)
+    return kernels
+
+
 def runs(ops: tuple[Op, ...]) -> list[tuple[Op, ...]]:
     """The ops in order, neighbouring affine ones together if they compose."""
     found: list[tuple[Op, ...]] = []
@@ -162,7 +170,7 @@ class Group(Op):
         within = draw.get("ops", {})
         kernels: Kernels = ()
         for branch, taken in zip(self._rows, self.taken(draw), strict=True):
-            row = functools.partial(row_kernels, branch, within, size)
+            row = functools.partial(_branch_kernels, branch, within, size)
             kernels += row() if taken is None else when(taken, row)
         return kernels
 
