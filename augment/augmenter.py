@@ -54,7 +54,7 @@ class Augmenter:
         self.recipe = recipe
         self.seed = check_seed(seed)
         steps = recipe.steps
-        first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
+        first = self._first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
         self._draws = first < len(steps)
         self.kernels: Describe = functools.partial(program, steps)
         """What the recipe comes to, of one sample's draw or of a batch's, for images of some size."""
@@ -117,7 +117,7 @@ class Augmenter:
 
         Takes the decoded source, uint8 [H, W, C] of any size.
         """
-        return self._backend.run(self._head, image, {})
+        return self._backend.run(self._head, image, {}) if self._first else image
 
     def tail(self, head: np.ndarray, draw: Draw) -> np.ndarray:
         """One copy of what `head` gave, by the rest of the ops: uint8 [H, W, C] of the recipe's size.
