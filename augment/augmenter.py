@@ -54,14 +54,14 @@ class Augmenter:
         self.recipe = recipe
         self.seed = check_seed(seed)
         steps = recipe.steps
-        first = self._first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
-        self._draws = first < len(steps)
+        first = next((i for i, step in enumerate(steps) if not step.deterministic), len(steps))
+        self._shared, self._own = steps[:first], steps[first:]
         self.kernels: Describe = functools.partial(program, steps)
         """What the recipe comes to, of one sample's draw or of a batch's, for images of some size."""
         self.plain_kernels: Describe = functools.partial(plain_program, recipe.ops)
         """The same for samples that are not augmented; of the draw it takes nothing."""
-        self._head = functools.partial(program, steps[:first])
-        self._tail = functools.partial(program, steps[first:])
+        self._head = functools.partial(program, self._shared)
+        self._tail = functools.partial(program, self._own)
         self._name = backend
 
     @functools.cached_property
@@ -87,7 +87,7 @@ class Augmenter:
 
         Returns arrays [...], by op id and parameter (`augment.draws.Draw`); empty if none of its ops draws.
         """
-        if not self._draws:
+        if not self._own:
             return {}
         return draw_steps(self.recipe.steps, sample_key(self.seed, source, copy))
 
@@ -117,7 +117,7 @@ class Augmenter:
 
         Takes the decoded source, uint8 [H, W, C] of any size.
         """
-        return self._backend.run(self._head, image, {}) if self._first else image
+        return self._backend.run(self._head, image, {}) if self._shared else image
 
     def tail(self, head: np.ndarray, draw: Draw) -> np.ndarray:
         """One copy of what `head` gave, by the rest of the ops: uint8 [H, W, C] of the recipe's size.

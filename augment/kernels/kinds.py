@@ -1,10 +1,11 @@
 """The kernels, as data: what is done to an image, without a line of how.
 
-A kernel is a record that nobody changes. Its fields are of two kinds. Arrays stand for one image
-each: a sample's own numbers on the host (NumPy, of the rank that the field states), or a
-batch's (the same with one axis in front, NumPy or TensorFlow). Plain numbers and words
-are alike for all images of a batch. Each kernel's formula stands in `formulas.py`, and
-is computed by `host` and `device` to the same bits.
+A kernel is a record that nobody changes; it is not frozen, for samples make many, and that
+takes longer. Its fields are of two kinds. Arrays stand for one image each: a sample's own
+numbers on the host (NumPy, of the rank that the field states), or a batch's (the same with
+one axis in front, NumPy or TensorFlow). Plain numbers and words are alike for all images of
+a batch. Each kernel's formula stands in `formulas.py`, and is computed by `host` and
+`device` to the same bits.
 
 Between kernels there is uint8 [H, W, C] with C = 1 or 3.
 """

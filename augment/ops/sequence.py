@@ -82,7 +82,7 @@ def row_kernels(steps: Iterable[Step], draw: Draw, size: Size) -> Kernels:
 
 
 def _branch_kernels(steps: Iterable[Step], draw: Draw, size: Size) -> Kernels:
-    """The same of a branch of a group, whose ops keep the size."""
+    """The same of a branch of a group, whose ops keep the size: so none has to be asked for it."""
     kernels: Kernels = ()
     for step in steps:
         kernels += step.kernels(draw, size)

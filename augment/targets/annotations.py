@@ -1,6 +1,6 @@
 """What is known of an image beside its pixels: things in it, a mask, words and numbers.
 
-An annotation travels with its source as few bytes; it is written in one way, so that equal ones have equal
+An annotation travels with its source as bytes; it is written in one way, so that equal ones have equal
 digests. Coordinates are those of `augment.targets.Geometry`: whole 65,536ths of a pixel (UNIT), x before y.
 """
 

@@ -117,15 +117,15 @@ class Coco(Reader):
 
     def _first_images(self, name: str) -> list[str]:
         """Of a file. Raises BadFile if it is none of COCO's."""
-        lists, names = set[str](), list[str]()
+        there, names = set[str](), list[str]()
         with self._open(name) as file:
             for key, value in items(file, _LISTS):
-                lists.add(key)
+                there.add(key)
                 if key == "images":
                     names += filter(None, map(_file_name, value[:_PROBED]))
                 if len(names) >= _PROBED:
                     return names[:_PROBED]
-        if "images" not in lists:
+        if "images" not in there:
             raise BadFile("has no list of 'images', as COCO's files have")
         return names
 
@@ -148,10 +148,10 @@ class Coco(Reader):
     def _parted(self, name: str, said: Parted) -> tuple[Categories, bool]:
         """Brings what a file says of images to the ids that it has for them; its classes, and whether there
         are outlines. Raises BadFile and OSError."""
-        lists, categories, polygons = set[str](), list[Any](), False
+        there, categories, polygons = set[str](), list[Any](), False
         with self._open(name) as file:
             for name_of_list, several in items(file, _LISTS):
-                lists.add(name_of_list)
+                there.add(name_of_list)
                 if name_of_list == "images":
                     for image in several:
                         key = _id(image, "id", "an image")
@@ -163,7 +163,7 @@ class Coco(Reader):
                         said.add(key, raw, _A_THING * len(raw) + _A_NUMBER * sum(map(_numbers, outlines)))
                 elif name_of_list == "categories":
                     categories += several
-        missing = sorted(_LISTS - lists)
+        missing = sorted(_LISTS - there)
         if missing:
             raise BadFile(
                 f"has no list of {listed(missing)}; COCO's files of instances and keypoints are read, "
