@@ -62,6 +62,7 @@ class Augmenter:
         """The same for samples that are not augmented; of the draw it takes nothing."""
         self._head = functools.partial(program, self._shared)
         self._tail = functools.partial(program, self._own)
+        self._size = recipe.image_size
         self._name = backend
 
     @functools.cached_property
@@ -132,7 +133,7 @@ class Augmenter:
 
     def tails(self, heads: Sequence[np.ndarray], draws: Draw) -> list[np.ndarray]:
         """`tail` of each of many samples, of which `draws` are, arrays [n]."""
-        return [self._of_size(sample) for sample in self._backend.run_each(self._tail, heads, draws)]
+        return list(map(self._of_size, self._backend.run_each(self._tail, heads, draws)))
 
     def plain(self, image: np.ndarray) -> np.ndarray:
         """A decoded source that is not augmented, brought to the recipe's size: uint8 [H, W, C]."""
@@ -179,7 +180,7 @@ class Augmenter:
                 yield Geometry(program(so_far, at(draw_steps(so_far, key), 0), size), size)
 
     def _of_size(self, sample: np.ndarray) -> np.ndarray:
-        if sample.shape[:2] != self.recipe.image_size:
+        if sample.shape[:2] != self._size:
             made, promised = ("x".join(map(str, size)) for size in (sample.shape[:2], self.recipe.image_size))
             raise OpError(
                 f"recipe {self.recipe.name}: its ops make an image of {made}, and it promises {promised}; an "

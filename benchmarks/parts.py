@@ -77,10 +77,9 @@ def steps() -> Iterator[tuple[str, Any, str]]:
     yield "describe kernels", Augmenter, "tail"
     yield "encode", derive.codec, "encode_each"
     yield "BLAKE3 of the pixels", derive, "pixels_digest"
-    yield "record: serialize", derive, "serialize"
-    yield "record: frame, CRC-32C", derive, "framed"
+    yield "record: serialize", derive, "parts"
+    yield "record: frame, CRC-32C", derive, "framed_parts"
     yield "derive: the rest", derive.Deriver, "derive"
-    yield "shard: SHA-256, write", ShardWriter, "_flush"
     yield "shard: SHA-256, write", ShardWriter, "write"
     yield "samples table", SamplesWriter, "write"
     yield "samples table", SamplesWriter, "finish"
@@ -170,14 +169,14 @@ def handed_over(given: Work, root: Path, output: Path, copies: int) -> dict[str,
     def send() -> None:
         began = time.thread_time()
         for _ in range(times):
-            there.send(derived)
+            processes._hand_over(there, derived)
         took[0] = time.thread_time() - began
 
     sending = threading.Thread(target=send)
     sending.start()
     began = time.thread_time()
     for _ in range(times):
-        here.recv()
+        processes._taken_over(here)
     received = time.thread_time() - began
     sending.join()
     part = len(given.group.sources) / (len(members) * times)

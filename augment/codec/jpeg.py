@@ -7,8 +7,10 @@ fast one, as tf.io.decode_image and so TFDS do.
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -149,9 +151,15 @@ def encode(image: np.ndarray, quality: int, chroma: str) -> bytes:
     """uint8 [H, W, 1 or 3] as a baseline JPEG with the standard's tables, the same bytes each time."""
     import cv2
 
+    given = image if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", given, _options(quality, chroma))[1].tobytes()
+
+
+@functools.cache
+def _options(quality: int, chroma: str) -> Sequence[int]:
+    import cv2
+
     sampling = (
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if chroma == "4:2:0" else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
     )
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    given = image if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", given, options)[1].tobytes()
+    return cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling

@@ -19,15 +19,17 @@ _TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4)
 
 def segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
     """A JPEG's markers up to the end of the image, with what each holds; pixels are passed over."""
-    at = 2
+    at, size = 2, len(jpeg)
     while found := _MARKER.search(jpeg, at):
-        marker, at = jpeg[found.end() - 1], found.end()
-        length = 0 if marker == 0xD9 else int.from_bytes(jpeg[at : at + 2], "big")
-        if at + length > len(jpeg):
+        at = found.end()
+        marker = jpeg[at - 1]
+        if marker == 0xD9:
+            yield marker, b""
+            return
+        length = jpeg[at] << 8 | jpeg[at + 1] if at + 1 < size else size
+        if at + length > size:
             return
         yield marker, jpeg[at + 2 : at + length]
-        if marker == 0xD9:
-            return
         at += length
 
 

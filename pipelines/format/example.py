@@ -32,8 +32,15 @@ class Record(NamedTuple):
 
 def serialize(*, image: bytes, label: int | None, source: str, copy: int, targets: bytes = b"") -> bytes:
     """A record's bytes."""
+    return b"".join(parts(image=image, label=label, source=source, copy=copy, targets=targets))
+
+
+def parts(
+    *, image: bytes, label: int | None, source: str, copy: int, targets: bytes = b""
+) -> tuple[bytes, bytes, bytes]:
+    """The same in three parts, the image in the middle: who writes many joins them all at once."""
     before, behind = _around(len(image), label, source, copy, targets)
-    return b"".join((before, image, behind))
+    return before, image, behind
 
 
 def unpack(data: bytes) -> Record | None:
@@ -181,13 +188,17 @@ def _entry_of(name: bytes, kind: int, value: bytes) -> bytes:
     return _before(name, kind, len(value)) + value
 
 
-@functools.lru_cache(maxsize=4096)
 def _before(name: bytes, kind: int, length: int) -> bytes:
     """What stands in such an entry before its value, which has so many bytes."""
     value = _opening(1, length)
     values = _opening(kind, len(value) + length) + value
-    feature = _field(1, name) + _opening(2, len(values) + length) + values
+    feature = _name(name) + _opening(2, len(values) + length) + values
     return _opening(1, len(feature) + length) + feature
+
+
+@functools.lru_cache(maxsize=1024)
+def _name(name: bytes) -> bytes:
+    return _field(1, name)
 
 
 def _entry(name: bytes, kind: int, values: bytes) -> bytes:
@@ -199,18 +210,19 @@ def _field(number: int, content: bytes) -> bytes:
     return _opening(number, len(content)) + content
 
 
-@functools.lru_cache(maxsize=4096)
 def _opening(number: int, length: int) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(length)
+    return _TAGS[number] + _varint(length)
+
+
+_TAGS = [bytes((number << 3 | 2,)) for number in range(4)]
 
 
 def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    if value < 1 << 7:
+        return bytes((value,))
+    if value < 1 << 14:
+        return bytes((value & 0x7F | 0x80, value >> 7))
+    return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80)) + _varint(value >> 14)
 
 
 def _pattern(record: bytes) -> re.Pattern[bytes]:

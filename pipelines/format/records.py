@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
@@ -37,27 +37,20 @@ class ShardWriter:
         self._file = disk.create(path, buffering=0)  # closed by __exit__
         self._digest = hashlib.sha256()
         self._bytes = 0
-        self._buffer = bytearray()
 
-    def write(self, framed: bytes, records: int = 1) -> None:
-        """Records that come next, as `framed` makes them, one after the other."""
-        self._buffer += framed
+    def write(self, framed: bytes | memoryview, records: int = 1) -> None:
+        """Records that come next, as `framed` makes them, one after the other: best many at a time."""
+        data = memoryview(framed)
         self.records += records
-        if len(self._buffer) >= _BUFFER:
-            self._flush()
-
-    def finish(self) -> tuple[int, str]:
-        """Closes the file; its size in bytes and its SHA-256."""
-        self._flush()
-        self._file.close()
-        return self._bytes, self._digest.hexdigest()
-
-    def _flush(self) -> None:
-        data, self._buffer = memoryview(self._buffer), bytearray()
         self._digest.update(data)
         self._bytes += len(data)
         while data:  # a disk that is nearly full takes a part, and refuses the rest
             data = data[self._file.write(data) :]
+
+    def finish(self) -> tuple[int, str]:
+        """Closes the file; its size in bytes and its SHA-256."""
+        self._file.close()
+        return self._bytes, self._digest.hexdigest()
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -72,8 +65,13 @@ class ShardWriter:
 
 def framed(record: bytes) -> bytes:
     """A record as it lies in a file: its length and its data, each with their check."""
-    length = struct.pack("<Q", len(record))
-    return b"".join((length, masked_crc(length), record, masked_crc(record)))
+    return b"".join(framed_parts(record))
+
+
+def framed_parts(*parts: bytes) -> Sequence[bytes]:
+    """The same in parts, of a record in some parts."""
+    length = struct.pack("<Q", sum(map(len, parts)))
+    return length, masked_crc(length), *parts, masked_crc(*parts)
 
 
 class Frame(NamedTuple):
@@ -176,7 +174,9 @@ class ShardReader:
                 pass
 
 
-def masked_crc(data: bytes) -> bytes:
-    """The check that stands behind data in a TFRecord file."""
-    crc = google_crc32c.value(data)
+def masked_crc(*data: bytes) -> bytes:
+    """The check that stands behind data, perhaps in some parts, in a TFRecord file."""
+    crc = 0
+    for part in data:
+        crc = google_crc32c.extend(crc, part)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -18,8 +18,8 @@ from augment.keys import source_words
 from augment.targets import Moved
 from pipelines import storage
 from pipelines.format.digests import pixels_digest
-from pipelines.format.example import serialize
-from pipelines.format.records import framed
+from pipelines.format.example import parts
+from pipelines.format.records import framed_parts
 from pipelines.format.request import Request, job_recipe
 from pipelines.format.targets import Targets
 from pipelines.sources import UNLABELED, Reject, read_source
@@ -59,7 +59,7 @@ class Member(NamedTuple):
 class Derived(NamedTuple):
     """What becomes of some sources, in their order."""
 
-    records: list[bytes]
+    records: list[bytes | memoryview]
     """one a copy: those of all sources, framed, one after the other"""
     columns: dict[str, list[Any]]
     """of the samples table, for all copies alike"""
@@ -130,7 +130,10 @@ class Deriver:
         recorded = self.augmenters.recorded(drawn, (len(members), len(_augmented(copies))))
         written = [position for position, _ in made]
         return Derived(
-            [b"".join([one.records[number] for one in ones]) for number in numbers],
+            [
+                b"".join(itertools.chain.from_iterable(one.records[number] for one in ones))
+                for number in numbers
+            ],
             {
                 name: [one.source[name] for one in ones]
                 for name in (ones[0].source if ones else SOURCE_COLUMNS)
@@ -248,14 +251,14 @@ class Deriver:
         records = []
         columns: dict[str, list[Any]] = {PIXELS: []}
         for (image, digest), copy, its in zip(stored.images, copies, targets, strict=True):
-            record = serialize(
+            record = parts(
                 image=image,
                 label=label,
                 source=source["source"],
                 copy=copy,
                 targets=its.entries if its else b"",
             )
-            records.append(framed(record))
+            records.append(framed_parts(*record))
             columns[PIXELS].append(digest)
             for name, value in its.columns.items() if its else ():
                 columns.setdefault(name, []).append(value)
@@ -371,7 +374,7 @@ class _One(NamedTuple):
 
     source: dict[str, Any]
     """columns of the samples table, for all copies alike"""
-    records: list[bytes]
-    """one a copy, framed"""
+    records: list[Sequence[bytes]]
+    """one a copy, framed, in parts"""
     columns: dict[str, list[Any]]
     """of the samples table, one value a copy"""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import queue
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
+
+import numpy as np
 
 from augment.augmenter import CORES
 from augment.errors import OpError
@@ -171,7 +174,7 @@ class _Process:
         with self._answering:
             self._answering.wait_for(lambda: self._answered == place)
             try:
-                return self._connection.recv()
+                return _taken_over(self._connection)
             finally:
                 self._answered += 1
                 self._answering.notify_all()
@@ -198,7 +201,7 @@ def main() -> None:
                 outcome = _outcome(deriver, *connection.recv())
                 if handed_over:
                     handed_over.result()
-                handed_over = sender.submit(connection.send, outcome)
+                handed_over = sender.submit(_hand_over, connection, outcome)
 
 
 def _outcome(deriver: Deriver, members: Sequence[Member], copies: Sequence[int]) -> Derived | Exception:
@@ -208,3 +211,29 @@ def _outcome(deriver: Deriver, members: Sequence[Member], copies: Sequence[int])
         return type(fault)(str(fault))
     except Exception:  # noqa: BLE001 (it is raised again over there, with where it came from)
         return RuntimeError(traceback.format_exc())
+
+
+def _hand_over(connection: Connection, outcome: Derived | Exception) -> None:
+    """To the other end. Records are large: a pickle would copy them, so they go behind it as they are."""
+    if not isinstance(outcome, Derived):
+        connection.send((outcome, ()))
+        return
+    connection.send((outcome._replace(records=[]), [len(records) for records in outcome.records]))
+    for records in outcome.records:
+        left = memoryview(records)
+        while left:
+            left = left[os.write(connection.fileno(), left) :]
+
+
+def _taken_over(connection: Connection) -> Any:
+    """What `_hand_over` was given. Raises EOFError if its process has ended before it was through."""
+    outcome, sizes = connection.recv()
+    for size in sizes:
+        outcome.records.append(np.empty(size, np.uint8).data)  # a bytearray would be filled with zeros first
+        left = outcome.records[-1]
+        while left:
+            count = os.readv(connection.fileno(), [left])
+            if not count:
+                raise EOFError
+            left = left[count:]
+    return outcome
