@@ -37,17 +37,17 @@ from pipelines.format.targets import is_parameter
 from pipelines.materialize.derive import Derived, Member, PassingFault
 from pipelines.materialize.processes import Pool, ProcessEnded
 from pipelines.materialize.run import Run
-from pipelines.plan import Plan
+from pipelines.plan import Plan, estimated_bytes
 from pipelines.sources import Reject, read_source
 
 COPIES_AT_ONCE = 12
 """Copies of one group that are written in one pass over its sources."""
 
-AT_ONCE = 32
+AT_ONCE = 64
 """The most sources that are derived in one go."""
 
 BYTES_AT_ONCE = 6 << 20
-"""As many fewer as would make more than this of pixels."""
+"""As many fewer as have more than this of records, by which a process keeps what it makes of a source."""
 
 ATTEMPTS = 3
 """How often a pass is tried when a source cannot be read."""
@@ -287,8 +287,8 @@ class GroupWriter:
 
     def _derived(self, block: Group, copies: list[int]) -> Generator[Derived]:
         """What becomes of the sources, some at a time, in order."""
-        height, width = self._recipe.image_size
-        most = BYTES_AT_ONCE // (height * width * self._recipe.channels * len(copies))
+        record = estimated_bytes(self._recipe.image_shape, self._recipe.storage)
+        most = BYTES_AT_ONCE // (record * len(copies))
         evenly = -(-len(block.sources) // (4 * self._pool.count))
         count = max(1, min(AT_ONCE, most, evenly))
         members = self._members(block)

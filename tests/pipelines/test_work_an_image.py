@@ -48,8 +48,8 @@ FRAMES = SAMPLES * 16
 """Bytes of the lengths of records, and their checks."""
 RECORDS = PIXELS + SAMPLES * 80 + FRAMES
 """Bytes of all records as they lie in shards: what else they say takes 80."""
-GOES = SOURCES // 32
-"""Times that sources are derived together, where one process does it."""
+GOES = 4
+"""Times that sources are derived together, for each process that does it."""
 
 
 class Counts(collections.Counter[str]):
@@ -216,7 +216,7 @@ def test_processes_hand_over_some_sources_at_a_time(plan, with_processes, counts
     received = counts.of("received", processes._taken_over, lambda derived, _: bytes_of(derived))
     monkeypatch.setattr(processes, "_taken_over", received)
     with_processes.write(group_of(plan, tmp_path / "in"), lambda *_, **__: None)
-    goes = 2 * GOES  # so that two processes end together
+    goes = 2 * GOES
     assert counts == {
         "sent": goes,
         "received": goes,
