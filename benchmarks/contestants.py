@@ -71,10 +71,10 @@ class Contestant:
 
     arguments: tuple[str, ...]
     """{input}, {output} and {dataset} stand for folders"""
-    sizes: tuple[int, ...] = (1200, 3600)
+    sizes: tuple[int, ...] = (3600, 10800)
     """Sources of the runs. The line through two has the steady state for its slope. The smaller has to be
-    worth the start of processes, by which the job derives what takes longer than two seconds, and what an
-    audit compiles for each size of photos."""
+    worth the start of processes, by which the job derives what takes longer than two seconds of one core,
+    on a machine of twice the speed too, and what an audit compiles for each size of photos."""
     kind: str = "photos"
     recipe: str = ""
     """by which {dataset} is made"""
@@ -151,12 +151,12 @@ _FEW, _SOME, _MANY = (40, 200), (150, 750), (400, 2000)
 
 CONTESTANTS: dict[str, Contestant] = {
     "job, flowers": _job("flowers_jpeg.yaml"),
-    "job, convnet": _job("convnet_jpeg.yaml", sizes=(800, 2400)),
-    "job, raw": _job("flowers_raw.yaml"),
-    "job, PNG": _job("flowers", sizes=(500, 1500)),
-    "job, cifar10": _job("cifar10", copies=10, kind="icons", sizes=(1500, 4500)),
-    "job, large": _job("large_jpeg.yaml", kind="large", sizes=(24, 72)),
-    "job, large, reduced": _job("large_reduced.yaml", kind="large", sizes=(72, 216)),
+    "job, convnet": _job("convnet_jpeg.yaml", sizes=(2000, 6000)),
+    "job, raw": _job("flowers_raw.yaml", sizes=(6000, 12000)),
+    "job, PNG": _job("flowers", sizes=(1000, 3000)),
+    "job, cifar10": _job("cifar10", copies=10, kind="icons", sizes=(4500, 13500)),
+    "job, large": _job("large_jpeg.yaml", kind="large", sizes=(40, 120)),
+    "job, large, reduced": _job("large_reduced.yaml", kind="large", sizes=(200, 600)),
     "job, 1 process": _workers(1),
     "job, 2 processes": _workers(2),
     "job, 4 processes": _workers(4),
