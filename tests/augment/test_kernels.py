@@ -72,7 +72,11 @@ def test_c10_one_graph_computes_the_formula_of_whatever_it_is_given(name, compil
         np.testing.assert_array_equal(got, expected, strict=True)
 
 
-@pytest.mark.parametrize("factor", [0.0, 0.1, 0.3, 0.55, 0.9, 1.0, 1.1, 1.72, 1.9, 7.3])
+_TENTHS = [0.0, 0.1, 0.3, 0.55, 0.9, 1.0, 1.1, 1.72, 1.9, 7.3]
+_NEAR_FRACTIONS = [1 / 3, 254 / 255, *(1 + sign * 2.0**-bits for sign in (-1, 1) for bits in (9, 12, 15, 18))]
+
+
+@pytest.mark.parametrize("factor", [*_TENTHS, *_NEAR_FRACTIONS, 2**0.5, 9.87, 9.9999, 12.3])
 def test_c10_the_host_blends_every_pair_of_levels_as_the_formula_does(factor):
     """A base of gray and a level: of a red that is far brighter or darker than the gray it has."""
     red, rest = np.indices((256, 256)).astype(np.uint8)
