@@ -33,6 +33,7 @@ Array = Any  # np.ndarray or tf.Tensor
 
 
 _NUMPY = np.ndarray, np.generic
+_NUMBERS = int, np.ndarray, np.generic
 
 
 def is_numpy(x: Array) -> bool:
@@ -79,7 +80,7 @@ def rounded_root(x: Array) -> Array:
 
 def shift_right(x: Array, bits: int) -> Array:
     """Integer shift; arithmetic (rounding down) for signed integers."""
-    if isinstance(x, int) or is_numpy(x):
+    if isinstance(x, _NUMBERS):
         return x >> bits
     return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
 
@@ -99,6 +100,12 @@ def stack(columns: list[Array]) -> Array:
     if isinstance(columns[0], np.generic):
         return np.array(columns)
     return np.stack(columns, -1) if is_numpy(columns[0]) else tf.stack(columns, -1)
+
+
+def prepended(first: Array, rest: Array) -> Array:
+    """[...] before [..., n], as one [..., n + 1]."""
+    parts = [first[..., np.newaxis], rest]
+    return np.concatenate(parts, -1) if is_numpy(rest) else tf.concat(parts, -1)
 
 
 def transposed(x: Array) -> Array:

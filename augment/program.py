@@ -52,6 +52,8 @@ def joined(kernels: Kernels) -> Kernels:
 
     Maps after maps are joined where they are made, for that is another resampling.
     """
+    if len(kernels) < 2:
+        return kernels
     done: list[Kernel] = []
     for kernel in kernels:
         before = done[-1] if done else None

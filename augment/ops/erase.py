@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from augment.array_api import Array, cast, least, shift_right, stack, take, total, where
+from augment.array_api import Array, cast, least, prepended, shift_right, stack, take, total, where
 from augment.draws import Draw, Uniforms, table, uniform_between
 from augment.kernels.kinds import Fill, Kernels
 from augment.labels.hazards import Hazard
@@ -84,10 +84,7 @@ def candidates(area: Array, ratio: Array, words: Array) -> tuple[Array, Array]:
     The first are given, [...]; the others are made of words in turn, uint32 [..., 18].
     """
     further = cast(shift_right(words, 16), np.int32)
-    return (
-        stack([area, *(further[..., i] for i in range(0, 2 * CANDIDATES - 2, 2))]),
-        stack([ratio, *(further[..., i] for i in range(1, 2 * CANDIDATES - 2, 2))]),
-    )
+    return prepended(area, further[..., ::2]), prepended(ratio, further[..., 1::2])
 
 
 def first_of(fits: Array, values: Array) -> Array:

@@ -50,25 +50,21 @@ class Step:
 
         `size` is that of the images, as for `Op.kernels`. Raises OpError for whatever the op raises.
         """
-        op = self.ops[0]
+        op, size = self.ops[0], self.size or size
         drawn = draw.get(op.id, {})
-        if self._may_be_skipped:
-            return when(drawn["applied"], lambda: _kernels_of(op, drawn, self.size or size))
-        return _kernels_of(op, drawn, self.size or size)
+        try:
+            if self._may_be_skipped:
+                return when(drawn["applied"], functools.partial(op.kernels, drawn, size))
+            return op.kernels(drawn, size)
+        except OpError:
+            raise
+        except Exception as error:
+            raise OpError(f"op {op.id}: {type(error).__name__}: {error}") from error
 
     @functools.cached_property
     def _may_be_skipped(self) -> bool:
         """A skipped affine op is the identity."""
         return self.ops[0].p < 1 and not isinstance(self.ops[0], AffineOp)
-
-
-def _kernels_of(op: Op, draw: Draw, size: Size) -> Kernels:
-    try:
-        return op.kernels(draw, size)
-    except OpError:
-        raise
-    except Exception as error:
-        raise OpError(f"op {op.id}: {type(error).__name__}: {error}") from error
 
 
 def row_kernels(steps: Iterable[Step], draw: Draw, size: Size) -> Kernels:
