@@ -33,7 +33,6 @@ Array = Any  # np.ndarray or tf.Tensor
 
 
 _NUMPY = np.ndarray, np.generic
-_NUMBERS = int, np.ndarray, np.generic
 
 
 def is_numpy(x: Array) -> bool:
@@ -80,7 +79,7 @@ def rounded_root(x: Array) -> Array:
 
 def shift_right(x: Array, bits: int) -> Array:
     """Integer shift; arithmetic (rounding down) for signed integers."""
-    if isinstance(x, _NUMBERS):
+    if isinstance(x, int) or is_numpy(x):
         return x >> bits
     return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
 
