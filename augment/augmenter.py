@@ -62,7 +62,6 @@ class Augmenter:
         """The same for samples that are not augmented; of the draw it takes nothing."""
         self._head = functools.partial(program, self._shared)
         self._tail = functools.partial(program, self._own)
-        self._size = recipe.image_size
         self._name = backend
 
     @functools.cached_property
@@ -180,7 +179,7 @@ class Augmenter:
                 yield Geometry(program(so_far, at(draw_steps(so_far, key), 0), size), size)
 
     def _of_size(self, sample: np.ndarray) -> np.ndarray:
-        if sample.shape[:2] != self._size:
+        if sample.shape[:2] != self.recipe.image_size:
             made, promised = ("x".join(map(str, size)) for size in (sample.shape[:2], self.recipe.image_size))
             raise OpError(
                 f"recipe {self.recipe.name}: its ops make an image of {made}, and it promises {promised}; an "

@@ -77,7 +77,7 @@ def steps() -> Iterator[tuple[str, Any, str]]:
     yield "describe kernels", Augmenter, "tail"
     yield "encode", derive.codec, "encode_each"
     yield "BLAKE3 of the pixels", derive, "pixels_digest"
-    yield "record: serialize", derive, "parts"
+    yield "record: serialize", derive, "serialized_parts"
     yield "record: frame, CRC-32C", derive, "framed_parts"
     yield "derive: the rest", derive.Deriver, "derive"
     yield "shard: SHA-256, write", ShardWriter, "write"

@@ -32,10 +32,10 @@ class Record(NamedTuple):
 
 def serialize(*, image: bytes, label: int | None, source: str, copy: int, targets: bytes = b"") -> bytes:
     """A record's bytes."""
-    return b"".join(parts(image=image, label=label, source=source, copy=copy, targets=targets))
+    return b"".join(serialized_parts(image=image, label=label, source=source, copy=copy, targets=targets))
 
 
-def parts(
+def serialized_parts(
     *, image: bytes, label: int | None, source: str, copy: int, targets: bytes = b""
 ) -> tuple[bytes, bytes, bytes]:
     """The same in three parts, the image in the middle: who writes many joins them all at once."""
@@ -202,7 +202,7 @@ def _name(name: bytes) -> bytes:
 
 
 def _entry(name: bytes, kind: int, values: bytes) -> bytes:
-    return _field(1, _field(1, name) + _field(2, _field(kind, values)))
+    return _field(1, _name(name) + _field(2, _field(kind, values)))
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -18,7 +18,7 @@ from augment.keys import source_words
 from augment.targets import Moved
 from pipelines import storage
 from pipelines.format.digests import pixels_digest
-from pipelines.format.example import parts
+from pipelines.format.example import serialized_parts
 from pipelines.format.records import framed_parts
 from pipelines.format.request import Request, job_recipe
 from pipelines.format.targets import Targets
@@ -251,7 +251,7 @@ class Deriver:
         records = []
         columns: dict[str, list[Any]] = {PIXELS: []}
         for (image, digest), copy, its in zip(stored.images, copies, targets, strict=True):
-            record = parts(
+            record = serialized_parts(
                 image=image,
                 label=label,
                 source=source["source"],

@@ -47,7 +47,7 @@ AT_ONCE = 64
 """The most sources that are derived in one go."""
 
 BYTES_AT_ONCE = 6 << 20
-"""As many fewer as have more than this of records, by which a process keeps what it makes of a source."""
+"""As many fewer as have no more than this of records, by estimate: what is kept of a source that is made."""
 
 ATTEMPTS = 3
 """How often a pass is tried when a source cannot be read."""

@@ -435,6 +435,18 @@ def test_a_source_that_became_a_pipe_is_not_waited_for(tmp_path):
         read_source(str(tmp_path), "a.jpg")
 
 
+def test_a_source_that_became_a_folder_is_told_as_one(tmp_path):
+    (tmp_path / "a.jpg").mkdir()
+    with pytest.raises(IsADirectoryError):
+        read_source(str(tmp_path), "a.jpg")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/version"), reason="there is no file that says it is empty")
+def test_a_source_is_read_whole_that_has_more_bytes_than_it_says():
+    assert os.path.getsize("/proc/version") == 0
+    assert read_source("/proc", "version") == Path("/proc/version").read_bytes()
+
+
 def test_a_source_is_read_whole(tmp_path):
     (tmp_path / "car").mkdir()
     (tmp_path / "car" / "a.jpg").write_bytes(bytes(range(256)) * 100)

@@ -124,7 +124,7 @@ def counts(monkeypatch) -> Counts:
         return out
 
     monkeypatch.setattr(np, "ascontiguousarray", copied_if_needed)
-    count(derive, "parts", "records made")
+    count(derive, "serialized_parts", "records made")
     count(derive, "framed_parts", "records framed")
     count(derive.Deriver, "derive", "derived", lambda derived, *_: bytes_of(derived))
     count(records.ShardWriter, "write", "shards given", lambda _, __, framed, *___: len(framed))

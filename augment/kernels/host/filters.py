@@ -19,7 +19,7 @@ def enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
     product nearly is a whole number, the formula's own roundings decide, for which there are tables.
     """
     base = gray(kinds.Gray(), image) if k.base == "gray" else smooth(image)
-    factor, off = _apart(int(k.factor))
+    factor, off = _substitute(int(k.factor))
     if factor > 10 or off <= max(factor, 1) * 2.0**-15:
         return _by_tables(int(k.factor), base, image)
     return with_channels(cv2.addWeighted(image, factor, base, 1 - factor, 1 / 1020 - 0.5))
@@ -28,9 +28,9 @@ def enhance(k: kinds.Enhance, image: np.ndarray) -> np.ndarray:
 _ONE = 1 << tables.FACTOR_BITS
 
 
-def _apart(factor: int) -> tuple[float, float]:
-    """A factor whose products with distances up to 255 are whole numbers or a 510th off them, and have the
-    same whole parts as those of the given one; and the least by which these are off without being whole.
+def _substitute(factor: int) -> tuple[float, float]:
+    """A factor with the same whole parts of its products with distances up to 255, which are whole numbers or
+    a 510th off them; and the least by which those of the given factor are off without being whole.
 
     Multiples of the last denominator up to 255 in the continued fraction come nearest. Factors between this
     fraction and the next one with such a denominator have the same whole parts.
