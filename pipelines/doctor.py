@@ -136,7 +136,7 @@ def _device() -> Iterator[Part]:
 def _codecs() -> Iterator[Part]:
     from augment.codec import canary
 
-    versions = _versions("simplejpeg", "pillow")
+    versions = _versions("simplejpeg", "zlib-ng", "pillow")
     different = canary.differences()
     if different:
         yield Part(

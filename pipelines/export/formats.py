@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -94,7 +93,7 @@ class Format(ABC):
         """Of all that decides bytes here. Raises importlib.metadata.PackageNotFoundError."""
         versions = {name: importlib.metadata.version(name) for name in self.libraries}
         if self.manifest.request.storage.format == "raw" and self.shows_pictures:
-            versions["zlib"] = zlib.ZLIB_RUNTIME_VERSION
+            versions["zlib-ng"] = importlib.metadata.version("zlib-ng")
         return versions
 
     @property

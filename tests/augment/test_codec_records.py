@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
+import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from augment import codec
-from augment.codec import canary, jpeg
+from augment.codec import canary, jpeg, png
 from augment.recipe import Storage
 from tests.augment.test_codec import WHOLE, picture
 
@@ -121,6 +124,42 @@ def test_a_record_of_another_size_or_kind_is_refused(form: str) -> None:
             continue  # of which there is no telling
         with pytest.raises(codec.DecodeError):
             codec.decode_stored(contents, storage, (*size, channels))
+
+
+def png_of(rows: bytes, size: tuple[int, int], channels: int, *, parts: int = 1) -> bytes:
+    """A PNG that begins as ours, of rows with their filters, in so many chunks."""
+    data = zlib.compress(rows)
+    cut = [len(data) * part // parts for part in range(parts + 1)]
+    chunks = [b"IDAT" + data[first:last] for first, last in itertools.pairwise(cut)]
+    framed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    return b"".join((png.header(size[1], size[0], channels), *framed, b"\0\0\0\0IEND\xaeB\x60\x82"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (150, 149)])
+def test_a_png_with_any_filters_in_any_number_of_chunks_is_read_as_pillow_does(size, parts, channels):
+    height, width = size
+    rows = np.random.default_rng(0).integers(0, 256, (height, 1 + width * channels), np.uint8)
+    rows[:, 0] = np.arange(height) % 5
+    contents = png_of(rows.tobytes(), size, channels, parts=parts)
+    expected = np.asarray(Image.open(io.BytesIO(contents))).reshape(height, width, channels)
+    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), (*size, channels)), expected)
+
+
+@pytest.mark.parametrize("rows", [b"\5" + bytes(6), b"\0" + bytes(5), b""])
+def test_a_png_with_an_unknown_filter_or_too_few_levels_is_refused(rows):
+    with pytest.raises(codec.DecodeError):
+        codec.decode_stored(png_of(rows, (1, 2), 3), Storage(), (1, 2, 3))
+
+
+def test_levels_behind_the_last_row_are_not_inflated():
+    picture = np.zeros((4, 5, 3), np.uint8)
+    contents = png_of(bytes(4 * 16) + bytes(1 << 28), (4, 5), 3)
+    tracemalloc.start()
+    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), picture.shape), picture)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
 
 
 def test_a_chunk_that_says_to_be_longer_than_its_file_takes_no_memory() -> None:
