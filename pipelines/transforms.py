@@ -173,10 +173,8 @@ class WriteDataset(beam.PTransform):
             | "Once" >> beam.Map(_once)
             | "Count" >> beam.combiners.Count.Globally()
         )
-        once = files.pipeline | "Root" >> beam.Create([root])
-        # The root with a side input that is there when all sources are.
-        roots = once | "Staged" >> beam.Map(_first, beam.pvalue.AsSingleton(staged))
-        return materialize(roots, request=self._request, run=run, begun=None)
+        # How many there are is known when all of them are staged.
+        return materialize(staged, request=self._request, run=run, begun=None)
 
 
 @beam.typehints.with_output_types(tuple[str, int])
@@ -203,10 +201,6 @@ def _once(counted: tuple[str, Iterable[int]]) -> str:
     if sum(counts) > 1:
         raise RequestError(f"source {source!r} came more than once; every image must have an id of its own")
     return source
-
-
-def _first(root: str, _: int) -> str:
-    return root
 
 
 def _checked(file: Any) -> SourceFile:

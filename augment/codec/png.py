@@ -54,8 +54,6 @@ class _Header(NamedTuple):
 
 def read(contents: bytes) -> np.ndarray:
     """uint8 [H, W, 1 or 3], as it lies in the file: without alpha, 16 bits by `>> 8`. Raises DecodeError."""
-    from PIL import PngImagePlugin
-
     from augment.codec.pillow import pixels, refusing
 
     header = _header(contents)
@@ -64,6 +62,8 @@ def read(contents: bytes) -> np.ndarray:
         raise DecodeError(_why_not(contents))
     if (image := _plain(header, parts)) and _is_whole(image, header, parts):
         return pixels(image)
+    from PIL import PngImagePlugin
+
     essence = io.BytesIO(b"".join([PNG, *parts, _END]))
     with refusing("PNG", lambda said: _why_not(contents)), PngImagePlugin.PngImageFile(essence) as file:
         file.load()

@@ -27,7 +27,7 @@ from pipelines.sources.listing import children
 class ListAnnotated(beam.PTransform):
     """An input directory with annotations to what is found in it; workers share its folders and files.
 
-    At the beginning of a pipeline, or behind the directory's name, once there is something to be listed.
+    At the beginning of a pipeline, or behind one element that comes once there is something to be listed.
 
     Args:
         root: absolute, or a URL.
@@ -54,10 +54,10 @@ class ListAnnotated(beam.PTransform):
         self.root, self.beside, self.fractions, self.group_by = root, annotations, fractions, group_by
         self.waiting = waiting
 
-    def expand(self, start: beam.pvalue.PBegin | beam.PCollection[str]) -> beam.PCollection[Found | Folder]:
+    def expand(self, start: beam.pvalue.PBegin | beam.PCollection[Any]) -> beam.PCollection[Found | Folder]:
         begins = isinstance(start, beam.pvalue.PBegin)
         reader = reader_of(self.root, self.beside)
-        root = start | "Root" >> beam.Create([self.root]) if begins else start
+        root = start | "Root" >> beam.Impulse() if begins else start
         begun = root | "Begin" >> beam.ParDo(
             _Begin(self.root, reader, self.fractions, self.waiting)
         ).with_outputs(_VIEWS, main=_PARTS)
@@ -91,7 +91,7 @@ class _Begin(beam.DoFn):
     def __init__(self, root: str, reader: Reader, fractions: dict[str, str] | None, waiting: str) -> None:
         self.root, self.reader, self.fractions, self.waiting = root, reader, fractions, waiting
 
-    def process(self, _: str) -> Iterator[Any]:
+    def process(self, _: Any) -> Iterator[Any]:
         for begun in begin(self.reader, self.fractions):
             if isinstance(begun, View):
                 yield beam.pvalue.TaggedOutput(_VIEWS, begun)

@@ -44,7 +44,7 @@ class Outcome(BaseModel):
     failure: str
 
 
-def commit(_: None, written: Iterable[Written], request: ExportRequest, run: Run) -> None:
+def commit(_: bytes, written: Iterable[Written], request: ExportRequest, run: Run) -> None:
     """Makes an export of what was written if that is all, and says what is wrong otherwise."""
     written = list(written)
     manifest = read_manifest(run.directory)

@@ -24,7 +24,7 @@ def export(pipeline: beam.Pipeline, *, request: ExportRequest, run: Run, shards:
         | "Share" >> beam.Reshuffle()
         | "Write" >> beam.ParDo(WriteShard(request, run.directory, run.output))
     )
-    once = pipeline | "Once" >> beam.Create([None])
+    once = pipeline | "Once" >> beam.Impulse()
     _ = once | "Manifest" >> beam.Map(commit, beam.pvalue.AsIter(written), request, run)
 
 

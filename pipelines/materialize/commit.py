@@ -112,7 +112,7 @@ class Shards:
 
 
 def commit(
-    _: None, groups: Iterable[GroupFiles], plan: Plan, listing_rejects: Iterable[Reject], run: Run
+    _: bytes, groups: Iterable[GroupFiles], plan: Plan, listing_rejects: Iterable[Reject], run: Run
 ) -> None:
     """Makes a dataset of what was written if that is all, and says what came of it.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -28,11 +27,11 @@ class Group(beam.PTransform):
     """What was found to the plan's groups, in packets; none where the plan has errors.
 
     Args:
-        planned: the plan.
+        planned: the plan alone.
         waiting: where on the machine of all workers packets wait; empty: nowhere.
     """
 
-    def __init__(self, planned: beam.pvalue.AsSingleton, waiting: str = "") -> None:
+    def __init__(self, planned: beam.PCollection[plan.Plan], waiting: str = "") -> None:
         super().__init__()
         self.planned, self.waiting = planned, waiting
 
@@ -42,10 +41,9 @@ class Group(beam.PTransform):
         members = (
             found
             | "Pack" >> beam.ParDo(PackSources(self.waiting))
-            | "Assign" >> beam.ParDo(AssignToGroup(self.waiting), self.planned)
+            | "Assign" >> beam.ParDo(AssignToGroup(self.waiting), beam.pvalue.AsSingleton(self.planned))
         )
-        once = found.pipeline | "Once" >> beam.Create([0])
-        everyone = once | "Every group" >> beam.ParDo(EveryGroup(), self.planned)
+        everyone = self.planned | "Every group" >> beam.ParDo(EveryGroup())
         return (members, everyone) | "Join" >> beam.Flatten() | "By group" >> beam.GroupByKey()
 
 
@@ -84,7 +82,7 @@ class AssignToGroup(PackByKey):
 class EveryGroup(beam.DoFn):
     """The keys of all groups."""
 
-    def process(self, _: Any, planned: plan.Plan) -> Iterator[tuple[GroupKey, bytes]]:
+    def process(self, planned: plan.Plan) -> Iterator[tuple[GroupKey, bytes]]:
         for split in planned.splits:
             for tier in planned.tiers(split):
                 for group in range(tier.groups):

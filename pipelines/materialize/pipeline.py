@@ -34,12 +34,12 @@ from pipelines.sources import Folder, Found, Layout, Listing, Reject, top_folder
 
 
 def materialize(
-    start: beam.Pipeline | beam.PCollection[str], *, request: Request, run: Run, begun: Begun | None
+    start: beam.Pipeline | beam.PCollection[Any], *, request: Request, run: Run, begun: Begun | None
 ) -> beam.PCollection[None]:
     """Adds the whole job to a pipeline; what it returns is there when the dataset is.
 
     Args:
-        start: the pipeline; or the input alone, once there is something in it to be listed.
+        start: the pipeline; or one element, which comes once there is something in the input to be listed.
         request: what to write.
         run: where from, where to, and what must hold before the manifest is written.
         begun: what the output was begun with, if it was.
@@ -53,7 +53,7 @@ def materialize(
         found = start | List(run.input, request.layout, *by)
     if request.duplicates and request.split_fractions:
         found |= KeepTogether(run.input, request.split_fractions, request.group_by, run.waiting)
-    planned = beam.pvalue.AsSingleton(found | Plan(request, run.input, run.output, begun, run.waiting))
+    planned = found | Plan(request, run.input, run.output, begun, run.waiting)
     written = found | Group(planned, run.waiting) | Write(planned, run)
     return (found, written) | Commit(planned, run)
 
@@ -61,7 +61,7 @@ def materialize(
 class List(beam.PTransform):
     """An input directory to what is found in it; workers share its class folders.
 
-    At the beginning of a pipeline, or behind the directory's name, once there is something to be listed.
+    At the beginning of a pipeline, or behind one element that comes once there is something to be listed.
 
     Args:
         root: absolute, or a URL.
@@ -83,12 +83,12 @@ class List(beam.PTransform):
             raise RequestError(f"layout is {layout!r}; it must be one of {', '.join(get_args(Layout))}")
         self.root, self.layout, self.fractions, self.group_by = root, layout, fractions, group_by
 
-    def expand(self, start: beam.pvalue.PBegin | beam.PCollection[str]) -> beam.PCollection[Found | Folder]:
+    def expand(self, start: beam.pvalue.PBegin | beam.PCollection[Any]) -> beam.PCollection[Found | Folder]:
         begins = isinstance(start, beam.pvalue.PBegin)
         return (
-            (start | "Root" >> beam.Create([self.root]) if begins else start)
-            | "Top" >> beam.ParDo(ListTop(self.layout))
-            | "Share" >> beam.Reshuffle()
+            (start | "Root" >> beam.Impulse() if begins else start)
+            | "Top" >> beam.ParDo(ListTop(self.root, self.layout))
+            | "Share" >> beam.GroupByKey()
             | "Folders" >> beam.ParDo(ListFolder(self.root, self.fractions, self.group_by))
         )
 
@@ -113,27 +113,28 @@ class Plan(beam.PTransform):
         self.waiting = waiting
 
     def expand(self, found: beam.PCollection[Found | Folder]) -> beam.PCollection[plan.Plan]:
-        counted = found | "Count" >> beam.CombineGlobally(CountFound(self.output))
-        given: list[Any] = [self.request, self.root, self.output, self.begun]
+        # As a view: else four steps more, which any run takes its time for, make the count of an empty input.
+        counted = found | "Count" >> beam.CombineGlobally(CountFound(self.output)).as_singleton_view()
+        given: list[Any] = [counted, self.request, self.root, self.output, self.begun]
         if self.request.balance is not None:
-            last = found | "Last" >> LastOnes(self.request, beam.pvalue.AsSingleton(counted), self.waiting)
+            last = found | "Last" >> LastOnes(self.request, counted, self.waiting)
             given.append(beam.pvalue.AsDict(last))
-        return counted | "Make" >> beam.Map(plan_and_save, *given)
+        return found.pipeline | "Once" >> beam.Impulse() | "Make" >> beam.Map(plan_and_save, *given)
 
 
 class Write(beam.PTransform):
     """Groups to what they left in the output.
 
     Args:
-        planned: the plan.
+        planned: the plan alone.
         run: where from and where to, and who computes the pixels, which are the same.
     """
 
-    def __init__(self, planned: beam.pvalue.AsSingleton, run: Run) -> None:
+    def __init__(self, planned: beam.PCollection[plan.Plan], run: Run) -> None:
         super().__init__()
         _check_place("root", run.input)
         _check_place("output", run.output)
-        self.planned, self.writing = planned, WriteGroup(run)
+        self.planned, self.writing = beam.pvalue.AsSingleton(planned), WriteGroup(run)
 
     def expand(
         self, groups: beam.PCollection[tuple[GroupKey, Iterable[bytes]]]
@@ -144,11 +145,11 @@ class Write(beam.PTransform):
 class Commit(beam.PTransform):
     """What was found, and what groups left, to a dataset; or to what keeps it from being one."""
 
-    def __init__(self, planned: beam.pvalue.AsSingleton, run: Run) -> None:
+    def __init__(self, planned: beam.PCollection[plan.Plan], run: Run) -> None:
         super().__init__()
         if not 0 <= run.max_rejects <= 1:
             raise RequestError(f"max_rejects is {run.max_rejects}; it must be from 0 to 1")
-        self.planned, self.run = planned, run
+        self.planned, self.run = beam.pvalue.AsSingleton(planned), run
 
     def expand(
         self, inputs: tuple[beam.PCollection[Found | Folder], beam.PCollection[GroupFiles]]
@@ -158,7 +159,7 @@ class Commit(beam.PTransform):
         # Side inputs that are read once: a list would be put together in time that grows with its square.
         return (
             found.pipeline
-            | "Once" >> beam.Create([None])
+            | "Once" >> beam.Impulse()
             | "Manifest"
             >> beam.Map(
                 commit, beam.pvalue.AsIter(written), self.planned, beam.pvalue.AsIter(rejects), self.run
@@ -174,11 +175,11 @@ def _check_place(name: str, path: str) -> None:
 class ListTop(beam.DoFn):
     """A root to its class folders, and to what else lies beside them."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, root: str, layout: Layout) -> None:
+        self.root, self.layout = root, layout
 
-    def process(self, root: str) -> Iterator[Found | Folder]:
-        yield from top_folders(root, self.layout)
+    def process(self, _: Any) -> Iterator[tuple[int, Found | Folder]]:
+        yield from enumerate(top_folders(self.root, self.layout))
 
 
 class ListFolder(beam.DoFn):
@@ -187,11 +188,12 @@ class ListFolder(beam.DoFn):
     def __init__(self, root: str, fractions: dict[str, str] | None, group_by: str | None) -> None:
         self.root, self.fractions, self.group_by = root, fractions, group_by
 
-    def process(self, folder: Found | Folder) -> Iterator[Found | Folder]:
-        if not isinstance(folder, Folder):
-            yield folder
-            return
-        yield from in_folder(self.root, folder, self.fractions, self.group_by)
+    def process(self, shared: tuple[int, Iterable[Found | Folder]]) -> Iterator[Found | Folder]:
+        for folder in shared[1]:
+            if isinstance(folder, Folder):
+                yield from in_folder(self.root, folder, self.fractions, self.group_by)
+            else:
+                yield folder
 
 
 class CountFound(beam.CombineFn):

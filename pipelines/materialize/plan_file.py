@@ -30,6 +30,7 @@ class Begun(NamedTuple):
 
 
 def plan_and_save(
+    _: bytes,
     listing: Listing,
     request: Request,
     root: str,

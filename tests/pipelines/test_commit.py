@@ -56,7 +56,7 @@ def written(plan, tmp_path) -> list[GroupFiles]:
 
 def committed(groups: list[GroupFiles], plan: Plan, output: Path) -> Outcome:
     commit.commit(
-        None, groups, plan, (), Run(input="/in", output=str(output), max_rejects=0, about={}, began=0)
+        b"", groups, plan, (), Run(input="/in", output=str(output), max_rejects=0, about={}, began=0)
     )
     outcome = saved_outcome(str(output))
     assert outcome is not None

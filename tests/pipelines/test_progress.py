@@ -29,7 +29,7 @@ def plan(output: Path, sources: int, copies: int) -> None:
         seed=0,
         copies=copies,
     )
-    plan_and_save(listing, request, str(output), str(output), None)
+    plan_and_save(b"", listing, request, str(output), str(output), None)
 
 
 def lines(output: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
