@@ -31,10 +31,10 @@ class Embedded(Engine):
         return ["--default_sdk_harness_log_level=ERROR"]
 
     def workers_a_machine(self) -> int:
-        """Threads or processes, one unless more are asked for; 0 stands for one a core."""
+        """Threads or processes, one unless more are asked for: at most one a core, for which 0 stands."""
         from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-        return PipelineOptions(self.arguments).view_as(DirectOptions).direct_num_workers or CORES
+        return min(PipelineOptions(self.arguments).view_as(DirectOptions).direct_num_workers or CORES, CORES)
 
     def create(self, options: PipelineOptions) -> PipelineRunner:
         """The runner, with options for its workers: those in processes would see none."""
@@ -44,9 +44,13 @@ class Embedded(Engine):
         from apache_beam.runners.portability.portable_runner import JobServiceHandle
         from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+        direct, workers = options.view_as(DirectOptions), None
+        asked, direct.direct_num_workers = direct.direct_num_workers, self.workers_a_machine()
+        if asked > CORES:  # each takes a second of a core to start, and a further one adds nothing
+            said = f"--direct_num_workers {asked}: there are {CORES}, one for each core"
+            sys.stderr.write(f"augshard: {said}\n")
         encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
         provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
-        direct, workers = options.view_as(DirectOptions), None
         if direct.direct_running_mode == "multi_processing":
             command = f"exec {shlex.quote(sys.executable)} -m pipelines.engines.worker {os.getpid()}"
             workers = SubprocessSDKEnvironment.from_command_string(command)

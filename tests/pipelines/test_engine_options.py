@@ -7,12 +7,12 @@ import errno
 import socket
 
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from augment.errors import RequestError
 from pipelines import storage
-from pipelines.engines import choose
+from pipelines.engines import choose, embedded
 from pipelines.engines.engine import Engine, JobFailed
 from pipelines.engines.options import Options
 from pipelines.materialize import launch, progress
@@ -39,6 +39,16 @@ def failure(error: BaseException) -> BaseException:
     with pytest.raises(type(error) if not isinstance(error, Exception) else Exception) as raised:
         choose().follow(Broken(error), "", lambda: None)
     return raised.value
+
+
+@pytest.mark.parametrize(("asked", "there"), [(0, 3), (1, 1), (3, 3), (9, 3)])
+def test_there_are_as_many_workers_as_are_asked_for_but_no_more_than_cores(asked, there, monkeypatch, capsys):
+    monkeypatch.setattr(embedded, "CORES", 3)
+    engine = choose("embedded", [f"--direct_num_workers={asked}"])
+    assert engine.workers_a_machine() == there
+    assert engine.pipeline("x", "/y").options.view_as(DirectOptions).direct_num_workers == there
+    said = "augshard: --direct_num_workers 9: there are 3, one for each core\n" if asked == 9 else ""
+    assert capsys.readouterr().err == said
 
 
 def test_a_job_server_that_is_not_there_is_named():
