@@ -66,7 +66,7 @@ def main() -> None:
                 sys.stderr.write(f"{number}/{arguments.rounds} {name}: {took:.1f} s\n")
         if READING in names:
             try:
-                fed = reading(arguments.rounds, 256 if arguments.small else 600, scratch)
+                fed = reading(arguments.rounds, 256 if arguments.small else 2000, scratch)
             except Failed as failed:
                 failures.append(str(failed))
             else:
