@@ -26,9 +26,16 @@ from augment.recipe import Storage
 from tests.augment.test_codec import WHOLE, picture
 
 
+def run_lengths(rows: bytes) -> bytes:
+    """What Python's zlib makes of them, with all its memory."""
+    deflate = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    return deflate.compress(rows) + deflate.flush()
+
+
 def assert_png_holds(pixels: np.ndarray) -> None:
     contents = codec.encode_png(pixels)
     assert codec.encode_png(pixels) == contents
+    assert contents[41:-16] == run_lengths(zlib.decompress(contents[41:-16]))
     height, width, channels = pixels.shape
     by_pillow = np.asarray(Image.open(io.BytesIO(contents))).reshape(pixels.shape)
     np.testing.assert_array_equal(by_pillow, pixels)
@@ -42,6 +49,8 @@ def assert_png_holds(pixels: np.ndarray) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (33, 35), (64, 64), (180, 180)])
 def test_png_decodes_to_the_same_pixels_everywhere(size: tuple[int, int], channels: int) -> None:
     assert_png_holds(picture(*size, channels))
+    assert_png_holds(picture(*size, channels) & 0xF0)  # with runs of all lengths
+    assert_png_holds(np.random.default_rng(0).integers(0, 256, (*size, channels), np.uint8))
 
 
 @pytest.mark.parametrize("size", [1, 30, *(2**bits + more for bits in range(6, 17) for more in (-2, -1, 0))])
@@ -49,8 +58,7 @@ def test_a_small_png_has_the_bytes_that_deflate_makes_with_all_its_memory(size: 
     contents = codec.encode_png(np.random.default_rng(size).integers(0, 256, (1, size - 1 or 1, 1), np.uint8))
     length, kind, data = int.from_bytes(contents[33:37], "big"), contents[37:41], contents[41:-16]
     assert (kind, len(data)) == (b"IDAT", length)
-    deflate = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    assert deflate.compress(zlib.decompress(data)) + deflate.flush() == data
+    assert data == run_lengths(zlib.decompress(data))
 
 
 @settings(max_examples=100)
