@@ -91,7 +91,11 @@ class Local(Location):
             yield from (os.path.normpath(os.path.join(inside, name)) for name in names)
 
     def names(self, name: str = "") -> set[str]:
-        return set(os.listdir(self.to(name))) if os.path.isdir(self.to(name)) else set()
+        path = self.to(name)
+        with contextlib.suppress(FileNotFoundError):  # it is gone since, as a lock's folder may be
+            if os.path.isdir(path):
+                return set(os.listdir(path))
+        return set()
 
     def size(self, name: str = "") -> int | None:
         path = self.to(name)

@@ -86,6 +86,19 @@ def test_a_directory_is_listed_with_sizes_and_versions(tmp_path):
     assert out.sizes(["d", "none"]) == {"d": 1, "none": None}
 
 
+def test_a_folder_that_goes_while_it_is_looked_at_has_no_names(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    real = os.path.isdir
+
+    def and_then_it_goes(path: str) -> bool:
+        there = real(path)
+        os.rmdir(path)
+        return there
+
+    monkeypatch.setattr(os.path, "isdir", and_then_it_goes)
+    assert storage.at(str(tmp_path / "out")).names() == set()
+
+
 def test_what_is_removed_is_not_what_links_lead_to(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/thesis").touch()
