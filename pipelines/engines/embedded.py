@@ -34,7 +34,7 @@ class Embedded(Engine):
         """Threads or processes, one unless more are asked for: at most one a core, for which 0 stands."""
         from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-        return min(PipelineOptions(self.arguments).view_as(DirectOptions).direct_num_workers or CORES, CORES)
+        return _for_these_cores(PipelineOptions(self.arguments).view_as(DirectOptions).direct_num_workers)
 
     def create(self, options: PipelineOptions) -> PipelineRunner:
         """The runner, with options for its workers: those in processes would see none."""
@@ -45,10 +45,10 @@ class Embedded(Engine):
         from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
         direct, workers = options.view_as(DirectOptions), None
-        asked, direct.direct_num_workers = direct.direct_num_workers, self.workers_a_machine()
-        if asked > CORES:  # each takes a second of a core to start, and a further one adds nothing
+        if (asked := direct.direct_num_workers) > CORES:
             said = f"--direct_num_workers {asked}: there are {CORES}, one for each core"
             sys.stderr.write(f"augshard: {said}\n")
+        direct.direct_num_workers = _for_these_cores(asked)
         encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
         provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
         if direct.direct_running_mode == "multi_processing":
@@ -60,6 +60,11 @@ class Embedded(Engine):
     def begin(self, pipeline: beam.Pipeline) -> Any:
         """In a thread: once it is interrupted, the runner waits for workers that nobody has told to stop."""
         return _InThread(pipeline)
+
+
+def _for_these_cores(workers: int) -> int:
+    """How many there are: each takes a second of a core to start, and one beyond the cores adds nothing."""
+    return min(workers or CORES, CORES)
 
 
 class _InThread:

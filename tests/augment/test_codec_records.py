@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import struct
 import subprocess
 import sys
 import tracemalloc
@@ -23,7 +22,7 @@ from PIL import Image
 from augment import codec
 from augment.codec import canary, jpeg, png
 from augment.recipe import Storage
-from tests.augment.test_codec import WHOLE, picture
+from tests.augment.test_codec import WHOLE, chunk, picture
 
 
 def run_lengths(rows: bytes) -> bytes:
@@ -138,9 +137,8 @@ def png_of(rows: bytes, size: tuple[int, int], channels: int, *, parts: int = 1)
     """A PNG that begins as ours, of rows with their filters, in so many chunks."""
     data = zlib.compress(rows)
     cut = [len(data) * part // parts for part in range(parts + 1)]
-    chunks = [b"IDAT" + data[first:last] for first, last in itertools.pairwise(cut)]
-    framed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
-    return b"".join((png.header(size[1], size[0], channels), *framed, b"\0\0\0\0IEND\xaeB\x60\x82"))
+    chunks = [chunk(b"IDAT", data[first:last]) for first, last in itertools.pairwise(cut)]
+    return b"".join((png.header(size[1], size[0], channels), *chunks, chunk(b"IEND", b"")))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -165,9 +163,11 @@ def test_levels_behind_the_last_row_are_not_inflated():
     picture = np.zeros((4, 5, 3), np.uint8)
     contents = png_of(bytes(4 * 16) + bytes(1 << 28), (4, 5), 3)
     tracemalloc.start()
-    np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), picture.shape), picture)
-    assert tracemalloc.get_traced_memory()[1] < 1 << 24
-    tracemalloc.stop()
+    try:
+        np.testing.assert_array_equal(codec.decode_stored(contents, Storage(), picture.shape), picture)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_chunk_that_says_to_be_longer_than_its_file_takes_no_memory() -> None:
